@@ -1,0 +1,22 @@
+//! Vitrine: small generative models inside a web page.
+//!
+//! A model is data: a function from its configuration to a [`graph::Graph`]. A backend runs graphs.
+//!
+//! ```text
+//! bytes → weights → model → Graph → backend → numbers → text → web → page
+//! ```
+//!
+//! The rooms, from the inside out: [`graph`] (operations and shapes, no device), [`weights`] (files and
+//! tensors), [`models`] (one file a family), [`backend`] (runs a graph: candle on the CPU, wgpu on the GPU),
+//! [`text`] (tokenizer, sampling, the generation loop), and `web` (the JavaScript face, wasm32 only).
+
+pub mod backend;
+pub mod error;
+pub mod graph;
+pub mod models;
+pub mod text;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+pub mod weights;
+
+pub use error::{Error, ErrorCode, Result};
