@@ -155,7 +155,8 @@ impl GraphBuilder {
         let op = Op::Rope { heads, head_dim, rotary_dim, base, frequency_scale, factors, layout };
         let (t, n) = self.rows(&op, x)?;
         if n != heads * head_dim || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) || rotary_dim == 0 {
-            let why = format!("expected {heads} heads of {head_dim}, an even rotary size ≤ {head_dim}, got {rotary_dim}");
+            let why =
+                format!("expected {heads} heads of {head_dim}, an even rotary size ≤ {head_dim}, got {rotary_dim}");
             return Err(self.misfit(&op, &[x], &why));
         }
         if let Some(w) = factors

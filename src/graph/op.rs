@@ -38,16 +38,28 @@ pub enum Binary {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// What the caller writes before a step.
-    Input { name: String },
+    Input {
+        name: String,
+    },
     /// The token that [`Op::Sample`] chose in the step before, `[1]` U32.
-    LastToken { token: StateId },
+    LastToken {
+        token: StateId,
+    },
     /// Rows of a table: ids `[t]` → `[t, dim]`; weight `[vocabulary, dim]`. An id past the table reads row 0.
-    Embedding { table: WeightId },
+    Embedding {
+        table: WeightId,
+    },
     /// `x · Wᵀ (+ b)`: `[t, in]` → `[t, out]`; weight `[out, in]`, bias `[out]`.
-    Linear { weight: WeightId, bias: Option<WeightId> },
+    Linear {
+        weight: WeightId,
+        bias: Option<WeightId>,
+    },
     /// `x / sqrt(mean(x²) + eps) · w` over the last dimension (arXiv 1910.07467); over each `w.len()` wide group
     /// where the row is a multiple of the weight (per-head norms).
-    RmsNorm { weight: WeightId, eps: f32 },
+    RmsNorm {
+        weight: WeightId,
+        eps: f32,
+    },
     /// Rotary position embedding of `[t, heads · head_dim]`; row `r` stands at `position + r`.
     /// Turns the first `rotary_dim` numbers of each head with frequencies `base^(-2i / rotary_dim) · frequency_scale`,
     /// divided by `factors[i]` where there are any (`[rotary_dim / 2]`, Llama 3).
@@ -62,10 +74,18 @@ pub enum Op {
     },
     /// Writes `[t, kv_heads · head_dim]` into rows `position ..` of a cache `[capacity, kv_heads · head_dim]`. Rows past
     /// the capacity are dropped. The value stands for the cache as it is afterwards.
-    CacheWrite { cache: StateId },
+    CacheWrite {
+        cache: StateId,
+    },
     /// Grouped-query attention (arXiv 2305.13245) over caches: q `[t, heads · head_dim]`, k and v cache values
     /// `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`.
-    Attention { heads: usize, kv_heads: usize, head_dim: usize, scale: f32, mask: Mask },
+    Attention {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        scale: f32,
+        mask: Mask,
+    },
     /// Row `row` (of the step's parameters) of `[t, n]` → `[1, n]`.
     SelectRow,
     Unary(Unary),
@@ -73,7 +93,11 @@ pub enum Op {
     /// Chooses the next token from logits `[1, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it to `token` and
     /// counts it in `seen` (`[vocabulary]` U32: how often each token stands in the text so far). The value is a
     /// [`Sampled`](super::Sampled) record, `[2 + 2 · alternatives]` U32.
-    Sample { seen: StateId, token: StateId, alternatives: usize },
+    Sample {
+        seen: StateId,
+        token: StateId,
+        alternatives: usize,
+    },
 }
 
 impl Op {
