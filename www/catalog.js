@@ -1,0 +1,97 @@
+/** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
+
+/** @import * as Wasm from "./wasm-face.js" */
+/** @import { CatalogEntry } from "./vitrine.js" */
+/** @typedef {{ address: string, base?: string } | { blob: Blob, name: string }} OneFile */
+/** @typedef {OneFile | { parts: OneFile[] } | { files: [string, OneFile][] }} Source as vitrine.js describes it */
+
+const CATALOG = new URL("./models/catalog.json", import.meta.url);
+
+/** @type {Promise<{ models: CatalogEntry[] }> | undefined} */
+let catalog;
+
+/** The catalogue; a failure is forgotten, so that the next call tries again. */
+export function readCatalog() {
+  catalog ??= fetchCatalog().catch((error) => {
+    catalog = undefined;
+    throw error;
+  });
+  return catalog;
+}
+
+/** @returns {Promise<{ models: CatalogEntry[] }>} */
+async function fetchCatalog() {
+  /** @type {Response | undefined} */
+  let response;
+  try {
+    response = await fetch(CATALOG, { cache: "no-cache" });
+  } catch {
+    // No answer at all: said below, as a refusal is.
+  }
+  // A copy of Vitrine without models of its own is complete: it reads files and addresses.
+  if (response?.status === 404) return { models: [] };
+  if (!response?.ok) {
+    throw { code: "network", message: `The list of models (${CATALOG.pathname}) could not be read. Check the connection, or open a file of your own.` };
+  }
+  return response.json();
+}
+
+/**
+ * The files of a source, the key by which two loads of it are the same (none for files at hand), and the SHA-256 where the
+ * catalogue gives one.
+ * @param {Source} source
+ * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[], sha256?: string }>}
+ */
+export async function resolveSource(source) {
+  if ("parts" in source) return bundle(source.parts.map((part, at) => ["name" in part && part.name ? part.name : `part-${at + 1}.gguf`, part]));
+  if ("files" in source) return bundle(source.files);
+  if ("blob" in source) return { key: undefined, files: [{ name: source.name || "model", blob: source.blob }] };
+  if (!/[/:]/.test(source.address)) {
+    const { models } = await readCatalog();
+    const entry = models.find(({ id }) => id === source.address);
+    if (entry) {
+      const address = new URL(String(entry.file), CATALOG).href;
+      return { key: address, files: [{ name: nameOf(address), address }], sha256: /** @type {string | undefined} */ (entry.sha256) };
+    }
+    if (!/\.(gguf|safetensors|json)$/i.test(source.address)) {
+      const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
+      throw {
+        code: "bad-argument",
+        message: `There is no model called "${source.address}" here (known: ${known}). Give one of these, a file, https://… or hf://owner/repo/file.gguf.`,
+      };
+    }
+  }
+  const address = absolute(source);
+  return { key: address, files: [{ name: nameOf(address), address }] };
+}
+
+/** @param {[string, OneFile][]} named */
+function bundle(named) {
+  const files = named.map(([name, file]) => ("blob" in file ? { name, blob: file.blob } : { name, address: absolute(file) }));
+  const addresses = files.map((file) => ("address" in file ? file.address : undefined));
+  return { key: addresses.includes(undefined) ? undefined : addresses.join(" "), files };
+}
+
+/** @param {{ address: string, base?: string }} source */
+function absolute({ address, base }) {
+  if (address.startsWith("hf://")) return address;
+  const url = tryParse(address, base);
+  if (!url || !["http:", "https:", "blob:"].includes(url.protocol)) {
+    throw { code: "bad-argument", message: `"${address}" is no address that a model can come from. Write https://… or hf://owner/repo/file.gguf.` };
+  }
+  return url.href;
+}
+
+/** @param {string} address @param {string} [base] */
+function tryParse(address, base) {
+  try {
+    return new URL(address, base);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string} address */
+function nameOf(address) {
+  return address.split(/[?#]/)[0].split("/").pop() || "model";
+}

@@ -1,0 +1,236 @@
+/** The page: puts the writing surface, the models, the settings and the instruments together. */
+
+import { pageEngine } from "./engine.js";
+import { Alternatives } from "./page/alternatives.js";
+import { element, make } from "./page/dom.js";
+import { Models } from "./page/models.js";
+import { Notices } from "./page/notices.js";
+import { Settings } from "./page/settings.js";
+import { Story } from "./page/story.js";
+
+/** @import { Alternative, GenerateOptions, TextModel, TextStream } from "./vitrine.js" */
+
+/** Words that might have been, told for each token. */
+const ALTERNATIVES = 8;
+
+const story = new Story();
+const alternatives = new Alternatives(story);
+const models = new Models();
+const settings = new Settings();
+const notices = new Notices();
+
+const buttons = Object.fromEntries(["write", "stop", "continue", "edit", "undo", "clear"].map((id) => [id, element(id, HTMLButtonElement)]));
+const [speed, ttft, count, device] = ["speed", "ttft", "count", "device"].map((id) => element(id, HTMLOutputElement));
+const sheet = element("sheet", HTMLElement);
+const examples = element("examples", HTMLElement);
+
+/** The generation under way. @type {{ abort: AbortController, done: Promise<void> } | undefined} */
+let writing;
+
+/**
+ * Lets the model go on from what stands there. One at a time: another that is under way is ended first.
+ * @param {() => void} change what happens to the story before
+ * @param {GenerateOptions} [more]
+ */
+async function write(change, more = {}) {
+  await stop();
+  const { model } = models;
+  if (!model) return;
+  notices.close();
+  alternatives.close();
+  story.remember();
+  change();
+  story.read();
+  const abort = new AbortController();
+  writing = { abort, done: generate(model, abort.signal, more) };
+  await writing.done;
+}
+
+/** @param {TextModel} model @param {AbortSignal} signal @param {GenerateOptions} more */
+async function generate(model, signal, more) {
+  story.writing = true;
+  update();
+  const begun = performance.now();
+  let first = 0;
+  let tokens = 0;
+  /** @type {TextStream | undefined} */
+  let stream;
+  try {
+    const prompt = await promptFor(model, signal);
+    stream = model.generate(prompt, { ...settings.options, ...more, alternatives: ALTERNATIVES, signal });
+    for await (const chunk of stream) {
+      story.append(chunk);
+      tokens += 1;
+      const now = performance.now();
+      if (tokens === 1) {
+        first = now;
+        ttft.value = `${(now - begun).toFixed(0)} ms`;
+      } else {
+        speed.value = rate((tokens - 1) / ((now - first) / 1000));
+      }
+      count.value = `${story.tokens.length}`;
+    }
+  } catch (error) {
+    tell(error);
+  } finally {
+    story.writing = false;
+    writing = undefined;
+    if (stream?.summary) settings.used = stream.summary.seed;
+    const { decodeTokensPerSecond } = model.stats;
+    if (tokens > 1 && decodeTokensPerSecond) speed.value = rate(decodeTokensPerSecond);
+    update();
+  }
+}
+
+/**
+ * The reader's words as text; with tokens after them, all as ids, so that what was drawn is never cut up differently.
+ * @param {TextModel} model
+ * @param {AbortSignal} signal
+ */
+async function promptFor(model, signal) {
+  if (story.tokens.length === 0) return story.own;
+  const own = await model.tokenize(story.own, { signal });
+  return [...own, ...story.tokens.map(({ token }) => token)];
+}
+
+async function stop() {
+  const current = writing;
+  current?.abort.abort();
+  await current?.done;
+}
+
+/** @param {unknown} error */
+function tell(error) {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "context-overflow") {
+    notices.show(error, { label: "Forget the beginning and go on", act: () => write(() => {}, { overflow: "slide" }) });
+  } else if (code === "device-lost" || code === "internal" || code === "closed") {
+    notices.show(error, { label: "Load the model again", act: () => models.reload() });
+  } else {
+    notices.show(error);
+  }
+}
+
+/** @param {number} tokensPerSecond */
+function rate(tokensPerSecond) {
+  return `${tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0)} tokens/s`;
+}
+
+/** Shows what can be done now. */
+function update() {
+  const busy = writing !== undefined;
+  const { write, stop, continue: goOn, edit, undo, clear } = buttons;
+  write.hidden = busy || !story.editing;
+  write.disabled = !models.model;
+  stop.hidden = !busy;
+  goOn.hidden = busy || story.editing;
+  goOn.disabled = !models.model;
+  goOn.classList.toggle("primary", !goOn.hidden);
+  edit.hidden = busy || story.editing;
+  undo.disabled = !story.canUndo;
+  clear.disabled = story.text === "";
+  examples.hidden = !(story.editing && story.own === "");
+  if (story.tokens.length === 0) count.value = "–";
+  document.body.dataset.state = busy ? "writing" : models.busy ? "loading" : models.model ? "ready" : "empty";
+}
+
+/** After the reader's change nothing goes on by itself. @param {() => void} change */
+async function alter(change) {
+  await stop();
+  alternatives.close();
+  change();
+  update();
+}
+
+function showExamples() {
+  const prompts = models.entry?.prompts ?? [];
+  examples.replaceChildren(
+    ...prompts.slice(0, 5).map((prompt) => {
+      const button = make("button", { type: "button" }, prompt);
+      button.addEventListener("click", () => alter(() => (story.remember(), story.begin(prompt))));
+      return button;
+    }),
+  );
+}
+
+async function showDevice() {
+  const { device: info } = await pageEngine();
+  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : `CPU, ${info.name}`;
+  device.title = device.value;
+  element("device-reason", HTMLElement).textContent = info.reason;
+}
+
+async function start() {
+  const wanted = new URLSearchParams(location.search);
+  try {
+    await showDevice();
+    await models.start(wanted.get("model"));
+  } catch (error) {
+    notices.show(error, wanted.get("device") === "webgpu" ? { label: "Compute on the CPU", act: useCpu } : { label: "Try again", act: start });
+  } finally {
+    update();
+  }
+}
+
+function useCpu() {
+  const here = new URL(location.href);
+  here.searchParams.set("device", "cpu");
+  location.assign(here);
+}
+
+buttons.write.addEventListener("click", () => write(() => {}));
+buttons.continue.addEventListener("click", () => write(() => {}));
+buttons.stop.addEventListener("click", stop);
+buttons.edit.addEventListener("click", () => alter(() => (story.remember(), story.edit())));
+buttons.undo.addEventListener("click", () => alter(() => story.undo()));
+buttons.clear.addEventListener("click", () => alter(() => (story.remember(), story.clear())));
+story.addEventListener("edit", () => writing === undefined && alter(() => (story.remember(), story.edit())));
+story.addEventListener("change", update);
+
+alternatives.addEventListener("choose", (event) => {
+  const { index, alternative } = /** @type {CustomEvent<{ index: number, alternative: Alternative }>} */ (event).detail;
+  write(() => story.turn(index, { ...alternative, alternatives: story.tokens[index].alternatives }));
+});
+
+models.addEventListener("loading", update);
+models.addEventListener("settled", update);
+models.addEventListener("ready", async () => {
+  notices.close();
+  await showDevice();
+  showExamples();
+  update();
+});
+models.addEventListener("failed", (event) => {
+  const { error, retry } = /** @type {CustomEvent<{ error: Error, retry: () => void }>} */ (event).detail;
+  const again = "code" in error && ["network", "device-lost", "internal", "storage"].includes(String(error.code));
+  notices.show(error, again ? { label: "Try again", act: retry } : undefined);
+});
+
+element("tint", HTMLInputElement).addEventListener("change", ({ target }) => {
+  sheet.classList.toggle("tinted", target instanceof HTMLInputElement && target.checked);
+});
+
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    if (!writing) write(() => {});
+  } else if (event.key === "Escape") {
+    if (alternatives.isOpen) alternatives.close();
+    else stop();
+  }
+});
+
+/** Keeps the page for days without a connection, once all that it needs now is here. */
+async function keepOffline() {
+  if (!("serviceWorker" in navigator)) return;
+  try {
+    await navigator.serviceWorker.register(new URL("sw.js", import.meta.url), { type: "module" });
+    await navigator.serviceWorker.ready;
+    element("offline", HTMLElement).textContent = "This page is kept in your browser and opens without a connection.";
+  } catch {
+    // A browser that keeps no pages: this one then needs its server each time, and says nothing else.
+  }
+}
+
+await start();
+await keepOffline();

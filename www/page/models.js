@@ -1,0 +1,216 @@
+/** Choosing a model: the catalogue, a file, an address; and how its loading goes. One model is in use; it stays until another is ready. */
+
+import { pageEngine } from "../engine.js";
+import { bytesInWords, countInWords, element, make } from "./dom.js";
+
+/** @import { CatalogEntry, Progress, Source, TextModel } from "../vitrine.js" */
+
+export class Models extends EventTarget {
+  #list = element("model-select", HTMLElement);
+  #name = element("model-name", HTMLElement);
+  #facts = element("model-facts", HTMLElement);
+  #words = element("model-words", HTMLElement);
+  #loading = element("loading", HTMLElement);
+  #bar = element("progress", HTMLElement);
+  #fill = element("progress-fill", HTMLElement);
+  #line = element("progress-text", HTMLElement);
+  #address = element("address", HTMLInputElement);
+  /** @type {CatalogEntry[]} */
+  #catalog = [];
+  /** @type {AbortController | undefined} */
+  #abort;
+  /** What was asked for last. @type {{ source: Source, options: { name?: string, remember?: boolean } } | undefined} */
+  #last;
+  /** @type {TextModel | undefined} */
+  model;
+  /** The catalogue's entry of the model in use, if it has one. @type {CatalogEntry | undefined} */
+  entry;
+
+  constructor() {
+    super();
+    element("cancel-load", HTMLButtonElement).addEventListener("click", () => this.#abort?.abort());
+    const input = element("file-input", HTMLInputElement);
+    input.addEventListener("change", () => {
+      this.openFiles([...(input.files ?? [])]);
+      input.value = "";
+    });
+    element("address-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const address = this.#address.value.trim();
+      if (address) this.load(address, { remember: true });
+    });
+    this.#takeDrops(element("drop", HTMLElement));
+  }
+
+  /** Reads the catalogue and loads the model that the address names, or the first. @param {string | null} wanted */
+  async start(wanted) {
+    const engine = await pageEngine();
+    try {
+      this.#catalog = (await engine.catalog()).filter(({ kind }) => kind === "text");
+    } finally {
+      this.#list.replaceChildren(...this.#catalog.map((entry) => this.#card(entry)));
+    }
+    const first = wanted ?? this.#catalog[0]?.id;
+    if (first) await this.load(first);
+    else this.#empty();
+  }
+
+  /**
+   * @param {Source} source
+   * @param {{ name?: string, remember?: boolean }} [options] `remember` puts the source into the page's own address
+   */
+  async load(source, { name, remember = false } = {}) {
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#last = { source, options: { name, remember } };
+    const entry = this.#catalog.find(({ id }) => id === source);
+    const called = name ?? entry?.name ?? (typeof source === "string" ? lastPart(source) : "a model");
+    this.#begin(called);
+    try {
+      const engine = await pageEngine();
+      const model = await engine.load(source, { signal: abort.signal, onProgress: (progress) => this.#progress(progress) });
+      if (abort.signal.aborted) {
+        await model.unload();
+        return;
+      }
+      const before = this.model;
+      this.model = model;
+      this.entry = entry;
+      this.#label(called);
+      if (remember && typeof source === "string") rememberAddress(source);
+      this.dispatchEvent(new Event("ready"));
+      await before?.unload();
+    } catch (error) {
+      if (this.#abort !== abort) return;
+      this.model ? this.#label(this.#name.dataset.name ?? "") : this.#empty();
+      this.dispatchEvent(new CustomEvent("failed", { detail: { error, retry: () => this.reload() } }));
+    } finally {
+      if (this.#abort === abort) {
+        this.#abort = undefined;
+        this.#loading.hidden = true;
+        this.dispatchEvent(new Event("settled"));
+      }
+    }
+  }
+
+  /** The model in use once more, after it was lost. */
+  async reload() {
+    if (this.#last) await this.load(this.#last.source, this.#last.options);
+  }
+
+  /** One file, or the pieces of one model. @param {File[]} files */
+  openFiles(files) {
+    if (files.length === 0) return;
+    const named = files.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
+    const split = named.length > 1 && named.every((file) => /-\d+-of-\d+\.gguf$/i.test(file.name));
+    const source = named.length === 1 ? named[0] : split ? { parts: named } : { files: Object.fromEntries(named.map((file) => [file.name, file])) };
+    this.load(source, { name: named[0].name });
+  }
+
+  get busy() {
+    return this.#abort !== undefined;
+  }
+
+  /** @param {CatalogEntry} entry */
+  #card(entry) {
+    const facts = [countInWords(entry.parameters) + " parameters", bytesInWords(entry.bytes)].join(" · ");
+    const card = make(
+      "button",
+      { type: "button", "data-model": entry.id, "aria-pressed": "false" },
+      make("span", { class: "name" }, entry.name),
+      make("span", { class: "small" }, entry.description),
+      make("span", { class: "small" }, facts),
+    );
+    card.addEventListener("click", () => this.load(entry.id, { remember: true }));
+    return card;
+  }
+
+  /** @param {string} called */
+  #begin(called) {
+    this.#name.textContent = called;
+    this.#facts.textContent = "";
+    this.#words.textContent = "";
+    this.#loading.hidden = false;
+    this.#line.textContent = "Opening…";
+    this.#bar.classList.add("unknown");
+    this.#bar.removeAttribute("aria-valuenow");
+    this.dispatchEvent(new Event("loading"));
+  }
+
+  /** @param {Progress} progress */
+  #progress({ phase, loaded, total, speed, from }) {
+    const part = total > 0 ? Math.min(1, loaded / total) : undefined;
+    this.#bar.classList.toggle("unknown", part === undefined);
+    this.#fill.style.setProperty("--part", String(part ?? 0));
+    if (part === undefined) this.#bar.removeAttribute("aria-valuenow");
+    else this.#bar.setAttribute("aria-valuenow", String(Math.round(part * 100)));
+    const amount = total > 0 ? `${bytesInWords(loaded)} of ${bytesInWords(total)}` : bytesInWords(loaded);
+    const where = { network: "from the network", cache: "from this browser's store", memory: "from your file" }[from];
+    const words = {
+      download: [amount, speed > 0 ? `${bytesInWords(speed)}/s` : "", where].filter(Boolean).join(" · "),
+      upload: `${amount} · to the device`,
+      compile: "Preparing to compute…",
+    };
+    this.#line.textContent = words[phase];
+    this.#bar.setAttribute("aria-valuetext", words[phase]);
+  }
+
+  /** @param {string} called */
+  #label(called) {
+    const { model, entry } = this;
+    if (!model) return;
+    const { info } = model;
+    this.#name.textContent = called;
+    this.#name.dataset.name = called;
+    const facts = [
+      info.parameters ? `${countInWords(info.parameters)} parameters` : "",
+      typeof info.quantization === "string" ? info.quantization : "",
+      info.architecture,
+      `looks back ${info.contextLength.toLocaleString("en")} tokens`,
+      entry ? bytesInWords(entry.bytes) : "",
+      entry?.license ?? "",
+    ];
+    this.#facts.textContent = facts.filter(Boolean).join(" · ");
+    this.#words.textContent = entry?.description ?? "";
+    for (const card of this.#list.querySelectorAll("button")) card.setAttribute("aria-pressed", String(card.dataset.model === entry?.id));
+  }
+
+  #empty() {
+    this.#name.textContent = "No model yet";
+    this.#facts.textContent = "Open a GGUF file of the Llama family, or fetch one by its address.";
+    this.#words.textContent = "";
+    element("chooser", HTMLDetailsElement).open = true;
+  }
+
+  /** Files dropped anywhere. @param {HTMLElement} veil */
+  #takeDrops(veil) {
+    const carries = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") ?? false;
+    addEventListener("dragover", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      veil.hidden = false;
+    });
+    addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) veil.hidden = true;
+    });
+    addEventListener("drop", (event) => {
+      if (!carries(event)) return;
+      event.preventDefault();
+      veil.hidden = true;
+      this.openFiles([...(event.dataTransfer?.files ?? [])]);
+    });
+  }
+}
+
+/** @param {string} address */
+function lastPart(address) {
+  return address.split(/[?#]/)[0].split("/").pop() || address;
+}
+
+/** @param {string} source */
+function rememberAddress(source) {
+  const here = new URL(location.href);
+  here.searchParams.set("model", source);
+  history.replaceState(null, "", here);
+}

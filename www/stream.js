@@ -1,0 +1,179 @@
+/**
+ * A generation as an async iterator. The worker may run a little ahead of the reader (`AHEAD` tokens), no further; leaving the
+ * loop, aborting, unloading or forgetting the iterator cancels it.
+ */
+
+import { VitrineError, aborted } from "./errors.js";
+
+/** @import { Chunk, GenerationSummary, TextStream } from "./vitrine.js" */
+/** @typedef {IteratorResult<Chunk, undefined>} Result */
+
+/** Tokens that the worker may make before the reader takes them; worker.js starts with the same credit. */
+export const AHEAD = 32;
+
+/**
+ * What lives as long as the generation does; the public iterator holds it, never the other way round, so that a forgotten
+ * iterator can be collected.
+ */
+class State {
+  /** @type {Chunk[]} */
+  chunks = [];
+  /** @type {{ resolve: (result: Result) => void, reject: (error: VitrineError) => void }[]} */
+  waiting = [];
+  /** @type {VitrineError | undefined} */
+  error;
+  /** @type {GenerationSummary | undefined} */
+  summary;
+  started = false;
+  ended = false;
+  left = false;
+  /** Consumed since the last grant of credit. */
+  taken = 0;
+  /** @type {() => void} */
+  cancel = () => {};
+  /** @type {(count: number) => void} */
+  credit = () => {};
+  /** @type {(() => void)[]} */
+  onEnd = [];
+
+  /** @param {Chunk} chunk */
+  push(chunk) {
+    if (this.left) return;
+    const waiter = this.waiting.shift();
+    if (waiter) waiter.resolve(this.#take(chunk));
+    else this.chunks.push(chunk);
+  }
+
+  /** @param {Chunk} value @returns {Result} */
+  #take(value) {
+    this.taken += 1;
+    if (this.taken >= AHEAD / 2) {
+      this.credit(this.taken);
+      this.taken = 0;
+    }
+    return { done: false, value };
+  }
+
+  /** @param {VitrineError} [error] */
+  end(error) {
+    if (this.ended) return;
+    this.ended = true;
+    this.error = this.left ? undefined : error;
+    for (const waiter of this.waiting.splice(0)) {
+      if (this.error) waiter.reject(this.error);
+      else waiter.resolve({ done: true, value: undefined });
+      this.error = undefined;
+    }
+    for (const done of this.onEnd.splice(0)) done();
+  }
+
+  /** @returns {Promise<Result>} */
+  next() {
+    const chunk = this.chunks.shift();
+    if (chunk) return Promise.resolve(this.#take(chunk));
+    if (this.ended || this.left) {
+      const error = this.error;
+      this.error = undefined;
+      return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined });
+    }
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+  }
+}
+
+/** @type {FinalizationRegistry<State>} */
+const forgotten = new FinalizationRegistry((state) => {
+  if (!state.ended) state.cancel();
+});
+
+/** @implements {TextStream} */
+export class Stream {
+  #state = new State();
+  #start;
+
+  /** @param {(state: State) => void} start sends the call off; it fills in `cancel` and `credit` */
+  constructor(start) {
+    this.#start = start;
+    forgotten.register(this, this.#state);
+  }
+
+  get summary() {
+    return this.#state.summary;
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** @returns {Promise<Result>} */
+  next() {
+    if (!this.#state.started) {
+      this.#state.started = true;
+      this.#start(this.#state);
+    }
+    return this.#state.next();
+  }
+
+  /** @returns {Promise<Result>} */
+  async return() {
+    const state = this.#state;
+    state.left = true;
+    state.chunks = [];
+    for (const waiter of state.waiting.splice(0)) waiter.resolve({ done: true, value: undefined });
+    if (state.started && !state.ended) {
+      const end = new Promise((resolve) => state.onEnd.push(() => resolve(undefined)));
+      state.cancel();
+      await end;
+    }
+    state.started = true;
+    state.ended = true;
+    return { done: true, value: undefined };
+  }
+
+  async text() {
+    let text = "";
+    for await (const chunk of this) text += chunk.text;
+    return text;
+  }
+}
+
+/**
+ * A stream of a worker's call.
+ * @param {() => { host: import("./host.js").Host, args: object }} prepare may throw: the first `next()` then rejects
+ * @param {string} op
+ * @param {AbortSignal | undefined} signal
+ * @param {(value: any) => void} onDone gets what the worker reports at the end
+ */
+export function streamCall(prepare, op, signal, onDone) {
+  return new Stream((state) => {
+    if (signal?.aborted) return state.end(aborted(signal));
+    try {
+      const { host, args } = prepare();
+      const abort = () => {
+        host.abort(id);
+        if (!signal) return;
+        // The reader hears of it at once, and gets nothing that was made before; the worker ends at its next token.
+        state.chunks = [];
+        state.end(aborted(signal));
+      };
+      const settled = () => signal?.removeEventListener("abort", abort);
+      const id = host.open(op, args, {
+        onEvent: (chunk) => state.push(chunk),
+        onEnd: (value) => {
+          settled();
+          state.summary = value.summary;
+          onDone(value);
+          state.end();
+        },
+        onError: (error) => {
+          settled();
+          state.end(error);
+        },
+      });
+      state.cancel = () => host.abort(id);
+      state.credit = (count) => host.credit(id, count);
+      signal?.addEventListener("abort", abort, { once: true });
+    } catch (error) {
+      state.end(/** @type {VitrineError} */ (error));
+    }
+  });
+}

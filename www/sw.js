@@ -1,0 +1,110 @@
+/**
+ * Keeps the page and its first model for days without a connection.
+ *
+ * The network comes first, always: what the server has now is what the page gets, and a copy is kept; only where there is no
+ * answer does the copy serve. So an update is never hidden behind an old copy. Needs no special headers, sets none.
+ */
+
+const CACHE = "vitrine";
+
+const SHELL = [
+  "./",
+  "style.css",
+  "icon.svg",
+  "site.webmanifest",
+  "page.js",
+  "page/alternatives.js",
+  "page/dom.js",
+  "page/models.js",
+  "page/notices.js",
+  "page/settings.js",
+  "page/story.js",
+  "engine.js",
+  "errors.js",
+  "host.js",
+  "openai.js",
+  "stream.js",
+  "vitrine.js",
+  "widgets.js",
+  "worker.js",
+  "catalog.js",
+  "shared-models.js",
+  "pkg/vitrine.js",
+  "pkg/vitrine_bg.wasm",
+];
+
+/** @typedef {Event & { waitUntil(promise: Promise<unknown>): void }} Extendable */
+/** @typedef {Extendable & { request: Request, respondWith(answer: Promise<Response>): void }} Fetching */
+
+const worker = /** @type {{ registration: ServiceWorkerRegistration, skipWaiting(): Promise<void>, clients: { claim(): Promise<void> } } & EventTarget} */ (
+  /** @type {unknown} */ (self)
+);
+const scope = worker.registration.scope;
+
+worker.addEventListener("install", (event) => {
+  /** @type {Extendable} */ (event).waitUntil(keepShell().then(() => worker.skipWaiting()));
+});
+
+worker.addEventListener("activate", (event) => {
+  /** @type {Extendable} */ (event).waitUntil(worker.clients.claim());
+});
+
+worker.addEventListener("fetch", (event) => {
+  const fetching = /** @type {Fetching} */ (event);
+  const { request } = fetching;
+  if (request.method === "GET" && request.url.startsWith(scope)) fetching.respondWith(answer(request));
+});
+
+async function keepShell() {
+  const cache = await caches.open(CACHE);
+  await cache.addAll(SHELL.map((path) => new Request(new URL(path, scope), { cache: "no-cache" })));
+  // The models are worth having, but the page is complete without them.
+  await keepFirstModel(cache).catch(() => {});
+}
+
+/** @param {Cache} cache */
+async function keepFirstModel(cache) {
+  const address = new URL("models/catalog.json", scope);
+  await cache.add(address);
+  const { models } = await (await cache.match(address))?.json();
+  const first = models.find((/** @type {{ kind: string }} */ { kind }) => kind === "text");
+  if (first) await cache.add(new URL(first.file, address));
+}
+
+/** @param {Request} request */
+async function answer(request) {
+  try {
+    const response = await fetch(request);
+    // A part of a file is never kept as if it were the whole.
+    if (response.status === 200 && response.type === "basic") keep(request, response.clone());
+    return response;
+  } catch (error) {
+    const kept = await caches.match(request, { ignoreSearch: request.mode === "navigate", ignoreVary: true });
+    if (!kept) throw error;
+    const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
+    return range ? slice(kept, Number(range[1]), range[2] === "" ? Infinity : Number(range[2])) : kept;
+  }
+}
+
+/** @param {Request} request @param {Response} response */
+async function keep(request, response) {
+  const cache = await caches.open(CACHE);
+  // A page is kept under its address alone, whatever was asked of it.
+  const key = request.mode === "navigate" ? request.url.split(/[?#]/)[0] : request.url;
+  await cache.put(key, response).catch(() => {});
+}
+
+/** A part of what is kept, as a server with ranges would send it. @param {Response} kept @param {number} first @param {number} last */
+async function slice(kept, first, last) {
+  const whole = await kept.blob();
+  const end = Math.min(last, whole.size - 1);
+  if (first > end) return new Response(null, { status: 416, headers: { "Content-Range": `bytes */${whole.size}` } });
+  return new Response(whole.slice(first, end + 1), {
+    status: 206,
+    headers: {
+      "Content-Range": `bytes ${first}-${end}/${whole.size}`,
+      "Content-Length": String(end + 1 - first),
+      "Content-Type": kept.headers.get("Content-Type") ?? "application/octet-stream",
+    },
+  });
+}

@@ -1,0 +1,351 @@
+/**
+ * Vitrine: small generative models inside a web page, on WebGPU and on the CPU.
+ *
+ * ```js
+ * import { Engine } from "./vitrine.js";
+ * const engine = await Engine.create();
+ * const llm = await engine.load("storyteller");
+ * for await (const { text } of llm.generate("Once upon a time")) show(text);
+ * ```
+ *
+ * Importing this module touches neither `window` nor `document`: it may run on a server that renders pages.
+ */
+
+/** What went wrong, as a word that never changes its meaning. */
+export type ErrorCode =
+  | "unsupported-model"
+  | "corrupt-file"
+  | "out-of-memory"
+  | "device-lost"
+  | "aborted"
+  | "network"
+  | "bad-argument"
+  | "context-overflow"
+  | "storage"
+  | "closed"
+  | "invalid-graph"
+  | "internal";
+
+/** The one error that Vitrine throws: a stable `code`, and a sentence that says what to do. */
+export class VitrineError extends Error {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown });
+  readonly name: "VitrineError";
+  readonly code: ErrorCode;
+}
+
+/** What computes, and why it was chosen. */
+export interface DeviceInfo {
+  kind: "webgpu" | "cpu";
+  /** The adapter's own name, or the CPU kernels in use. */
+  name: string;
+  /** A sentence: why this device. */
+  reason: string;
+  /** A GPU made of software. */
+  software: boolean;
+  subgroups: boolean;
+  f16: boolean;
+  /** 0 on the CPU. */
+  maxBufferBytes: number;
+  maxBindingBytes: number;
+}
+
+export interface EngineOptions {
+  /** "auto" (the default) takes WebGPU where it is real hardware and the CPU elsewhere; the others insist. */
+  device?: "auto" | "webgpu" | "cpu";
+  /** Where the `.wasm` lies, if not beside this module in `pkg/`. */
+  wasm?: string | URL;
+  /** Whether downloads are kept in the browser's storage (the default: yes). */
+  cache?: boolean;
+}
+
+/** One thing that holds bytes: an address, a catalogue id, or the bytes themselves. */
+export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
+
+/**
+ * A model: a catalogue id, `https://…`, `hf://owner/repo/file.gguf` (a revision after `@` if wanted), a `File`, a `Blob`,
+ * an `ArrayBuffer`; `parts`, the pieces of one split GGUF in order; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
+ */
+export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles;
+export interface NamedFiles {
+  [name: string]: FileSource;
+}
+
+/** How far a load has come. */
+export interface Progress {
+  phase: "download" | "upload" | "compile";
+  /** Bytes so far, and of the whole; `total` is 0 where the server does not say. */
+  loaded: number;
+  total: number;
+  /** Bytes a second over the last second or so; 0 where that means nothing. */
+  speed: number;
+  /** Where the bytes come from. */
+  from: "network" | "cache" | "memory";
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+export interface LoadOptions extends CallOptions {
+  onProgress?: (progress: Progress) => void;
+  /** What the file holds; read from the file when it is left out. */
+  kind?: "text";
+  /** Tokens that the model may look back on; the model's own limit, within reason, when left out. */
+  contextLength?: number;
+  /** The file's SHA-256 in hexadecimal, checked before the model is used. Catalogue entries bring their own. */
+  sha256?: string;
+  /** Overrides the engine's `cache` for this load. */
+  cache?: boolean;
+}
+
+export interface GenerateOptions extends CallOptions {
+  /** At most so many tokens (the default: 256). */
+  maxTokens?: number;
+  /** 0 always takes the likeliest token (the default: 0.8). */
+  temperature?: number;
+  /** Only the k likeliest; 0 for all (the default: 40). */
+  topK?: number;
+  /** Only the likeliest tokens that together reach this probability; 1 for all (the default: 0.95). */
+  topP?: number;
+  /** Drops tokens less likely than this share of the likeliest; 0 for none (the default: 0.05). */
+  minP?: number;
+  /** Above 1 makes tokens that were there before less likely (the default: 1, none). */
+  repetitionPenalty?: number;
+  /** The same seed gives the same tokens on the same device. A new one each time when left out. */
+  seed?: number;
+  /** Ends before any of these strings would appear. */
+  stop?: string | string[];
+  /** How many other tokens to tell of for each (the default: 0). */
+  alternatives?: number;
+  /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
+  overflow?: "error" | "slide";
+}
+
+/** A token that might have been. */
+export interface Alternative {
+  token: number;
+  text: string;
+  /** Natural logarithm of its probability. */
+  logprob: number;
+}
+
+/** One step of a generation. `text` is empty while a character is still incomplete. */
+export interface Chunk extends Alternative {
+  /** The likeliest tokens at this place, likeliest first; empty unless asked for. */
+  alternatives: Alternative[];
+}
+
+export type FinishReason = "stop" | "end" | "length" | "context" | "cancelled";
+
+/** What came of a generation. */
+export interface GenerationSummary {
+  finishReason: FinishReason;
+  promptTokens: number;
+  tokens: number;
+  /** The seed that was used. */
+  seed: number;
+}
+
+/** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
+export interface TextStream extends AsyncIterableIterator<Chunk> {
+  /** Set once the stream has ended. */
+  readonly summary: GenerationSummary | undefined;
+  /** Cancels, and waits until the model is free again. */
+  return(): Promise<IteratorResult<Chunk, undefined>>;
+  /** Everything that is left, as one string. */
+  text(): Promise<string>;
+}
+
+export interface Message {
+  role: "system" | "user" | "assistant" | (string & {});
+  content: string;
+}
+
+export interface ModelInfo {
+  kind: "text";
+  name: string;
+  architecture: string;
+  parameters: number;
+  contextLength: number;
+  vocabularySize: number;
+  /** Whether the file brings a chat template. */
+  chat: boolean;
+  [detail: string]: unknown;
+}
+
+/** Milliseconds, tokens a second, counts and bytes; a figure that is not known yet is left out. */
+export interface ModelStats {
+  loadMs?: number;
+  timeToFirstTokenMs?: number;
+  prefillTokensPerSecond?: number;
+  decodeTokensPerSecond?: number;
+  dispatchesPerStep?: number;
+  submitsPerStep?: number;
+  deviceBytes?: number;
+  [figure: string]: unknown;
+}
+
+export interface Score {
+  /** Every token of the text with its log-probability; the first of all has none. */
+  tokens: { token: number; text: string; logprob: number | null }[];
+  /** The sum of the log-probabilities. */
+  logprob: number;
+  perplexity: number;
+}
+
+/** A language model. One generation runs at a time; others wait their turn. */
+export interface TextModel {
+  readonly info: ModelInfo;
+  /** The latest figures. */
+  readonly stats: ModelStats;
+  /** Goes on from a text (`""`: from the beginning-of-text token) or from token ids. */
+  generate(prompt: string | ArrayLike<number>, options?: GenerateOptions): TextStream;
+  /** Answers a conversation, through the model's own chat template. */
+  chat(messages: Message[], options?: GenerateOptions): TextStream;
+  tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  detokenize(tokens: ArrayLike<number>, options?: CallOptions): Promise<string>;
+  /** How likely the model finds a text, token by token. */
+  score(text: string, options?: CallOptions): Promise<Score>;
+  /** The k likeliest next tokens (the default: 10), likeliest first. */
+  next(text: string, options?: CallOptions & { k?: number }): Promise<(Alternative & { probability: number })[]>;
+  /** Frees the model. Generations under way end with the code "closed". Calling it again does nothing. */
+  unload(): Promise<void>;
+}
+
+export interface EncodeOptions extends CallOptions {
+  /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
+  addSpecialTokens?: boolean;
+}
+
+export interface TokenizerInfo {
+  kind: string;
+  vocabularySize: number;
+  [detail: string]: unknown;
+}
+
+/** A tokenizer alone. */
+export interface Tokenizer {
+  readonly info: TokenizerInfo;
+  encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  decode(tokens: ArrayLike<number>, options?: CallOptions & { skipSpecialTokens?: boolean }): Promise<string>;
+  free(): Promise<void>;
+}
+
+export interface CacheEntry {
+  /** The address it came from. */
+  address: string;
+  bytes: number;
+  [detail: string]: unknown;
+}
+
+/** Downloads kept in the browser's storage. */
+export interface ModelCache {
+  list(): Promise<CacheEntry[]>;
+  /** Forgets one address, or everything. */
+  delete(address?: string): Promise<void>;
+  /** Bytes that Vitrine keeps, and what the browser says of its quota. */
+  usage(): Promise<{ bytes: number; used: number; quota: number }>;
+}
+
+export interface CatalogEntry {
+  id: string;
+  name: string;
+  description: string;
+  kind: string;
+  bytes: number;
+  parameters: number;
+  license: string;
+  prompts: string[];
+  [detail: string]: unknown;
+}
+
+/** The OpenAI-shaped request; fields that Vitrine does not know are refused. */
+export interface ChatCompletionRequest {
+  /** A source string (loaded once and kept until the engine closes), or a loaded model. */
+  model: string | TextModel;
+  messages: Message[];
+  stream?: boolean;
+  max_tokens?: number;
+  max_completion_tokens?: number;
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  repetition_penalty?: number;
+  seed?: number;
+  stop?: string | string[];
+  logprobs?: boolean;
+  top_logprobs?: number;
+  n?: 1;
+  signal?: AbortSignal;
+}
+
+export interface ChatLogprobs {
+  content: {
+    token: string;
+    logprob: number;
+    bytes: number[];
+    top_logprobs: { token: string; logprob: number; bytes: number[] }[];
+  }[];
+}
+export type ChatFinishReason = "stop" | "length";
+export interface ChatUsage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+export interface ChatCompletion {
+  id: string;
+  object: "chat.completion";
+  created: number;
+  model: string;
+  choices: [
+    {
+      index: 0;
+      message: { role: "assistant"; content: string };
+      finish_reason: ChatFinishReason;
+      logprobs: ChatLogprobs | null;
+    },
+  ];
+  usage: ChatUsage;
+}
+export interface ChatCompletionChunk {
+  id: string;
+  object: "chat.completion.chunk";
+  created: number;
+  model: string;
+  choices: [
+    {
+      index: 0;
+      delta: { role?: "assistant"; content?: string };
+      finish_reason: ChatFinishReason | null;
+      logprobs: ChatLogprobs | null;
+    },
+  ];
+  usage?: ChatUsage;
+}
+
+export interface ChatCompletions {
+  create(request: ChatCompletionRequest & { stream: true }): Promise<AsyncIterable<ChatCompletionChunk>>;
+  create(request: ChatCompletionRequest & { stream?: false }): Promise<ChatCompletion>;
+  create(request: ChatCompletionRequest): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>;
+}
+
+/** The door to everything. All engines of a page share one worker. */
+export interface Engine {
+  /** What computes, and why. After a crash the next `load` may find another. */
+  readonly device: DeviceInfo;
+  readonly cache: ModelCache;
+  readonly chat: { readonly completions: ChatCompletions };
+  /** The models that come with this copy of Vitrine. */
+  catalog(): Promise<CatalogEntry[]>;
+  load(source: Source, options?: LoadOptions): Promise<TextModel>;
+  /** A tokenizer alone, from any GGUF (vocabulary-only ones too) or `tokenizer.json`. */
+  tokenizer(source: Source, options?: CallOptions): Promise<Tokenizer>;
+  /** Unloads everything that this engine loaded. Calling it again does nothing. */
+  close(): Promise<void>;
+}
+
+export const Engine: {
+  create(options?: EngineOptions & CallOptions): Promise<Engine>;
+};

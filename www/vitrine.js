@@ -1,0 +1,396 @@
+/**
+ * The published face. Types and the meaning of every option: vitrine.d.ts. Everything heavy happens in worker.js; this file
+ * checks arguments, names what goes over, and hands back what comes.
+ */
+
+import { VitrineError, aborted, closed } from "./errors.js";
+import { Host } from "./host.js";
+import { completions } from "./openai.js";
+import { streamCall } from "./stream.js";
+
+export { VitrineError } from "./errors.js";
+
+/** @import * as Face from "./vitrine.js" */
+/** @typedef {{ host: Host, engine: number }} Session */
+
+/** @implements {Face.Engine} */
+class OpenEngine {
+  #options;
+  #wasm;
+  /** @type {Session | undefined} */
+  #session;
+  /** @type {Promise<Session> | undefined} */
+  #opening;
+  #closed = false;
+  /** @type {Set<LoadedModel | LoadedTokenizer>} */
+  #loaded = new Set();
+  /** @type {Face.DeviceInfo | undefined} */
+  #device;
+
+  /** @param {Face.EngineOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#wasm = new URL(options.wasm ?? "./pkg/vitrine_bg.wasm", import.meta.url).href;
+    /** @type {Face.ModelCache} */
+    this.cache = {
+      list: () => this.#ask("cacheList", {}),
+      delete: (address) => this.#ask("cacheDelete", { address }),
+      usage: () => this.#ask("cacheUsage", {}),
+    };
+    this.chat = { completions: completions(this) };
+  }
+
+  get device() {
+    return /** @type {Face.DeviceInfo} */ (this.#device);
+  }
+
+  /** @param {AbortSignal} [signal] @returns {Promise<Session>} */
+  async open(signal) {
+    if (this.#closed) throw closed("engine");
+    if (this.#session && !this.#session.host.failure) return this.#session;
+    this.#opening ??= this.#start().finally(() => (this.#opening = undefined));
+    return withSignal(this.#opening, signal);
+  }
+
+  async #start() {
+    const host = Host.acquire(this.#wasm);
+    try {
+      const { engine, device } = await host.call("open", { wasm: this.#wasm, device: this.#options.device ?? "auto" });
+      this.#device = device;
+      this.#session = { host, engine };
+      if (this.#closed) throw closed("engine");
+      return this.#session;
+    } catch (error) {
+      host.release();
+      throw error;
+    }
+  }
+
+  /** @param {string} op @param {object} args */
+  async #ask(op, args) {
+    const { host, engine } = await this.open();
+    return host.call(op, { engine, ...args });
+  }
+
+  /** @returns {Promise<Face.CatalogEntry[]>} */
+  catalog() {
+    return this.#ask("catalog", {});
+  }
+
+  /**
+   * @param {Face.Source} source
+   * @param {Face.LoadOptions} [options]
+   * @returns {Promise<Face.TextModel>}
+   */
+  async load(source, options = {}) {
+    const { signal, onProgress, kind, contextLength, sha256, cache } = options;
+    if (kind !== undefined && kind !== "text") {
+      throw new VitrineError("bad-argument", `This version loads models of the kind "text", not ${JSON.stringify(kind)}.`);
+    }
+    const { host, engine } = await this.open(signal);
+    const args = {
+      engine,
+      source: describe(source),
+      options: { contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
+    };
+    const value = await host.call("load", args, { signal, onEvent: onProgress, onLate: (late) => give(host, "unload", { model: late.model }) });
+    if (this.#closed) {
+      give(host, "unload", { model: value.model });
+      throw closed("engine");
+    }
+    const model = new LoadedModel(host, value, () => this.#loaded.delete(model));
+    this.#loaded.add(model);
+    return model;
+  }
+
+  /**
+   * @param {Face.Source} source
+   * @param {Face.CallOptions} [options]
+   * @returns {Promise<Face.Tokenizer>}
+   */
+  async tokenizer(source, { signal } = {}) {
+    const { host, engine } = await this.open(signal);
+    const args = { engine, source: describe(source), options: { cache: this.#options.cache ?? true } };
+    const value = await host.call("tokenizer", args, { signal, onLate: (late) => give(host, "freeTokenizer", { tokenizer: late.tokenizer }) });
+    if (this.#closed) {
+      give(host, "freeTokenizer", { tokenizer: value.tokenizer });
+      throw closed("engine");
+    }
+    const tokenizer = new LoadedTokenizer(host, value, () => this.#loaded.delete(tokenizer));
+    this.#loaded.add(tokenizer);
+    return tokenizer;
+  }
+
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    const session = this.#session;
+    this.#session = undefined;
+    if (!session) return;
+    await Promise.allSettled([...this.#loaded].map((each) => each.close()));
+    if (!session.host.failure) await session.host.call("close", { engine: session.engine }).catch(() => {});
+    session.host.release();
+  }
+}
+
+/** @implements {Face.TextModel} */
+class LoadedModel {
+  #host;
+  #model;
+  #forget;
+  #stats;
+  #closed = false;
+
+  /**
+   * @param {Host} host
+   * @param {{ model: number, info: Face.ModelInfo, stats: Face.ModelStats }} value
+   * @param {() => void} forget
+   */
+  constructor(host, value, forget) {
+    this.#host = host;
+    this.#model = value.model;
+    this.#forget = forget;
+    /** @type {Face.ModelInfo} */
+    this.info = Object.freeze(value.info);
+    this.#stats = value.stats;
+  }
+
+  get stats() {
+    return this.#stats;
+  }
+
+  #open() {
+    if (this.#closed) throw closed("model");
+    if (this.#host.failure) throw lost("model", this.#host.failure);
+    return this.#host;
+  }
+
+  /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
+  async #ask(op, args, signal) {
+    return this.#open().call(op, { model: this.#model, ...args }, { signal });
+  }
+
+  /**
+   * @param {string} op
+   * @param {() => object} input
+   * @param {Face.GenerateOptions} options
+   */
+  #stream(op, input, { signal, ...options }) {
+    const prepare = () => {
+      const host = this.#open();
+      const stop = typeof options.stop === "string" ? [options.stop] : options.stop;
+      return { host, args: { model: this.#model, ...input(), options: { ...options, stop: stop?.map((each) => text(each, "stop")) } } };
+    };
+    return streamCall(prepare, op, signal, (value) => (this.#stats = value.stats));
+  }
+
+  /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
+  generate(prompt, options = {}) {
+    return this.#stream("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt) }), options);
+  }
+
+  /** @param {Face.Message[]} messages @param {Face.GenerateOptions} [options] */
+  chat(messages, options = {}) {
+    const input = () => {
+      if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "chat() takes an array of { role, content }.");
+      return { messages: messages.map(({ role, content }) => ({ role: text(role, "role"), content: text(content, "content") })) };
+    };
+    return this.#stream("chat", input, options);
+  }
+
+  /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
+  async tokenize(input, { addSpecialTokens = true, signal } = {}) {
+    return this.#ask("tokenize", { text: text(input, "text"), addSpecialTokens }, signal);
+  }
+
+  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
+  async detokenize(tokens, { signal } = {}) {
+    return this.#ask("detokenize", { tokens: ids(tokens) }, signal);
+  }
+
+  /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
+  async score(input, { signal } = {}) {
+    return this.#ask("score", { text: text(input, "text") }, signal);
+  }
+
+  /** @param {string} input @param {Face.CallOptions & { k?: number }} [options] */
+  async next(input, { k = 10, signal } = {}) {
+    return this.#ask("next", { text: text(input, "text"), k }, signal);
+  }
+
+  /** For the engine's `close`, and for `unload`. */
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forget();
+    if (!this.#host.failure) await this.#host.call("unload", { model: this.#model }).catch(() => {});
+  }
+
+  unload() {
+    return this.close();
+  }
+}
+
+/** @implements {Face.Tokenizer} */
+class LoadedTokenizer {
+  #host;
+  #tokenizer;
+  #forget;
+  #closed = false;
+
+  /**
+   * @param {Host} host
+   * @param {{ tokenizer: number, info: Face.TokenizerInfo }} value
+   * @param {() => void} forget
+   */
+  constructor(host, value, forget) {
+    this.#host = host;
+    this.#tokenizer = value.tokenizer;
+    this.#forget = forget;
+    /** @type {Face.TokenizerInfo} */
+    this.info = Object.freeze(value.info);
+  }
+
+  /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
+  async #ask(op, args, signal) {
+    if (this.#closed) throw closed("tokenizer");
+    if (this.#host.failure) throw lost("tokenizer", this.#host.failure);
+    return this.#host.call(op, { tokenizer: this.#tokenizer, ...args }, { signal });
+  }
+
+  /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
+  async encode(input, { addSpecialTokens = true, signal } = {}) {
+    return this.#ask("encode", { text: text(input, "text"), addSpecialTokens }, signal);
+  }
+
+  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions & { skipSpecialTokens?: boolean }} [options] @returns {Promise<string>} */
+  async decode(tokens, { skipSpecialTokens = true, signal } = {}) {
+    return this.#ask("decode", { tokens: ids(tokens), skipSpecialTokens }, signal);
+  }
+
+  async close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forget();
+    if (!this.#host.failure) await this.#host.call("freeTokenizer", { tokenizer: this.#tokenizer }).catch(() => {});
+  }
+
+  free() {
+    return this.close();
+  }
+}
+
+export const Engine = Object.freeze({
+  /**
+   * @param {Face.EngineOptions & Face.CallOptions} [options]
+   * @returns {Promise<Face.Engine>}
+   */
+  async create(options = {}) {
+    const { device = "auto", signal } = options;
+    if (!["auto", "webgpu", "cpu"].includes(device)) {
+      throw new VitrineError("bad-argument", `device is "auto", "webgpu" or "cpu", not ${JSON.stringify(device)}.`);
+    }
+    const engine = new OpenEngine(options);
+    try {
+      await engine.open(signal);
+    } catch (error) {
+      engine.close();
+      throw error;
+    }
+    return engine;
+  },
+});
+
+/**
+ * @param {"model" | "tokenizer"} what
+ * @param {VitrineError} failure
+ */
+function lost(what, failure) {
+  return new VitrineError("closed", `This ${what} went down with the engine. Load it again with engine.load(): the engine restarts by itself.`, {
+    cause: failure,
+  });
+}
+
+/** @param {Host} host @param {string} op @param {object} args */
+function give(host, op, args) {
+  host.call(op, args).catch(() => {});
+}
+
+/**
+ * A string that UTF-8 can hold: lone surrogates become U+FFFD.
+ * @param {unknown} value
+ * @param {string} name
+ */
+function text(value, name) {
+  if (typeof value !== "string") throw new VitrineError("bad-argument", `${name} must be a string, not ${kindOf(value)}.`);
+  return value.replace(/[\uD800-\uDFFF]/gu, "\uFFFD");
+}
+
+/** @param {unknown} value */
+function ids(value) {
+  if (typeof value === "object" && value !== null && "length" in value && typeof value.length === "number") {
+    const numbers = Array.from(/** @type {ArrayLike<number>} */ (value));
+    if (numbers.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32)) return Uint32Array.from(numbers);
+  }
+  throw new VitrineError("bad-argument", `Token ids are an array of whole numbers from 0 up, not ${kindOf(value)}.`);
+}
+
+/** @param {unknown} value */
+function kindOf(value) {
+  return value === null ? "null" : Array.isArray(value) ? "such an array" : typeof value;
+}
+
+/**
+ * A source as the worker takes it: `{ address } | { blob, name } | { parts } | { files }`.
+ * @param {Face.Source} source
+ * @returns {object}
+ */
+function describe(source) {
+  const one = describeFile(source);
+  if (one) return one;
+  if (typeof source === "object" && source !== null && !Array.isArray(source)) {
+    const { parts, files } = /** @type {{ parts?: Face.FileSource[], files?: Record<string, Face.FileSource> }} */ (source);
+    if (Array.isArray(parts) && parts.length > 0) return { parts: parts.map((part) => describeFile(part) ?? refuse(part)) };
+    const named = Object.entries(files && !describeFile(files) ? files : source);
+    if (named.length > 0) return { files: named.map(([name, file]) => [name, describeFile(file) ?? refuse(file)]) };
+  }
+  return refuse(source);
+}
+
+/** @param {unknown} source */
+function describeFile(source) {
+  if (typeof source === "string" || source instanceof URL) {
+    const address = String(source).trim();
+    if (address === "") throw new VitrineError("bad-argument", "The address is empty: give a catalogue id, https://… or hf://owner/repo/file.gguf.");
+    return { address, base: globalThis.document?.baseURI ?? globalThis.location?.href };
+  }
+  if (source instanceof Blob) return { blob: source, name: "name" in source ? String(source.name) : "" };
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+    return { blob: new Blob([/** @type {ArrayBuffer | ArrayBufferView<ArrayBuffer>} */ (source)]), name: "" };
+  }
+  return undefined;
+}
+
+/** @param {unknown} source @returns {never} */
+function refuse(source) {
+  throw new VitrineError(
+    "bad-argument",
+    `A model comes from a catalogue id, https://…, hf://…, a File, a Blob, an ArrayBuffer, { parts } or named files, not ${kindOf(source)}.`,
+  );
+}
+
+/**
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+function withSignal(promise, signal) {
+  if (!signal) return promise;
+  if (signal.aborted) return Promise.reject(aborted(signal));
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(aborted(signal));
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

@@ -1,0 +1,64 @@
+/**
+ * What the worker calls: the wasm-bindgen face of `src/web`, as `pkg/vitrine.js` exports it. Written by hand so that the
+ * JavaScript can be checked before the crate is built.
+ *
+ * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
+ */
+
+import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Score, TokenizerInfo, Alternative } from "./vitrine.js";
+
+/** Bytes by address or at hand; `name` tells `tokenizer.json` from weights. */
+export type SourceFile = { name: string; address: string } | { name: string; blob: Blob };
+
+export interface Cancel {
+  cancel(): void;
+  free(): void;
+}
+
+export interface Engine {
+  device(): DeviceInfo;
+  load(
+    files: SourceFile[],
+    options: { contextLength?: number; cache: boolean; sha256?: string },
+    cancel: Cancel,
+    progress: (progress: object) => void,
+  ): Promise<Model>;
+  tokenizer(files: SourceFile[], options: { cache: boolean; sha256?: string }, cancel: Cancel): Promise<Tokenizer>;
+  free(): void;
+}
+
+export interface Model {
+  info(): ModelInfo;
+  stats(): ModelStats;
+  generate(prompt: string | Uint32Array, options: GenerateOptions): Promise<Generation>;
+  chat(messages: Message[], options: GenerateOptions): Promise<Generation>;
+  tokenize(text: string, addSpecialTokens: boolean): Uint32Array;
+  detokenize(tokens: Uint32Array): string;
+  score(text: string): Promise<Score>;
+  next(text: string, k: number): Promise<(Alternative & { probability: number })[]>;
+  free(): void;
+}
+
+export interface Generation {
+  /** `undefined` at the end. */
+  next(): Promise<Chunk | undefined>;
+  /** The `next` under way, and all after it, give `undefined` or reject with the code "aborted". */
+  cancel(): void;
+  summary(): GenerationSummary;
+  free(): void;
+}
+
+export interface Tokenizer {
+  info(): TokenizerInfo;
+  encode(text: string, addSpecialTokens: boolean): Uint32Array;
+  decode(tokens: Uint32Array, skipSpecialTokens: boolean): string;
+  free(): void;
+}
+
+export interface Face {
+  default(options: { module_or_path: string }): Promise<unknown>;
+  Engine: { open(device: string): Promise<Engine> };
+  Cancel: new () => Cancel;
+  cacheList(): Promise<CacheEntry[]>;
+  cacheDelete(address?: string): Promise<void>;
+}
