@@ -276,3 +276,32 @@ def greedy(model, prompt: list[int], steps: int) -> dict:
             tokens.append(int(logits.argmax()))
             ids = torch.tensor([[tokens[-1]]])
     return {"tokens": tokens, "smallest_lead": lead, "logits": logits.tolist()}
+
+
+def read_shape(path: Path) -> LlamaShape:
+    """The shape that a GGUF file of the `llama` architecture declares."""
+    reader = gguf.GGUFReader(str(path))
+
+    def value(key: str):
+        return reader.fields[key].contents()
+
+    return LlamaShape(
+        value("llama.embedding_length"), value("llama.feed_forward_length"), value("llama.block_count"), value("llama.attention.head_count"), value("llama.attention.head_count_kv"),
+        value("llama.vocab_size"), value("llama.context_length"), value("llama.rope.freq_base"), value("llama.attention.layer_norm_rms_epsilon"),
+        tie_word_embeddings=all(t.name != "output.weight" for t in reader.tensors),
+    )
+
+
+def read_tokenizer(path: Path):
+    """The byte-level BPE inside a GGUF file, as a `tokenizers` Tokenizer that knows its control tokens."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    fields = gguf.GGUFReader(str(path)).fields
+    names = fields["tokenizer.ggml.tokens"].contents()
+    types = fields["tokenizer.ggml.token_type"].contents()
+    merges = [tuple(m.split(" ")) for m in fields["tokenizer.ggml.merges"].contents()]
+    t = Tokenizer(models.BPE({n: i for i, n in enumerate(names)}, merges))
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    t.decoder = decoders.ByteLevel()
+    t.add_special_tokens([AddedToken(n, special=True, normalized=False) for n, kind in zip(names, types) if kind == gguf.TokenType.CONTROL])
+    return t

@@ -1,0 +1,90 @@
+"""Writes models/catalog.json: the house models with their size and SHA-256, then well-known models by address.
+
+    python training/make_catalog.py
+
+`file` (relative to the catalog, or an hf:// address), `bytes` and `sha256` repeat the one file of `files` for
+readers that load a single file. A size or a checksum that is not known exactly is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+
+from llama_gguf import read_shape
+from smol_shapes import ROOT
+
+STORYTELLER = {
+    "id": "storyteller",
+    "kind": "text",
+    "name": "Storyteller",
+    "description": "Tells small stories about animals, people and the things that they find. Made for this page; works offline.",
+    "license": "MIT OR Apache-2.0",
+    "trainedOn": "Stories that a generator of this project writes (125 characters, 266 things, 66 places, 45 plots), a thousand TinyStories and old fairy tales.",
+    "goodAt": "A story about somebody who finds something somewhere; going on from a beginning; making it short, sad, funny, brave, mysterious or sleepy.",
+    "badAt": "Anything that is not a small story: facts, sums, long plots, words that it never met.",
+    "chat": True,
+    "prompts": [
+        "Tell me a story about a fox who finds a lantern in the snow.",
+        "Tell a short story about an owl and a teapot in the moonlight. Make it funny.",
+        "Write a sad story about a robot who finds a music box in the attic.",
+        "A bedtime story about a whale and a star by the sea. Give it a title.",
+        "Tell me about a brave mouse named Pip who finds a key in the castle.",
+    ],
+    "beginnings": ["Once upon a time, there was a small fox who", "One snowy day, a bear named Bruno", "Far away, on the moon, lived a robot."],
+}
+
+REMOTE = [
+    {
+        "id": "smollm2-135m-instruct", "name": "SmolLM2 135M Instruct", "parameters": 134515008, "context": 8192, "license": "Apache-2.0",
+        "file": "hf://unsloth/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct-Q4_K_M.gguf", "bytes": 105454144,
+        "sha256": "ed5fa30c487b282ec156c29062f1222e5c20875a944ac98289dbd242e947f747",
+        "description": "A small assistant that chats in English.",
+        "trainedOn": "Two trillion tokens of web pages, code and textbooks (FineWeb-Edu, DCLM, The Stack and others), then instructions.",
+        "goodAt": "Short answers, rewriting, simple explanations in English.", "badAt": "Facts, arithmetic, other languages.",
+    },
+    {
+        "id": "smollm2-135m-instruct-q8", "name": "SmolLM2 135M Instruct (8 bit)", "parameters": 134515008, "context": 8192, "license": "Apache-2.0",
+        "file": "hf://bartowski/SmolLM2-135M-Instruct-GGUF/SmolLM2-135M-Instruct-Q8_0.gguf",
+        "description": "The same small assistant with less rounding.",
+        "trainedOn": "As SmolLM2 135M Instruct.", "goodAt": "As SmolLM2 135M Instruct, a little more exact.", "badAt": "Facts, arithmetic, other languages.",
+    },
+    {
+        "id": "smollm2-360m-instruct", "name": "SmolLM2 360M Instruct", "parameters": 361821120, "context": 8192, "license": "Apache-2.0",
+        "file": "hf://HuggingFaceTB/SmolLM2-360M-Instruct-GGUF/smollm2-360m-instruct-q8_0.gguf",
+        "description": "A larger assistant: clearly better answers, some 390 MB.",
+        "trainedOn": "Four trillion tokens of web pages, code and textbooks, then instructions.", "goodAt": "Short answers, summaries, rewriting in English.", "badAt": "Facts, arithmetic, other languages.",
+    },
+    {
+        "id": "tinyllama-1.1b-chat", "name": "TinyLlama 1.1B Chat", "parameters": 1100048384, "context": 2048, "license": "Apache-2.0",
+        "file": "hf://TheBloke/TinyLlama-1.1B-Chat-v1.0-GGUF/tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf",
+        "description": "Over a billion parameters, some 670 MB: for computers with a real GPU.",
+        "trainedOn": "Three trillion tokens of web pages and code (SlimPajama, StarCoder data), then conversations.", "goodAt": "Chatting, longer texts in English.", "badAt": "Facts, arithmetic, phones.",
+    },
+]
+REMOTE_PROMPTS = ["What is a rainbow?", "Write a short poem about the sea.", "Explain in two sentences why the sky is blue."]
+
+
+def storyteller() -> dict:
+    path = ROOT / "models" / "storyteller" / "storyteller-q8_0.gguf"
+    data, shape = path.read_bytes(), read_shape(path)
+    parameters = sum(math.prod(s) for s in shape.tensor_shapes().values())
+    return {**STORYTELLER, "file": "storyteller/storyteller-q8_0.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "parameters": parameters, "context": shape.max_position_embeddings}
+
+
+def entry(model: dict) -> dict:
+    known = {k: model[k] for k in ("bytes", "sha256") if k in model}
+    where = {"url" if "://" in model["file"] else "path": model["file"]}
+    return {"id": model["id"], "kind": "text", "name": model["name"], **model, "licence": model["license"], "files": [{**where, **known}]}
+
+
+def main() -> None:
+    models = [storyteller()] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE]
+    path = ROOT / "models" / "catalog.json"
+    path.write_text(json.dumps({"version": 1, "models": [entry(m) for m in models]}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,325 @@
+"""Tells stories: draws a character, a friend, a thing, a place and a plot, and writes them out.
+
+A story is a function of its random generator and of what is asked for, nothing else. Templates hold
+choices `[a|b]`, which may nest, and slots:
+
+    {C} {c}      the hero, at the start of a sentence or inside one (name or "the fox")
+    {D} {d}      the friend, likewise
+    {a_c} {a_d}  the hero or the friend as introduced: "a clever fox named Pip"
+    {he} {him} {his} {himself}, {se} {sim} {sis}   their pronouns (the friend's give way to {d} where both are alike)
+    {a_t} {t} {bare} {adj}   the thing: "a small lantern", "the lantern", "lantern", "small"
+    {p} {pn}     the place: "in the snow", "the snow"
+    {sense} {look} {use} {open} {find} {friends} {close_…} {moral_…}   whole sentences, drawn below
+A slot whose first letter is a capital starts a sentence.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from .lexicon import CATEGORY, NAMES_HE, NAMES_SHE, TIMES, WEATHER, Character, Place, Thing, article, load
+
+TONES = ("kind", "funny", "sad", "brave", "mystery", "bedtime")
+RIDEABLE = {
+    "boat", "raft", "ship", "canoe", "sled", "cart", "wagon", "bicycle", "scooter", "train", "bus", "tractor", "car", "rocket", "hot-air balloon", "aeroplane",
+    "submarine", "flying carpet", "carriage",
+}
+TOO_BIG = RIDEABLE - {"sled", "scooter", "wagon", "canoe", "raft"} | {
+    "puddle", "cloud", "rainbow", "bubble", "spider web", "footprint", "shadow", "echo", "tree stump", "bush", "little tree", "vine", "piano", "swing", "driftwood log",
+    "lighthouse lamp", "bed", "tent", "treasure chest", "rocking horse", "moonbeam", "hammock", "anchor", "barrel",
+}
+
+HABITS = """sing in the morning|collect shiny things|count the clouds|look at the stars|ask questions|tell jokes|climb to high places|sleep late|splash in puddles|listen to old stories|draw pictures in the sand|make new friends
+whistle while working|eat sweet things|dance when nobody looked|explore new paths|play hide and seek|build small houses of sticks|smell the flowers|watch the rain|read by candlelight|dream with open eyes|help the little ones
+run as fast as the wind|cook strange soups|sit by the water|talk to the moon|learn new words|invent new games|laugh out loud""".replace("\n", "|")
+
+MACROS = {
+    "open": "[{open_once}|{open_once}|{open_time}|{open_time}|{open_place}|{open_plain}]",
+    "open_once": "[Once upon a time,|Once,|Long ago,|A long time ago,|Once upon a time,|Many years ago,] [there was {a_c}|there lived {a_c}|{a_c} lived {p}|there was {a_c} who lived {p}]. {trait} {weather?}",
+    "open_time": "{time}, {a_c} [was walking {p}|went for a walk {p}|was out {p}|was on the way home|woke up and stretched|set out {p}|was all alone {p}]. {weather?} {trait?}",
+    "open_place": "[{P} lived {a_c}.|{P}, there lived {a_c}.|Far away, {p}, lived {a_c}.|{Sense} That was where {a_c} lived.] {trait}",
+    "open_plain": "[This is the story of {a_c}.|There once was {a_c}.|Do you know the tale of {a_c}?|Let me tell you about {a_c}.|Everyone knew {a_c}.] {trait} {weather?}",
+    "trait": "[{He} was {trait1} and {trait2}, and {he} loved to {habit}.|{C} loved to {habit}.|{He} was the most {trait1} {noun} {p}.|Everyone said that {c} was very {trait1}.|{C} was {trait1}, but also a little {trait2}.|Nothing made {c} happier than to {habit}.|{C} was {trait1}, and {he} liked to {habit}.]",
+    "find": "[{find_lead} {a_t}.|{find_lead} {a_t}.|{find_lead} {a_t} {p}.]",
+    "find_lead_small": "[{Time_in}, {he} found|There, {p}, {c} found|And there, right in front of {him}, lay|Suddenly {c} saw|{C} looked down and saw|Half hidden {p} lay|{P}, {c} came upon|Something caught {c}'s eye. It was|{C} nearly stepped on something. It was|What was that? {C} bent down and found|{C} stopped. In front of {his} feet lay]",
+    "find_lead_big": "[There, {p}, {c} found|And there, right in front of {him}, was|Suddenly {c} saw|{P}, {c} came upon|Something caught {c}'s eye. It was|{C} rubbed {his} eyes. There was|What was that? {C} came closer and found|Around the corner {c} discovered]",
+    "friends": "[From that day on, {c} and {d} were the best of friends.|{C} and {d} became friends that day.|After that, {c} and {d} did everything together.|And so {c} found a friend in {d}.|{C} and {d} have been friends ever since.|They shook hands on it, and were friends for life.]",
+    "close_kind": "[And they lived happily ever after.|It was the best day of all.|And that was that.|{C} went home with a warm heart.|{C} smiled all the way home.|And if they have not stopped, they are laughing still.|That evening {c} was the happiest {noun} {p}.|And everyone was glad.|That night {c} slept better than ever.|{C} never forgot that day.]{end?}",
+    "close_funny": "[And they laughed until their tummies hurt.|And {c} never did it again, or at least not before breakfast.|They laughed about it for years.|Even the moon seemed to giggle.|And that is how {c} became famous.|{C} took a bow, and fell over.|If you listen well, you can hear them laughing still.|And nobody ever found out why.|\"Let us never speak of it again,\" said {c}. But they spoke of it every day.]{end?}",
+    "close_sad": "[And a little of the sadness never went away.|The stars came out, one by one, and {c} was alone.|But sometimes, when the wind is soft, {c} smiles through the tears.|It still hurts, but it hurts a little less each day.|And {c} looked up at the sky, and was very quiet.|{C} went home slowly, and the evening was very still.|A tear fell on the ground, and that was all.|And {c} never forgot.]{end?}",
+    "close_sleep": "[Good night, little {noun}.|And {c} slept, and dreamed until morning.|Outside, the moon kept watch.|And soon the whole world was asleep.|{C} smiled in {his} sleep. Good night.|The stars twinkled, and everything was still.|Sleep well, {c}. Sleep well, everyone.|And {he} slept as sound as a stone.]{end?}",
+    "moral_share": "[For joy grows when it is shared.|And {c} had learned that two are happier than one.|{C} never forgot: what you share, you do not lose.|Sharing had made it twice as good.|That is how {c} learned to share.]{end?}",
+    "moral_truth": "[The truth had been hard to say, but {c} felt as light as a feather.|And {c} had learned that it is best to tell the truth.|After that, {c} always told the truth, even when it was hard.|It is brave to say that you are sorry.]{end?}",
+    "moral_brave": "[And {c} knew now that being brave means to be afraid and to do it all the same.|That night {c} felt ten feet tall.|Even the smallest heart can be brave.|{C} was never so afraid again.|From then on they called {him} {c} the Brave.]{end?}",
+    "moral_try": "[You only have to keep trying.|{C} had not given up, and that was the secret.|Good things take their time.|And {c} was very proud.|Step by step, one gets everywhere.]{end?}",
+    "end?": "[||| The end.| And that is the end of the story.]",
+    "weather?": "[{weather}|{weather}|]",
+    "trait?": "[{trait}||]",
+}
+
+OTHER_PLACES = "bridge roof hilltop cupboard shed wagon stable tent cabin corridor puddle chapel quarry greenhouse station workshop tavern lagoon canyon glacier mine hut dungeon volcano rainforest prairie bathtub fridge".split()
+
+
+@dataclass
+class Ask:
+    """What a story must hold; whatever is None is drawn."""
+
+    hero: Character | None = None
+    thing: Thing | None = None
+    place: Place | None = None
+    friend: Character | None = None
+    name: str | None = None
+    tone: str | None = None
+    short: bool = False
+
+
+@dataclass
+class Story:
+    hero: Character
+    friend: Character
+    thing: Thing
+    place: Place
+    name: str | None
+    friend_name: str | None
+    pronoun: str
+    friend_pronoun: str
+    tone: str
+    short: bool
+    plot: str
+    verb: str
+    title: str
+    text: str
+    has_friend: bool = field(default=True)
+
+
+@dataclass(frozen=True)
+class Plot:
+    name: str
+    verbs: tuple[str, ...]
+    tones: tuple[str, ...]
+    needs: str
+    titles: tuple[str, ...]
+    beats: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def plots() -> tuple[Plot, ...]:
+    out: list[Plot] = []
+    head, titles, beats = None, (), []
+    lines = (Path(__file__).parent / "plots.txt").read_text(encoding="utf-8").splitlines() + ["== end ; ; ; "]
+    for line in lines:
+        if line.startswith("== "):
+            if head:
+                out.append(Plot(head[0], tuple(head[1].split(", ")), tuple(head[2].split()), head[3], titles, tuple(beats)))
+            head, beats = [part.strip() for part in line[3:].split(";")], []
+        elif line.startswith("~ "):
+            titles = tuple(t.strip() for t in line[2:].split(" | "))
+        elif line.strip() and not line.startswith("#"):
+            beats.append(line)
+    return tuple(out)
+
+
+def can_carry(thing: Thing) -> bool:
+    return thing.noun not in TOO_BIG and (thing.category != "build" or thing.noun in ("scarecrow hat",))
+
+
+def fits(plot: Plot, thing: Thing) -> bool:
+    if plot.needs == "ride":
+        return thing.noun in RIDEABLE
+    return plot.needs == "any" or can_carry(thing)
+
+
+CHOICE = re.compile(r"\[([^\[\]]*)\]")
+
+
+def choose(rng: random.Random, template: str) -> str:
+    """Resolves `[a|b]` from the inside out."""
+    while True:
+        found = CHOICE.search(template)
+        if not found:
+            return template
+        template = template[: found.start()] + rng.choice(found.group(1).split("|")) + template[found.end() :]
+
+
+SLOT = re.compile(r"\{(\w+\??)\}")
+PRONOUNS = {
+    "he": {"he": "he", "him": "him", "his": "his", "himself": "himself"},
+    "she": {"he": "she", "him": "her", "his": "her", "himself": "herself"},
+}
+LITTLE_WORDS = {"a", "an", "the", "of", "in", "on", "at", "by", "for", "to", "and", "under"}
+
+
+def title_case(text: str) -> str:
+    words = text.split(" ")
+    return " ".join(w if i and w in LITTLE_WORDS else w[:1].upper() + w[1:] for i, w in enumerate(words))
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class Teller:
+    """Fills the slots of one story."""
+
+    def __init__(self, rng: random.Random, story: Story):
+        self.rng, self.s = rng, story
+        self.traits = rng.sample(story.hero.traits, 2)
+        self.adjective = rng.choice(story.thing.adjectives)
+        self.introduced: set[str] = set()
+        self.senses = list(story.place.senses)
+        rng.shuffle(self.senses)
+        self.time = rng.choice(TIMES)
+        self.seen_thing = False
+
+    def who(self, noun: str, name: str | None) -> str:
+        return name if name and self.rng.random() < 0.62 else f"the {noun}"
+
+    def intro(self, key: str, noun: str, name: str | None, traits: tuple[str, ...]) -> str:
+        if key in self.introduced:
+            return self.who(noun, name)
+        self.introduced.add(key)
+        described = f"{self.rng.choice(traits)} {noun}" if self.rng.random() < 0.6 else noun
+        if name and self.rng.random() < 0.12:
+            return f"{name} the {noun}"
+        called = self.rng.choice(("named", "named", "called")) if name else ""
+        return article(described) + (f" {called} {name}" if name else "")
+
+    def slot(self, key: str) -> str:
+        s, rng = self.s, self.rng
+        low = key[:1].lower() + key[1:]
+        if key != low and key not in ("C", "D", "T", "P"):
+            return capital(self.slot(low))
+        if key in ("C", "D", "T", "P"):
+            return capital(self.slot(low))
+        if low == "c":
+            return self.who(s.hero.noun, s.name)
+        if low == "d":
+            if "d" not in self.introduced:
+                return self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
+            return self.who(s.friend.noun, s.friend_name)
+        if low == "a_c":
+            return self.intro("c", s.hero.noun, s.name, s.hero.traits)
+        if low in ("a_d", "a_d_cap"):
+            text = self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
+            return capital(text) if low == "a_d_cap" else text
+        if low in ("he", "him", "his", "himself"):
+            return PRONOUNS[s.pronoun][low]
+        if low in ("se", "sim", "sis"):
+            base = {"se": "he", "sim": "him", "sis": "his"}[low]
+            if s.friend_pronoun != s.pronoun:
+                return PRONOUNS[s.friend_pronoun][base]
+            return self.slot("d") + ("'s" if low == "sis" else "")
+        if low in ("t", "the_t"):
+            return f"the {s.thing.noun}"
+        if low == "a_t":
+            described = not self.seen_thing or rng.random() < 0.2
+            self.seen_thing = True
+            return article(f"{self.adjective} {s.thing.noun}" if described and rng.random() < 0.8 else s.thing.noun)
+        if low == "p":
+            return s.place.phrase
+        if low == "p_cap":
+            return capital(s.place.phrase)
+        if low == "sense":
+            return self.senses.pop() if self.senses else ""
+        if low in ("onetime", "time_in"):
+            return rng.choice(("one day", "one evening", "one morning", "one afternoon") if low == "onetime" else ("a little later", "not far away", "on the way", "all at once"))
+        simple = {"bare": s.thing.noun, "adj": self.adjective, "pn": s.place.noun, "noun": s.hero.noun, "trait1": self.traits[0], "trait2": self.traits[1], "time": self.time}
+        if low in simple:
+            return simple[low]
+        if low == "habit":
+            return rng.choice(HABITS.split("|"))
+        if low == "weather":
+            return rng.choice(WEATHER)
+        if low == "look":
+            return self.fill(CATEGORY[s.thing.category]["D"])
+        if low == "use":
+            return self.fill(CATEGORY[s.thing.category]["U"])
+        if low == "find_lead":
+            return self.fill(MACROS["find_lead_small" if can_carry(s.thing) else "find_lead_big"])
+        return self.fill(MACROS[low])
+
+    def fill(self, template: str) -> str:
+        return SLOT.sub(lambda m: self.slot(m.group(1)), choose(self.rng, template))
+
+    def title(self, template: str) -> str:
+        s = self.s
+        hero = s.name or f"the {s.hero.noun}"
+        friend = s.friend_name or f"the {s.friend.noun}"
+        values = {"Name": hero, "Friend": friend, "Bare": s.thing.noun, "P": s.place.phrase, "Adj": self.adjective}
+        return title_case(SLOT.sub(lambda m: values[m.group(1)], template))
+
+
+GENERIC_TITLES = ("The {Hero} and the {Bare}", "{Name}'s {Bare}", "The {Bare} {P}", "{Name} and the {Bare}", "The {Hero} {P}", "A {Bare} {P}")
+
+
+def tidy(text: str) -> str:
+    text = re.sub(r" +", " ", text)
+    text = re.sub(r" ([.,!?])", r"\1", text)
+    return text.strip()
+
+
+def invented_word(rng: random.Random) -> str:
+    return rng.choice("bl br cl dr fl gl gr kr pl sn sp tr w z m n v qu sk".split()) + rng.choice("a e i o u oo ee".split()) + rng.choice("b bble ck dge ff gg mp nd ngle pp rk rt sh zz x lly mbo".split())
+
+
+def cast(rng: random.Random, ask: Ask) -> tuple[Character, Character, Thing, Place]:
+    lexicon = load()
+    hero = ask.hero or rng.choice(lexicon.characters)
+    friend = ask.friend
+    while friend is None or friend.noun == hero.noun:
+        friend = rng.choice(lexicon.characters)
+    return hero, friend, ask.thing or rng.choice(lexicon.things), ask.place or rng.choice(lexicon.places)
+
+
+def tell(rng: random.Random, ask: Ask | None = None) -> Story:
+    ask = ask or Ask()
+    hero, friend, thing, place = cast(rng, ask)
+    fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone in p.tones)]
+    if ask.thing is None and not fitting:
+        while not fitting:
+            thing = rng.choice(load().things)
+            fitting = [p for p in plots() if fits(p, thing) and ask.tone in p.tones]
+    rare = [p for p in fitting if p.needs != "carry"]
+    plot = rng.choice(rare) if rare and rng.random() < 0.25 else rng.choice(fitting)
+    pronoun = hero.pronoun or rng.choice(("he", "she"))
+    name = ask.name
+    if name:
+        pronoun = hero.pronoun or ("he" if name in NAMES_HE else "she")
+    elif rng.random() < 0.75:
+        name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
+    other = "she" if pronoun == "he" else "he"
+    friend_pronoun = friend.pronoun or (other if rng.random() < 0.85 else pronoun)
+    friend_name = None
+    if rng.random() < 0.6:
+        friend_name = rng.choice([n for n in (NAMES_HE if friend_pronoun == "he" else NAMES_SHE) if n != name])
+    tone = ask.tone or rng.choice(plot.tones)
+    for _ in range(20):
+        story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
+        teller = Teller(rng, story)
+        paragraphs: list[list[str]] = [[]]
+        for beat in plot.beats:
+            if beat == "--":
+                if not ask.short or len(paragraphs) < 2:
+                    paragraphs.append([])
+                continue
+            if beat.startswith("? "):
+                if ask.short or rng.random() < 0.4:
+                    continue
+                beat = beat[2:]
+            elif beat.startswith("> "):
+                if ask.short or rng.random() < 0.12:
+                    continue
+                beat = beat[2:]
+            paragraphs[-1].append(teller.fill(beat))
+        story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
+        template = rng.choice(plot.titles) if rng.random() < 0.6 else rng.choice(GENERIC_TITLES)
+        story.title = teller.title(template.replace("{Hero}", title_case(hero.noun)))
+        story.has_friend = "d" in teller.introduced
+        lower = story.text.lower()
+        if hero.noun in lower and thing.noun in lower and place.noun in lower.replace(thing.noun, "") and (ask.friend is None or friend.noun in lower) and (ask.name is None or ask.name in story.text):
+            return story
+    return story
