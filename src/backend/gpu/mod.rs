@@ -1,33 +1,29 @@
 //! (room under construction: the face that `backend/mod.rs` calls)
 
-use super::{DeviceInfo, Pending, StepCost};
+pub mod buffer;
+pub mod context;
+mod device;
+pub mod kernels;
+#[cfg(target_arch = "wasm32")]
+mod subgroups_shim;
+pub mod wgsl;
+
+pub use device::{Device, NoDevice, Preference};
+
+use super::{Pending, StepCost};
 use crate::{
     Error, Result,
     graph::{Graph, StepParams, WeightId},
 };
 
-#[derive(Clone)]
-pub struct Device;
 pub struct Loader;
 #[derive(Clone)]
 pub struct Resident;
 pub struct Plan;
 
 impl Device {
-    pub fn info(&self) -> DeviceInfo {
-        DeviceInfo {
-            kind: "none",
-            name: String::new(),
-            reason: String::new(),
-            software: false,
-            subgroups: false,
-            f16: false,
-            max_buffer_bytes: 0,
-            max_binding_bytes: 0,
-        }
-    }
     pub fn steps_in_flight(&self) -> usize {
-        1
+        4
     }
     pub fn prefill_rows(&self) -> &'static [usize] {
         &[128, 16, 1]
