@@ -1,0 +1,187 @@
+//! Causal grouped-query attention over caches: straight loops for a row or a few (decode), panels of keys and values
+//! for many (prefill).
+
+use super::{
+    elementwise::softmax,
+    matmul::{TILE, float_panel},
+    matrix::{FloatColumn, PANEL},
+    simd::F32x4,
+};
+
+/// The numbers of an attention.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub scale: f32,
+}
+
+/// Room that attention needs and keeps.
+#[derive(Default)]
+pub struct Scratch {
+    scores: Vec<f32>,
+    queries: Vec<f32>,
+    keys: Vec<FloatColumn>,
+    values: Vec<FloatColumn>,
+}
+
+impl Scratch {
+    pub fn bytes(&self) -> usize {
+        4 * (self.scores.capacity() + self.queries.capacity())
+            + size_of::<FloatColumn>() * (self.keys.capacity() + self.values.capacity())
+    }
+}
+
+/// q and out `[t, heads · head_dim]`; k and v `[keys, kv_heads · head_dim]`. Row `r` sees the first
+/// `position + r + 1` rows of the caches, as far as there are so many.
+pub fn attention(h: &Heads, position: usize, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32], scratch: &mut Scratch) {
+    let rows = q.len() / (h.heads * h.head_dim);
+    if rows < TILE {
+        few_rows(h, position, q, k, v, out, scratch);
+    } else {
+        many_rows(h, position, rows, q, k, v, out, scratch);
+    }
+}
+
+fn few_rows(h: &Heads, position: usize, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32], scratch: &mut Scratch) {
+    let (dim, width) = (h.head_dim, h.heads * h.head_dim);
+    let shared = h.heads / h.kv_heads;
+    let keys = k.len() / (h.kv_heads * dim);
+    for (r, (q, out)) in q.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+        let seen = (position + r + 1).min(keys);
+        for (head, (q, out)) in q.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).enumerate() {
+            let at = head / shared * dim;
+            scratch.scores.clear();
+            scratch
+                .scores
+                .extend(k.chunks_exact(h.kv_heads * dim).take(seen).map(|row| dot(q, &row[at..at + dim]) * h.scale));
+            softmax(&mut scratch.scores);
+            weighted_sum(&scratch.scores, v, h.kv_heads * dim, at, out);
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a4, a_rest), (b4, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let mut sums = [F32x4::splat(0.0); 4];
+    let ((a16, a4), (b16, b4)) = (a4.as_chunks::<4>(), b4.as_chunks::<4>());
+    for (a, b) in a16.iter().zip(b16) {
+        for i in 0..4 {
+            sums[i] = sums[i].add(F32x4::load(&a[i]).mul(F32x4::load(&b[i])));
+        }
+    }
+    for (a, b) in a4.iter().zip(b4) {
+        sums[0] = sums[0].add(F32x4::load(a).mul(F32x4::load(b)));
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum() + rest
+}
+
+/// `out = Σ weights[j] · v[j · stride + at ..]`
+fn weighted_sum(weights: &[f32], v: &[f32], stride: usize, at: usize, out: &mut [f32]) {
+    let dim = out.len();
+    out.fill(0.0);
+    let row = |j: usize| &v[j * stride + at..][..dim];
+    let (fours, rest) = weights.as_chunks::<4>();
+    for (j, w) in fours.iter().enumerate() {
+        let rows = [row(4 * j), row(4 * j + 1), row(4 * j + 2), row(4 * j + 3)];
+        for (d, out) in out.iter_mut().enumerate() {
+            *out += (w[0] * rows[0][d] + w[1] * rows[1][d]) + (w[2] * rows[2][d] + w[3] * rows[3][d]);
+        }
+    }
+    for (j, w) in rest.iter().enumerate() {
+        for (out, v) in out.iter_mut().zip(row(fours.len() * 4 + j)) {
+            *out += w * v;
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn many_rows(
+    h: &Heads,
+    position: usize,
+    rows: usize,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let Heads { heads, kv_heads, head_dim: dim, scale } = *h;
+    let (width, kv_width, shared) = (heads * dim, kv_heads * dim, heads / kv_heads);
+    let keys = k.len() / kv_width;
+    let padded = keys.next_multiple_of(PANEL);
+    let Scratch { scores, queries, keys: key_panels, values: value_panels } = scratch;
+    scores.resize(TILE * padded, 0.0);
+    queries.resize(TILE * dim, 0.0);
+    for kv in 0..kv_heads {
+        pack_keys(k, kv_width, kv * dim, dim, key_panels);
+        pack_values(v, kv_width, kv * dim, dim, value_panels);
+        for first in (0..rows).step_by(TILE) {
+            // A last tile that is not full repeats its last row.
+            let row = |l: usize| (first + l).min(rows - 1);
+            // Keys that the last row of the tile sees, in whole panels.
+            let span = (position + row(TILE - 1) + 1).min(keys).next_multiple_of(PANEL);
+            for head in kv * shared..(kv + 1) * shared {
+                for l in 0..TILE {
+                    let from = &q[row(l) * width + head * dim..][..dim];
+                    for (to, from) in queries[l * dim..][..dim].iter_mut().zip(from) {
+                        *to = from * scale;
+                    }
+                }
+                let query: [&[f32]; TILE] = std::array::from_fn(|l| &queries[l * dim..][..dim]);
+                for (p, panel) in key_panels.chunks_exact(dim).take(span / PANEL).enumerate() {
+                    for (l, s) in float_panel(panel, &query).iter().enumerate() {
+                        scores[l * padded + p * PANEL..][..PANEL].copy_from_slice(s);
+                    }
+                }
+                for l in 0..TILE {
+                    let scores = &mut scores[l * padded..][..span];
+                    let (seen, hidden) = scores.split_at_mut((position + row(l) + 1).min(keys));
+                    softmax(seen);
+                    hidden.fill(0.0);
+                }
+                let weights: [&[f32]; TILE] = std::array::from_fn(|l| &scores[l * padded..][..span]);
+                for (p, panel) in value_panels.chunks_exact(padded).enumerate() {
+                    let n = PANEL.min(dim - p * PANEL);
+                    for (l, s) in float_panel(&panel[..span], &weights).iter().enumerate() {
+                        if first + l < rows {
+                            out[(first + l) * width + head * dim + p * PANEL..][..n].copy_from_slice(&s[..n]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Columns `at .. at + dim` of the rows of `k`, eight rows side by side: `[row / 8][dim][row % 8]`.
+fn pack_keys(k: &[f32], stride: usize, at: usize, dim: usize, panels: &mut Vec<FloatColumn>) {
+    panels.clear();
+    for eight in k.chunks(stride * PANEL) {
+        let first = panels.len();
+        panels.resize(first + dim, [[0.0; 4]; 2]);
+        for (r, row) in eight.chunks_exact(stride).enumerate() {
+            for (to, from) in panels[first..].iter_mut().zip(&row[at..at + dim]) {
+                to[r / 4][r % 4] = *from;
+            }
+        }
+    }
+}
+
+/// Columns `at .. at + dim` of the rows of `v`, eight columns side by side: `[column / 8][row, padded][column % 8]`.
+fn pack_values(v: &[f32], stride: usize, at: usize, dim: usize, panels: &mut Vec<FloatColumn>) {
+    let padded = (v.len() / stride).next_multiple_of(PANEL);
+    panels.clear();
+    for first in (0..dim).step_by(PANEL) {
+        let n = PANEL.min(dim - first);
+        for row in v.chunks_exact(stride) {
+            let mut eight = [0.0; PANEL];
+            eight[..n].copy_from_slice(&row[at + first..][..n]);
+            let [a, b, c, d, e, f, g, h] = eight;
+            panels.push([[a, b, c, d], [e, f, g, h]]);
+        }
+        panels.resize((first / PANEL + 1) * padded, [[0.0; 4]; 2]);
+    }
+}

@@ -1,0 +1,347 @@
+//! From a graph to steps: finds weights and states, gives every value a buffer, and joins what is done together.
+
+use super::{
+    attention::Heads,
+    elementwise::RopeTable,
+    resident::{Shared, Weight},
+};
+use crate::{
+    Error, Result,
+    graph::{Binary, Graph, Mask, Op, RopeLayout, StateId, Unary, ValueId, WeightId},
+};
+
+/// Where a value stands: in a buffer, or it is a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Buffer(usize),
+    State(usize),
+}
+
+/// An operation with everything it needs found. Numbers are places in the plan's buffers, [`Shared::weights`], the states and
+/// the rotary tables.
+pub enum Step {
+    LastToken {
+        token: usize,
+        out: usize,
+    },
+    Embedding {
+        table: usize,
+        ids: usize,
+        out: usize,
+    },
+    /// `round`: the scratch does not hold `x` yet.
+    Linear {
+        weight: usize,
+        bias: Option<usize>,
+        x: usize,
+        out: usize,
+        round: bool,
+    },
+    RmsNorm {
+        weight: usize,
+        eps: f32,
+        x: usize,
+        out: usize,
+    },
+    Rope {
+        table: usize,
+        heads: usize,
+        head_dim: usize,
+        layout: RopeLayout,
+        x: usize,
+        out: usize,
+    },
+    CacheWrite {
+        cache: usize,
+        width: usize,
+        x: usize,
+    },
+    Attention {
+        heads: Heads,
+        q: usize,
+        k: usize,
+        v: usize,
+        out: usize,
+    },
+    SelectRow {
+        x: usize,
+        out: usize,
+    },
+    Unary {
+        f: Unary,
+        x: usize,
+        out: usize,
+    },
+    Binary {
+        f: Binary,
+        a: usize,
+        b: usize,
+        out: usize,
+    },
+    SiluMul {
+        x: usize,
+        y: usize,
+        out: usize,
+    },
+    Sample {
+        seen: usize,
+        token: usize,
+        alternatives: usize,
+        logits: usize,
+        out: usize,
+    },
+}
+
+/// A rotary table and the rows that it holds.
+pub struct Rope {
+    /// Size, bits of base and scale, factors, rows: what makes two tables one.
+    key: (usize, u32, u32, Option<usize>, usize),
+    pub table: RopeTable,
+    pub rows: usize,
+    pub at: Option<u32>,
+}
+
+/// Goes through a graph once, in order.
+pub struct Compiler<'a> {
+    shared: &'a Shared,
+    graph: &'a Graph,
+    /// Places of the graph's weights and states in [`Shared`].
+    weights: Vec<usize>,
+    states: Vec<usize>,
+    /// The node after which a value is needed no longer; `usize::MAX` for what the caller reads or writes.
+    last_use: Vec<usize>,
+    pub places: Vec<Option<Place>>,
+    pub steps: Vec<Step>,
+    /// Lengths of the buffers in words.
+    pub sizes: Vec<usize>,
+    free: Vec<usize>,
+    pub ropes: Vec<Rope>,
+    /// The value whose rounded rows the scratch holds.
+    rounded: Option<ValueId>,
+}
+
+impl<'a> Compiler<'a> {
+    pub fn new(shared: &'a Shared, graph: &'a Graph) -> Result<Self> {
+        let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
+        for (i, node) in graph.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                match last_use.get_mut(input.0 as usize) {
+                    Some(last) if (input.0 as usize) < i => *last = i,
+                    _ => return Err(Error::invalid_graph(format!("node {i} reads the value of a later one"))),
+                }
+            }
+        }
+        for v in graph.outputs.iter().map(|(_, v)| *v).chain(graph.inputs().map(|(_, v)| v)) {
+            match last_use.get_mut(v.0 as usize) {
+                Some(last) => *last = usize::MAX,
+                None => return Err(Error::invalid_graph("an output names a value that no node makes")),
+            }
+        }
+        Ok(Self {
+            shared,
+            graph,
+            weights: graph.weights.iter().map(|w| shared.weight(w)).collect::<Result<_>>()?,
+            states: graph.states.iter().map(|s| shared.state(s)).collect::<Result<_>>()?,
+            last_use,
+            places: vec![None; graph.nodes.len()],
+            steps: vec![],
+            sizes: vec![],
+            free: vec![],
+            ropes: vec![],
+            rounded: None,
+        })
+    }
+
+    fn weight(&self, w: WeightId) -> usize {
+        self.weights[w.0 as usize]
+    }
+
+    fn state(&self, s: StateId) -> usize {
+        self.states[s.0 as usize]
+    }
+
+    fn buffer(&self, v: ValueId) -> Result<usize> {
+        match self.places[v.0 as usize] {
+            Some(Place::Buffer(b)) => Ok(b),
+            _ => Err(Error::invalid_graph(format!("{} reads a state as a value", self.graph.node(v).op.name()))),
+        }
+    }
+
+    fn cache(&self, v: ValueId) -> Result<usize> {
+        match self.places[v.0 as usize] {
+            Some(Place::State(s)) => Ok(s),
+            _ => Err(Error::invalid_graph("attention reads keys and values from caches alone")),
+        }
+    }
+
+    /// A buffer as long as node `i`'s value.
+    fn take(&mut self, i: usize) -> usize {
+        let len = self.graph.nodes[i].shape.iter().product();
+        if let Some(at) = self.free.iter().position(|b| self.sizes[*b] == len) {
+            return self.free.swap_remove(at);
+        }
+        self.sizes.push(len);
+        self.sizes.len() - 1
+    }
+
+    /// The buffer of `x` where node `i` is the last to need it, else a new one.
+    fn take_over(&mut self, i: usize, x: ValueId) -> Result<usize> {
+        let buffer = self.buffer(x)?;
+        Ok(if self.last_use[x.0 as usize] == i { buffer } else { self.take(i) })
+    }
+
+    pub fn node(&mut self, i: usize) -> Result<()> {
+        let graph = self.graph;
+        let node = &graph.nodes[i];
+        let v = &node.inputs;
+        let input =
+            |n: usize| v.get(n).copied().ok_or_else(|| Error::invalid_graph(format!("node {i} lacks an input")));
+        let mut place = None;
+        match &node.op {
+            Op::Input { .. } => place = Some(self.take(i)),
+            Op::LastToken { token } => {
+                let out = self.take(i);
+                self.steps.push(Step::LastToken { token: self.state(*token), out });
+                place = Some(out);
+            }
+            Op::Embedding { table } => {
+                let ids = self.buffer(input(0)?)?;
+                let out = self.take(i);
+                self.steps.push(Step::Embedding { table: self.weight(*table), ids, out });
+                place = Some(out);
+            }
+            Op::Linear { weight, bias } => {
+                let value = input(0)?;
+                let x = self.buffer(value)?;
+                let weight = self.weight(*weight);
+                let quantised = match &self.shared.weights[weight] {
+                    Weight::Matrix(m) => m.dtype.is_quantised(),
+                    Weight::Vector(_) => false,
+                };
+                let round = quantised && self.rounded != Some(value);
+                if quantised {
+                    self.rounded = Some(value);
+                }
+                let out = self.take(i);
+                self.steps.push(Step::Linear { weight, bias: bias.map(|b| self.weight(b)), x, out, round });
+                place = Some(out);
+            }
+            Op::RmsNorm { weight, eps } => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::RmsNorm { weight: self.weight(*weight), eps: *eps, x, out });
+                place = Some(out);
+            }
+            Op::Rope { heads, head_dim, layout, .. } => {
+                let x = self.buffer(input(0)?)?;
+                let table = self.rope(i)?;
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::Rope { table, heads: *heads, head_dim: *head_dim, layout: *layout, x, out });
+                place = Some(out);
+            }
+            Op::CacheWrite { cache } => {
+                let x = self.buffer(input(0)?)?;
+                let cache = self.state(*cache);
+                let width = node.shape.last().copied().unwrap_or(0);
+                self.steps.push(Step::CacheWrite { cache, width, x });
+                self.places[i] = Some(Place::State(cache));
+            }
+            Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Causal } => {
+                let heads = Heads { heads: *heads, kv_heads: *kv_heads, head_dim: *head_dim, scale: *scale };
+                let (q, k, v) = (self.buffer(input(0)?)?, self.cache(input(1)?)?, self.cache(input(2)?)?);
+                let out = self.take(i);
+                self.steps.push(Step::Attention { heads, q, k, v, out });
+                place = Some(out);
+            }
+            Op::SelectRow => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take(i);
+                self.steps.push(Step::SelectRow { x, out });
+                place = Some(out);
+            }
+            Op::Unary(f) => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::Unary { f: *f, x, out });
+                place = Some(out);
+            }
+            Op::Binary(f) => {
+                let (a, b) = (self.buffer(input(0)?)?, self.buffer(input(1)?)?);
+                let last = |v: ValueId| self.last_use[v.0 as usize] == i;
+                let out = if !last(input(0)?) && last(input(1)?) { b } else { self.take_over(i, input(0)?)? };
+                let joined = self.join_silu(i, *f, input(0)?, b, out);
+                if !joined {
+                    self.steps.push(Step::Binary { f: *f, a, b, out });
+                }
+                place = Some(out);
+            }
+            Op::Sample { seen, token, alternatives } => {
+                let logits = self.buffer(input(0)?)?;
+                let out = self.take(i);
+                let (seen, token) = (self.state(*seen), self.state(*token));
+                self.steps.push(Step::Sample { seen, token, alternatives: *alternatives, logits, out });
+                place = Some(out);
+            }
+        }
+        if let Some(out) = place {
+            self.places[i] = Some(Place::Buffer(out));
+        }
+        self.release(i);
+        Ok(())
+    }
+
+    /// Makes `silu` and a product that follows it at once in the same buffer one step.
+    fn join_silu(&mut self, i: usize, f: Binary, a: ValueId, y: usize, out: usize) -> bool {
+        let alone = self.last_use[a.0 as usize] == i && a.0 as usize + 1 == i;
+        match self.steps.last() {
+            Some(&Step::Unary { f: Unary::Silu, x, out: silu })
+                if f == Binary::Mul && alone && silu == out && y != out && x == out =>
+            {
+                self.steps.pop();
+                self.steps.push(Step::SiluMul { x, y, out });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Buffers of values that node `i` was the last to need, save those that its own value took over, are free again.
+    fn release(&mut self, i: usize) {
+        let mut done: Vec<usize> = self.graph.nodes[i].inputs.iter().map(|v| v.0 as usize).collect();
+        done.push(i);
+        done.sort_unstable();
+        done.dedup();
+        for v in done {
+            if self.last_use[v] != i {
+                continue;
+            }
+            // A value that nothing reads ends with its own node.
+            let Some(Place::Buffer(b)) = self.places[v] else { continue };
+            if v == i || self.places[i] != Some(Place::Buffer(b)) {
+                self.free.push(b);
+            }
+        }
+    }
+
+    /// The table that node `i`, a rope, turns by.
+    fn rope(&mut self, i: usize) -> Result<usize> {
+        let node = &self.graph.nodes[i];
+        let Op::Rope { rotary_dim, base, frequency_scale, factors, .. } = &node.op else {
+            return Err(Error::internal("a rotary table was asked for by another operation"));
+        };
+        let factors = factors.map(|w| self.weight(w));
+        let rows = node.shape[0];
+        let key = (*rotary_dim, base.to_bits(), frequency_scale.to_bits(), factors, rows);
+        if let Some(at) = self.ropes.iter().position(|r| r.key == key) {
+            return Ok(at);
+        }
+        let divisors = match factors.map(|w| &self.shared.weights[w]) {
+            Some(Weight::Vector(v)) => Some(v.as_slice()),
+            Some(Weight::Matrix(_)) => return Err(Error::invalid_graph("frequency factors are a vector")),
+            None => None,
+        };
+        let table = RopeTable::new(*rotary_dim, *base, *frequency_scale, divisors);
+        self.ropes.push(Rope { key, table, rows, at: None });
+        Ok(self.ropes.len() - 1)
+    }
+}

@@ -1,0 +1,166 @@
+//! What happens to each row by itself: norms, rotary positions, activations, softmax.
+
+use super::simd::F32x4;
+use crate::graph::RopeLayout;
+
+/// Calls `f` for every four numbers of `x`; the last are padded with zeros.
+fn by_four(x: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
+    let (fours, rest) = x.as_chunks_mut::<4>();
+    for v in fours {
+        f(F32x4::load(v)).store(v);
+    }
+    if !rest.is_empty() {
+        let mut last = [0.0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = f(F32x4::load(&last)).to_array();
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// Divides each group of `weight.len()` numbers by its root mean square and multiplies by `weight`.
+pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) {
+    for group in x.chunks_exact_mut(weight.len()) {
+        let (fours, rest) = group.as_chunks::<4>();
+        let mut sums = [F32x4::splat(0.0); 2];
+        for (i, v) in fours.iter().enumerate() {
+            let v = F32x4::load(v);
+            sums[i % 2] = sums[i % 2].add(v.mul(v));
+        }
+        let squares = sums[0].add(sums[1]).sum() + rest.iter().map(|v| v * v).sum::<f32>();
+        let scale = 1.0 / (squares / weight.len() as f32 + eps).sqrt();
+        for (v, w) in group.iter_mut().zip(weight) {
+            *v = *v * scale * w;
+        }
+    }
+}
+
+#[inline(always)]
+fn sigmoid(x: F32x4) -> F32x4 {
+    let one = F32x4::splat(1.0);
+    one.div(one.add(F32x4::splat(0.0).sub(x).exp()))
+}
+
+/// `x · sigmoid(x)`
+pub fn silu(x: &mut [f32]) {
+    by_four(x, |v| v.mul(sigmoid(v)));
+}
+
+/// `silu(x) · y` into `x`.
+pub fn silu_mul(x: &mut [f32], y: &[f32]) {
+    let ((x4, x_rest), (y4, y_rest)) = (x.as_chunks_mut::<4>(), y.as_chunks::<4>());
+    for (x, y) in x4.iter_mut().zip(y4) {
+        let v = F32x4::load(x);
+        v.mul(sigmoid(v)).mul(F32x4::load(y)).store(x);
+    }
+    silu(x_rest);
+    mul(x_rest, y_rest);
+}
+
+/// The tanh approximation of GELU: `x · sigmoid(2 · √(2/π) · (x + 0.044715 x³))`.
+pub fn gelu_tanh(x: &mut [f32]) {
+    let twice = F32x4::splat(2.0 * (2.0 / std::f32::consts::PI).sqrt());
+    by_four(x, |v| {
+        let cubic = v.mul(v).mul(v).mul(F32x4::splat(0.044_715));
+        v.mul(sigmoid(twice.mul(v.add(cubic))))
+    });
+}
+
+pub fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+pub fn mul(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x *= y;
+    }
+}
+
+/// The largest number; −∞ of none.
+pub fn largest(x: &[f32]) -> f32 {
+    let (fours, rest) = x.as_chunks::<4>();
+    let floor = F32x4::splat(f32::NEG_INFINITY);
+    let top = fours.iter().fold(floor, |top, v| F32x4::load(v).at_least(top));
+    rest.iter().fold(top.largest(), |top, v| top.max(*v))
+}
+
+/// `eˣ⁻ᵗᵒᵖ` in place; returns the sum.
+pub fn exp_below(x: &mut [f32], top: f32) -> f32 {
+    let shift = F32x4::splat(top);
+    let (fours, rest) = x.as_chunks_mut::<4>();
+    let mut sum = F32x4::splat(0.0);
+    for v in fours {
+        let e = F32x4::load(v).sub(shift).exp();
+        sum = sum.add(e);
+        e.store(v);
+    }
+    let mut total = sum.sum();
+    for v in rest {
+        *v = F32x4::splat(*v - top).exp().to_array()[0];
+        total += *v;
+    }
+    total
+}
+
+/// `eˣ / Σ eˣ` in place.
+pub fn softmax(x: &mut [f32]) {
+    let top = largest(x);
+    let scale = 1.0 / exp_below(x, top);
+    for v in x {
+        *v *= scale;
+    }
+}
+
+/// Cosines and sines of the rows of a step: `[row][pair]`.
+#[derive(Default)]
+pub struct RopeTable {
+    pub frequencies: Vec<f32>,
+    cos_sin: Vec<[f32; 2]>,
+}
+
+impl RopeTable {
+    /// Frequencies `base^(-2i / rotary_dim) · scale / factors[i]`.
+    pub fn new(rotary_dim: usize, base: f32, scale: f32, factors: Option<&[f32]>) -> Self {
+        let frequency = |i: usize| {
+            let plain = f64::from(base).powf(-2.0 * i as f64 / rotary_dim as f64) as f32 * scale;
+            factors.map_or(plain, |f| plain / f[i])
+        };
+        Self { frequencies: (0..rotary_dim / 2).map(frequency).collect(), cos_sin: vec![] }
+    }
+
+    /// Makes the table for rows `position .. position + rows`.
+    pub fn turn_to(&mut self, position: u32, rows: usize) {
+        self.cos_sin.clear();
+        for r in 0..rows as u32 {
+            let at = position.saturating_add(r) as f32;
+            self.cos_sin.extend(self.frequencies.iter().map(|f| {
+                let (sin, cos) = (at * f).sin_cos();
+                [cos, sin]
+            }));
+        }
+    }
+
+    /// Turns `x` `[rows, heads · head_dim]`.
+    pub fn apply(&self, x: &mut [f32], heads: usize, head_dim: usize, layout: RopeLayout) {
+        let pairs = self.frequencies.len();
+        for (row, turns) in x.chunks_exact_mut(heads * head_dim).zip(self.cos_sin.chunks_exact(pairs)) {
+            for head in row.chunks_exact_mut(head_dim) {
+                match layout {
+                    RopeLayout::Interleaved => {
+                        for (pair, [cos, sin]) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
+                            let [a, b] = *pair;
+                            *pair = [a * cos - b * sin, a * sin + b * cos];
+                        }
+                    }
+                    RopeLayout::HalfSplit => {
+                        let (left, right) = head.split_at_mut(pairs);
+                        for ((l, r), [cos, sin]) in left.iter_mut().zip(right).zip(turns) {
+                            (*l, *r) = (*l * cos - *r * sin, *l * sin + *r * cos);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
