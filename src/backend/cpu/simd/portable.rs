@@ -1,5 +1,7 @@
 //! The vocabulary over arrays, for machines without a vector unit that we know, and as the measure of the others.
 
+#![cfg_attr(test, allow(dead_code, reason = "elsewhere a test needs only what it compares"))]
+
 pub const NAME: &str = "portable";
 
 #[derive(Clone, Copy)]
