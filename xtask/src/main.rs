@@ -1,1 +1,88 @@
-fn main() {}
+//! Builds, serves, tests and measures Vitrine: one command each, no tool to install by hand.
+//!
+//! ```text
+//! cargo xtask build | serve | test [lint|native|browser|page] | bench
+//! ```
+//!
+//! Everything is made under cargo's target directory and in `dist/`; nothing outside the checkout and cargo's own
+//! folders is written, save the Debian packages that [`system`] installs when it runs as root.
+
+mod browser;
+mod build;
+mod npm;
+mod page;
+mod server;
+mod system;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use build::BuildProfile;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, serves, tests and measures Vitrine", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the WebAssembly module and put the whole static site together in dist/
+    Build {
+        /// `everyday` links in a third of the time, `release` is what gets published
+        #[arg(long, value_enum, default_value = "release")]
+        profile: BuildProfile,
+    },
+    /// Build, then serve dist/ on 127.0.0.1
+    Serve {
+        /// A port; a free one is taken when it is busy
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        #[arg(long, value_enum, default_value = "everyday")]
+        profile: BuildProfile,
+    },
+    /// Run the tests: all of them, or one stage
+    Test(test::Options),
+    /// What `cargo test --target wasm32-unknown-unknown` runs its modules with; not for hands
+    #[command(hide = true)]
+    WasmTestRunner {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what was asked; `false` where tests failed.
+fn run(cli: Cli) -> Result<bool> {
+    if let Command::WasmTestRunner { arguments } = cli.command {
+        let name = std::ffi::OsString::from("wasm-bindgen-test-runner");
+        wasm_bindgen_cli::wasm_bindgen_test_runner::run_cli_with_args(std::iter::once(name).chain(arguments))?;
+        return Ok(true);
+    }
+    let workspace = Workspace::find()?;
+    match cli.command {
+        Command::Build { profile } => build::build(&workspace, profile).map(|_| true),
+        Command::Serve { port, profile } => {
+            let site = build::build(&workspace, profile)?;
+            server::serve_forever(&site.dist, port).map(|()| true)
+        }
+        Command::Test(options) => test::run(&workspace, &options),
+        Command::WasmTestRunner { .. } => unreachable!("handled above"),
+    }
+}

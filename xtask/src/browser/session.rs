@@ -1,0 +1,224 @@
+//! One window of headless Chromium: open a page, look, type, click, run JavaScript, take a picture.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::webdriver::{Driver, Element};
+use crate::system::{self, Chromium};
+
+/// Which adapter the page finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gpu {
+    /// None: `requestAdapter` gives null.
+    None,
+    /// Chromium's own software adapter.
+    SwiftShader,
+}
+
+/// A window. It closes with this value.
+pub struct Session<'driver> {
+    driver: &'driver Driver,
+    id: String,
+}
+
+impl<'driver> Session<'driver> {
+    /// Opens a window 1280 × 900 in a fresh profile.
+    pub fn open(driver: &'driver Driver, chromium: &Chromium, gpu: Gpu) -> Result<Self> {
+        let mut arguments = vec![
+            "--headless",
+            "--window-size=1280,900",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-gpu-watchdog",
+            "--disable-dev-shm-usage",
+        ];
+        if system::is_root() {
+            arguments.push("--no-sandbox");
+        }
+        if gpu == Gpu::SwiftShader {
+            arguments.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+        }
+        let capabilities = json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": { "binary": chromium.browser, "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "timeouts": { "script": 600_000, "pageLoad": 60_000 },
+        });
+        let id = driver.open(capabilities).context("Chromium did not start")?;
+        Ok(Self { driver, id })
+    }
+
+    fn post(&self, command: &str, body: &Value) -> Result<Value> {
+        self.driver.post(&format!("/session/{}/{command}", self.id), body)
+    }
+
+    fn get(&self, command: &str) -> Result<Value> {
+        self.driver.get(&format!("/session/{}/{command}", self.id))
+    }
+
+    pub fn goto(&self, address: &str) -> Result<()> {
+        self.post("url", &json!({ "url": address })).map(drop)
+    }
+
+    /// The first element that the selector finds.
+    pub fn find(&self, selector: &str) -> Result<Element> {
+        let found = self.post("element", &json!({ "using": "css selector", "value": selector }));
+        Element::from_value(&found.with_context(|| format!("there is no {selector}"))?)
+    }
+
+    pub fn click(&self, selector: &str) -> Result<()> {
+        let element = self.find(selector)?;
+        self.post(&format!("element/{}/click", element.id()), &json!({}))
+            .map(drop)
+            .with_context(|| format!("cannot click {selector}"))
+    }
+
+    /// Types into an element, key by key. Characters of the private use area are WebDriver's named keys.
+    pub fn type_into(&self, selector: &str, text: &str) -> Result<()> {
+        let element = self.find(selector)?;
+        let typed = self.post(&format!("element/{}/value", element.id()), &json!({ "text": text }));
+        typed.map(drop).with_context(|| format!("cannot type into {selector}"))
+    }
+
+    pub fn clear(&self, selector: &str) -> Result<()> {
+        let element = self.find(selector)?;
+        self.post(&format!("element/{}/clear", element.id()), &json!({})).map(drop)
+    }
+
+    /// Presses keys with nothing but the focus to say where they go.
+    pub fn press(&self, keys: &str) -> Result<()> {
+        let strokes = keys
+            .chars()
+            .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]);
+        let actions =
+            json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes.collect::<Vec<_>>() }] });
+        self.post("actions", &actions).map(drop)
+    }
+
+    /// Moves the mouse over an element.
+    pub fn hover(&self, element: &Element) -> Result<()> {
+        let origin = json!({ "element-6066-11e4-a52e-4f735466cecf": element.id() });
+        let step = json!({ "type": "pointerMove", "duration": 50, "x": 0, "y": 0, "origin": origin });
+        let mouse =
+            json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": [step] });
+        self.post("actions", &json!({ "actions": [mouse] })).map(drop)
+    }
+
+    /// Runs the body of a function in the page and returns what it returns.
+    pub fn run(&self, body: &str, arguments: &[Value]) -> Result<Value> {
+        self.post("execute/sync", &json!({ "script": body, "args": arguments }))
+    }
+
+    /// Runs the body of an `async` function in the page and waits for it. What it throws is the error, with its code.
+    pub fn run_async(&self, body: &str, arguments: &[Value]) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             (async (...args) => {{ {body} }})(...Array.from(arguments).slice(0, -1)).then(
+                 (value) => done({{ value: value === undefined ? null : value }}),
+                 (error) => done({{ thrown: `${{error?.code ?? error?.name ?? 'thrown'}}: ${{error?.message ?? error}}`, stack: String(error?.stack ?? '') }}));"
+        );
+        let mut outcome = self.post("execute/async", &json!({ "script": script, "args": arguments }))?;
+        if let Some(thrown) = outcome["thrown"].as_str() {
+            bail!("{thrown}\n{}", outcome["stack"].as_str().unwrap_or_default());
+        }
+        Ok(outcome["value"].take())
+    }
+
+    /// The text of an element as a reader sees it; empty where there is none.
+    pub fn text(&self, selector: &str) -> Result<String> {
+        let text = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", &[json!(selector)])?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub fn wait_for(&self, expression: &str, seconds: u64) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(seconds) {
+            if self.run(&format!("return Boolean({expression})"), &[])? == Value::Bool(true) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("after {seconds} s it is still not so that {expression}")
+    }
+
+    /// A command of Chromium's own protocol.
+    pub fn devtools(&self, command: &str, parameters: Value) -> Result<Value> {
+        self.post("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }))
+    }
+
+    /// Shows the page as a window of that size in CSS pixels would, in light or in the dark.
+    pub fn look_like(&self, width: u32, height: u32, phone: bool, dark: bool) -> Result<()> {
+        let scale = if phone { 2 } else { 1 };
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)?;
+        let scheme = if dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", media).map(drop)
+    }
+
+    /// Takes a picture of what the window shows.
+    pub fn screenshot(&self, file: &Path) -> Result<()> {
+        let picture = self.get("screenshot")?;
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(file, base64(picture.as_str().context("the driver took no picture")?)?)?;
+        Ok(())
+    }
+
+    /// What the console said at level SEVERE since the last call: errors, and requests that failed.
+    pub fn console_errors(&self) -> Result<Vec<String>> {
+        let entries = self.post("se/log", &json!({ "type": "browser" }))?;
+        let severe = entries.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
+        Ok(severe.filter_map(|entry| Some(entry["message"].as_str()?.to_owned())).collect())
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        drop(self.driver.delete(&format!("/session/{}", self.id)));
+    }
+}
+
+/// Decodes base64 (RFC 4648), the driver's way of sending a picture.
+fn base64(text: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for symbol in text.bytes().filter(|symbol| !matches!(symbol, b'=' | b'\n' | b'\r')) {
+        let value = match symbol {
+            b'A'..=b'Z' => symbol - b'A',
+            b'a'..=b'z' => symbol - b'a' + 26,
+            b'0'..=b'9' => symbol - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => bail!("a picture that is not base64"),
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        assert_eq!(base64("Zm9vYmFy").unwrap(), b"foobar");
+        assert_eq!(base64("Zm9vYg==").unwrap(), b"foob");
+        assert!(base64("Zm9v!").is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! From the crate to `vitrine.js` glue and `vitrine_bg.wasm`: compile, bind, optimise, weigh.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use wasm_bindgen_cli_support::Bindgen;
+
+use super::{BuildProfile, WasmSize};
+use crate::{
+    npm,
+    workspace::{self, WASM_TARGET, Workspace, find_program},
+};
+
+/// The proposals that the module uses. Binaryen refuses what it is not told of.
+const WASM_FEATURES: [&str; 9] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-reference-types",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+    "--enable-relaxed-simd",
+];
+
+/// Compiles the library for the page and returns the module as rustc wrote it.
+pub fn compile(workspace: &Workspace, profile: BuildProfile) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "vitrine", "--lib", "--target", WASM_TARGET, "--profile", profile.cargo_name()]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    eprintln!("  $ {}", workspace::shown(&cargo));
+    let start = Instant::now();
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
+    let mut module = None;
+    for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
+        module = module_in(&line?).or(module);
+    }
+    if !child.wait()?.success() {
+        bail!("the crate does not compile for {WASM_TARGET}");
+    }
+    eprintln!("    {:.1} s", start.elapsed().as_secs_f64());
+    module.context("cargo made no WebAssembly module")
+}
+
+/// The `.wasm` that a cargo message announces.
+fn module_in(message: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(message).ok()?;
+    if message["reason"] != "compiler-artifact" || message["target"]["name"] != "vitrine" {
+        return None;
+    }
+    let files = message["filenames"].as_array()?.iter().filter_map(|name| name.as_str());
+    files.map(PathBuf::from).find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+}
+
+/// Runs wasm-bindgen over the module. The folder holds what `wasm-pack build --target web` puts into `pkg/`, save its
+/// `package.json`.
+pub fn bind(workspace: &Workspace, module: &Path) -> Result<PathBuf> {
+    let folder = workspace.target.join("site").join("pkg");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let start = Instant::now();
+    Bindgen::new().input_path(module).web(true)?.typescript(true).generate(&folder).context("wasm-bindgen failed")?;
+    eprintln!("    wasm-bindgen {:.1} s", start.elapsed().as_secs_f64());
+    Ok(folder)
+}
+
+/// Shrinks the module with Binaryen's `wasm-opt`: the one on the PATH, else npm's. Without node it says so and goes on.
+pub fn optimise(workspace: &Workspace, package: &Path) -> Result<()> {
+    let Some(program) = find_wasm_opt(workspace)? else {
+        println!(
+            "wasm-opt is skipped: it is not on the PATH, and without npm it cannot be fetched (about 15 % larger)"
+        );
+        return Ok(());
+    };
+    let module = package.join("vitrine_bg.wasm");
+    let smaller = package.join("vitrine_bg.opt.wasm");
+    workspace::run(Command::new(program).args(WASM_FEATURES).arg("-O3").arg(&module).arg("-o").arg(&smaller))?;
+    fs::rename(smaller, module)?;
+    Ok(())
+}
+
+fn find_wasm_opt(workspace: &Workspace) -> Result<Option<PathBuf>> {
+    if let Some(program) = find_program(&["wasm-opt"]) {
+        return Ok(Some(program));
+    }
+    if find_program(&["npm"]).is_none() {
+        return Ok(None);
+    }
+    npm::program(workspace, &npm::BINARYEN, "wasm-opt").map(Some)
+}
+
+/// Weighs the module as it is and as a static host would send it.
+pub fn measure(package: &Path) -> Result<WasmSize> {
+    let module = fs::read(package.join("vitrine_bg.wasm"))?;
+    Ok(WasmSize { raw: module.len() as u64, brotli: brotli_size(&module)? })
+}
+
+/// Bytes after brotli at its best (quality 11, a window of 16 MB).
+fn brotli_size(bytes: &[u8]) -> Result<u64> {
+    let mut writer = brotli::CompressorWriter::new(Counter(0), 1 << 16, 11, 24);
+    writer.write_all(bytes)?;
+    writer.flush()?;
+    Ok(writer.into_inner().0)
+}
+
+/// Takes bytes and keeps their number.
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Packages of npm that the work uses where node is installed (`wasm-opt`, `tsc`), kept under the target directory.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace::{self, Workspace, find_program};
+
+/// A package at a fixed version.
+pub struct Package {
+    pub name: &'static str,
+    pub version: &'static str,
+}
+
+pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0" };
+pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" };
+
+/// The folder of a package, installed if it was not there.
+pub fn install(workspace: &Workspace, package: &Package) -> Result<PathBuf> {
+    let npm = find_program(&["npm"]).context("npm is not installed; it comes with Node.js from version 20")?;
+    let prefix = workspace.target.join("npm").join(format!("{}-{}", package.name, package.version));
+    let folder = prefix.join("node_modules").join(package.name);
+    if !folder.join("package.json").is_file() {
+        fs::create_dir_all(&prefix)?;
+        fs::write(prefix.join("package.json"), "{\"private\":true}\n")?;
+        let mut install = Command::new(npm);
+        install.current_dir(&prefix).args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--save-exact"]);
+        install.arg(format!("{}@{}", package.name, package.version)).stdout(Stdio::null());
+        workspace::run(&mut install)?;
+    }
+    if !folder.is_dir() {
+        bail!("npm did not install {}", package.name);
+    }
+    Ok(folder)
+}
+
+/// A program of an installed package.
+pub fn program(workspace: &Workspace, package: &Package, name: &str) -> Result<PathBuf> {
+    let folder = install(workspace, package)?;
+    let program = folder.with_file_name(".bin").join(name);
+    if !program.exists() {
+        bail!("{} {} brings no program called {name}", package.name, package.version);
+    }
+    Ok(program)
+}

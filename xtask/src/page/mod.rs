@@ -1,0 +1,188 @@
+//! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
+//! calls `vitrine.js` as a developer would, [`sources`] loads from everywhere, misbehaving addresses included.
+//!
+//! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
+//! for fails it.
+
+mod face;
+mod looks;
+mod reader;
+mod sources;
+
+use std::{
+    env, fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::{
+    browser::{Driver, Gpu, Session},
+    build::{self, BuildProfile},
+    server::{self, Routes},
+    system::{self, Chromium},
+    test::Tally,
+    workspace::Workspace,
+};
+
+/// One statement about the page.
+#[derive(Clone, Copy)]
+pub struct Test {
+    name: &'static str,
+    gpu: Gpu,
+    /// Whether it compares with `../shared/reference`.
+    reference: bool,
+    /// Parts of console errors that the test brings about itself.
+    expected: &'static [&'static str],
+    run: fn(&Visit) -> Result<()>,
+}
+
+impl Test {
+    /// A test without an adapter, without reference data, with a clean console.
+    const fn new(name: &'static str, run: fn(&Visit) -> Result<()>) -> Self {
+        Self { name, gpu: Gpu::None, reference: false, expected: &[], run }
+    }
+
+    const fn on(mut self, gpu: Gpu) -> Self {
+        self.gpu = gpu;
+        self
+    }
+
+    const fn with_reference(mut self) -> Self {
+        self.reference = true;
+        self
+    }
+
+    const fn expecting(mut self, console: &'static [&'static str]) -> Self {
+        self.expected = console;
+        self
+    }
+}
+
+/// What a test works with: a window, and where things are.
+pub struct Visit<'a> {
+    pub session: Session<'a>,
+    /// The site, without a slash at the end.
+    pub address: String,
+    pub root: &'a Path,
+    pub screenshots: Option<&'a Path>,
+}
+
+impl Visit<'_> {
+    /// Opens the page and waits until it can write.
+    pub fn open(&self, query: &str) -> Result<()> {
+        self.session.goto(&format!("{}/{query}", self.address))?;
+        self.session.wait_for("document.body.dataset.state === 'ready'", 120).with_context(|| {
+            let said = self.session.text("#error").unwrap_or_default();
+            format!("the page never became ready; its notice says {said:?}")
+        })
+    }
+
+    /// Opens an empty document of the site, to call `vitrine.js` from.
+    pub fn blank(&self) -> Result<()> {
+        self.session.goto(&format!("{}/fault/blank", self.address))
+    }
+
+    /// Runs an `async` function body with `vitrine` (the module) and `args` in scope.
+    pub fn call(&self, body: &str, arguments: Value) -> Result<Value> {
+        self.session.run_async(
+            &format!("const vitrine = await import('/vitrine.js'); const {{ Engine }} = vitrine; {body}"),
+            &[arguments],
+        )
+    }
+}
+
+/// Fails with a sentence where something is not so.
+macro_rules! ensure_that {
+    ($condition:expr, $($sentence:tt)+) => {
+        anyhow::ensure!($condition, $($sentence)+)
+    };
+}
+pub(crate) use ensure_that;
+
+/// Builds the site and runs all tests whose names contain `filter`.
+pub fn run(workspace: &Workspace, filter: Option<&str>, screenshots: Option<&Path>, tally: &mut Tally) -> Result<()> {
+    let chromium = system::ensure_chromium()?;
+    let site = build::build(workspace, BuildProfile::Everyday)?;
+    tally.check(
+        "the module is light enough",
+        if site.wasm.fits() { Ok(()) } else { Err(anyhow::anyhow!("{} bytes after brotli", site.wasm.brotli)) },
+    );
+    let reference = workspace.root.join("../shared/reference");
+    let mut folders = vec![("/fixtures/".into(), workspace.root.join("tests/fixtures")), ("/".into(), site.dist)];
+    if reference.is_dir() {
+        folders.insert(0, ("/reference/".into(), reference.clone()));
+    }
+    let server = server::start(Routes { folders, faults: true }, 0)?;
+    let driver = Driver::start(&chromium)?;
+    let tests = [reader::TESTS, looks::TESTS, face::TESTS, sources::TESTS].concat();
+    for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
+        let start = Instant::now();
+        let outcome = if test.reference && !reference.is_dir() {
+            if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
+                Err(anyhow::anyhow!("../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"))
+            } else {
+                println!("needs-reference: {}", test.name);
+                tally.without_reference.push(test.name.into());
+                Ok(())
+            }
+        } else {
+            visit(test, &driver, &chromium, &server.address(), &workspace.root, screenshots)
+        };
+        match outcome {
+            Ok(()) => {
+                println!("test {} ... ok ({:.1} s)", test.name, start.elapsed().as_secs_f64());
+                tally.passed += 1;
+            }
+            Err(error) => {
+                println!("test {} ... FAILED ({:.1} s)\n    {error:#}", test.name, start.elapsed().as_secs_f64());
+                tally.fail(test.name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs one test in a window of its own. What a failed test saw is kept as a picture under the target directory.
+fn visit(
+    test: &Test,
+    driver: &Driver,
+    chromium: &Chromium,
+    address: &str,
+    root: &Path,
+    screenshots: Option<&Path>,
+) -> Result<()> {
+    let session = Session::open(driver, chromium, test.gpu)?;
+    let visit = Visit { session, address: address.to_owned(), root, screenshots };
+    let outcome =
+        catch_unwind(AssertUnwindSafe(|| (test.run)(&visit))).unwrap_or_else(|_| bail!("the test itself panicked"));
+    let console = visit.session.console_errors();
+    if let Err(error) = outcome {
+        let picture = failure_picture(root, test.name)?;
+        drop(visit.session.screenshot(&picture));
+        return Err(error.context(format!("{} (console: {:?})", picture.display(), console.unwrap_or_default())));
+    }
+    let unexpected: Vec<String> =
+        console?.into_iter().filter(|line| !test.expected.iter().any(|part| line.contains(part))).collect();
+    ensure_that!(unexpected.is_empty(), "the console holds errors: {unexpected:#?}");
+    Ok(())
+}
+
+fn failure_picture(root: &Path, name: &str) -> Result<PathBuf> {
+    let folder = root.join("target").join("failed-page-tests");
+    fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.png")))
+}
+
+/// A JSON array of strings.
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(|each| Some(each.as_str()?.to_owned())).collect()
+}
+
+/// Nothing to pass.
+fn nothing() -> Value {
+    json!(null)
+}

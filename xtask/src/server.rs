@@ -1,0 +1,342 @@
+//! A static server on 127.0.0.1: right MIME types, byte ranges, no special headers, as any plain static host would do.
+//! The tests add folders and routes that misbehave on purpose.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, anyhow};
+use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+
+/// Requests served at one time.
+const THREADS: usize = 16;
+
+/// What to serve where.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    /// Address prefixes (ending in `/`) and the folders below them; the first that fits is taken.
+    pub folders: Vec<(String, PathBuf)>,
+    /// Whether `/fault/…` answers, see [`fault`].
+    pub faults: bool,
+}
+
+/// A server that stops when it is dropped.
+pub struct Running {
+    server: Arc<Server>,
+    pub port: u16,
+}
+
+impl Running {
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for _ in 0..THREADS {
+            self.server.unblock();
+        }
+    }
+}
+
+/// Starts a server. Port 0 takes a free one.
+pub fn start(routes: Routes, port: u16) -> Result<Running> {
+    let server =
+        Server::http(("127.0.0.1", port)).map_err(|error| anyhow!("could not listen on port {port}: {error}"))?;
+    let port = server.server_addr().to_ip().map_or(port, |address| address.port());
+    let server = Arc::new(server);
+    let routes = Arc::new(routes);
+    for _ in 0..THREADS {
+        let (server, routes) = (server.clone(), routes.clone());
+        thread::spawn(move || {
+            while let Ok(request) = server.recv() {
+                answer(request, &routes);
+            }
+        });
+    }
+    Ok(Running { server, port })
+}
+
+/// Serves a folder until the process is stopped. A busy port is answered with a free one.
+pub fn serve_forever(folder: &Path, port: u16) -> Result<()> {
+    let routes = Routes { folders: vec![("/".into(), folder.to_path_buf())], faults: false };
+    let running = start(routes.clone(), port).or_else(|error| {
+        eprintln!("{error:#}; taking a free port");
+        start(routes, 0)
+    })?;
+    println!("Vitrine is at {}/ (stop with Ctrl-C)", running.address());
+    loop {
+        thread::park();
+    }
+}
+
+/// Answers one request. A reader that has gone away is nobody's error.
+fn answer(request: Request, routes: &Routes) {
+    let path = percent_decode(request.url().split(['?', '#']).next().unwrap_or("/"));
+    if let Some(name) = path.strip_prefix("/fault/").filter(|_| routes.faults) {
+        let name = name.to_owned();
+        fault(request, &name, routes);
+        return;
+    }
+    if !matches!(request.method(), Method::Get | Method::Head) {
+        drop(request.respond(text(405, "only GET and HEAD are answered here")));
+        return;
+    }
+    match locate(&path, routes).and_then(|file| File::open(&file).ok().map(|open| (open, file))) {
+        Some((open, file)) => drop(send_file(request, open, &file)),
+        None => drop(request.respond(text(404, "there is no such file"))),
+    }
+}
+
+/// The file behind an address path; never one outside the served folders.
+fn locate(path: &str, routes: &Routes) -> Option<PathBuf> {
+    let (folder, rest) =
+        routes.folders.iter().find_map(|(prefix, folder)| Some((folder, path.strip_prefix(prefix.as_str())?)))?;
+    let relative = Path::new(rest);
+    if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return None;
+    }
+    let file = folder.join(relative);
+    let file = if file.is_dir() { file.join("index.html") } else { file };
+    file.is_file().then_some(file)
+}
+
+fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<()> {
+    let length = open.metadata()?.len();
+    let range = request.headers().iter().find(|header| header.field.equiv("Range")).map(|header| header.value.as_str());
+    let mut headers =
+        vec![header("Content-Type", mime(file)), header("Accept-Ranges", "bytes"), header("Cache-Control", "no-cache")];
+    let (status, first, count) = match range.map(|range| byte_range(range, length)) {
+        None | Some(Range::Ignored) => (200, 0, length),
+        Some(Range::Bytes { first, last }) => {
+            headers.push(header("Content-Range", &format!("bytes {first}-{last}/{length}")));
+            (206, first, last - first + 1)
+        }
+        Some(Range::Unsatisfiable) => {
+            let response = text(416, "the range lies outside the file");
+            return request.respond(response.with_header(header("Content-Range", &format!("bytes */{length}"))));
+        }
+    };
+    open.seek(SeekFrom::Start(first))?;
+    let body = open.take(count);
+    // A chunk threshold above any length: the browser gets a Content-Length, and with it a progress bar.
+    let response =
+        Response::new(StatusCode(status), headers, body, Some(usize::try_from(count).unwrap_or(usize::MAX)), None);
+    request.respond(response.with_chunked_threshold(usize::MAX))
+}
+
+/// What a `Range` header asks of a file of a certain length (RFC 9110, section 14).
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    /// Both ends belong to it.
+    Bytes {
+        first: u64,
+        last: u64,
+    },
+    Unsatisfiable,
+    /// Another unit, several ranges, or no range at all: the whole file is the answer.
+    Ignored,
+}
+
+fn byte_range(header: &str, length: u64) -> Range {
+    let Some((first, last)) = header.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Range::Ignored;
+    };
+    let end = length.saturating_sub(1);
+    let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last.min(end)),
+        (Ok(first), Err(_)) if last.is_empty() => (first, end),
+        (Err(_), Ok(0)) if first.is_empty() => return Range::Unsatisfiable,
+        (Err(_), Ok(tail)) if first.is_empty() => (length.saturating_sub(tail), end),
+        _ => return Range::Ignored,
+    };
+    if first < length { Range::Bytes { first, last } } else { Range::Unsatisfiable }
+}
+
+/// `/fault/NAME/PATH`: the ways in which an address fails.
+///
+/// - `blank`: an empty page, to run scripts from
+/// - `status/CODE`: an empty answer with that status
+/// - `html`: a page with status 200 where a model was expected
+/// - `stall/PATH`: the first half of the file, then silence
+/// - `cut/PATH`: the connection ends after half of the bytes that were promised
+/// - `slow/PATH`: the file in small pieces over some seconds
+/// - `redirect/PATH`: 302 to the file itself
+/// - `no-range/PATH`: the whole file whatever is asked
+fn fault(request: Request, name: &str, routes: &Routes) {
+    let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
+    let bytes = || locate(&format!("/{rest}"), routes).and_then(|file| std::fs::read(file).ok());
+    let sent = match kind {
+        "blank" => request
+            .respond(page("<!doctype html><html lang=\"en\"><link rel=\"icon\" href=\"data:,\"><title>Blank</title>")),
+        "status" => {
+            let code = rest.split('/').next().and_then(|code| code.parse::<u16>().ok()).unwrap_or(500);
+            request.respond(Response::empty(code).boxed())
+        }
+        "html" => request.respond(page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
+        "redirect" => {
+            request.respond(Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
+        }
+        _ => match (kind, bytes()) {
+            ("no-range", Some(bytes)) => request.respond(Response::from_data(bytes).boxed()),
+            ("slow", Some(bytes)) => {
+                send_paced(request, bytes, Pace { pause: Duration::from_millis(150), pieces: 40, until: 1.0 })
+            }
+            ("stall", Some(bytes)) => send_paced(request, bytes, Pace { pause: Duration::ZERO, pieces: 2, until: 0.5 }),
+            ("cut", Some(bytes)) => {
+                let half = bytes.len() / 2;
+                let body = std::io::Cursor::new(bytes[..half].to_vec()).chain(Broken);
+                let length = bytes.len();
+                request.respond(
+                    Response::new(StatusCode(200), Vec::new(), body, Some(length), None)
+                        .with_chunked_threshold(usize::MAX),
+                )
+            }
+            _ => request.respond(text(404, "there is no such file")),
+        },
+    };
+    drop(sent);
+}
+
+/// Ends a body before its time.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::ConnectionAborted.into())
+    }
+}
+
+/// How a body dribbles.
+struct Pace {
+    pause: Duration,
+    pieces: usize,
+    /// The part of the body that comes at all; after it there is silence for a minute.
+    until: f64,
+}
+
+struct Paced {
+    bytes: Vec<u8>,
+    at: usize,
+    pace: Pace,
+}
+
+impl Read for Paced {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.at >= (self.bytes.len() as f64 * self.pace.until) as usize && self.at < self.bytes.len() {
+            thread::sleep(Duration::from_secs(60));
+            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        }
+        thread::sleep(self.pace.pause);
+        let piece = (self.bytes.len() / self.pace.pieces).max(1).min(buffer.len()).min(self.bytes.len() - self.at);
+        buffer[..piece].copy_from_slice(&self.bytes[self.at..self.at + piece]);
+        self.at += piece;
+        Ok(piece)
+    }
+}
+
+fn send_paced(request: Request, bytes: Vec<u8>, pace: Pace) -> std::io::Result<()> {
+    let length = bytes.len();
+    let body = Paced { bytes, at: 0, pace };
+    request.respond(
+        Response::new(StatusCode(200), Vec::new(), body, Some(length), None).with_chunked_threshold(usize::MAX),
+    )
+}
+
+fn text(status: u16, sentence: &str) -> tiny_http::ResponseBox {
+    Response::from_string(sentence).with_status_code(status).boxed()
+}
+
+fn page(html: &str) -> tiny_http::ResponseBox {
+    text(200, html).with_header(header("Content-Type", "text/html; charset=utf-8"))
+}
+
+fn header(name: &str, value: &str) -> Header {
+    // Names and values here are our own words and numbers: both are visible ASCII.
+    Header::from_bytes(name, value).unwrap_or_else(|()| unreachable!("{name}: {value} is no header"))
+}
+
+fn mime(file: &Path) -> &'static str {
+    match file.extension().and_then(|extension| extension.to_str()).unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "webmanifest" => "application/json",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" | "md" | "ts" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+fn percent_decode(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let code =
+            bytes.get(at + 1..at + 3).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code.filter(|_| byte == b'%') {
+            Some(code) => {
+                decoded.push(code);
+                at += 3;
+            }
+            None => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_to_the_file() {
+        assert_eq!(byte_range("bytes=0-9", 5), Range::Bytes { first: 0, last: 4 });
+        assert_eq!(byte_range("bytes=2-", 5), Range::Bytes { first: 2, last: 4 });
+        assert_eq!(byte_range("bytes=-2", 5), Range::Bytes { first: 3, last: 4 });
+        assert_eq!(byte_range("bytes=-9", 5), Range::Bytes { first: 0, last: 4 });
+    }
+
+    #[test]
+    fn a_range_outside_the_file_cannot_be_satisfied() {
+        assert_eq!(byte_range("bytes=5-", 5), Range::Unsatisfiable);
+        assert_eq!(byte_range("bytes=0-0", 0), Range::Unsatisfiable);
+        assert_eq!(byte_range("bytes=-0", 5), Range::Unsatisfiable);
+    }
+
+    #[test]
+    fn what_is_no_single_byte_range_is_ignored() {
+        for header in ["lines=1-2", "bytes=3-1", "bytes=", "bytes=a-b", "bytes=0-1,3-4"] {
+            assert_eq!(byte_range(header, 5), Range::Ignored, "{header}");
+        }
+    }
+
+    #[test]
+    fn an_address_never_leads_out_of_the_served_folder() {
+        let routes = Routes {
+            folders: vec![("/".into(), PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src"))],
+            faults: false,
+        };
+        assert!(locate("/main.rs", &routes).is_some());
+        for path in ["/../Cargo.toml", "/./../Cargo.toml", "//etc/passwd", "/build/../../Cargo.toml"] {
+            assert_eq!(locate(path, &routes), None, "{path}");
+        }
+        assert_eq!(percent_decode("/%2e%2e/a%20b%"), "/../a b%");
+    }
+}

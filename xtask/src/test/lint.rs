@@ -1,0 +1,34 @@
+//! Format, clippy for the machine and for the page, and the types of the page's JavaScript.
+
+use anyhow::{Context, Result};
+
+use super::Tally;
+use crate::{
+    npm, system,
+    workspace::{self, WASM_TARGET, Workspace, find_program},
+};
+
+pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    system::ensure_wasm_target(workspace)?;
+    tally.check("format", workspace::run(workspace.cargo().args(["fmt", "--all", "--check"])));
+    let clippy = |arguments: &[&str]| {
+        let mut cargo = workspace.cargo();
+        cargo.args(["clippy", "--quiet", "--all-targets"]).args(arguments).args(["--", "--deny", "warnings"]);
+        workspace::run(&mut cargo)
+    };
+    tally.check("clippy, the crate on this machine", clippy(&["--package", "vitrine"]));
+    tally.check(
+        "clippy, the crate in the page",
+        clippy(&["--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]),
+    );
+    tally.check("clippy, xtask", clippy(&["--package", "xtask"]));
+    tally.check("types of the page's JavaScript", check_javascript(workspace));
+    Ok(())
+}
+
+/// `tsc` over `www/`, by the page's own `tsconfig.json`.
+fn check_javascript(workspace: &Workspace) -> Result<()> {
+    find_program(&["node"]).context("Node.js is not installed; tsc needs version 20 or later")?;
+    let tsc = npm::program(workspace, &npm::TYPESCRIPT, "tsc")?;
+    workspace::run(workspace.command(tsc).args(["--noEmit", "--project", "www"]))
+}

@@ -1,0 +1,134 @@
+//! `cargo xtask test`: format and lint, native tests, tests in a browser, and the page itself. Every stage counts what it
+//! ran; the last line of the output is the sum.
+
+mod browser;
+mod lint;
+mod native;
+mod output;
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{page, workspace::Workspace};
+
+#[derive(Args)]
+pub struct Options {
+    /// One stage; all of them where none is named
+    #[arg(value_enum)]
+    stage: Option<Stage>,
+    /// Only tests whose names contain this (native, browser and page)
+    #[arg(long)]
+    only: Option<String>,
+    /// Where the page tests leave their screenshots
+    #[arg(long)]
+    screenshots: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Format, clippy for both targets, and the types of the page's JavaScript
+    Lint,
+    /// `cargo test` on this machine, GPU kernels included
+    Native,
+    /// The crate's tests inside headless Chromium
+    Browser,
+    /// The finished page, driven like a reader would
+    Page,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Lint, Self::Native, Self::Browser, Self::Page];
+}
+
+/// What a stage ran.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    pub passed: usize,
+    pub failed: usize,
+    pub ignored: usize,
+    /// Tests that had no `../shared/reference` to compare with, by name; they count among the passed.
+    pub without_reference: Vec<String>,
+    pub failures: Vec<String>,
+}
+
+impl Tally {
+    /// Counts one check that is not a test of a test harness.
+    pub fn check(&mut self, name: &str, result: Result<()>) {
+        match result {
+            Ok(()) => {
+                println!("check {name} ... ok");
+                self.passed += 1;
+            }
+            Err(error) => {
+                println!("check {name} ... FAILED: {error:#}");
+                self.fail(name);
+            }
+        }
+    }
+
+    pub fn fail(&mut self, name: impl Into<String>) {
+        self.failed += 1;
+        self.failures.push(name.into());
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.without_reference.extend(other.without_reference);
+        self.failures.extend(other.failures);
+    }
+}
+
+/// Runs the stages and prints the sum; `false` where something failed.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let stages = options.stage.map_or(Stage::ALL.to_vec(), |stage| vec![stage]);
+    let filter = options.only.as_deref();
+    let mut sum = Tally::default();
+    for stage in stages {
+        println!("\n== {stage:?}");
+        let start = Instant::now();
+        let mut tally = Tally::default();
+        let outcome = match stage {
+            Stage::Lint => lint::run(workspace, &mut tally),
+            Stage::Native => native::run(workspace, filter, &mut tally),
+            Stage::Browser => browser::run(workspace, filter, &mut tally),
+            Stage::Page => page::run(workspace, filter, options.screenshots.as_deref(), &mut tally),
+        };
+        if let Err(error) = outcome {
+            println!("{stage:?} could not run: {error:#}");
+            tally.fail(format!("{stage:?}: {error:#}"));
+        }
+        if tally.passed + tally.failed == 0 && filter.is_none() {
+            tally.fail(format!("{stage:?}: it ran no test at all"));
+        }
+        println!(
+            "== {stage:?}: {} passed, {} failed, {:.0} s",
+            tally.passed,
+            tally.failed,
+            start.elapsed().as_secs_f64()
+        );
+        sum.add(tally);
+    }
+    report(&sum);
+    Ok(sum.failed == 0)
+}
+
+fn report(sum: &Tally) {
+    println!();
+    for failure in &sum.failures {
+        println!("failed: {failure}");
+    }
+    for name in &sum.without_reference {
+        println!("needs-reference: {name}");
+    }
+    if !sum.without_reference.is_empty() {
+        println!("{} tests had no ../shared/reference to compare with", sum.without_reference.len());
+    }
+    if sum.ignored > 0 {
+        println!("{} ignored", sum.ignored);
+    }
+    println!("{} passed, {} failed", sum.passed, sum.failed);
+}

@@ -1,0 +1,84 @@
+//! Reads the output of test harnesses while it passes by.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+
+use super::Tally;
+use crate::workspace;
+
+/// Runs a `cargo test` and counts its tests. A run that fails without a failed test (the code does not compile, the
+/// browser went away) counts as one failure.
+pub fn run_counted(command: &mut Command, name: &str, tally: &mut Tally) -> Result<()> {
+    println!("  $ {}", workspace::shown(command));
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not start {name}"))?;
+    let mut run = Tally::default();
+    let stdout = child.stdout.take().context("a test run without output")?;
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        read_line(&line, &mut run);
+    }
+    let status = child.wait()?;
+    if !status.success() && run.failed == 0 {
+        run.fail(format!("{name} ({status})"));
+    }
+    tally.add(run);
+    Ok(())
+}
+
+/// What one line of a harness says.
+fn read_line(line: &str, run: &mut Tally) {
+    let line = line.trim();
+    if let Some(counts) = line.strip_prefix("test result: ") {
+        let number = |word: &str| {
+            let words: Vec<&str> = counts.split([' ', ';']).filter(|part| !part.is_empty()).collect();
+            words.windows(2).find(|pair| pair[1] == word).and_then(|pair| pair[0].parse::<usize>().ok()).unwrap_or(0)
+        };
+        run.passed += number("passed");
+        run.failed += number("failed");
+        run.ignored += number("ignored");
+    } else if let Some(name) = line.strip_prefix("needs-reference: ") {
+        run.without_reference.push(name.to_owned());
+    } else if let Some(test) = line.strip_prefix("test ")
+        && let Some((name, outcome)) = test.rsplit_once(" ... ")
+        && outcome.starts_with("FAIL")
+    {
+        run.failures.push(name.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_all_harnesses_are_summed() {
+        let mut run = Tally::default();
+        for line in [
+            "test graph::a_shape_is_checked ... ok",
+            "test weights::a_cut_file_is_refused ... FAILED",
+            "needs-reference: greedy200",
+            "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.10s",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out; finished in 1.20s",
+        ] {
+            read_line(line, &mut run);
+        }
+        assert_eq!((run.passed, run.failed, run.ignored), (15, 1, 2));
+        assert_eq!(run.failures, ["weights::a_cut_file_is_refused"]);
+        assert_eq!(run.without_reference, ["greedy200"]);
+    }
+
+    #[test]
+    fn a_run_that_dies_before_its_tests_is_a_failure() {
+        let mut tally = Tally::default();
+        let mut command = Command::new("rustc");
+        command.arg("--no-such-flag");
+        run_counted(&mut command, "a broken run", &mut tally).unwrap();
+        assert_eq!((tally.passed, tally.failed), (0, 1));
+    }
+}
