@@ -83,7 +83,7 @@ pub struct About {
 
 impl About {
     /// Whether both can be the same file: the same size, and no word of a change.
-    fn matches(&self, other: &Self) -> bool {
+    pub fn matches(&self, other: &Self) -> bool {
         self.total == other.total
             && match (&self.version, &other.version) {
                 (Some(a), Some(b)) => a == b,

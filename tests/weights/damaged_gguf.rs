@@ -29,7 +29,7 @@ fn a_truncated_gguf_is_refused_with_its_offset() {
         let error = refusal(&whole[..len]);
         assert_eq!(error.code(), CorruptFile, "cut to {len}: {error}");
     }
-    refused(&whole[..40], CorruptFile, &["model.bin", "at byte", "40", "fetch"]);
+    refused(&whole[..250], CorruptFile, &["model.bin", "at byte", "has 1 bytes left", "fetch"]);
     refused(&whole[..whole.len() - 1], CorruptFile, &["tensor b", "past the file's end"]);
 }
 

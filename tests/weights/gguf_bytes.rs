@@ -13,11 +13,11 @@ pub fn text(v: &str) -> Value {
 }
 
 pub fn list(kind: u32, count: u64, bytes: &[u8]) -> Value {
-    Value(9, [&kind.to_le_bytes(), &count.to_le_bytes(), bytes].concat())
+    Value(9, [kind.to_le_bytes().as_slice(), &count.to_le_bytes(), bytes].concat())
 }
 
 pub fn string(v: &str) -> Vec<u8> {
-    [&(v.len() as u64).to_le_bytes(), v.as_bytes()].concat()
+    [(v.len() as u64).to_le_bytes().as_slice(), v.as_bytes()].concat()
 }
 
 #[derive(Clone)]

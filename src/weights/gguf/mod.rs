@@ -123,9 +123,17 @@ pub(super) fn dequantise(tensor: &TensorInfo, bytes: &[u8]) -> Result<Vec<f32>> 
     if bytes.len() as u64 != tensor.bytes {
         return Err(Error::internal(format!("{}: {} bytes, not {}", tensor.name, bytes.len(), tensor.bytes)));
     }
+    // candle reads blocks in place, so they must lie as aligned as its structs ask for.
+    let mut aligned = vec![0_u64; bytes.len().div_ceil(8).max(1)];
+    let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut aligned);
+    let Some(aligned) = aligned.get_mut(..bytes.len()) else {
+        return Err(Error::internal(format!("{}: no room for its bytes", tensor.name)));
+    };
+    aligned.copy_from_slice(bytes);
+    // One row after another is as good as their shape, and candle quantises no scalars.
+    let shape = vec![tensor.shape.iter().product::<usize>()];
     let device = candle_core::Device::Cpu;
-    let values =
-        || qtensor_from_ggml(ggml, bytes, tensor.shape.clone(), &device)?.dequantize(&device)?.flatten_all()?.to_vec1();
+    let values = || qtensor_from_ggml(ggml, aligned, shape, &device)?.dequantize(&device)?.to_vec1();
     values().map_err(|e: candle_core::Error| {
         Error::corrupt_file(format!("tensor {} does not dequantise ({e})", tensor.name)).caused_by(e)
     })
