@@ -1,4 +1,1 @@
 //! (room under construction)
-
-pub mod opfs;
-pub mod sources;

@@ -46,6 +46,7 @@ pub struct Dispatch {
 pub struct Context {
     shared: Arc<Shared>,
     ledger: Arc<Ledger>,
+    features: Features,
 }
 
 #[derive(Debug)]
@@ -53,7 +54,6 @@ struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     limits: wgpu::Limits,
-    features: Features,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     failure: Arc<Mutex<Option<(ErrorCode, String)>>>,
 }
@@ -105,13 +105,18 @@ impl Context {
         let pipelines = Mutex::new(HashMap::new());
         // The browser's handles live on one thread, like everything that holds a context there.
         #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
-        let shared = Arc::new(Shared { device, queue, limits, features, pipelines, failure });
-        Self { shared, ledger: Arc::default() }
+        let shared = Arc::new(Shared { device, queue, limits, pipelines, failure });
+        Self { shared, ledger: Arc::default(), features }
     }
 
     /// The same device with a ledger of its own, for one model.
     pub fn with_own_ledger(&self) -> Self {
-        Self { shared: self.shared.clone(), ledger: Arc::new(Ledger::under(&self.ledger)) }
+        Self { shared: self.shared.clone(), ledger: Arc::new(Ledger::under(&self.ledger)), features: self.features }
+    }
+
+    /// The same device, used as one that has other features: to try the kernels of hardware on software.
+    pub fn used_as(&self, features: Features) -> Self {
+        Self { shared: self.shared.clone(), ledger: self.ledger.clone(), features }
     }
 
     pub fn device(&self) -> &wgpu::Device {
@@ -127,7 +132,7 @@ impl Context {
     }
 
     pub fn features(&self) -> Features {
-        self.shared.features
+        self.features
     }
 
     /// Bytes in buffers made through this context (and, for a device's first context, through all of its models').

@@ -30,6 +30,11 @@ pub struct Device {
 const SOFTWARE: [&str; 5] = ["swiftshader", "llvmpipe", "lavapipe", "basic render driver", "softpipe"];
 
 impl Device {
+    /// What this room's parts make things with.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// Opens the GPU that suits best.
     ///
     /// # Errors

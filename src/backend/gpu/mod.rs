@@ -4,6 +4,8 @@ pub mod buffer;
 pub mod context;
 mod device;
 pub mod kernels;
+pub mod linear;
+mod repack;
 #[cfg(target_arch = "wasm32")]
 mod subgroups_shim;
 pub mod wgsl;

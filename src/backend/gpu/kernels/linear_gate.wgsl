@@ -1,0 +1,15 @@
+// y = silu(gate)·up over `[t, 2n]` → `[t, n]`: for gated layers whose weight lies in several parts.
+// 
+
+#include linear_shape
+
+@group(0) @binding(3) var<storage, read> x: array<f32>; // [t, 2 · y_cols]
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, y_cols]
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= shape.y_cols) { return; }
+    let at = id.y * 2u * shape.y_cols + id.x;
+    let gate = x[at];
+    y[id.y * shape.y_cols + id.x] = gate / (1.0 + exp(-gate)) * x[at + shape.y_cols];
+}

@@ -1,0 +1,63 @@
+// Where four rows of a product go: y `[t, y_cols]`, with what is added on the way.
+// Flags: BIAS, RESIDUAL, IN_PLACE (y holds the residual), SILU (rows are n of a gate, then n of what it gates).
+// Needs `shape`.
+
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, y_cols]
+#if BIAS
+@group(0) @binding(6) var<storage, read> bias: array<f32>; // [all_rows]
+#endif
+#if RESIDUAL
+@group(0) @binding(7) var<storage, read> residual: array<f32>; // [t, y_cols]
+#endif
+
+// Numbers of y that four rows make, and how many this part of the weight makes.
+#if SILU
+const QUAD = 2u;
+fn outputs() -> u32 { return shape.rows / 2u; }
+#else
+const QUAD = 4u;
+fn outputs() -> u32 { return shape.rows; }
+#endif
+
+// The rows that outputs `first` .. `first + QUAD - 1` are made of; those past the end repeat the last.
+fn quad_rows(first: u32) -> vec4<u32> {
+    let last = outputs() - 1u;
+#if SILU
+    let a = min(first, last);
+    let b = min(first + 1u, last);
+    return vec4<u32>(a, b, a + outputs(), b + outputs());
+#else
+    return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(last));
+#endif
+}
+
+fn store(output: u32, token: u32, value: f32) {
+    if (output >= outputs() || token >= shape.t) { return; }
+    let at = token * shape.y_cols + shape.first_row + output;
+    var v = value;
+#if RESIDUAL
+    v += residual[at];
+#endif
+#if IN_PLACE
+    v += y[at];
+#endif
+    y[at] = v;
+}
+
+// The products of the four rows of `quad_rows(first)` with one token.
+fn store_quad(first: u32, token: u32, product: vec4<f32>) {
+    var p = product;
+#if BIAS
+    let rows = quad_rows(first) + shape.first_row;
+    p += vec4<f32>(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
+#endif
+#if SILU
+    store(first, token, p.x / (1.0 + exp(-p.x)) * p.z);
+    store(first + 1u, token, p.y / (1.0 + exp(-p.y)) * p.w);
+#else
+    store(first, token, p.x);
+    store(first + 1u, token, p.y);
+    store(first + 2u, token, p.z);
+    store(first + 3u, token, p.w);
+#endif
+}

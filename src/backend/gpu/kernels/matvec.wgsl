@@ -1,0 +1,60 @@
+// Matrix times vector: y = W·x (decode), four rows a workgroup, whose threads share the columns.
+// Flags: those of the snippets, and SUBGROUPS (a workgroup is one subgroup: no barrier).
+// Constants: THREADS (a power of two), and those of the snippets.
+
+#include linear_shape
+#include linear_weight
+#include linear_input
+#include linear_output
+
+#if !SUBGROUPS
+var<workgroup> partial: array<vec4<f32>, THREADS>;
+
+fn sum_over_threads(lid: u32, value: vec4<f32>) -> vec4<f32> {
+    partial[lid] = value;
+    for (var width = THREADS / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if (lid < width) { partial[lid] += partial[lid + width]; }
+    }
+    return partial[0]; // of use to thread 0 alone
+}
+#endif
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    let first = (group.y * groups.x + group.x) * QUAD;
+    if (first >= outputs()) { return; }
+    let rows = quad_rows(first);
+    var sums = vec4<f32>();
+#if NORM
+    var squares = vec4<f32>();
+#endif
+    for (var chunk = lid; chunk < chunks(); chunk += THREADS) {
+        var a = array<vec4<f32>, 4>(x4(0u, 4u * chunk), x4(0u, 4u * chunk + 1u), x4(0u, 4u * chunk + 2u), x4(0u, 4u * chunk + 3u));
+#if NORM
+        for (var i = 0u; i < 4u; i++) {
+            squares.x += dot(a[i], a[i]);
+            a[i] *= norm4(4u * chunk + i);
+        }
+#endif
+        let total = dot(a[0] + a[1] + a[2] + a[3], vec4<f32>(1.0));
+        sums += vec4<f32>(dot16(rows.x, chunk, a, total), dot16(rows.y, chunk, a, total), dot16(rows.z, chunk, a, total), dot16(rows.w, chunk, a, total));
+    }
+#if SUBGROUPS
+    sums = subgroupAdd(sums);
+#if NORM
+    sums *= inverseSqrt(subgroupAdd(squares.x) / f32(shape.cols) + shape.eps);
+#endif
+#else
+    sums = sum_over_threads(lid, sums);
+#if NORM
+    workgroupBarrier();
+    sums *= inverseSqrt(sum_over_threads(lid, squares).x / f32(shape.cols) + shape.eps);
+#endif
+#endif
+    if (lid == 0u) { store_quad(first, 0u, sums); }
+}
