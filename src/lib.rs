@@ -11,6 +11,7 @@
 //! [`text`] (tokenizer, sampling, the generation loop), and `web` (the JavaScript face, wasm32 only).
 
 pub mod backend;
+pub mod cancel;
 pub mod error;
 pub mod graph;
 pub mod models;
@@ -19,4 +20,5 @@ pub mod text;
 pub mod web;
 pub mod weights;
 
+pub use cancel::Cancel;
 pub use error::{Error, ErrorCode, Result};

@@ -1,1 +1,29 @@
-//! (room under construction)
+//! Files of weights: GGUF (read by candle, behind our own checks) and safetensors, from any [`ByteSource`].
+//!
+//! ```text
+//! ByteSource ── WeightFile::open ──▶ metadata, tensors by name ── stream(graph, loader) ──▶ rows on a device
+//! ```
+//!
+//! Opening reads the header alone, a megabyte at a time, so an address need not be fetched whole to be looked at.
+//! Nothing here trusts the file: every count, length, offset and shape is checked against the file's size before
+//! anything is allocated by it, and a file that does not add up is an error with the code `corrupt-file` that says
+//! where. Weights then go to a device in pieces of whole rows, in file order; no second copy of the model is made.
+//!
+//! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
+
+mod address;
+pub mod download;
+mod file;
+mod gguf;
+mod metadata;
+mod safetensors;
+mod source;
+mod stream;
+
+pub use address::{file_name, resolve_address};
+pub use file::{Format, TensorInfo, WeightFile};
+pub use metadata::{FromValue, Metadata, Value};
+#[cfg(not(target_arch = "wasm32"))]
+pub use source::PathSource;
+pub use source::{ByteSource, MemorySource, SharedSource, past_the_end};
+pub use stream::RowSink;

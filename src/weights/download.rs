@@ -1,0 +1,581 @@
+//! A download that survives: resumed where it broke, given up when it stalls too often, kept in a store where there is
+//! one, checked against a SHA-256 where one is known.
+//!
+//! One long answer is kept open and read as far as the reader needs, because a model is read from front to back; a
+//! request for every piece would cost a round trip each. The network ([`Transport`]) and the place where bytes
+//! are kept ([`Store`]) are given from outside: `fetch` and the browser's private file system in `web`.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use futures_util::{
+    future::{Either, select},
+    lock::Mutex,
+};
+use sha2::{Digest, Sha256};
+
+use super::source::{ByteSource, past_the_end};
+use crate::{Error, Result};
+
+/// Why a transport did not answer.
+#[derive(Debug)]
+pub enum Fault {
+    /// It may work when tried again: what happened, in words.
+    Broken(String),
+    /// It will not.
+    Refused(Error),
+    /// The address has no bytes there (HTTP 416).
+    PastTheEnd,
+}
+
+/// What an address answered.
+pub struct Answer {
+    /// The first byte of the body: the one asked for, or 0 from a server that knows no ranges.
+    pub start: u64,
+    /// The whole file's size, where the server says.
+    pub total: Option<u64>,
+    /// What changes when the file does (an `ETag`), where the server says.
+    pub version: Option<String>,
+    pub body: Box<dyn Body>,
+}
+
+/// The bytes of an answer as they come. Dropping it closes the connection.
+#[async_trait(?Send)]
+pub trait Body {
+    /// The next bytes, or `None` at the end.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Fault>;
+}
+
+/// A network, and a clock.
+#[async_trait(?Send)]
+pub trait Transport {
+    /// Asks for the bytes from `start` to the end.
+    async fn get(&self, start: u64) -> Result<Answer, Fault>;
+    async fn sleep(&self, milliseconds: u32);
+}
+
+/// Keeps the beginning of a file while it is downloaded, from one visit to the next.
+///
+/// A store that fails is given up and the download goes on without it.
+#[async_trait(?Send)]
+pub trait Store {
+    /// How many bytes are kept.
+    fn have(&self) -> u64;
+    /// Fills `bytes` from the kept ones at `at`.
+    fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<()>;
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+    /// What the kept bytes are the beginning of, if anything is kept.
+    fn about(&self) -> Option<About>;
+    /// Forgets all bytes and begins a file of this kind.
+    async fn begin(&mut self, about: &About) -> Result<()>;
+    /// All bytes are kept, and right as far as anyone can say.
+    async fn complete(&mut self) -> Result<()>;
+    /// Deletes what is kept.
+    async fn discard(&mut self);
+}
+
+/// What is known of a file at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    pub total: u64,
+    pub version: Option<String>,
+}
+
+impl About {
+    /// Whether both can be the same file: the same size, and no word of a change.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.total == other.total
+            && match (&self.version, &other.version) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
+            }
+    }
+}
+
+/// How patient a download is.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// A connection without a byte for so long is given up.
+    pub stall_ms: u32,
+    /// How often in a row a connection may break without bringing anything new.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles with each.
+    pub pause_ms: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { stall_ms: 30_000, attempts: 5, pause_ms: 500 }
+    }
+}
+
+/// What the caller knows of the file beforehand.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    pub size: Option<u64>,
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A file at an address, as a source of bytes.
+pub struct Download<T> {
+    name: String,
+    address: String,
+    transport: T,
+    patience: Patience,
+    state: Mutex<State>,
+}
+
+struct State {
+    about: Option<About>,
+    /// Where the next byte wanted from the network belongs.
+    at: u64,
+    body: Option<Flow>,
+    store: Option<Box<dyn Store>>,
+    /// Bytes that came and no store keeps: those before `at`.
+    window: Window,
+    expected: Expected,
+    hash: Sha256,
+    hashed: u64,
+    warnings: Vec<String>,
+}
+
+/// An answer that is being read.
+struct Flow {
+    /// Where the body's next byte belongs.
+    at: u64,
+    body: Box<dyn Body>,
+}
+
+/// A gap up to this size is read through; a larger one is worth a new request.
+const NEAR: u64 = 1 << 20;
+
+impl<T: Transport> Download<T> {
+    /// A download of `address` that keeps its bytes in `store`. Nothing is asked of the network yet.
+    pub fn new(
+        name: impl Into<String>,
+        address: impl Into<String>,
+        transport: T,
+        store: Option<Box<dyn Store>>,
+        expected: Expected,
+        patience: Patience,
+    ) -> Self {
+        let state = State {
+            about: None,
+            at: 0,
+            body: None,
+            store,
+            window: Window::default(),
+            expected,
+            hash: Sha256::new(),
+            hashed: 0,
+            warnings: vec![],
+        };
+        Self { name: name.into(), address: address.into(), transport, patience, state: Mutex::new(state) }
+    }
+
+    /// What went wrong without stopping the download (a store that gave up).
+    pub async fn warnings(&self) -> Vec<String> {
+        self.state.lock().await.warnings.clone()
+    }
+
+    fn refused(&self, why: impl std::fmt::Display, next: &str) -> Error {
+        Error::network(format!("{}: {why}; {next}", self.address))
+    }
+
+    /// Connects at `state.at`; learns what the address holds, and begins a store anew where it held another file.
+    async fn connect(&self, state: &mut State) -> Result<(), Fault> {
+        let answer = match self.transport.get(state.at).await {
+            // What is kept from an earlier visit may be longer than the file is now.
+            Err(Fault::PastTheEnd) if state.at > 0 && state.about.is_none() => {
+                state.at = 0;
+                self.transport.get(0).await
+            }
+            other => other,
+        };
+        let mut answer = match answer {
+            Err(Fault::PastTheEnd) => {
+                let why = format!("there is nothing from byte {} on", state.at);
+                return Err(Fault::Refused(self.refused(why, "check the address")));
+            }
+            other => other?,
+        };
+        if let Some(total) = answer.total {
+            self.learn(state, About { total, version: answer.version.take() }).await?;
+            if answer.start > state.at {
+                // The store began anew, so the beginning is needed after all.
+                drop(answer.body);
+                answer = self.transport.get(state.at).await?;
+            }
+        }
+        if answer.start > state.at {
+            let why = format!("byte {} was asked for and byte {} came", state.at, answer.start);
+            return Err(Fault::Refused(self.refused(why, "take the file from another server")));
+        }
+        state.body = Some(Flow { at: answer.start, body: answer.body });
+        Ok(())
+    }
+
+    /// Takes note of what the address holds.
+    async fn learn(&self, state: &mut State, about: About) -> Result<(), Fault> {
+        if let Some(size) = state.expected.size
+            && size != about.total
+        {
+            let why = format!("the file has {} bytes where {size} are expected", about.total);
+            return Err(Fault::Refused(self.refused(why, "another file stands there now; reload the page")));
+        }
+        // A known SHA-256 tells files apart better than a version that may differ from mirror to mirror.
+        let about = About { version: about.version.filter(|_| state.expected.sha256.is_none()), ..about };
+        if let Some(known) = &state.about {
+            if known.matches(&about) {
+                return Ok(());
+            }
+            if let Some(mut store) = state.store.take() {
+                store.discard().await;
+            }
+            return Err(Fault::Refused(self.refused("the file changed while it was loaded", "load it again")));
+        }
+        if let Some(store) = &mut state.store {
+            let same = store.about().is_some_and(|kept| kept.matches(&about)) && store.have() <= about.total;
+            if !same {
+                state.at = 0;
+                if let Err(error) = store.begin(&about).await {
+                    give_up_store(state, &error).await;
+                }
+            }
+        }
+        state.about = Some(about);
+        Ok(())
+    }
+
+    /// The answer of `work`, or a fault where it takes too long.
+    async fn patiently<R>(&self, what: &str, work: impl Future<Output = Result<R, Fault>>) -> Result<R, Fault> {
+        let stall = self.transport.sleep(self.patience.stall_ms);
+        match select(std::pin::pin!(work), stall).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Fault::Broken(format!("{what} for {} s", self.patience.stall_ms.div_ceil(1000)))),
+        }
+    }
+
+    /// The next bytes from the network, those at `state.at`; empty at the end of the file. Breaks and stalls are mended.
+    async fn pull(&self, state: &mut State) -> Result<Vec<u8>> {
+        let mut failures = 0;
+        loop {
+            match self.pull_once(state).await {
+                Ok(bytes) if state.at == 0 && looks_like_html(&bytes) => {
+                    state.body = None;
+                    return Err(self.refused(
+                        "the address answers with a web page, not with a model",
+                        "use the address of the file itself (on the hub: hf://owner/repo/file.gguf)",
+                    ));
+                }
+                Ok(bytes) => return Ok(bytes),
+                Err(Fault::Broken(why)) => {
+                    failures += 1;
+                    if failures >= self.patience.attempts {
+                        let why = format!("{why}, and {failures} attempts brought nothing new");
+                        return Err(self.refused(why, "check the connection and the address, then load again"));
+                    }
+                    let pause = self.patience.pause_ms.saturating_mul(1 << (failures - 1).min(6));
+                    self.transport.sleep(pause).await;
+                }
+                Err(Fault::Refused(error)) => return Err(error),
+                Err(Fault::PastTheEnd) => return Err(self.refused("the file ends early", "check the address")),
+            }
+        }
+    }
+
+    async fn pull_once(&self, state: &mut State) -> Result<Vec<u8>, Fault> {
+        if state.about.as_ref().is_some_and(|a| a.total <= state.at) {
+            return Ok(vec![]);
+        }
+        if state.body.is_none() {
+            self.patiently("there was no answer", self.connect(state)).await?;
+        }
+        // Taken out while it is waited for: if this call is dropped half way, a piece may be lost, and so the connection
+        // is dropped with it.
+        let Some(mut flow) = state.body.take() else {
+            return Err(Fault::Broken("the connection closed".into()));
+        };
+        loop {
+            let Some(mut bytes) = self.patiently("no byte came", flow.body.next()).await? else {
+                return match &state.about {
+                    Some(about) if state.at < about.total => Err(Fault::Broken("the answer ended early".into())),
+                    Some(_) => Ok(vec![]),
+                    None if flow.at < state.at => Err(Fault::Broken("the answer ended early".into())),
+                    None => {
+                        state.about = Some(About { total: state.at, version: None });
+                        Ok(vec![])
+                    }
+                };
+            };
+            let start = flow.at;
+            flow.at += bytes.len() as u64;
+            if flow.at <= state.at {
+                // A server without ranges begins at the beginning, or the piece is empty.
+                continue;
+            }
+            bytes.drain(..(state.at - start) as usize);
+            if let Some(about) = &state.about {
+                let left = about.total.saturating_sub(state.at);
+                bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            }
+            state.body = Some(flow);
+            return Ok(bytes);
+        }
+    }
+
+    /// Brings one more piece into the store, or into the window where there is none. `false` at the end of the file.
+    async fn advance(&self, state: &mut State) -> Result<bool> {
+        if let Some(store) = &state.store {
+            let have = if store.about().is_some() { store.have() } else { 0 };
+            if state.at != have {
+                state.go_to(have);
+            }
+        }
+        let bytes = self.pull(state).await?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        if state.hashed == state.at {
+            state.hash.update(&bytes);
+            state.hashed += bytes.len() as u64;
+        }
+        let start = state.at;
+        state.at += bytes.len() as u64;
+        match &mut state.store {
+            // Without a size there is nothing to know the file by at the next visit, so it is not kept.
+            Some(store) if state.about.is_some() => {
+                if let Err(error) = store.append(&bytes) {
+                    give_up_store(state, &error).await;
+                    state.window.put(start, bytes);
+                }
+            }
+            Some(_) => {
+                state.store = None;
+                state.window.put(start, bytes);
+            }
+            None => state.window.put(start, bytes),
+        }
+        Ok(true)
+    }
+
+    async fn total(&self, state: &mut State) -> Result<u64> {
+        loop {
+            if let Some(about) = &state.about {
+                return Ok(about.total);
+            }
+            // A server that does not say how much there is tells by its end.
+            self.advance(state).await?;
+        }
+    }
+
+    async fn read_on(&self, state: &mut State, range: Range<u64>) -> Result<Vec<u8>> {
+        let len = usize::try_from(range.end.saturating_sub(range.start))
+            .map_err(|_| Error::out_of_memory(format!("{}: a piece larger than memory", self.name)))?;
+        loop {
+            if let Some(store) = &mut state.store {
+                if store.about().is_some() && state.about.is_some() && store.have() >= range.end {
+                    let mut bytes = vec![0; len];
+                    match store.read(range.start, &mut bytes) {
+                        Ok(()) => return Ok(bytes),
+                        Err(error) => give_up_store(state, &error).await,
+                    }
+                    continue;
+                }
+            } else {
+                let far = range.start > state.at + NEAR && state.expected.sha256.is_none();
+                if range.start < state.window.start || far {
+                    state.go_to(range.start);
+                }
+                if let Some(bytes) = state.window.take(range.start, len) {
+                    return Ok(bytes);
+                }
+            }
+            if !self.advance(state).await? {
+                return Err(past_the_end(&self.name, &range, state.at));
+            }
+        }
+    }
+
+    /// Takes in the rest of the file, and compares its SHA-256 with the expected one.
+    async fn take_in(&self, state: &mut State) -> Result<()> {
+        if state.store.is_none() && state.expected.sha256.is_none() {
+            return Ok(());
+        }
+        loop {
+            if state.store.is_none() {
+                state.window.forget(state.at);
+            }
+            if !self.advance(state).await? {
+                break;
+            }
+        }
+        if let Some(expected) = state.expected.sha256 {
+            self.verify(state, &expected).await?;
+        }
+        if let Some(store) = &mut state.store
+            && let Err(error) = store.complete().await
+        {
+            give_up_store(state, &error).await;
+        }
+        Ok(())
+    }
+
+    async fn verify(&self, state: &mut State, expected: &[u8; 32]) -> Result<()> {
+        // What an earlier visit kept was not hashed as it came.
+        while let Some(store) = &mut state.store {
+            let len = store.have().saturating_sub(state.hashed).min(1 << 20) as usize;
+            if len == 0 {
+                break;
+            }
+            let mut bytes = vec![0; len];
+            store.read(state.hashed, &mut bytes)?;
+            state.hash.update(&bytes);
+            state.hashed += len as u64;
+        }
+        if state.hashed != state.at {
+            // Without a store and with bytes left out, there is nothing to compare; `read_on` leaves none out.
+            return Err(Error::internal(format!("{}: {} of {} bytes hashed", self.name, state.hashed, state.at)));
+        }
+        let found: [u8; 32] = state.hash.clone().finalize().into();
+        if found == *expected {
+            return Ok(());
+        }
+        if let Some(mut store) = state.store.take() {
+            store.discard().await;
+        }
+        Err(Error::corrupt_file(format!(
+            "{}: the bytes have the SHA-256 {}, where {} is expected; nothing of them is kept, so load again",
+            self.name,
+            hex(&found),
+            hex(expected)
+        )))
+    }
+}
+
+/// Goes on without a store, and says so.
+async fn give_up_store(state: &mut State, error: &Error) {
+    if let Some(mut store) = state.store.take() {
+        store.discard().await;
+    }
+    state.warnings.push(format!("the model is not kept for the next visit: {error}"));
+}
+
+impl State {
+    /// The next byte wanted from the network is that at `at`.
+    fn go_to(&mut self, at: u64) {
+        self.at = at;
+        self.body = None;
+        self.window = Window { start: at, ..Window::default() };
+    }
+}
+
+/// Bytes that came and were not read yet.
+#[derive(Debug, Default)]
+struct Window {
+    /// Where the first of them belongs.
+    start: u64,
+    bytes: Vec<u8>,
+    /// How many at the front of `bytes` were used up.
+    used: usize,
+}
+
+impl Window {
+    fn put(&mut self, start: u64, bytes: Vec<u8>) {
+        if self.start + (self.bytes.len() - self.used) as u64 != start || self.bytes.is_empty() {
+            *self = Self { start, bytes, used: 0 };
+        } else {
+            self.bytes.extend_from_slice(&bytes);
+        }
+    }
+
+    /// The `len` bytes at `start` where all of them are here. Everything before their end is forgotten, and what
+    /// lies before `start` in any case.
+    fn take(&mut self, start: u64, len: usize) -> Option<Vec<u8>> {
+        self.forget(start);
+        let bytes = self.bytes.get(self.used..)?.get(..len)?.to_vec();
+        if self.start != start {
+            return None;
+        }
+        self.forget(start + len as u64);
+        Some(bytes)
+    }
+
+    fn forget(&mut self, before: u64) {
+        let count = before.saturating_sub(self.start).min((self.bytes.len() - self.used) as u64);
+        self.start += count;
+        self.used += count as usize;
+        if self.used * 2 >= self.bytes.len() {
+            self.bytes.drain(..self.used);
+            self.used = 0;
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl<T: Transport> ByteSource for Download<T> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn len(&self) -> Result<u64> {
+        self.total(&mut *self.state.lock().await).await
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let mut state = self.state.lock().await;
+        let total = self.total(&mut state).await?;
+        if range.start > range.end || range.end > total {
+            return Err(past_the_end(&self.name, &range, total));
+        }
+        self.read_on(&mut state, range).await
+    }
+
+    fn release(&self) {
+        if let Some(mut state) = self.state.try_lock() {
+            state.body = None;
+        }
+    }
+
+    async fn finish(&self) -> Result<()> {
+        self.take_in(&mut *self.state.lock().await).await
+    }
+}
+
+/// Whether a file begins as web pages do.
+fn looks_like_html(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    ["<!doctype html", "<html"]
+        .iter()
+        .any(|start| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes())))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A SHA-256 from its 64 hexadecimal digits; anything else is an error with the code `bad-argument`.
+pub fn parse_sha256(text: &str) -> Result<[u8; 32]> {
+    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
+    let mut sha = [0; 32];
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    let bytes: Option<Vec<u8>> = pairs.collect();
+    match bytes.filter(|b| b.len() == sha.len()) {
+        Some(bytes) => sha.copy_from_slice(&bytes),
+        None => return Err(Error::bad_argument(format!("{text:?} is no SHA-256; give 64 hexadecimal digits"))),
+    }
+    Ok(sha)
+}
+
+/// The first byte and the whole size from a `Content-Range` header, e.g. `bytes 5-9/10` or `bytes */10`.
+pub fn parse_content_range(header: &str) -> (Option<u64>, Option<u64>) {
+    let Some((range, total)) = header.trim().strip_prefix("bytes").and_then(|rest| rest.trim().split_once('/')) else {
+        return (None, None);
+    };
+    let start = range.split_once('-').and_then(|(start, _)| start.trim().parse().ok());
+    (start, total.trim().parse().ok())
+}

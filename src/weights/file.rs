@@ -1,0 +1,333 @@
+//! A model's files taken together: formats told apart, headers read, tensors found by name.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::{
+    gguf,
+    metadata::Metadata,
+    safetensors,
+    source::{SharedSource, past_the_end},
+};
+use crate::{Error, Result, graph::DType};
+
+/// How a model's weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Gguf,
+    Safetensors,
+    /// Named JSON files alone (a `tokenizer.json`), no weights.
+    Json,
+}
+
+/// A tensor in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    pub name: String,
+    pub dtype: DType,
+    /// Row-major, outermost dimension first.
+    pub shape: Vec<usize>,
+    /// Which of the parts it lies in.
+    pub part: usize,
+    /// Where it begins, from the start of its part's file.
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+impl TensorInfo {
+    /// Rows and bytes a row, as a loader takes them: the first dimension counts rows, a vector is one row.
+    pub fn rows(&self) -> (usize, u64) {
+        let rows = if self.shape.len() > 1 { self.shape[0] } else { 1 };
+        (rows, if rows == 0 { 0 } else { self.bytes / rows as u64 })
+    }
+}
+
+/// A model's files, opened: what they say, and where each tensor lies.
+pub struct WeightFile {
+    pub format: Format,
+    /// Of the (first) GGUF; empty for safetensors, whose `config.json` is an [extra](Self::extra).
+    pub metadata: Metadata,
+    pub tensors: BTreeMap<String, TensorInfo>,
+    extras: BTreeMap<String, Vec<u8>>,
+    parts: Vec<Part>,
+}
+
+/// One file of weights.
+pub(super) struct Part {
+    pub source: SharedSource,
+    /// Bytes that came with the header and lie behind it.
+    head: Vec<u8>,
+    head_start: u64,
+}
+
+/// What a reader of one format found in one file.
+pub(super) struct Contents {
+    pub metadata: Metadata,
+    /// Sorted by offset; `part` is 0.
+    pub tensors: Vec<TensorInfo>,
+    /// Where the tensors' bytes begin.
+    pub data_start: u64,
+}
+
+/// A name from a file as a sentence can bear it: short, and in one line.
+pub(super) fn shown(name: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let mut short: String = name.chars().take(80).map(clean).collect();
+    if short.len() < name.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// The largest header that is read: a vocabulary of a million tokens takes a tenth of it.
+const HEADER_LIMIT: u64 = 256 << 20;
+/// The largest JSON file that is taken in beside the weights.
+const JSON_LIMIT: u64 = 128 << 20;
+/// How much is read first; most headers fit.
+const FIRST_READ: u64 = 1 << 20;
+
+/// The beginning of a file, as far as it has been read.
+pub(super) struct Prefix {
+    pub source: SharedSource,
+    pub name: String,
+    /// Of the whole file.
+    pub len: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Prefix {
+    async fn open(source: SharedSource) -> Result<Self> {
+        let name = source.name();
+        let len = source.len().await?;
+        let bytes = source.read(0..len.min(FIRST_READ)).await?;
+        Ok(Self { source, name, len, bytes })
+    }
+
+    /// Reads on until at least `needed` bytes are there: twice what there was, so that few reads are made.
+    pub async fn grow(&mut self, needed: u64) -> Result<()> {
+        if needed > HEADER_LIMIT {
+            return Err(Error::corrupt_file(format!(
+                "{}: the header claims more than {} MiB; the file is damaged, so fetch it again",
+                self.name,
+                HEADER_LIMIT >> 20
+            )));
+        }
+        let have = self.bytes.len() as u64;
+        let target = needed.max(have * 2).min(self.len).min(HEADER_LIMIT);
+        if needed > self.len {
+            return Err(past_the_end(&self.name, &(have..needed), self.len));
+        }
+        self.bytes.extend_from_slice(&self.source.read(have..target).await?);
+        Ok(())
+    }
+
+    async fn whole_json(mut self) -> Result<Vec<u8>> {
+        if self.len > JSON_LIMIT {
+            return Err(Error::corrupt_file(format!(
+                "{}: {} MiB are too many for a JSON file; give the model's own config.json or tokenizer.json",
+                self.name,
+                self.len >> 20
+            )));
+        }
+        let have = self.bytes.len() as u64;
+        if have < self.len {
+            self.bytes.extend_from_slice(&self.source.read(have..self.len).await?);
+        }
+        self.source.finish().await?;
+        Ok(self.bytes)
+    }
+}
+
+/// What a file's first bytes say it is.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Gguf,
+    Safetensors,
+    Json,
+}
+
+fn kind(prefix: &Prefix) -> Result<Kind> {
+    let bytes = prefix.bytes.as_slice();
+    let name = &prefix.name;
+    let advice = "give a GGUF, or a safetensors file with its config.json and tokenizer.json";
+    let text_starts = |word: &str| {
+        let text = bytes.trim_ascii_start();
+        text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if bytes.starts_with(b"GGUF") {
+        return Ok(Kind::Gguf);
+    }
+    if bytes.get(8) == Some(&b'{') && !text_starts("{") {
+        return Ok(Kind::Safetensors);
+    }
+    if text_starts("{") || text_starts("[") {
+        return Ok(Kind::Json);
+    }
+    let html = text_starts("<!doctype") || text_starts("<html") || text_starts("<?xml");
+    Err(match bytes {
+        [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
+        _ if html => Error::corrupt_file(format!("{name}: this is a web page, not a model; {advice}")),
+        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Error::unsupported_model(format!(
+            "{name}: this is a PyTorch pickle or another archive, which Vitrine does not open; {advice}"
+        )),
+        [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
+            "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
+        )),
+        _ => Error::corrupt_file(format!(
+            "{name}: at byte 0: {} is the magic of no format that Vitrine reads; {advice}",
+            bytes.iter().take(4).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
+        )),
+    })
+}
+
+impl WeightFile {
+    /// Opens a single file.
+    pub async fn open(source: SharedSource) -> Result<Self> {
+        Self::open_parts(vec![source]).await
+    }
+
+    /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or safetensors files
+    /// with the JSON files that belong to them.
+    ///
+    /// Errors: `corrupt-file` with the place in the file where it stops making sense, `unsupported-model` for
+    /// formats and quantisations that Vitrine does not read, `bad-argument` for parts that do not belong together,
+    /// and whatever the sources say.
+    pub async fn open_parts(sources: Vec<SharedSource>) -> Result<Self> {
+        let several = sources.len() > 1;
+        let mut gguf = vec![];
+        let mut safe = vec![];
+        let mut extras = BTreeMap::new();
+        for source in sources {
+            let mut prefix = Prefix::open(source).await?;
+            match kind(&prefix)? {
+                Kind::Gguf => {
+                    let contents = gguf::read(&mut prefix).await?;
+                    gguf.push((prefix, contents));
+                }
+                Kind::Safetensors => {
+                    let contents = safetensors::read(&mut prefix).await?;
+                    safe.push((prefix, contents));
+                }
+                Kind::Json => {
+                    let name = prefix.name.clone();
+                    if extras.insert(name.clone(), prefix.whole_json().await?).is_some() {
+                        return Err(Error::bad_argument(format!("{name} was given twice; give each file once")));
+                    }
+                    continue;
+                }
+            }
+            if let (true, Some((prefix, _))) = (several, gguf.last().or(safe.last())) {
+                prefix.source.release();
+            }
+        }
+        let (format, opened) = match (gguf.is_empty(), safe.is_empty()) {
+            (false, true) => (Format::Gguf, gguf::in_order(gguf)?),
+            (true, false) => (Format::Safetensors, safe),
+            (true, true) if !extras.is_empty() => (Format::Json, vec![]),
+            (true, true) => return Err(Error::bad_argument("no file was given; give a GGUF or safetensors file")),
+            (false, false) => {
+                return Err(Error::bad_argument(
+                    "GGUF and safetensors files were given together; give the files of one model",
+                ));
+            }
+        };
+        let mut file = Self { format, metadata: Metadata::default(), tensors: BTreeMap::new(), extras, parts: vec![] };
+        for (index, (prefix, contents)) in opened.into_iter().enumerate() {
+            file.add(index, prefix, contents)?;
+        }
+        Ok(file)
+    }
+
+    fn add(&mut self, index: usize, prefix: Prefix, contents: Contents) -> Result<()> {
+        if index == 0 {
+            self.metadata = contents.metadata;
+        }
+        for mut tensor in contents.tensors {
+            tensor.part = index;
+            if let Some(first) = self.tensors.get(&tensor.name) {
+                return Err(Error::corrupt_file(format!(
+                    "{}: tensor {} is in {} too; give each part of the model once",
+                    prefix.name,
+                    shown(&tensor.name),
+                    self.parts.get(first.part).map_or_else(String::new, |p| p.source.name())
+                )));
+            }
+            self.tensors.insert(tensor.name.clone(), tensor);
+        }
+        let mut head = prefix.bytes;
+        let skip = usize::try_from(contents.data_start).unwrap_or(usize::MAX).min(head.len());
+        head.drain(..skip);
+        self.parts.push(Part { source: prefix.source, head, head_start: contents.data_start });
+        Ok(())
+    }
+
+    /// A JSON file that was given beside the weights, by its name.
+    pub fn extra(&self, name: &str) -> Option<&[u8]> {
+        self.extras.get(name).map(Vec::as_slice)
+    }
+
+    /// The same, parsed; one that is no JSON is an error with the code `corrupt-file`.
+    pub fn extra_json(&self, name: &str) -> Result<Option<serde_json::Value>> {
+        self.extra(name)
+            .map(|bytes| {
+                serde_json::from_slice(bytes).map_err(|e| {
+                    Error::corrupt_file(format!("{name}: this is not JSON ({e}); fetch it again")).caused_by(e)
+                })
+            })
+            .transpose()
+    }
+
+    /// The names of the JSON files beside the weights.
+    pub fn extras(&self) -> impl Iterator<Item = &str> {
+        self.extras.keys().map(String::as_str)
+    }
+
+    /// A tensor by name; a missing one is an error with the code `corrupt-file`.
+    pub fn tensor(&self, name: &str) -> Result<&TensorInfo> {
+        self.tensors.get(name).ok_or_else(|| {
+            Error::corrupt_file(format!(
+                "the file holds no tensor {name}, which its architecture needs; some part of the model is missing"
+            ))
+        })
+    }
+
+    /// The names of the files that hold weights.
+    pub fn part_names(&self) -> impl Iterator<Item = String> {
+        self.parts.iter().map(|p| p.source.name())
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The bytes of a tensor as the file stores them.
+    pub async fn read_tensor(&self, name: &str) -> Result<Vec<u8>> {
+        let tensor = self.tensor(name)?;
+        let end = tensor.offset.saturating_add(tensor.bytes);
+        match self.parts.get(tensor.part) {
+            Some(part) => part.read(tensor.offset..end).await,
+            None => Err(Error::internal(format!("tensor {name} lies in a part that is not there"))),
+        }
+    }
+
+    /// The values of a tensor, row-major, whatever it is stored as.
+    pub async fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        gguf::dequantise(self.tensor(name)?, &self.read_tensor(name).await?)
+    }
+}
+
+impl Part {
+    /// Reads from what came with the header where that suffices, so that a source need never go back.
+    pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let head_end = self.head_start + self.head.len() as u64;
+        if range.start < self.head_start || range.start >= head_end || range.end < range.start {
+            return self.source.read(range).await;
+        }
+        let from = (range.start - self.head_start) as usize;
+        let to = (range.end.min(head_end) - self.head_start) as usize;
+        let mut bytes = self.head.get(from..to).unwrap_or_default().to_vec();
+        if range.end > head_end {
+            bytes.extend_from_slice(&self.source.read(head_end..range.end).await?);
+        }
+        Ok(bytes)
+    }
+}

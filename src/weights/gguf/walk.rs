@@ -1,0 +1,352 @@
+//! A walk through a GGUF header that trusts nothing: every count, length and number is checked against what is left
+//! of the file before anything is built from it. What passes is safe to give to candle's reader.
+
+use std::collections::HashSet;
+
+use super::super::file::shown;
+use crate::{Error, graph::DType};
+
+/// Why a walk stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The header goes on at least to this byte of the file, further than what was read.
+    Need(u64),
+    Bad(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Bad(error)
+    }
+}
+
+/// A header that adds up.
+#[derive(Debug)]
+pub(super) struct Outline {
+    /// Where it ends, before the padding.
+    pub header_len: usize,
+}
+
+/// Values that a header may hold in all its lists together. candle keeps each in 32 bytes, so this bounds the memory
+/// that a header of single bytes can claim to 256 MiB; the largest vocabularies in use have a tenth of it.
+const MOST_VALUES: u64 = 8 << 20;
+const DEEPEST_LIST: usize = 8;
+const MOST_DIMENSIONS: u32 = 4;
+/// A tensor's side: a number of this size fits `usize` on wasm32.
+const LONGEST_SIDE: u64 = i32::MAX as u64;
+/// A tensor's values.
+const MOST_ELEMENTS: u64 = 1 << 40;
+
+struct Walk<'a> {
+    file: &'a str,
+    bytes: &'a [u8],
+    len: u64,
+    at: usize,
+    values: u64,
+}
+
+type Step<T> = std::result::Result<T, Stop>;
+
+/// Goes through the header at the start of `bytes`, the first part of a file of `len` bytes.
+pub(super) fn walk(file: &str, bytes: &[u8], len: u64) -> Step<Outline> {
+    let mut w = Walk { file, bytes, len, at: 4, values: 0 };
+    w.version()?;
+    let tensors = w.u64("the number of tensors")?;
+    let pairs = w.u64("the number of metadata entries")?;
+    // The least that an entry takes: a name's length, then a type and a byte, or a rank, a type and an offset.
+    w.fits(tensors, 8 + 4 + 4 + 8, "tensors")?;
+    w.fits(pairs, 8 + 4 + 1, "metadata entries")?;
+
+    let mut seen = HashSet::new();
+    let mut alignment = 32;
+    for _ in 0..pairs {
+        let (at, key) = (w.at, w.name("a metadata key")?);
+        let kind = w.u32("a metadata type")?;
+        if key == "general.alignment" {
+            alignment = w.alignment(kind)?;
+        } else {
+            w.value(kind, 0, &shown(&key))?;
+        }
+        if seen.contains(&key) {
+            return Err(w.bad(at, format!("the metadata key {} stands there a second time", shown(&key))));
+        }
+        seen.insert(key);
+    }
+    seen.clear();
+    for _ in 0..tensors {
+        let (at, name) = (w.at, w.name("a tensor's name")?);
+        w.tensor(&shown(&name), alignment)?;
+        if seen.contains(&name) {
+            return Err(w.bad(at, format!("the tensor {} stands there a second time", shown(&name))));
+        }
+        seen.insert(name);
+    }
+    Ok(Outline { header_len: w.at })
+}
+
+impl Walk<'_> {
+    fn bad(&self, at: usize, what: impl std::fmt::Display) -> Stop {
+        Stop::Bad(Error::corrupt_file(format!(
+            "{}: at byte {at}: {what}; the file is damaged, so fetch or convert it again",
+            self.file
+        )))
+    }
+
+    fn take(&mut self, count: u64, what: &str) -> Step<&[u8]> {
+        let end = (self.at as u64).checked_add(count).filter(|end| *end <= self.len);
+        let Some(end) = end else {
+            let left = self.len - self.at as u64;
+            return Err(self.bad(self.at, format!("{what} takes {count} bytes, but the file ends after {left}")));
+        };
+        let start = self.at;
+        match usize::try_from(end).ok().and_then(|end| Some((end, self.bytes.get(start..end)?))) {
+            Some((end, taken)) => {
+                self.at = end;
+                Ok(taken)
+            }
+            None => Err(Stop::Need(end)),
+        }
+    }
+
+    fn u32(&mut self, what: &str) -> Step<u32> {
+        let mut number = [0; 4];
+        number.copy_from_slice(self.take(4, what)?);
+        Ok(u32::from_le_bytes(number))
+    }
+
+    fn u64(&mut self, what: &str) -> Step<u64> {
+        let mut number = [0; 8];
+        number.copy_from_slice(self.take(8, what)?);
+        Ok(u64::from_le_bytes(number))
+    }
+
+    /// Whether `count` things of at least `least` bytes each can still be in the file.
+    fn fits(&self, count: u64, least: u64, what: &str) -> Step<()> {
+        let left = self.len - self.at as u64;
+        match count.checked_mul(least) {
+            Some(bytes) if bytes <= left => Ok(()),
+            _ => Err(self.bad(self.at, format!("{count} {what} are announced, but the file has {left} bytes left"))),
+        }
+    }
+
+    /// A name as candle will read it: without trailing zeros, what is not UTF-8 replaced.
+    fn name(&mut self, what: &str) -> Step<String> {
+        let len = self.u64(what)?;
+        let mut bytes = self.take(len, what)?;
+        while let [head @ .., 0] = bytes {
+            bytes = head;
+        }
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    fn version(&mut self) -> Step<()> {
+        let at = self.at;
+        let version = self.u32("the version")?;
+        match version {
+            2 | 3 => Ok(()),
+            1 => Err(Error::unsupported_model(format!(
+                "{}: this is GGUF version 1; convert the model again, to version 3",
+                self.file
+            ))
+            .into()),
+            v if (1..=3).contains(&v.swap_bytes()) => Err(Error::unsupported_model(format!(
+                "{}: this GGUF was written for big-endian machines; convert the model again, little-endian",
+                self.file
+            ))
+            .into()),
+            v if v <= 64 => Err(Error::unsupported_model(format!(
+                "{}: this is GGUF version {v}, and Vitrine reads 2 and 3; look for a newer Vitrine",
+                self.file
+            ))
+            .into()),
+            v => Err(self.bad(at, format!("{v} is no version of GGUF"))),
+        }
+    }
+
+    fn alignment(&mut self, kind: u32) -> Step<u64> {
+        let at = self.at;
+        let alignment = match kind {
+            0 => self.take(1, "the alignment")?.first().copied().unwrap_or(0).into(),
+            2 => {
+                let mut number = [0; 2];
+                number.copy_from_slice(self.take(2, "the alignment")?);
+                u16::from_le_bytes(number).into()
+            }
+            4 => self.u32("the alignment")?,
+            other => return Err(self.bad(at, format!("general.alignment is of type {other}, not an unsigned number"))),
+        };
+        if !alignment.is_power_of_two() || alignment > 1 << 20 {
+            return Err(self.bad(at, format!("general.alignment is {alignment}, not a power of two up to 1048576")));
+        }
+        Ok(alignment.into())
+    }
+
+    fn value(&mut self, kind: u32, depth: usize, key: &str) -> Step<()> {
+        let at = self.at;
+        match kind {
+            7 => match self.take(1, key)? {
+                [0 | 1] => {}
+                other => {
+                    let what = format!("{key} is {other:?}, neither false (0) nor true (1)");
+                    return Err(self.bad(at, what));
+                }
+            },
+            8 => {
+                let len = self.u64(key)?;
+                self.take(len, key)?;
+            }
+            9 => self.list(depth, key)?,
+            _ => {
+                let Some(size) = fixed_size(kind) else {
+                    return Err(self.bad(at, format!("{key} has the unknown value type {kind}")));
+                };
+                self.take(size, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, depth: usize, key: &str) -> Step<()> {
+        let at = self.at;
+        let kind = self.u32(key)?;
+        let count = self.u64(key)?;
+        if depth >= DEEPEST_LIST {
+            return Err(self.bad(at, format!("{key} is a list in more than {DEEPEST_LIST} lists")));
+        }
+        let least = match kind {
+            8 => 8,
+            9 => 12,
+            _ => match fixed_size(kind) {
+                Some(size) => size,
+                None => return Err(self.bad(at, format!("{key} is a list of the unknown value type {kind}"))),
+            },
+        };
+        self.fits(count, least, &format!("values of {key}"))?;
+        self.values = self.values.saturating_add(count);
+        if self.values > MOST_VALUES {
+            return Err(self.bad(at, format!("{key} brings the values in lists to more than {MOST_VALUES}")));
+        }
+        match kind {
+            7..=9 => (0..count).try_for_each(|_| self.value(kind, depth + 1, key)),
+            _ => self.take(count * least, key).map(|_| ()),
+        }
+    }
+
+    fn tensor(&mut self, name: &str, alignment: u64) -> Step<()> {
+        let at = self.at;
+        let rank = self.u32(name)?;
+        if rank > MOST_DIMENSIONS {
+            return Err(self.bad(at, format!("tensor {name} has {rank} dimensions, more than {MOST_DIMENSIONS}")));
+        }
+        let (mut elements, mut row) = (1_u64, 1);
+        for i in 0..rank {
+            let side = self.u64(name)?;
+            elements = elements.saturating_mul(side);
+            if side > LONGEST_SIDE || elements > MOST_ELEMENTS {
+                return Err(self.bad(at, format!("tensor {name} has a side of {side}, too large to be")));
+            }
+            if i == 0 {
+                row = side;
+            }
+        }
+        let at = self.at;
+        let kind = self.u32(name)?;
+        let dtype = match known_type(kind) {
+            Some(Ok(dtype)) => dtype,
+            Some(Err(other)) => {
+                return Err(Error::unsupported_model(format!(
+                    "{}: tensor {name} is stored as {other}, which Vitrine does not compute; take the model in Q4_0, \
+                     Q8_0, Q4_K_M, Q5_K_M, Q6_K or F16",
+                    self.file
+                ))
+                .into());
+            }
+            None => return Err(self.bad(at, format!("tensor {name} has the unknown type {kind}"))),
+        };
+        if !row.is_multiple_of(dtype.block_size() as u64) {
+            return Err(self.bad(
+                at,
+                format!(
+                    "tensor {name} has rows of {row} values, no whole number of {dtype} blocks of {}",
+                    dtype.block_size()
+                ),
+            ));
+        }
+        let at = self.at;
+        let offset = self.u64(name)?;
+        if !offset.is_multiple_of(alignment) {
+            return Err(self.bad(at, format!("tensor {name} lies at {offset}, no multiple of {alignment}")));
+        }
+        let bytes = (elements / dtype.block_size() as u64).saturating_mul(dtype.block_bytes() as u64);
+        let data = (self.at as u64).saturating_add(offset);
+        if data.saturating_add(bytes) > self.len {
+            return Err(self.bad(
+                at,
+                format!(
+                    "tensor {name} ({bytes} bytes at offset {offset} of the data) lies past the file's end at {}",
+                    self.len
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a value that always takes as many.
+fn fixed_size(kind: u32) -> Option<u64> {
+    Some(match kind {
+        0 | 1 | 7 => 1,
+        2 | 3 => 2,
+        4..=6 => 4,
+        10..=12 => 8,
+        _ => return None,
+    })
+}
+
+/// ggml's tensor types by number: ours, or the name of one that we do not compute.
+fn known_type(kind: u32) -> Option<Result<DType, &'static str>> {
+    Some(match kind {
+        0 => Ok(DType::F32),
+        1 => Ok(DType::F16),
+        2 => Ok(DType::Q4_0),
+        3 => Ok(DType::Q4_1),
+        6 => Ok(DType::Q5_0),
+        7 => Ok(DType::Q5_1),
+        8 => Ok(DType::Q8_0),
+        12 => Ok(DType::Q4_K),
+        13 => Ok(DType::Q5_K),
+        14 => Ok(DType::Q6_K),
+        30 => Ok(DType::BF16),
+        4 => Err("Q4_2"),
+        5 => Err("Q4_3"),
+        9 => Err("Q8_1"),
+        10 => Err("Q2_K"),
+        11 => Err("Q3_K"),
+        15 => Err("Q8_K"),
+        16 => Err("IQ2_XXS"),
+        17 => Err("IQ2_XS"),
+        18 => Err("IQ3_XXS"),
+        19 => Err("IQ1_S"),
+        20 => Err("IQ4_NL"),
+        21 => Err("IQ3_S"),
+        22 => Err("IQ2_S"),
+        23 => Err("IQ4_XS"),
+        24 => Err("I8"),
+        25 => Err("I16"),
+        26 => Err("I32"),
+        27 => Err("I64"),
+        28 => Err("F64"),
+        29 => Err("IQ1_M"),
+        31 => Err("Q4_0_4_4"),
+        32 => Err("Q4_0_4_8"),
+        33 => Err("Q4_0_8_8"),
+        34 => Err("TQ1_0"),
+        35 => Err("TQ2_0"),
+        36 => Err("IQ4_NL_4_4"),
+        37 => Err("IQ4_NL_4_8"),
+        38 => Err("IQ4_NL_8_8"),
+        39 => Err("MXFP4"),
+        40 => Err("NVFP4"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,43 @@
+//! Files of weights: what is read right, what is refused and how.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod damaged_gguf;
+mod damaged_safetensors;
+mod fuzz;
+mod gguf_bytes;
+mod reference;
+mod streaming;
+
+use std::rc::Rc;
+
+use vitrine::{
+    Error, Result,
+    weights::{MemorySource, SharedSource, WeightFile},
+};
+
+fn memory(name: &str, bytes: impl Into<Rc<[u8]>>) -> SharedSource {
+    Rc::new(MemorySource::new(name, bytes))
+}
+
+fn open(bytes: impl Into<Rc<[u8]>>) -> Result<WeightFile> {
+    pollster::block_on(WeightFile::open(memory("model.bin", bytes)))
+}
+
+fn refusal(bytes: impl Into<Rc<[u8]>>) -> Error {
+    match open(bytes) {
+        Ok(file) => panic!("opened, with {} tensors", file.tensors.len()),
+        Err(error) => error,
+    }
+}
+
+/// Asserts that the file is refused with this code, and that the sentence holds each of the words.
+#[track_caller]
+fn refused(bytes: impl Into<Rc<[u8]>>, code: vitrine::ErrorCode, words: &[&str]) {
+    let error = refusal(bytes);
+    let sentence = error.to_string();
+    assert_eq!(error.code(), code, "{sentence}");
+    for word in words {
+        assert!(sentence.contains(word), "{sentence:?} does not say {word:?}");
+    }
+}
