@@ -37,10 +37,9 @@ async function fetchCatalog() {
 }
 
 /**
- * The files of a source, the key by which two loads of it are the same (none for files at hand), and the SHA-256 where the
- * catalogue gives one.
+ * The files of a source, and the key by which two loads of it are the same (none for files at hand).
  * @param {Source} source
- * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[], sha256?: string }>}
+ * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[] }>}
  */
 export async function resolveSource(source) {
   if ("parts" in source) return bundle(source.parts.map((part, at) => ["name" in part && part.name ? part.name : `part-${at + 1}.gguf`, part]));
@@ -50,8 +49,8 @@ export async function resolveSource(source) {
     const { models } = await readCatalog();
     const entry = models.find(({ id }) => id === source.address);
     if (entry) {
-      const address = new URL(String(entry.file), CATALOG).href;
-      return { key: address, files: [{ name: nameOf(address), address }], sha256: /** @type {string | undefined} */ (entry.sha256) };
+      const address = new URL(entry.file, CATALOG).href;
+      return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
     }
     if (!/\.(gguf|safetensors|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
@@ -76,7 +75,7 @@ function bundle(named) {
 function absolute({ address, base }) {
   if (address.startsWith("hf://")) return address;
   const url = tryParse(address, base);
-  if (!url || !["http:", "https:", "blob:"].includes(url.protocol)) {
+  if (!url || !["http:", "https:", "blob:", "data:"].includes(url.protocol)) {
     throw { code: "bad-argument", message: `"${address}" is no address that a model can come from. Write https://… or hf://owner/repo/file.gguf.` };
   }
   return url.href;

@@ -24,10 +24,10 @@ export function aborted(signal) {
   return new VitrineError("aborted", "The call was aborted. Call again to start anew.", { cause: signal.reason });
 }
 
-/** @param {string} what "model", "engine" … */
+/** @param {"engine" | "model" | "tokenizer"} what */
 export function closed(what) {
-  const how = what === "engine" ? "Create another with Engine.create()." : "Load it again with engine.load().";
-  return new VitrineError("closed", `This ${what} is closed. ${how}`);
+  const next = { engine: "Create another with Engine.create().", tokenizer: "Load it again with engine.tokenizer().", model: "Load it again with engine.load()." };
+  return new VitrineError("closed", `This ${what} is closed. ${next[what]}`);
 }
 
 /**

@@ -68,7 +68,7 @@ async function* chunks(stream, head, request) {
   const base = { ...head, object: /** @type {const} */ ("chat.completion.chunk") };
   yield { ...base, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null, logprobs: null }] };
   for await (const chunk of stream) {
-    const logprobs = request.logprobs ? { content: [logprobOf(chunk)] } : null;
+    const logprobs = request.logprobs ? { content: logprobOf(chunk) } : null;
     yield { ...base, choices: [{ index: 0, delta: { content: chunk.text }, finish_reason: null, logprobs }] };
   }
   yield { ...base, choices: [{ index: 0, delta: {}, finish_reason: reasonOf(stream), logprobs: null }], usage: usageOf(stream) };
@@ -86,7 +86,7 @@ async function whole(stream, head, request) {
   const logprobs = [];
   for await (const chunk of stream) {
     content += chunk.text;
-    if (request.logprobs) logprobs.push(logprobOf(chunk));
+    if (request.logprobs) logprobs.push(...logprobOf(chunk));
   }
   return {
     ...head,
@@ -111,18 +111,15 @@ function reasonOf(stream) {
 
 /** @param {Face.TextStream} stream @returns {Face.ChatUsage} */
 function usageOf(stream) {
-  const { promptTokens = 0, tokens = 0 } = stream.summary ?? {};
+  const { promptTokens = 0, generatedTokens: tokens = 0 } = stream.summary ?? {};
   return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
 }
 
 const utf8 = new TextEncoder();
 
-/** @param {Face.Chunk} chunk */
-function logprobOf({ text, logprob, alternatives }) {
-  return {
-    token: text,
-    logprob,
-    bytes: [...utf8.encode(text)],
-    top_logprobs: alternatives.map((each) => ({ token: each.text, logprob: each.logprob, bytes: [...utf8.encode(each.text)] })),
-  };
+/** One entry for a token, none for text that was only held back. @param {Face.Chunk} chunk @returns {Face.ChatLogprobs["content"]} */
+function logprobOf({ token, piece, logprob, alternatives }) {
+  if (token === undefined || logprob === undefined) return [];
+  const top = alternatives.map((each) => ({ token: each.text, logprob: each.logprob, bytes: [...utf8.encode(each.text)] }));
+  return [{ token: piece, logprob, bytes: [...utf8.encode(piece)], top_logprobs: top }];
 }

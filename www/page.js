@@ -2,7 +2,7 @@
 
 import { pageEngine } from "./engine.js";
 import { Alternatives } from "./page/alternatives.js";
-import { element, make } from "./page/dom.js";
+import { element, make, soon } from "./page/dom.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { Settings } from "./page/settings.js";
@@ -23,6 +23,7 @@ const buttons = Object.fromEntries(["write", "stop", "continue", "edit", "undo",
 const [speed, ttft, count, device] = ["speed", "ttft", "count", "device"].map((id) => element(id, HTMLOutputElement));
 const sheet = element("sheet", HTMLElement);
 const examples = element("examples", HTMLElement);
+const mode = element("mode", HTMLElement);
 
 /** The generation under way. @type {{ abort: AbortController, done: Promise<void> } | undefined} */
 let writing;
@@ -40,7 +41,7 @@ async function write(change, more = {}) {
   alternatives.close();
   story.remember();
   change();
-  story.read();
+  story.read(model);
   const abort = new AbortController();
   writing = { abort, done: generate(model, abort.signal, more) };
   await writing.done;
@@ -52,7 +53,11 @@ async function generate(model, signal, more) {
   update();
   const begun = performance.now();
   let first = 0;
+  let last = 0;
   let tokens = 0;
+  const showSpeed = () => {
+    if (tokens > 1) speed.value = rate((tokens - 1) / ((last - first) / 1000));
+  };
   /** @type {TextStream | undefined} */
   let stream;
   try {
@@ -61,14 +66,12 @@ async function generate(model, signal, more) {
     for await (const chunk of stream) {
       story.append(chunk);
       tokens += 1;
-      const now = performance.now();
+      last = performance.now();
       if (tokens === 1) {
-        first = now;
-        ttft.value = `${(now - begun).toFixed(0)} ms`;
-      } else {
-        speed.value = rate((tokens - 1) / ((now - first) / 1000));
+        first = last;
+        ttft.value = `${(first - begun).toFixed(0)} ms`;
       }
-      count.value = `${story.tokens.length}`;
+      soon(showSpeed);
     }
   } catch (error) {
     tell(error);
@@ -76,20 +79,19 @@ async function generate(model, signal, more) {
     story.writing = false;
     writing = undefined;
     if (stream?.summary) settings.used = stream.summary.seed;
-    const { decodeTokensPerSecond } = model.stats;
-    if (tokens > 1 && decodeTokensPerSecond) speed.value = rate(decodeTokensPerSecond);
+    showSpeed();
     update();
   }
 }
 
 /**
- * The reader's words as text; with tokens after them, all as ids, so that what was drawn is never cut up differently.
+ * The reader's words as text; as a question, or with tokens after them, all as ids, so that what was drawn is never cut up differently.
  * @param {TextModel} model
  * @param {AbortSignal} signal
  */
 async function promptFor(model, signal) {
-  if (story.tokens.length === 0) return story.own;
-  const own = await model.tokenize(story.own, { signal });
+  if (story.tokens.length === 0 && !story.answering) return story.own;
+  const own = await model.tokenize(story.answering ? [{ role: "user", content: story.own }] : story.own, { signal });
   return [...own, ...story.tokens.map(({ token }) => token)];
 }
 
@@ -130,7 +132,7 @@ function update() {
   undo.disabled = !story.canUndo;
   clear.disabled = story.text === "";
   examples.hidden = !(story.editing && story.own === "");
-  if (story.tokens.length === 0) count.value = "–";
+  count.value = story.tokens.length === 0 ? "–" : String(story.tokens.length);
   document.body.dataset.state = busy ? "writing" : models.busy ? "loading" : models.model ? "ready" : "empty";
 }
 
@@ -142,8 +144,20 @@ async function alter(change) {
   update();
 }
 
+/** Whether the model goes on or answers; only one with a chat template can do both. @param {boolean} answering */
+function setMode(answering) {
+  const can = models.model?.info.chat ?? false;
+  mode.hidden = !can;
+  story.answering = can && answering;
+  for (const button of mode.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String((button.dataset.mode === "answer") === story.answering));
+  }
+  element("prompt", HTMLTextAreaElement).placeholder = story.answering ? "Ask for something here…" : "Begin a story here…";
+  showExamples();
+}
+
 function showExamples() {
-  const prompts = models.entry?.prompts ?? [];
+  const prompts = (story.answering ? models.entry?.prompts : models.entry?.beginnings) ?? [];
   examples.replaceChildren(
     ...prompts.slice(0, 5).map((prompt) => {
       const button = make("button", { type: "button" }, prompt);
@@ -155,7 +169,7 @@ function showExamples() {
 
 async function showDevice() {
   const { device: info } = await pageEngine();
-  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : `CPU, ${info.name}`;
+  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : info.name;
   device.title = device.value;
   element("device-reason", HTMLElement).textContent = info.reason;
 }
@@ -182,7 +196,7 @@ buttons.write.addEventListener("click", () => write(() => {}));
 buttons.continue.addEventListener("click", () => write(() => {}));
 buttons.stop.addEventListener("click", stop);
 buttons.edit.addEventListener("click", () => alter(() => (story.remember(), story.edit())));
-buttons.undo.addEventListener("click", () => alter(() => story.undo()));
+buttons.undo.addEventListener("click", () => alter(() => (story.undo(), setMode(story.answering))));
 buttons.clear.addEventListener("click", () => alter(() => (story.remember(), story.clear())));
 story.addEventListener("edit", () => writing === undefined && alter(() => (story.remember(), story.edit())));
 story.addEventListener("change", update);
@@ -192,12 +206,24 @@ alternatives.addEventListener("choose", (event) => {
   write(() => story.turn(index, { ...alternative, alternatives: story.tokens[index].alternatives }));
 });
 
+mode.addEventListener("click", ({ target }) => {
+  if (!(target instanceof HTMLElement) || !target.dataset.mode) return;
+  const answering = target.dataset.mode === "answer";
+  if (answering === story.answering) return;
+  alter(() => {
+    story.remember();
+    // What was written in one way is no beginning for the other.
+    if (!story.editing) story.begin(story.own);
+    setMode(answering);
+  });
+});
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
 models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();
-  showExamples();
+  // A model that brings no beginnings was made to answer.
+  setMode(!models.entry?.beginnings?.length);
   update();
 });
 models.addEventListener("failed", (event) => {

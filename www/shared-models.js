@@ -4,12 +4,13 @@
  */
 
 /** @import * as Wasm from "./wasm-face.js" */
-/** @typedef {(signal: AbortSignal, progress: (progress: object) => void) => Promise<Wasm.Model>} Load */
+/** @import { Progress } from "./vitrine.js" */
+/** @typedef {(signal: AbortSignal, progress: (progress: Progress) => void) => Promise<Wasm.Model>} Load */
 
 /** A model, loaded or on its way, and those who hold it. */
 class Entry {
   #abort = new AbortController();
-  /** Callers that wait for the load, and their progress. @type {Set<(progress: object) => void>} */
+  /** Callers that wait for the load, and their progress. @type {Set<(progress: Progress) => void>} */
   waiting = new Set();
   holders = 0;
   /** The last turn taken. @type {Promise<unknown>} */
@@ -44,7 +45,7 @@ export class SharedModels {
    * @param {string | undefined} key what makes two loads the same; nothing for files, which are never shared
    * @param {Load} load
    * @param {AbortSignal} signal
-   * @param {(progress: object) => void} progress
+   * @param {(progress: Progress) => void} progress
    */
   async acquire(key, load, signal, progress) {
     let entry = key === undefined ? undefined : this.#byKey.get(key);
@@ -71,6 +72,11 @@ export class SharedModels {
   /** @param {number} handle */
   get(handle) {
     return this.#find(handle).model;
+  }
+
+  /** Later loads share none of the models of now. */
+  forgetShared() {
+    this.#byKey.clear();
   }
 
   /** Ends what this holder has under way, then frees the model if it was the last one. @param {number} handle */

@@ -9,6 +9,7 @@ const CACHE = "vitrine";
 
 const SHELL = [
   "./",
+  "widgets.html",
   "style.css",
   "icon.svg",
   "site.webmanifest",

@@ -72,7 +72,7 @@ export interface NamedFiles {
 
 /** How far a load has come. */
 export interface Progress {
-  phase: "download" | "upload" | "compile";
+  phase: "download" | "compile";
   /** Bytes so far, and of the whole; `total` is 0 where the server does not say. */
   loaded: number;
   total: number;
@@ -92,7 +92,7 @@ export interface LoadOptions extends CallOptions {
   kind?: "text";
   /** Tokens that the model may look back on; the model's own limit, within reason, when left out. */
   contextLength?: number;
-  /** The file's SHA-256 in hexadecimal, checked before the model is used. Catalogue entries bring their own. */
+  /** The SHA-256, in hexadecimal, of the file at an address; checked before the model is used. Catalogue entries bring their own. */
   sha256?: string;
   /** Overrides the engine's `cache` for this load. */
   cache?: boolean;
@@ -125,25 +125,42 @@ export interface GenerateOptions extends CallOptions {
 export interface Alternative {
   token: number;
   text: string;
-  /** Natural logarithm of its probability. */
+  /** Natural logarithm of the model's own probability, before temperature and filters. */
   logprob: number;
 }
 
-/** One step of a generation. `text` is empty while a character is still incomplete. */
-export interface Chunk extends Alternative {
+/** One step of a generation. */
+export interface Chunk {
+  /** What can be shown now; empty while a character or a possible stop string is incomplete. */
+  text: string;
+  /** The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token. */
+  token?: number;
+  piece: string;
+  /** As in `Alternative`. */
+  logprob?: number;
   /** The likeliest tokens at this place, likeliest first; empty unless asked for. */
   alternatives: Alternative[];
 }
 
-export type FinishReason = "stop" | "end" | "length" | "context" | "cancelled";
+/** "eos": the model ended the text; "stop": a stop string was met; "length": `maxTokens` are there; "context": the context is full. */
+export type FinishReason = "eos" | "stop" | "length" | "context" | "aborted";
+
+/** What a generation took. */
+export interface GenerationStats {
+  promptTokens: number;
+  /** Of these, how many were in the cache already. */
+  reusedTokens: number;
+  generatedTokens: number;
+  /** The seed that was given or drawn. */
+  seed: number;
+  firstTokenMs: number;
+  prefillTokensPerSecond: number;
+  decodeTokensPerSecond: number;
+}
 
 /** What came of a generation. */
-export interface GenerationSummary {
-  finishReason: FinishReason;
-  promptTokens: number;
-  tokens: number;
-  /** The seed that was used. */
-  seed: number;
+export interface GenerationSummary extends GenerationStats {
+  finishReason?: FinishReason;
 }
 
 /** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
@@ -166,28 +183,39 @@ export interface ModelInfo {
   name: string;
   architecture: string;
   parameters: number;
+  /** The type that most of the weights have. */
+  quantization: string;
+  /** Bytes of the weights in the file. */
+  weightBytes: number;
+  vocabulary: number;
+  layers: number;
+  width: number;
+  /** Tokens that the context holds here, and that the model was made for. */
   contextLength: number;
-  vocabularySize: number;
+  trainedContextLength: number;
   /** Whether the file brings a chat template. */
   chat: boolean;
-  [detail: string]: unknown;
+  device: DeviceInfo;
 }
 
-/** Milliseconds, tokens a second, counts and bytes; a figure that is not known yet is left out. */
+/** Milliseconds, tokens a second, counts and bytes; what no generation has measured yet is left out. */
 export interface ModelStats {
-  loadMs?: number;
+  loadMs: number;
+  /** Weights, caches and plans. */
+  deviceBytes: number;
+  /** What a decode step costs on the GPU. */
+  dispatchesPerStep: number;
+  passesPerStep: number;
+  submitsPerStep: number;
+  /** Of the latest generation. */
   timeToFirstTokenMs?: number;
   prefillTokensPerSecond?: number;
   decodeTokensPerSecond?: number;
-  dispatchesPerStep?: number;
-  submitsPerStep?: number;
-  deviceBytes?: number;
-  [figure: string]: unknown;
 }
 
 export interface Score {
   /** Every token of the text with its log-probability; the first of all has none. */
-  tokens: { token: number; text: string; logprob: number | null }[];
+  tokens: { token: number; text: string; logprob?: number }[];
   /** The sum of the log-probabilities. */
   logprob: number;
   perplexity: number;
@@ -202,7 +230,8 @@ export interface TextModel {
   generate(prompt: string | ArrayLike<number>, options?: GenerateOptions): TextStream;
   /** Answers a conversation, through the model's own chat template. */
   chat(messages: Message[], options?: GenerateOptions): TextStream;
-  tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  /** The ids of a text; or those of a conversation, as `chat` would give them to the model. */
+  tokenize(text: string | Message[], options?: EncodeOptions): Promise<Uint32Array>;
   detokenize(tokens: ArrayLike<number>, options?: CallOptions): Promise<string>;
   /** How likely the model finds a text, token by token. */
   score(text: string, options?: CallOptions): Promise<Score>;
@@ -215,12 +244,17 @@ export interface TextModel {
 export interface EncodeOptions extends CallOptions {
   /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
   addSpecialTokens?: boolean;
+  /** Whether marks such as `<|im_start|>` in the text become the tokens that they name (the default: no). Never for a stranger's words. */
+  parseSpecialTokens?: boolean;
 }
 
 export interface TokenizerInfo {
-  kind: string;
-  vocabularySize: number;
-  [detail: string]: unknown;
+  /** What it was read from. */
+  kind: "gguf" | "tokenizer.json";
+  vocabulary: number;
+  bos?: number;
+  eos?: number;
+  chat: boolean;
 }
 
 /** A tokenizer alone. */
@@ -234,7 +268,10 @@ export interface Tokenizer {
 export interface CacheEntry {
   /** The address it came from. */
   address: string;
+  /** Bytes that are there, and of the whole file. */
   bytes: number;
+  size: number;
+  complete: boolean;
   [detail: string]: unknown;
 }
 
@@ -252,10 +289,16 @@ export interface CatalogEntry {
   name: string;
   description: string;
   kind: string;
-  bytes: number;
+  /** Relative to the catalogue, or an address. */
+  file: string;
+  /** Left out where it is not known exactly. */
+  bytes?: number;
+  sha256?: string;
   parameters: number;
   license: string;
-  prompts: string[];
+  /** Requests to make of a model that answers, and beginnings for one that goes on. */
+  prompts?: string[];
+  beginnings?: string[];
   [detail: string]: unknown;
 }
 

@@ -98,6 +98,7 @@ class OpenEngine {
       give(host, "unload", { model: value.model });
       throw closed("engine");
     }
+    this.#device = value.device;
     const model = new LoadedModel(host, value, () => this.#loaded.delete(model));
     this.#loaded.add(model);
     return model;
@@ -191,16 +192,13 @@ class LoadedModel {
 
   /** @param {Face.Message[]} messages @param {Face.GenerateOptions} [options] */
   chat(messages, options = {}) {
-    const input = () => {
-      if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "chat() takes an array of { role, content }.");
-      return { messages: messages.map(({ role, content }) => ({ role: text(role, "role"), content: text(content, "content") })) };
-    };
-    return this.#stream("chat", input, options);
+    return this.#stream("chat", () => ({ messages: conversation(messages) }), options);
   }
 
-  /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens = true, signal } = {}) {
-    return this.#ask("tokenize", { text: text(input, "text"), addSpecialTokens }, signal);
+  /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
+  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
+    if (Array.isArray(input)) return this.#ask("tokenizeChat", { messages: conversation(input) }, signal);
+    return this.#ask("tokenize", { text: text(input, "text"), add, parse }, signal);
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
@@ -259,8 +257,8 @@ class LoadedTokenizer {
   }
 
   /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async encode(input, { addSpecialTokens = true, signal } = {}) {
-    return this.#ask("encode", { text: text(input, "text"), addSpecialTokens }, signal);
+  async encode(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
+    return this.#ask("encode", { text: text(input, "text"), add, parse }, signal);
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.CallOptions & { skipSpecialTokens?: boolean }} [options] @returns {Promise<string>} */
@@ -306,7 +304,7 @@ export const Engine = Object.freeze({
  * @param {VitrineError} failure
  */
 function lost(what, failure) {
-  return new VitrineError("closed", `This ${what} went down with the engine. Load it again with engine.load(): the engine restarts by itself.`, {
+  return new VitrineError("closed", `This ${what} went down with the engine. Load it again: the engine restarts by itself.`, {
     cause: failure,
   });
 }
@@ -324,6 +322,12 @@ function give(host, op, args) {
 function text(value, name) {
   if (typeof value !== "string") throw new VitrineError("bad-argument", `${name} must be a string, not ${kindOf(value)}.`);
   return value.replace(/[\uD800-\uDFFF]/gu, "\uFFFD");
+}
+
+/** @param {Face.Message[]} messages */
+function conversation(messages) {
+  if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "A conversation is an array of { role, content }.");
+  return messages.map((message) => ({ role: text(message?.role, "role"), content: text(message?.content, "content") }));
 }
 
 /** @param {unknown} value */

@@ -5,10 +5,13 @@
  * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
  */
 
-import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Score, TokenizerInfo, Alternative } from "./vitrine.js";
+import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Progress, Score, TokenizerInfo, Alternative } from "./vitrine.js";
 
-/** Bytes by address or at hand; `name` tells `tokenizer.json` from weights. */
-export type SourceFile = { name: string; address: string } | { name: string; blob: Blob };
+/** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
+export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
+
+/** How far a load has come; worker.js adds the speed. */
+export type Step = Omit<Progress, "speed">;
 
 export interface Cancel {
   cancel(): void;
@@ -19,30 +22,31 @@ export interface Engine {
   device(): DeviceInfo;
   load(
     files: SourceFile[],
-    options: { contextLength?: number; cache: boolean; sha256?: string },
+    options: { contextLength?: number; cache: boolean },
     cancel: Cancel,
-    progress: (progress: object) => void,
+    progress: (step: Step) => void,
   ): Promise<Model>;
-  tokenizer(files: SourceFile[], options: { cache: boolean; sha256?: string }, cancel: Cancel): Promise<Tokenizer>;
+  tokenizer(files: SourceFile[], options: { cache: boolean }, cancel: Cancel): Promise<Tokenizer>;
   free(): void;
 }
 
 export interface Model {
   info(): ModelInfo;
   stats(): ModelStats;
-  generate(prompt: string | Uint32Array, options: GenerateOptions): Promise<Generation>;
-  chat(messages: Message[], options: GenerateOptions): Promise<Generation>;
-  tokenize(text: string, addSpecialTokens: boolean): Uint32Array;
+  generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
+  chat(messages: Message[], options: GenerateOptions): Generation;
+  tokenize(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
+  tokenizeChat(messages: Message[]): Uint32Array;
   detokenize(tokens: Uint32Array): string;
-  score(text: string): Promise<Score>;
-  next(text: string, k: number): Promise<(Alternative & { probability: number })[]>;
+  score(text: string, cancel: Cancel): Promise<Score>;
+  next(text: string, k: number, cancel: Cancel): Promise<(Alternative & { probability: number })[]>;
   free(): void;
 }
 
 export interface Generation {
   /** `undefined` at the end. */
   next(): Promise<Chunk | undefined>;
-  /** The `next` under way, and all after it, give `undefined` or reject with the code "aborted". */
+  /** The `next` under way ends at once, with text that was held back or `undefined`. */
   cancel(): void;
   summary(): GenerationSummary;
   free(): void;
@@ -50,7 +54,7 @@ export interface Generation {
 
 export interface Tokenizer {
   info(): TokenizerInfo;
-  encode(text: string, addSpecialTokens: boolean): Uint32Array;
+  encode(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
   decode(tokens: Uint32Array, skipSpecialTokens: boolean): string;
   free(): void;
 }
@@ -61,4 +65,5 @@ export interface Face {
   Cancel: new () => Cancel;
   cacheList(): Promise<CacheEntry[]>;
   cacheDelete(address?: string): Promise<void>;
+  cacheUsage(): Promise<{ bytes: number; used: number; quota: number }>;
 }

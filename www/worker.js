@@ -1,7 +1,7 @@
 /**
  * The one worker of a page: opens the engine, keeps its models, answers calls. The messages are described in host.js.
  *
- * Promises: every call is answered once; an abort is heard between any two tokens; models that several callers loaded from one
+ * Promises: every call is answered once; an abort is heard while a model computes (it gives way to messages every few milliseconds); models that several callers loaded from one
  * address are held once; a fault of the engine's own is reported as `{ crash }`, after which the page throws this worker away.
  */
 
@@ -9,6 +9,7 @@ import { readCatalog, resolveSource } from "./catalog.js";
 import { SharedModels } from "./shared-models.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
+/** @import { Progress } from "./vitrine.js" */
 /** @typedef {{ code: string, message: string }} Failure */
 
 /** Tokens made before the page takes the first; the page grants more (stream.js). */
@@ -16,11 +17,13 @@ const AHEAD = 32;
 
 /** @type {Wasm.Face | undefined} */
 let wasm;
+/** @type {Promise<Wasm.Face> | undefined} */
+let starting;
 let nextHandle = 1;
-/** @type {Map<number, { engine: Promise<Wasm.Engine>, kind: string }>} */
+/** The engines of the page, each a wish for a device. @type {Map<number, string>} */
 const engines = new Map();
-/** @type {Map<string, Promise<Wasm.Engine>>} */
-const engineOf = new Map();
+/** One opened engine for each wish. @type {Map<string, Promise<Wasm.Engine>>} */
+const opened = new Map();
 const models = new SharedModels();
 /** @type {Map<number, Wasm.Tokenizer>} */
 const tokenizers = new Map();
@@ -30,15 +33,15 @@ const running = new Map();
 /** @type {Record<string, (args: any, call: Call) => Promise<unknown>>} */
 const operations = {
   async open({ wasm: address, device }) {
-    wasm ??= await start(address);
-    const { Engine } = wasm;
-    const opened = engineOf.get(device) ?? Engine.open(device);
-    engineOf.set(device, opened);
-    opened.catch(() => engineOf.delete(device));
+    starting ??= start(address);
+    wasm = await starting.catch((error) => {
+      starting = undefined;
+      throw error;
+    });
+    const found = (await openDevice(device)).device();
     const engine = nextHandle++;
-    const info = (await opened).device();
-    engines.set(engine, { engine: opened, kind: device });
-    return { engine, device: info };
+    engines.set(engine, device);
+    return { engine, device: found };
   },
 
   async close({ engine }) {
@@ -49,25 +52,22 @@ const operations = {
     return (await readCatalog()).models;
   },
 
-  async load({ engine, source, options }, call) {
-    const face = started();
-    const { key, files, sha256 } = await resolveSource(source);
-    const opened = await engineFor(engine);
-    const cache = key === undefined ? undefined : JSON.stringify([engines.get(engine)?.kind, key, options]);
-    const load = async (/** @type {AbortSignal} */ signal, /** @type {(progress: object) => void} */ progress) => {
-      const cancel = new face.Cancel();
-      const stop = () => cancel.cancel();
-      signal.addEventListener("abort", stop, { once: true });
-      if (signal.aborted) stop();
-      try {
-        return await opened.load(files, { ...options, sha256: options.sha256 ?? sha256 }, cancel, progress);
-      } finally {
-        signal.removeEventListener("abort", stop);
-        cancel.free();
+  async load({ engine, source, options: { sha256, ...options } }, call) {
+    const { key, files } = await resolveSource(source);
+    if (sha256 !== undefined) {
+      if (files.length !== 1 || !("address" in files[0])) {
+        throw { code: "bad-argument", message: "sha256 goes with one file at an address. Leave it out for files at hand and for parts." };
       }
+      files[0].sha256 = sha256;
+    }
+    const device = await engineFor(engine);
+    const same = key === undefined ? undefined : JSON.stringify([engines.get(engine), key, sha256, options]);
+    const load = (/** @type {AbortSignal} */ signal, /** @type {(progress: Progress) => void} */ progress) => {
+      const speed = speedometer();
+      return cancellable(signal, (cancel) => device.load(files, options, cancel, (step) => progress({ ...step, speed: speed(step) })));
     };
-    const held = await models.acquire(cache, load, call.signal, (progress) => call.event(progress));
-    return { model: held.handle, info: held.model.info(), stats: held.model.stats() };
+    const held = await models.acquire(same, load, call.signal, (progress) => call.event(progress));
+    return { model: held.handle, info: held.model.info(), stats: held.model.stats(), device: device.device() };
   },
 
   async unload({ model }) {
@@ -76,30 +76,22 @@ const operations = {
 
   generate: (args, call) => run(args, call, (model) => model.generate(args.prompt, args.options)),
   chat: (args, call) => run(args, call, (model) => model.chat(args.messages, args.options)),
-  tokenize: async ({ model, text, addSpecialTokens }) => models.get(model).tokenize(text, addSpecialTokens),
+  tokenize: async ({ model, text, add, parse }) => models.get(model).tokenize(text, add, parse),
+  tokenizeChat: async ({ model, messages }) => models.get(model).tokenizeChat(messages),
   detokenize: async ({ model, tokens }) => models.get(model).detokenize(tokens),
-  score: ({ model, text }, call) => models.turn(model, call.signal, (held) => held.score(text)),
-  next: ({ model, text, k }, call) => models.turn(model, call.signal, (held) => held.next(text, k)),
+  score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.score(text, cancel))),
+  next: ({ model, text, k }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.next(text, k, cancel))),
 
   async tokenizer({ engine, source, options }, call) {
-    const face = started();
-    const { files, sha256 } = await resolveSource(source);
-    const opened = await engineFor(engine);
-    const cancel = new face.Cancel();
-    const stop = () => cancel.cancel();
-    call.signal.addEventListener("abort", stop, { once: true });
-    try {
-      const tokenizer = await opened.tokenizer(files, { ...options, sha256 }, cancel);
-      const handle = nextHandle++;
-      tokenizers.set(handle, tokenizer);
-      return { tokenizer: handle, info: tokenizer.info() };
-    } finally {
-      call.signal.removeEventListener("abort", stop);
-      cancel.free();
-    }
+    const { files } = await resolveSource(source);
+    const device = await engineFor(engine);
+    const tokenizer = await cancellable(call.signal, (cancel) => device.tokenizer(files, options, cancel));
+    const handle = nextHandle++;
+    tokenizers.set(handle, tokenizer);
+    return { tokenizer: handle, info: tokenizer.info() };
   },
 
-  encode: async ({ tokenizer, text, addSpecialTokens }) => tokenizerFor(tokenizer).encode(text, addSpecialTokens),
+  encode: async ({ tokenizer, text, add, parse }) => tokenizerFor(tokenizer).encode(text, add, parse),
   decode: async ({ tokenizer, tokens, skipSpecialTokens }) => tokenizerFor(tokenizer).decode(tokens, skipSpecialTokens),
 
   async freeTokenizer({ tokenizer }) {
@@ -109,11 +101,7 @@ const operations = {
 
   cacheList: () => started().cacheList(),
   cacheDelete: ({ address }) => started().cacheDelete(address),
-  async cacheUsage() {
-    const entries = await started().cacheList();
-    const { usage = 0, quota = 0 } = (await navigator.storage?.estimate?.()) ?? {};
-    return { bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0), used: usage, quota };
-  },
+  cacheUsage: () => started().cacheUsage(),
 };
 
 /** One call on its way. */
@@ -147,11 +135,11 @@ class Call {
  * Runs a generation when its turn comes.
  * @param {{ model: number }} args
  * @param {Call} call
- * @param {(model: Wasm.Model) => Promise<Wasm.Generation>} begin
+ * @param {(model: Wasm.Model) => Wasm.Generation} begin
  */
 function run(args, call, begin) {
   return models.turn(args.model, call.signal, async (model, signal) => {
-    const generation = await begin(model);
+    const generation = begin(model);
     const stop = () => generation.cancel();
     signal.addEventListener("abort", stop, { once: true });
     try {
@@ -161,7 +149,6 @@ function run(args, call, begin) {
         const chunk = await generation.next();
         if (chunk === undefined) break;
         call.event(chunk);
-        await breathe();
       }
       return { summary: generation.summary(), stats: model.stats() };
     } finally {
@@ -170,19 +157,6 @@ function run(args, call, begin) {
     }
   });
 }
-
-/** Lets waiting messages in: a task of its own, since a promise alone would not. */
-const breathe = (() => {
-  const { port1, port2 } = new MessageChannel();
-  /** @type {(() => void)[]} */
-  const waiting = [];
-  port1.onmessage = () => waiting.shift()?.();
-  return () =>
-    new Promise((resolve) => {
-      waiting.push(() => resolve(undefined));
-      port2.postMessage(undefined);
-    });
-})();
 
 /** @param {string} address @returns {Promise<Wasm.Face>} */
 async function start(address) {
@@ -207,9 +181,50 @@ function started() {
 
 /** @param {number} handle */
 function engineFor(handle) {
-  const open = engines.get(handle);
-  if (!open) throw { code: "closed", message: "This engine is closed. Create another with Engine.create()." };
-  return open.engine;
+  const device = engines.get(handle);
+  if (!device) throw { code: "closed", message: "This engine is closed. Create another with Engine.create()." };
+  return openDevice(device);
+}
+
+/** The engine on this device: the one that is open, or a new one where there was none or it was lost. @param {string} device */
+function openDevice(device) {
+  const open = opened.get(device) ?? started().Engine.open(device);
+  opened.set(device, open);
+  open.catch(() => opened.delete(device));
+  return open;
+}
+
+/**
+ * Work that the signal ends.
+ * @template T
+ * @param {AbortSignal} signal
+ * @param {(cancel: Wasm.Cancel) => Promise<T>} work
+ */
+async function cancellable(signal, work) {
+  const cancel = new (started().Cancel)();
+  const stop = () => cancel.cancel();
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await work(cancel);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    cancel.free();
+  }
+}
+
+/** Bytes a second over the last second of a download. @returns {(step: Wasm.Step) => number} */
+function speedometer() {
+  /** @type {[number, number][]} */
+  const seen = [];
+  return ({ phase, loaded }) => {
+    if (phase !== "download") return 0;
+    const now = performance.now();
+    seen.push([now, loaded]);
+    while (seen.length > 2 && now - seen[0][0] > 1000) seen.shift();
+    const [since, before] = seen[0];
+    return now > since ? (1000 * (loaded - before)) / (now - since) : 0;
+  };
 }
 
 /** @param {number} handle */
@@ -228,7 +243,13 @@ async function answer({ id, op, args }) {
     postMessage({ id, value });
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return crash(error);
-    postMessage({ id, error: failureOf(error) });
+    const failure = failureOf(error);
+    // The next load opens a device anew, and shares nothing with what was on the lost one.
+    if (failure.code === "device-lost") {
+      opened.clear();
+      models.forgetShared();
+    }
+    postMessage({ id, error: failure });
   } finally {
     running.delete(id);
   }

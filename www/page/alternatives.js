@@ -5,8 +5,8 @@
 
 import { element, make, percent } from "./dom.js";
 
-/** @import { Alternative, Chunk } from "../vitrine.js" */
-/** @import { Story } from "./story.js" */
+/** @import { Alternative } from "../vitrine.js" */
+/** @import { Story, Token } from "./story.js" */
 
 const OPEN_MS = 90;
 const CLOSE_MS = 280;
@@ -25,7 +25,7 @@ export class Alternatives extends EventTarget {
     super();
     this.#story = story;
     const token = (/** @type {EventTarget | null} */ target) =>
-      target instanceof HTMLElement && target.classList.contains("token") ? target : undefined;
+      target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".token")) : null;
     this.#page.addEventListener("pointerover", ({ target, pointerType }) => {
       const span = token(target);
       if (span && pointerType === "mouse") this.#later(OPEN_MS, () => this.open(span));
@@ -70,12 +70,12 @@ export class Alternatives extends EventTarget {
   open(span) {
     clearTimeout(this.#timer);
     const index = Number(span.dataset.index);
-    const chunk = this.#story.tokens[index];
-    if (!chunk) return;
+    const token = this.#story.tokens[index];
+    if (!token) return;
     this.#anchor?.classList.remove("open");
     this.#anchor = span;
     span.classList.add("open");
-    this.#box.replaceChildren(...this.#contents(chunk, index));
+    this.#box.replaceChildren(...this.#contents(token, index));
     this.#box.hidden = false;
     this.#place(span);
   }
@@ -87,9 +87,8 @@ export class Alternatives extends EventTarget {
     this.#box.hidden = true;
   }
 
-  /** @param {Chunk} chunk @param {number} index */
-  #contents(chunk, index) {
-    const { token, text, logprob, alternatives } = chunk;
+  /** @param {Token} token @param {number} index */
+  #contents({ token, text, logprob, alternatives }, index) {
     const list = alternatives.some((each) => each.token === token) ? alternatives : [...alternatives, { token, text, logprob }];
     const rank = list.findIndex((each) => each.token === token);
     const first = alternatives.length > 0 && rank === 0;
@@ -101,8 +100,8 @@ export class Alternatives extends EventTarget {
       const button = make("button", { type: "button", "data-alternative": String(each.token), class: chosen ? "chosen" : "" });
       button.style.setProperty("--share", share.toFixed(4));
       button.append(make("span", { class: "word" }, ...visible(each.text)), make("span", { class: "share" }, percent(share)));
-      const spoken = `${each.text.trim() || "a space or line break"}, ${percent(share)}`;
-      button.setAttribute("aria-label", chosen ? `${spoken}, chosen` : `Turn the story to ${spoken}`);
+      const spoken = [each.text.trim() ? "" : "a space or line break", chosen ? "chosen" : ""].filter(Boolean).join(", ");
+      button.append(make("span", { class: "unseen" }, spoken));
       button.addEventListener("click", () => this.#choose(index, each, chosen));
       return make("li", {}, button);
     });
@@ -152,5 +151,5 @@ const SIGNS = { " ": "·", "\n": "↵", "\t": "⇥" };
 
 /** A token's text with its spaces and line breaks made visible. @param {string} text @returns {(Node | string)[]} */
 function visible(text) {
-  return text.split(/([ \n\t])/).map((part) => (part in SIGNS ? make("span", { class: "mute" }, SIGNS[part]) : part));
+  return text.split(/([ \n\t])/).map((part) => (part in SIGNS ? make("span", { class: "mute", "aria-hidden": "true" }, SIGNS[part]) : part));
 }

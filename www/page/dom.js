@@ -47,3 +47,18 @@ export function percent(probability) {
   if (share > 0 && share < 0.1) return "< 0.1 %";
   return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
 }
+
+/** @type {Set<() => void>} */
+const waiting = new Set();
+
+/** Does something once before the next frame, however often it is asked for; in a hidden tab, where no frames come, a little later. @param {() => void} act */
+export function soon(act) {
+  if (waiting.has(act)) return;
+  waiting.add(act);
+  const run = () => {
+    waiting.delete(act);
+    act();
+  };
+  if (document.hidden) setTimeout(run, 100);
+  else requestAnimationFrame(run);
+}

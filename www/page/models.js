@@ -114,7 +114,7 @@ export class Models extends EventTarget {
 
   /** @param {CatalogEntry} entry */
   #card(entry) {
-    const facts = [countInWords(entry.parameters) + " parameters", bytesInWords(entry.bytes)].join(" · ");
+    const facts = [`${countInWords(entry.parameters)} parameters`, entry.bytes ? bytesInWords(entry.bytes) : "", entry.license].filter(Boolean).join(" · ");
     const card = make(
       "button",
       { type: "button", "data-model": entry.id, "aria-pressed": "false" },
@@ -149,7 +149,6 @@ export class Models extends EventTarget {
     const where = { network: "from the network", cache: "from this browser's store", memory: "from your file" }[from];
     const words = {
       download: [amount, speed > 0 ? `${bytesInWords(speed)}/s` : "", where].filter(Boolean).join(" · "),
-      upload: `${amount} · to the device`,
       compile: "Preparing to compute…",
     };
     this.#line.textContent = words[phase];
@@ -165,10 +164,10 @@ export class Models extends EventTarget {
     this.#name.dataset.name = called;
     const facts = [
       info.parameters ? `${countInWords(info.parameters)} parameters` : "",
-      typeof info.quantization === "string" ? info.quantization : "",
+      info.quantization,
       info.architecture,
       `looks back ${info.contextLength.toLocaleString("en")} tokens`,
-      entry ? bytesInWords(entry.bytes) : "",
+      bytesInWords(entry?.bytes ?? info.weightBytes),
       entry?.license ?? "",
     ];
     this.#facts.textContent = facts.filter(Boolean).join(" · ");

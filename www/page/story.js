@@ -3,10 +3,11 @@
  * text of tokens while the model writes and after. Every change can be undone.
  */
 
-import { element, make, percent } from "./dom.js";
+import { element, make, percent, soon } from "./dom.js";
 
-/** @import { Chunk } from "../vitrine.js" */
-/** @typedef {{ own: string, tokens: Chunk[], editing: boolean }} Version */
+/** @import { Alternative, Chunk } from "../vitrine.js" */
+/** A token as the page shows it. @typedef {Alternative & { alternatives: Alternative[] }} Token */
+/** @typedef {{ own: string, tokens: Token[], editing: boolean, answering: boolean, author: unknown }} Version */
 
 /** Versions that undo remembers. */
 const MEMORY = 50;
@@ -17,13 +18,19 @@ export class Story extends EventTarget {
   #prompt = element("prompt", HTMLTextAreaElement);
   #page = element("story", HTMLElement);
   #announcer = element("announcer", HTMLElement);
-  /** @type {Chunk[]} */
+  /** @type {Token[]} */
   #tokens = [];
   #editing = true;
+  /** Whether the tokens answer the reader's words, rather than go on from them. */
+  #answering = false;
+  /** The model that wrote the tokens. @type {unknown} */
+  #author;
   /** @type {Version[]} */
   #past = [];
   /** What was written and not yet announced. */
   #unsaid = "";
+  /** Tokens that wait for the next frame. */
+  #fresh = document.createDocumentFragment();
 
   constructor() {
     super();
@@ -47,8 +54,17 @@ export class Story extends EventTarget {
     return this.#editing;
   }
 
+  get answering() {
+    return this.#answering;
+  }
+
+  set answering(answering) {
+    if (answering !== this.#answering) this.#show({ ...this.#version(), answering });
+  }
+
   get text() {
-    return this.own + this.#tokens.map(({ text }) => text).join("");
+    if (this.#tokens.length === 0) return this.own;
+    return this.own + this.#gap() + this.#tokens.map(({ text }) => text).join("");
   }
 
   get canUndo() {
@@ -57,7 +73,7 @@ export class Story extends EventTarget {
 
   /** Remembers the present, to come back to it with `undo`. */
   remember() {
-    this.#past.push({ own: this.own, tokens: [...this.#tokens], editing: this.#editing });
+    this.#past.push(this.#version());
     if (this.#past.length > MEMORY) this.#past.shift();
   }
 
@@ -67,47 +83,74 @@ export class Story extends EventTarget {
   }
 
   clear() {
-    this.#show({ own: "", tokens: [], editing: true });
+    this.#show({ ...this.#version(), own: "", tokens: [], editing: true });
     this.#prompt.focus();
   }
 
-  /** All that stands there becomes the reader's own words. */
+  /** All that stands there becomes the reader's own words; an answer goes, and its question stays to be changed. */
   edit() {
-    this.#show({ own: this.text, tokens: [], editing: true });
+    this.#show({ ...this.#version(), own: this.#answering ? this.own : this.text, tokens: [], editing: true });
     this.#prompt.focus();
     this.#prompt.setSelectionRange(this.own.length, this.own.length);
   }
 
   /** @param {string} own */
   begin(own) {
-    this.#show({ own, tokens: [], editing: true });
+    this.#show({ ...this.#version(), own, tokens: [], editing: true });
     this.#prompt.focus();
   }
 
-  /** From textarea to tokens. */
-  read() {
-    if (this.#editing) this.#show({ own: this.own, tokens: this.#tokens, editing: false });
+  /**
+   * From textarea to tokens, for this model to write. Another model's tokens mean nothing to it: what they say becomes the
+   * reader's words, and an answer is given anew.
+   * @param {unknown} author
+   */
+  read(author) {
+    const version = this.#version();
+    if (version.tokens.length > 0 && version.author !== author) {
+      version.own = version.answering ? version.own : this.text;
+      version.tokens = [];
+    }
+    if (version.editing || version.author !== author) this.#show({ ...version, editing: false, author });
   }
 
-  /** Keeps the first `count` tokens and puts another after them. @param {number} count @param {Chunk} token */
+  /** Keeps the first `count` tokens and puts another after them. @param {number} count @param {Token} token */
   turn(count, token) {
-    this.#show({ own: this.own, tokens: [...this.#tokens.slice(0, count), token], editing: false });
+    this.#show({ ...this.#version(), tokens: [...this.#tokens.slice(0, count), token], editing: false });
   }
 
-  /** @param {Chunk} token */
-  append(token) {
-    this.#tokens.push(token);
-    this.#page.append(this.#span(token, this.#tokens.length - 1));
-    this.#unsaid += token.text;
-    this.#say(false);
-    this.#changed();
-    this.#follow();
+  /** Puts a token at the end; it is seen with the next frame. @param {Chunk} chunk */
+  append({ token, text, logprob = 0, alternatives }) {
+    const last = this.#tokens.at(-1);
+    if (token !== undefined) {
+      const next = { token, text, logprob, alternatives };
+      this.#tokens.push(next);
+      this.#fresh.append(this.#span(next, this.#tokens.length - 1));
+    } else if (last) {
+      // Text that was held back, for half a character or the beginning of a stop string, belongs to the last token.
+      this.#flush();
+      last.text += text;
+      this.#page.lastElementChild?.lastElementChild?.append(text);
+    }
+    this.#unsaid += text;
+    soon(this.#flush);
   }
+
+  /** Shows what was appended. A frame may bring many tokens: laying the page out for each would be slower than the model. */
+  #flush = () => {
+    if (!this.#fresh.hasChildNodes()) return;
+    this.#page.append(this.#fresh);
+    this.#say(false);
+    this.#follow();
+    this.#changed();
+  };
 
   /** @param {boolean} writing */
   set writing(writing) {
     this.#page.classList.toggle("writing", writing);
-    if (!writing) this.#say(true);
+    if (writing) return;
+    this.#flush();
+    this.#say(true);
   }
 
   /** @param {number} index */
@@ -123,19 +166,32 @@ export class Story extends EventTarget {
     span.focus();
   }
 
+  /** @returns {Version} */
+  #version() {
+    return { own: this.own, tokens: [...this.#tokens], editing: this.#editing, answering: this.#answering, author: this.#author };
+  }
+
+  /** What stands between a question and its answer. */
+  #gap() {
+    return this.#answering ? "\n\n" : "";
+  }
+
   /** @param {Version} version */
-  #show({ own, tokens, editing }) {
+  #show({ own, tokens, editing, answering, author }) {
     this.#prompt.value = own;
     this.#tokens = [...tokens];
     this.#editing = editing;
+    this.#answering = answering;
+    this.#author = author;
     this.#unsaid = "";
-    this.#page.replaceChildren(make("span", { class: "own" }, own), ...tokens.map((token, index) => this.#span(token, index)));
+    this.#fresh.replaceChildren();
+    this.#page.replaceChildren(make("span", { class: "own" }, own), this.#gap(), ...tokens.map((token, index) => this.#span(token, index)));
     this.#prompt.hidden = !editing;
     this.#page.hidden = editing;
     this.#changed();
   }
 
-  /** @param {Chunk} token @param {number} index */
+  /** @param {Token} token @param {number} index */
   #span({ text, token, logprob }, index) {
     const span = make("span", {
       class: "token",
@@ -145,7 +201,9 @@ export class Story extends EventTarget {
       "data-probability": Math.exp(logprob).toFixed(4),
     });
     span.style.setProperty("--surprise", Math.min(1, Math.max(0, -logprob / FULL_SURPRISE)).toFixed(3));
-    span.textContent = text;
+    // The space before a word is the token's too, but stays untinted: a line may break there.
+    const [, space, word] = /** @type {RegExpExecArray} */ (/^(\s*)([\s\S]*)$/.exec(text));
+    span.append(space, make("span", { class: "word" }, word));
     return span;
   }
 
