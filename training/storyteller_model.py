@@ -112,11 +112,10 @@ class Storyteller(nn.Module):
             x = layer(x, self.cos[:t].to(x.dtype), self.sin[:t].to(x.dtype), mask)
         return self.model.norm(x)
 
-    def loss(self, ids: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
-        """Mean next-token cross-entropy (nats) where `weight` is not 0. ids [batch, length + 1]."""
+    def loss(self, ids: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Weighted mean of the next-token cross-entropy (nats). ids [batch, length + 1], weight [batch, length]."""
         h = self(ids[:, :-1], mask)
         logits = F.linear(h, self.model.embed_tokens.weight).float().flatten(0, 1)
-        target = ids[:, 1:].flatten()
-        if weight is not None:
-            target = target.masked_fill(weight.flatten() == 0, -100)
-        return F.cross_entropy(logits, target, ignore_index=-100)
+        each = F.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none")
+        weight = weight.flatten().float()
+        return (each * weight).sum() / weight.sum().clamp(min=1.0)

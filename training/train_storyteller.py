@@ -5,7 +5,7 @@
 Muon for the matrices of the layers (momentum, orthogonalised by Newton-Schulz), Adam for the embedding and
 the norms; the weights live in f32, the arithmetic runs in bf16. The learning rate follows the clock: warm-up,
 then a cosine down to a tenth when `--minutes` of training are over, so that a run fits the time there is.
-The log has a line of JSON per 20 steps: step, tokens, loss (nats a token), held-out losses, seconds.
+The log has a line of JSON per 20 steps: step, tokens, loss (nats a token, names weighted by `--stress`), held-out losses (unweighted), seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 
+from stories.lexicon import NAMES_HE, NAMES_SHE, load
 from storyteller_model import SHAPE, Storyteller
 
 BATCH = 8
@@ -124,12 +126,23 @@ class Rows:
         hidden = (self.tokens == 0) & (self.segments > 0) & (rng.random(self.tokens.shape) < 0.2)
         self.segments[hidden] = 254
 
+    def stress(self, ids: list[int], weight: int) -> None:
+        """Weighs the given tokens more, wherever they are to be learned."""
+        self.weights[(self.weights > 0) & np.isin(self.tokens, ids)] = weight
+
     def batch(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ids = torch.from_numpy(self.tokens[index].astype(np.int64))
         seg = torch.from_numpy(self.segments[index].astype(np.int64))[:, :-1]
         allowed = (seg[:, :, None] == seg[:, None, :]) & self.causal
         mask = torch.zeros(allowed.shape, dtype=torch.bfloat16).masked_fill_(~allowed, -1e4)
         return ids, mask[:, None], torch.from_numpy(self.weights[index].astype(np.int64))[:, 1:]
+
+
+def names_of_things(tokenizer: Tokenizer) -> list[int]:
+    """Token ids that spell who and what a story is about, and the pronouns: few of all tokens, and what binds a story together."""
+    lexicon = load()
+    words = [c.noun for c in lexicon.characters] + [t.noun for t in lexicon.things] + list(NAMES_HE) + list(NAMES_SHE) + "he she him her his".split()
+    return sorted({i for w in words for i in tokenizer.encode(" " + w, add_special_tokens=False).ids})
 
 
 def held_out_loss(loss, rows: Rows, count: int) -> float:
@@ -163,6 +176,7 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--muon-rate", type=float, default=0.02)
     p.add_argument("--adam-rate", type=float, default=0.003)
+    p.add_argument("--stress", type=int, default=4, help="weight of the tokens that name characters and things")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
     p.add_argument("--compile", action="store_true", help="torch.compile: a third faster after some minutes of compiling")
@@ -174,6 +188,7 @@ def main() -> None:
     model.bfloat16()
     optimizer.named = dict(model.named_parameters())
     rows, held, tiny = Rows(a.data / "train.npz", fill=True), Rows(a.data / "held_stories.npz"), Rows(a.data / "held_tiny.npz")
+    rows.stress(names_of_things(Tokenizer.from_file(str(a.data / "tokenizer.json"))), a.stress)
     order = np.random.default_rng(a.seed).permutation(len(rows.tokens))
     checkpoint = a.data / "checkpoint.pt"
     a.log.parent.mkdir(parents=True, exist_ok=True)
@@ -191,7 +206,7 @@ def main() -> None:
 
     write({
         "run": a.log.stem, "commit": git_commit(), "date": time.strftime("%Y-%m-%d %H:%M:%S"), "machine": cpu_name(), "threads": a.threads, "torch": torch.__version__, "parameters": sum(p.numel() for p in model.parameters()),
-        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "seed": a.seed, "resumed_at_step": optimizer.steps,
+        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "stress": a.stress, "seed": a.seed, "resumed_at_step": optimizer.steps,
     })
     loss_fn = torch.compile(model.loss) if a.compile else model.loss
     eager = model.loss
