@@ -150,7 +150,7 @@ fn a_missing_or_misshapen_weight_is_named() {
     let mut tensors = whole.clone();
     tensors.0.insert("blk.0.ffn_up.weight".into(), (DType::Q8_0, vec![32, 64]));
     let error = Llama::from_gguf(&metadata, &tensors).expect_err("a turned weight").to_string();
-    assert!(error.contains("blk.0.ffn_up.weight [32, 64]") && error.contains("[64, 32]"), "{error}");
+    assert!(error.contains("blk.0.ffn_up.weight is [32, 64]") && error.contains("[64, 32]"), "{error}");
 }
 
 #[test]

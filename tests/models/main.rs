@@ -15,7 +15,6 @@ use candle_core::{Device as CandleDevice, Tensor, quantized::gguf_file};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use pollster::block_on;
 use vitrine::{
-    Result,
     backend::{Device, Plan, Resident, cpu},
     cancel::Cancel,
     graph::{Graph, Sampled, StepParams},
@@ -52,7 +51,7 @@ impl Running {
             file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
             let resident = loader.finish().await?;
             let decode = resident.compile(&graph).await?;
-            Result::Ok((resident, decode))
+            vitrine::Result::<_>::Ok((resident, decode))
         };
         let (resident, decode) = block_on(load).expect("the weights go in");
         Self { file, llama, resident, decode, position: 0 }
