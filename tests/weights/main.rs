@@ -4,7 +4,6 @@
 
 mod damaged_gguf;
 mod damaged_safetensors;
-mod downloads;
 mod fuzz;
 mod gguf_bytes;
 mod reference;

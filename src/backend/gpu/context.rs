@@ -41,6 +41,14 @@ pub struct Dispatch {
     pub held: Vec<Buffer>,
 }
 
+impl Dispatch {
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
+}
+
 /// The device and what belongs to it. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -148,10 +156,20 @@ impl Context {
 
     /// An error where the device is lost or has refused a command that no [`Watch`] saw.
     pub fn alive(&self) -> Result<()> {
-        match &*lock(&self.shared.failure) {
-            Some((code, message)) => Err(describe(*code, message)),
-            None => Ok(()),
+        let failed = || lock(&self.shared.failure).clone();
+        let Some((mut code, mut message)) = failed() else { return Ok(()) };
+        // Errors that a lost device caused come before the news of it.
+        if code != ErrorCode::DeviceLost {
+            self.look();
+            (code, message) = failed().unwrap_or((code, message));
         }
+        Err(describe(code, &message))
+    }
+
+    /// Natively: runs the callbacks that are due. A browser does so by itself.
+    fn look(&self) {
+        // What goes wrong here shows in the callbacks.
+        let _ = self.device().poll(wgpu::PollType::Poll);
     }
 
     /// What to say when the device gave no answer to a request that was sound.
@@ -289,8 +307,12 @@ impl Watch {
         let memory = memory.pop();
         async move {
             let (memory, internal, validation) = (memory.await, internal.await, validation.await);
+            let caught = memory.or(internal).or(validation);
+            if caught.is_some() {
+                context.look();
+            }
             context.alive()?;
-            match memory.or(internal).or(validation) {
+            match caught {
                 Some(error) => Err(describe(classify(&error), &error.to_string())),
                 None => Ok(()),
             }

@@ -1,7 +1,10 @@
 //! Finds a GPU and opens it, natively and in a browser (a page or a dedicated worker).
 
-use super::context::{Context, Features};
-use crate::backend::DeviceInfo;
+use super::{
+    context::{Context, Features},
+    resident::Loader,
+};
+use crate::{Result, backend::DeviceInfo, graph::Graph};
 
 /// Which GPUs will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,20 @@ impl Device {
 
     pub fn info(&self) -> DeviceInfo {
         self.info.clone()
+    }
+
+    /// Enough that the queue never runs dry while the page handles a token.
+    pub fn steps_in_flight(&self) -> usize {
+        4
+    }
+
+    /// Long chunks fill the GPU, short ones spare a short prompt the padding.
+    pub fn prefill_rows(&self) -> &'static [usize] {
+        &[128, 16, 1]
+    }
+
+    pub async fn begin(&self, graph: &Graph) -> Result<Loader> {
+        Loader::begin(&self.context, graph).await
     }
 
     /// Bytes that all models hold on this device.

@@ -4,12 +4,10 @@ use std::f64::consts::TAU;
 
 use serde_json::Value;
 
-use super::Part;
 use crate::{
     Error, Result,
     graph::RopeLayout,
-    models::check_architecture,
-    weights::{Metadata, Value as MetadataValue},
+    models::{Metadata, check_architecture},
 };
 
 /// The numbers of a Llama.
@@ -71,18 +69,19 @@ impl Names {
         }
     }
 
-    /// A weight of layer `i`.
-    pub(super) fn layer(self, i: usize, part: Part) -> String {
+    /// A weight of layer `i`; `part` is a field of the model's layer.
+    pub(super) fn layer(self, i: usize, part: &str) -> String {
         let (gguf, hugging_face) = match part {
-            Part::AttentionNorm => ("attn_norm", "input_layernorm"),
-            Part::Query => ("attn_q", "self_attn.q_proj"),
-            Part::Key => ("attn_k", "self_attn.k_proj"),
-            Part::Value => ("attn_v", "self_attn.v_proj"),
-            Part::AttentionOutput => ("attn_output", "self_attn.o_proj"),
-            Part::FeedForwardNorm => ("ffn_norm", "post_attention_layernorm"),
-            Part::Gate => ("ffn_gate", "mlp.gate_proj"),
-            Part::Up => ("ffn_up", "mlp.up_proj"),
-            Part::Down => ("ffn_down", "mlp.down_proj"),
+            "attention_norm" => ("attn_norm", "input_layernorm"),
+            "query" => ("attn_q", "self_attn.q_proj"),
+            "key" => ("attn_k", "self_attn.k_proj"),
+            "value" => ("attn_v", "self_attn.v_proj"),
+            "attention_output" => ("attn_output", "self_attn.o_proj"),
+            "feed_forward_norm" => ("ffn_norm", "post_attention_layernorm"),
+            "gate" => ("ffn_gate", "mlp.gate_proj"),
+            "up" => ("ffn_up", "mlp.up_proj"),
+            "down" => ("ffn_down", "mlp.down_proj"),
+            other => (other, other),
         };
         match self {
             Self::Gguf => format!("blk.{i}.{gguf}.weight"),
@@ -116,26 +115,25 @@ fn missing(key: &str) -> Error {
 
 impl LlamaConfig {
     /// Reads `llama.*`. `embedding` is the shape of the token embedding: the vocabulary is as long as it has rows.
-    pub fn from_gguf(metadata: &Metadata, embedding: Option<&[usize]>) -> Result<Self> {
-        let architecture: &str = metadata.require("general.architecture")?;
+    pub fn from_gguf(metadata: &dyn Metadata, embedding: Option<&[usize]>) -> Result<Self> {
+        let architecture = metadata.text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
         check_architecture(architecture)?;
         let key = |name: &str| format!("{architecture}.{name}");
         let optional = |name: &str, most: u64| -> Result<Option<usize>> {
             let key = key(name);
-            metadata.get(&key)?.map(|v| count(&key, v, most)).transpose()
+            metadata.unsigned(&key).map(|v| count(&key, v, most)).transpose()
         };
         let needed =
             |name: &str, most: u64| -> Result<usize> { optional(name, most)?.ok_or_else(|| missing(&key(name))) };
 
-        if metadata.get::<u64>(&key("expert_count"))?.is_some_and(|n| n > 0) {
+        if metadata.unsigned(&key("expert_count")).is_some_and(|n| n > 0) {
             return Err(Error::unsupported_model(
                 "this Llama is a mixture of experts, which does not run here; use a dense model",
             ));
         }
         for name in ["attention.head_count", "attention.head_count_kv", "feed_forward_length"] {
-            let key = key(name);
-            if metadata.iter().any(|(k, v)| k == key && matches!(v, MetadataValue::Array(_))) {
-                let why = format!("{key} differs from layer to layer, which does not run here");
+            if metadata.length(&key(name)).is_some() {
+                let why = format!("{} differs from layer to layer, which does not run here", key(name));
                 return Err(Error::unsupported_model(why));
             }
         }
@@ -161,7 +159,7 @@ impl LlamaConfig {
                 "the configuration speaks of {said} tokens, and token_embd.weight has rows for {vocabulary}"
             )));
         }
-        if let Some(tokens) = metadata.get::<Vec<&str>>("tokenizer.ggml.tokens")?.map(|t| t.len())
+        if let Some(tokens) = metadata.length("tokenizer.ggml.tokens")
             && tokens > vocabulary
         {
             return Err(Error::corrupt_file(format!(
@@ -169,12 +167,11 @@ impl LlamaConfig {
             )));
         }
 
-        let scaling = metadata.get(&key("rope.scaling.type"))?.unwrap_or("linear");
-        let factor: Option<f32> =
-            metadata.get(&key("rope.scaling.factor"))?.or(metadata.get(&key("rope.scale_linear"))?);
+        let scaling = metadata.text(&key("rope.scaling.type")).unwrap_or("linear");
+        let factor = metadata.float(&key("rope.scaling.factor")).or(metadata.float(&key("rope.scale_linear")));
         let rope_frequency_scale = match (scaling, factor) {
             ("none", _) | ("linear", None) => 1.0,
-            ("linear", Some(factor)) => linear_scale("rope.scaling.factor", f64::from(factor))?,
+            ("linear", Some(factor)) => linear_scale("rope.scaling.factor", factor)?,
             (other, _) => return Err(unsupported_scaling(other)),
         };
         Ok(Self {
@@ -186,8 +183,10 @@ impl LlamaConfig {
             head_dim,
             feed_forward: needed("feed_forward_length", most::WIDTH)?,
             context_length: needed("context_length", most::CONTEXT)?,
-            rms_eps: metadata.require(&key("attention.layer_norm_rms_epsilon"))?,
-            rope_base: metadata.get(&key("rope.freq_base"))?.unwrap_or(10_000.0),
+            rms_eps: metadata
+                .float(&key("attention.layer_norm_rms_epsilon"))
+                .ok_or_else(|| missing(&key("attention.layer_norm_rms_epsilon")))? as f32,
+            rope_base: metadata.float(&key("rope.freq_base")).unwrap_or(10_000.0) as f32,
             rope_frequency_scale,
             rotary_dim: optional("rope.dimension_count", most::WIDTH)?.unwrap_or(head_dim),
             rope_layout: RopeLayout::Interleaved,

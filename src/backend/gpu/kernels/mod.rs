@@ -1,11 +1,116 @@
-//! The kernels: one `.wgsl` a kernel, its `.rs` beside it.
+//! The kernels: one `.wgsl` a kernel, its `.rs` beside it. A kernel's `.rs` knows its constants, its bindings and its grid.
 
+pub mod attention;
+pub mod elementwise;
 pub mod linear;
+pub mod rms_norm;
+pub mod rope_cache;
+pub mod sample;
+pub mod step;
+
+use super::{
+    Device,
+    context::Features,
+    fuse::{Function, Rotary, Tensor},
+    wgsl::{Kernel, Variant, render},
+};
+use crate::{Error, Result, graph::RopeLayout};
 
 /// A piece of WGSL that several kernels include.
 pub(super) fn snippet(name: &str) -> Option<&'static str> {
     match name {
         "reduce" => Some(include_str!("reduce.wgsl")),
+        "step" => Some(include_str!("step.wgsl")),
         _ => linear::snippet(name),
     }
+}
+
+/// Every path through every kernel that a device with `features` may take, at sizes that stand for all.
+pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
+    let mut all: Vec<(Kernel, Variant)> =
+        super::linear::variants(features).into_iter().map(|(kernel, variant)| (*kernel, variant)).collect();
+
+    let norm = rms_norm::Shape { rows: 1, groups: 1, width: 576, first: 0, stride: 576, eps: 1e-5 };
+    for subgroups in [false, true] {
+        if !subgroups || features.subgroups {
+            all.push((rms_norm::KERNEL, rms_norm::variant(subgroups, &norm)?));
+            all.push((rms_norm::KERNEL, rms_norm::variant(subgroups, &rms_norm::Shape { width: 2048, ..norm })?));
+        }
+    }
+
+    let window = elementwise::Window { first: 3, stride: 70 };
+    for (function, select) in [
+        (Function::Copy, false),
+        (Function::Copy, true),
+        (Function::Silu, false),
+        (Function::GeluTanh, false),
+        (Function::Add, false),
+        (Function::Mul, false),
+        (Function::SiluMul, false),
+    ] {
+        let binary = matches!(function, Function::Add | Function::Mul | Function::SiluMul);
+        let b = binary.then_some(window);
+        all.push((elementwise::KERNEL, elementwise::variant(function, 4, 64, window, b, select)?));
+    }
+
+    let rotary = |factors, layout| Rotary {
+        head_dim: 64,
+        rotary_dim: 48,
+        base: 10_000.0,
+        frequency_scale: 1.0,
+        factors,
+        layout,
+    };
+    let tensor = |rows, cols| Tensor { store: 0, first: 0, stride: cols, rows, cols };
+    let (q, k, cache) = (tensor(1, 576), tensor(1, 192), tensor(128, 192));
+    let whole = rope_cache::Parts { q: Some((q, q)), k: Some((k, cache)), v: Some((k, cache)) };
+    let turn = rope_cache::Parts { k: None, v: None, ..whole };
+    let write = rope_cache::Parts { q: None, k: None, ..whole };
+    for factors in [None, Some(crate::graph::WeightId(0))] {
+        for layout in [RopeLayout::Interleaved, RopeLayout::HalfSplit] {
+            for parts in [whole, turn] {
+                all.push((rope_cache::KERNEL, rope_cache::variant(Some(&rotary(factors, layout)), &parts)?.0));
+            }
+        }
+    }
+    all.push((rope_cache::KERNEL, rope_cache::variant(None, &write)?.0));
+
+    let heads = attention::Shape { rows: 1, heads: 9, kv_heads: 3, head_dim: 64, capacity: 2048, scale: 0.125 };
+    for head_dim in [63, 64, 256] {
+        let shape = attention::Shape { head_dim, ..heads };
+        all.push((attention::SPLIT, attention::split_variant(&shape)?));
+        all.push((attention::REDUCE, attention::reduce_variant(&shape)?));
+        all.push((attention::TILED, attention::tiled_variant(&attention::Shape { rows: 128, ..shape })?));
+    }
+    for alternatives in [0, 1, 20] {
+        all.push((sample::KERNEL, sample::variant(49_152, alternatives)?));
+    }
+    Ok(all)
+}
+
+/// Compiles every variant on `device` and returns their names: browsers refuse shaders that naga takes, and the other way.
+///
+/// # Errors
+/// Names the first kernel that was refused, and what the compiler said.
+pub async fn compile_all(device: &Device) -> Result<Vec<String>> {
+    let context = device.context();
+    let mut names = vec![];
+    for (kernel, variant) in all_variants(context.features())? {
+        let name = variant.key(&kernel);
+        let watch = context.watch();
+        let made = context.pipeline(&kernel, &variant);
+        let refused = |error: Error| Error::internal(format!("kernel {name}: {error}"));
+        watch.check().await.map_err(refused)?;
+        made.map_err(refused)?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// The final text of every variant with its name, for tools that compile them elsewhere.
+pub fn sources(features: Features) -> Result<Vec<(String, String)>> {
+    all_variants(features)?
+        .iter()
+        .map(|(kernel, variant)| Ok((variant.key(kernel), render(kernel, variant)?)))
+        .collect()
 }

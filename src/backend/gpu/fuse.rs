@@ -1,0 +1,601 @@
+//! Turns a graph into the list of kernels that a step runs: what belongs together becomes one.
+//!
+//! - a norm of one row goes into the linear layers that read it;
+//! - layers that lie in one matrix (see [`super::layout`]) become one;
+//! - `silu(gate) · up` and the residual addition become the end of the layer before them;
+//! - the rotary turns of q and k and both cache writes become one, just before their attention.
+//!
+//! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
+
+use super::{
+    kernels::attention,
+    layout::{Layout, silu_mul},
+};
+use crate::{
+    Error, Result,
+    graph::{Binary, Graph, Node, Op, RopeLayout, StateId, Unary, ValueId, WeightId},
+};
+
+/// An index into [`Program::stores`].
+pub type StoreId = usize;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// 32-bit words.
+    pub words: usize,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Lives from the stage that writes it to the last that reads it.
+    Scratch,
+    /// An output: nothing else may use its memory.
+    Kept,
+    /// Written by the caller.
+    Input(String),
+    /// Lives from step to step.
+    State(StateId),
+}
+
+/// `[rows, cols]` words of a store; row `r` begins at `first + r · stride`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tensor {
+    pub store: StoreId,
+    pub first: usize,
+    pub stride: usize,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+impl Tensor {
+    fn is_contiguous(&self) -> bool {
+        self.first == 0 && (self.rows == 1 || self.stride == self.cols)
+    }
+}
+
+/// What happens to a linear layer's result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Epilogue {
+    None,
+    /// This is added to it.
+    Add(Tensor),
+    /// The upper half of the rows is a gate: `silu(gate) · lower`.
+    SiluMul,
+}
+
+/// An element-by-element function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    Copy,
+    Silu,
+    GeluTanh,
+    Add,
+    Mul,
+    /// `silu(a) · b`
+    SiluMul,
+}
+
+/// How q and k are turned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rotary {
+    pub head_dim: usize,
+    pub rotary_dim: usize,
+    pub base: f32,
+    pub frequency_scale: f32,
+    pub factors: Option<WeightId>,
+    pub layout: RopeLayout,
+}
+
+/// One kernel's work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    Embedding {
+        table: WeightId,
+        ids: Tensor,
+        out: Tensor,
+    },
+    Linear {
+        matrix: usize,
+        x: Tensor,
+        norm: Option<(WeightId, f32)>,
+        epilogue: Epilogue,
+        out: Tensor,
+    },
+    RmsNorm {
+        weight: WeightId,
+        eps: f32,
+        x: Tensor,
+        out: Tensor,
+    },
+    /// Turns `q.0` into `q.1`; turns `k.0` (where there is a rotary) into the cache `k.1`; copies `v.0` into the cache `v.1`.
+    RopeCache {
+        rotary: Option<Rotary>,
+        q: Option<(Tensor, Tensor)>,
+        k: Option<(Tensor, Tensor)>,
+        v: Option<(Tensor, Tensor)>,
+    },
+    /// `partial` lies between the two halves of a single row's attention.
+    Attention {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        scale: f32,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        partial: Option<StoreId>,
+        out: Tensor,
+    },
+    /// Where `select` holds, reads the row that the step's parameters name.
+    Elementwise {
+        function: Function,
+        a: Tensor,
+        b: Option<Tensor>,
+        select: bool,
+        out: Tensor,
+    },
+    Sample {
+        logits: Tensor,
+        seen: Tensor,
+        token: Tensor,
+        alternatives: usize,
+        out: Tensor,
+    },
+}
+
+impl Work {
+    /// Stores that are read, then stores that are written.
+    pub fn touches(&self) -> (Vec<StoreId>, Vec<StoreId>) {
+        let of = |list: &[Option<Tensor>]| list.iter().flatten().map(|t| t.store).collect::<Vec<_>>();
+        match self {
+            Self::Embedding { ids, out, .. } => (of(&[Some(*ids)]), of(&[Some(*out)])),
+            Self::Linear { x, epilogue, out, .. } => {
+                let residual = if let Epilogue::Add(r) = epilogue { Some(*r) } else { None };
+                (of(&[Some(*x), residual]), of(&[Some(*out)]))
+            }
+            Self::RmsNorm { x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
+            Self::RopeCache { q, k, v, .. } => {
+                let (from, to): (Vec<_>, Vec<_>) = [q, k, v].into_iter().flatten().copied().unzip();
+                (from.iter().map(|t| t.store).collect(), to.iter().map(|t| t.store).collect())
+            }
+            Self::Attention { q, k, v, partial, out, .. } => {
+                (of(&[Some(*q), Some(*k), Some(*v)]), partial.iter().copied().chain([out.store]).collect())
+            }
+            Self::Elementwise { a, b, out, .. } => (of(&[Some(*a), *b]), of(&[Some(*out)])),
+            Self::Sample { logits, seen, token, out, .. } => {
+                (of(&[Some(*logits)]), of(&[Some(*seen), Some(*token), Some(*out)]))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    pub work: Work,
+    /// Where in the model.
+    pub label: String,
+}
+
+/// A graph as kernels over stores.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    pub stages: Vec<Stage>,
+    pub stores: Vec<Store>,
+    pub outputs: Vec<(String, Tensor)>,
+}
+
+/// Fuses `graph` for weights that lie as `layout` says.
+pub fn fuse(graph: &Graph, layout: &Layout) -> Result<Program> {
+    let mut fuser = Fuser::new(graph, layout);
+    for i in 0..graph.nodes.len() {
+        fuser.node(ValueId(i as u32))?;
+    }
+    for (name, value) in &graph.outputs {
+        let tensor = fuser.tensor(*value)?;
+        let tensor = fuser.contiguous(tensor, "output");
+        let store = &mut fuser.program.stores[tensor.store];
+        if store.kind == Kind::Scratch {
+            store.kind = Kind::Kept;
+        }
+        fuser.program.outputs.push((name.clone(), tensor));
+    }
+    Ok(fuser.program)
+}
+
+struct Fuser<'a> {
+    graph: &'a Graph,
+    layout: &'a Layout,
+    program: Program,
+    tensors: Vec<Option<Tensor>>,
+    consumers: Vec<Vec<ValueId>>,
+    /// Nodes whose work a later node does.
+    absorbed: Vec<bool>,
+    states: Vec<Option<StoreId>>,
+}
+
+/// The windows on rotated and cached values that one attention needs.
+struct Turned {
+    rotary: Rotary,
+    q: ValueId,
+    k: (ValueId, StateId),
+    v: (ValueId, StateId),
+}
+
+impl<'a> Fuser<'a> {
+    fn new(graph: &'a Graph, layout: &'a Layout) -> Self {
+        let mut consumers = vec![vec![]; graph.nodes.len()];
+        for (i, node) in graph.nodes.iter().enumerate() {
+            for input in &node.inputs {
+                consumers[input.0 as usize].push(ValueId(i as u32));
+            }
+        }
+        let mut fuser = Self {
+            graph,
+            layout,
+            program: Program::default(),
+            tensors: vec![None; graph.nodes.len()],
+            consumers,
+            absorbed: vec![false; graph.nodes.len()],
+            states: vec![None; graph.states.len()],
+        };
+        for i in 0..graph.nodes.len() {
+            fuser.absorb(ValueId(i as u32));
+        }
+        fuser
+    }
+
+    /// Whether `value` is read by exactly one node and by nobody outside.
+    fn is_private(&self, value: ValueId) -> bool {
+        self.consumers[value.0 as usize].len() == 1 && !self.is_output(value)
+    }
+
+    fn is_output(&self, value: ValueId) -> bool {
+        self.graph.outputs.iter().any(|(_, v)| *v == value)
+    }
+
+    /// Marks the nodes whose work the node `at` will do.
+    fn absorb(&mut self, at: ValueId) {
+        let node = self.graph.node(at);
+        let parts: Vec<ValueId> = match &node.op {
+            Op::Binary(Binary::Mul) => match self.gated(at) {
+                Some((silu, Some((gate, up)))) => vec![silu, gate, up],
+                Some((silu, None)) => vec![silu],
+                None => vec![],
+            },
+            Op::Binary(Binary::Add) => self.residual(at).map(|(layer, _)| layer).into_iter().collect(),
+            Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
+            Op::Attention { .. } => match self.turned(at) {
+                Some(_) => {
+                    let [q, k, v] = [0, 1, 2].map(|i| node.inputs[i]);
+                    vec![q, k, v, self.graph.node(k).inputs[0]]
+                }
+                None => vec![],
+            },
+            _ => vec![],
+        };
+        for part in parts {
+            self.absorbed[part.0 as usize] = true;
+        }
+    }
+
+    /// For `silu(a) · b` at `at`: the silu's node, and both layers where their matrix can do it all.
+    fn gated(&self, at: ValueId) -> Option<(ValueId, Option<(ValueId, ValueId)>)> {
+        let node = self.graph.node(at);
+        let (gate, up) = silu_mul(self.graph, &node.op, &node.inputs)?;
+        let silu = *node.inputs.iter().find(|v| {
+            matches!(self.graph.node(**v).op, Op::Unary(Unary::Silu)) && self.graph.node(**v).inputs == [gate]
+        })?;
+        if !self.is_private(silu) {
+            return None;
+        }
+        let matrix = |value: ValueId| match &self.graph.node(value).op {
+            Op::Linear { weight, .. } => self.layout.matrix(&self.graph.weight(*weight).name).ok(),
+            _ => None,
+        };
+        let whole = match (matrix(gate), matrix(up)) {
+            (Some((a, 0)), Some((b, first))) => {
+                let spec = &self.layout.matrices[a];
+                a == b
+                    && spec.members.len() == 2
+                    && first * 2 == spec.rows
+                    && self.graph.node(gate).inputs == self.graph.node(up).inputs
+                    && self.is_private(gate)
+                    && self.is_private(up)
+            }
+            _ => false,
+        };
+        Some((silu, whole.then_some((gate, up))))
+    }
+
+    /// For an addition at `at`: the layer before it that can add the other operand to its result.
+    fn residual(&self, at: ValueId) -> Option<(ValueId, ValueId)> {
+        let node = self.graph.node(at);
+        let &[a, b] = node.inputs.as_slice() else { return None };
+        let can = |layer: ValueId| match &self.graph.node(layer).op {
+            Op::Linear { weight, .. } => {
+                let name = &self.graph.weight(*weight).name;
+                let alone = self.layout.matrix(name).is_ok_and(|(m, _)| self.layout.matrices[m].members.len() == 1);
+                alone && a != b && self.is_private(layer)
+            }
+            _ => false,
+        };
+        // The later of two layers, so that the other is there by then.
+        let (late, early) = if a > b { (a, b) } else { (b, a) };
+        if can(late) {
+            Some((late, early))
+        } else if can(early) {
+            Some((early, late))
+        } else {
+            None
+        }
+    }
+
+    /// Whether the norm at `at` can be done by every layer that reads it.
+    fn is_prologue(&self, at: ValueId) -> bool {
+        let node = self.graph.node(at);
+        let Op::RmsNorm { weight, .. } = &node.op else { return false };
+        let readers = &self.consumers[at.0 as usize];
+        node.shape[0] == 1
+            && self.graph.weight(*weight).shape == [node.shape[1]]
+            && !self.is_output(at)
+            && !readers.is_empty()
+            && readers.iter().all(|v| matches!(self.graph.node(*v).op, Op::Linear { .. }))
+    }
+
+    /// For an attention at `at`: its inputs as they are before the turn and the cache writes, where nobody else reads what
+    /// lies between.
+    fn turned(&self, at: ValueId) -> Option<Turned> {
+        let node = self.graph.node(at);
+        let &[q, k, v] = node.inputs.as_slice() else { return None };
+        let rotary = |value: ValueId| match &self.graph.node(value).op {
+            Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } => Some((
+                Rotary {
+                    head_dim: *head_dim,
+                    rotary_dim: *rotary_dim,
+                    base: *base,
+                    frequency_scale: *frequency_scale,
+                    factors: *factors,
+                    layout: *layout,
+                },
+                self.graph.node(value).inputs[0],
+            )),
+            _ => None,
+        };
+        let written = |value: ValueId| match &self.graph.node(value).op {
+            Op::CacheWrite { cache } => Some((self.graph.node(value).inputs[0], *cache)),
+            _ => None,
+        };
+        let (turned_k, k_cache) = written(k)?;
+        let (raw_v, v_cache) = written(v)?;
+        let (k_rotary, raw_k) = rotary(turned_k)?;
+        let (q_rotary, raw_q) = rotary(q)?;
+        let private = [q, k, v, turned_k].iter().all(|value| self.is_private(*value));
+        (private && k_rotary == q_rotary && k_cache != v_cache).then_some(Turned {
+            rotary: q_rotary,
+            q: raw_q,
+            k: (raw_k, k_cache),
+            v: (raw_v, v_cache),
+        })
+    }
+
+    fn store(&mut self, words: usize, kind: Kind) -> StoreId {
+        self.program.stores.push(Store { words, kind });
+        self.program.stores.len() - 1
+    }
+
+    fn fresh(&mut self, rows: usize, cols: usize) -> Tensor {
+        let store = self.store(rows * cols, Kind::Scratch);
+        Tensor { store, first: 0, stride: cols, rows, cols }
+    }
+
+    fn state(&mut self, id: StateId) -> Tensor {
+        let shape = &self.graph.state(id).shape;
+        let cols = shape.last().copied().unwrap_or(1);
+        let words = shape.iter().product::<usize>();
+        let store = match self.states[id.0 as usize] {
+            Some(store) => store,
+            None => self.store(words, Kind::State(id)),
+        };
+        self.states[id.0 as usize] = Some(store);
+        Tensor { store, first: 0, stride: cols, rows: words / cols.max(1), cols }
+    }
+
+    fn tensor(&self, value: ValueId) -> Result<Tensor> {
+        self.tensors[value.0 as usize].ok_or_else(|| {
+            let node = self.graph.node(value);
+            Error::internal(format!("{} at {}: read before it was made", node.op.name(), node.label))
+        })
+    }
+
+    fn emit(&mut self, work: Work, label: &str) {
+        self.program.stages.push(Stage { work, label: label.into() });
+    }
+
+    /// The same numbers without gaps between rows; a copy where there are some.
+    fn contiguous(&mut self, tensor: Tensor, label: &str) -> Tensor {
+        if tensor.is_contiguous() {
+            return tensor;
+        }
+        let out = self.fresh(tensor.rows, tensor.cols);
+        self.emit(Work::Elementwise { function: Function::Copy, a: tensor, b: None, select: false, out }, label);
+        out
+    }
+
+    fn node(&mut self, at: ValueId) -> Result<()> {
+        let node = self.graph.node(at);
+        if self.absorbed[at.0 as usize] || self.tensors[at.0 as usize].is_some() {
+            return Ok(());
+        }
+        let (rows, cols) = match *node.shape.as_slice() {
+            [n] if node.dtype == crate::graph::DType::U32 => (1, n),
+            [rows, cols] => (rows, cols),
+            _ => return Err(refused(node, "the GPU runs values of one row or of rows and columns")),
+        };
+        if rows == 0 || cols == 0 || rows.checked_mul(cols).is_none_or(|n| n > i32::MAX as usize) {
+            return Err(refused(node, "a size that the GPU cannot hold"));
+        }
+        let label = node.label.as_str();
+        let out = match &node.op {
+            Op::Input { name } => {
+                let store = self.store(rows * cols, Kind::Input(name.clone()));
+                Tensor { store, first: 0, stride: cols, rows, cols }
+            }
+            Op::LastToken { token } => self.state(*token),
+            Op::Embedding { table } => {
+                let ids = self.tensor(node.inputs[0])?;
+                let ids = self.contiguous(ids, label);
+                let out = self.fresh(rows, cols);
+                self.emit(Work::Embedding { table: *table, ids, out }, label);
+                out
+            }
+            Op::Linear { .. } => return self.layers(at),
+            Op::RmsNorm { weight, eps } => {
+                let x = self.tensor(node.inputs[0])?;
+                let out = self.fresh(rows, cols);
+                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, out }, label);
+                out
+            }
+            Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } => {
+                let rotary = Rotary {
+                    head_dim: *head_dim,
+                    rotary_dim: *rotary_dim,
+                    base: *base,
+                    frequency_scale: *frequency_scale,
+                    factors: *factors,
+                    layout: *layout,
+                };
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                self.emit(Work::RopeCache { rotary: Some(rotary), q: Some((x, out)), k: None, v: None }, label);
+                out
+            }
+            Op::CacheWrite { cache } => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.state(*cache));
+                self.emit(Work::RopeCache { rotary: None, q: None, k: None, v: Some((x, out)) }, label);
+                out
+            }
+            Op::Attention { heads, kv_heads, head_dim, scale, .. } => {
+                let [q, k, v] = match self.turned(at) {
+                    Some(turned) => {
+                        let from = self.tensor(turned.q)?;
+                        let q = self.fresh(rows, cols);
+                        let k = (self.tensor(turned.k.0)?, self.state(turned.k.1));
+                        let v = (self.tensor(turned.v.0)?, self.state(turned.v.1));
+                        let rotary = Some(turned.rotary);
+                        self.emit(Work::RopeCache { rotary, q: Some((from, q)), k: Some(k), v: Some(v) }, label);
+                        [q, k.1, v.1]
+                    }
+                    None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
+                };
+                let q = self.contiguous(q, label);
+                let out = self.fresh(rows, cols);
+                let (heads, kv_heads, head_dim, scale) = (*heads, *kv_heads, *head_dim, *scale);
+                let words =
+                    attention::Shape { rows, heads, kv_heads, head_dim, capacity: k.rows, scale }.partial_words();
+                let partial = (words > 0).then(|| self.store(words, Kind::Scratch));
+                self.emit(Work::Attention { heads, kv_heads, head_dim, scale, q, k, v, partial, out }, label);
+                out
+            }
+            Op::SelectRow => {
+                let x = self.tensor(node.inputs[0])?;
+                if x.rows == 1 {
+                    x
+                } else {
+                    let out = self.fresh(rows, cols);
+                    self.emit(Work::Elementwise { function: Function::Copy, a: x, b: None, select: true, out }, label);
+                    out
+                }
+            }
+            Op::Unary(f) => {
+                let function = match f {
+                    Unary::Silu => Function::Silu,
+                    Unary::GeluTanh => Function::GeluTanh,
+                };
+                let (a, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                self.emit(Work::Elementwise { function, a, b: None, select: false, out }, label);
+                out
+            }
+            Op::Binary(f) => return self.binary(at, *f, rows, cols),
+            Op::Sample { seen, token, alternatives } => {
+                let logits = self.tensor(node.inputs[0])?;
+                let logits = self.contiguous(logits, label);
+                let (seen, token, out) = (self.state(*seen), self.state(*token), self.fresh(rows, cols));
+                self.emit(Work::Sample { logits, seen, token, alternatives: *alternatives, out }, label);
+                out
+            }
+        };
+        self.tensors[at.0 as usize] = Some(out);
+        Ok(())
+    }
+
+    /// The matrix and the input of the layer at `at`, with the norm before it where that is the layer's to do.
+    #[allow(clippy::type_complexity)]
+    fn layer(&mut self, at: ValueId) -> Result<(usize, Tensor, Option<(WeightId, f32)>)> {
+        let node = self.graph.node(at);
+        let Op::Linear { weight, .. } = &node.op else {
+            return Err(refused(node, "expected a linear layer"));
+        };
+        let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name)?;
+        let source = node.inputs[0];
+        let (x, norm) = match &self.graph.node(source).op {
+            Op::RmsNorm { weight, eps } if self.absorbed[source.0 as usize] => {
+                (self.tensor(self.graph.node(source).inputs[0])?, Some((*weight, *eps)))
+            }
+            _ => (self.tensor(source)?, None),
+        };
+        Ok((matrix, self.contiguous(x, &node.label), norm))
+    }
+
+    /// All layers that share the matrix and the input of the layer at `at`.
+    fn layers(&mut self, at: ValueId) -> Result<()> {
+        let node = self.graph.node(at);
+        let (matrix, x, norm) = self.layer(at)?;
+        let spec = &self.layout.matrices[matrix];
+        let out = self.fresh(x.rows, spec.rows);
+        self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::None, out }, &node.label);
+        for (i, other) in self.graph.nodes.iter().enumerate() {
+            let Op::Linear { weight, .. } = &other.op else { continue };
+            let (its, first) = self.layout.matrix(&self.graph.weight(*weight).name)?;
+            if its == matrix && other.inputs == node.inputs && !self.absorbed[i] {
+                self.tensors[i] = Some(Tensor { first, cols: other.shape[1], ..out });
+            }
+        }
+        Ok(())
+    }
+
+    fn binary(&mut self, at: ValueId, f: Binary, rows: usize, cols: usize) -> Result<()> {
+        let node = self.graph.node(at);
+        let label = node.label.as_str();
+        let gated = if f == Binary::Mul { self.gated(at) } else { None };
+        let residual = if f == Binary::Add { self.residual(at) } else { None };
+        let out = if let Some((_, Some((gate, _)))) = gated {
+            let (matrix, x, norm) = self.layer(gate)?;
+            let out = self.fresh(rows, cols);
+            self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::SiluMul, out }, label);
+            out
+        } else if let Some((layer, other)) = residual {
+            let (matrix, x, norm) = self.layer(layer)?;
+            let other = self.tensor(other)?;
+            let other = self.contiguous(other, label);
+            let out = self.fresh(rows, cols);
+            self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::Add(other), out }, label);
+            out
+        } else {
+            let (function, a, b) = match (f, gated, silu_mul(self.graph, &node.op, &node.inputs)) {
+                (Binary::Mul, Some(_), Some((gate, up))) => (Function::SiluMul, gate, up),
+                (Binary::Mul, ..) => (Function::Mul, node.inputs[0], node.inputs[1]),
+                (Binary::Add, ..) => (Function::Add, node.inputs[0], node.inputs[1]),
+            };
+            let (a, b) = (self.tensor(a)?, self.tensor(b)?);
+            let out = self.fresh(rows, cols);
+            self.emit(Work::Elementwise { function, a, b: Some(b), select: false, out }, label);
+            out
+        };
+        self.tensors[at.0 as usize] = Some(out);
+        Ok(())
+    }
+}
+
+fn refused(node: &Node, why: &str) -> Error {
+    Error::invalid_graph(format!("{} at {} {:?}: {why}", node.op.name(), node.label, node.shape))
+}

@@ -1,0 +1,29 @@
+// Attention of one query row, second half: puts the splits of a head together. A workgroup a head.
+// Constants: THREADS and SPLITS as in `attention_split`, HEAD_DIM, CAPACITY.
+
+#include step
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read> partial: array<f32>;             // [heads, SPLITS, HEAD_DIM + 2]
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;             // [heads, HEAD_DIM]
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let keys = min(step.position, CAPACITY - 1u) + 1u;
+    let tiles = (keys + THREADS - 1u) / THREADS;
+    let run = (tiles + SPLITS - 1u) / SPLITS;
+    let splits = (tiles + run - 1u) / run;
+    let start = group.x * SPLITS * (HEAD_DIM + 2u);
+    var top = -3.0e38;
+    for (var s = 0u; s < splits; s++) { top = max(top, partial[start + s * (HEAD_DIM + 2u) + HEAD_DIM]); }
+    for (var column = lid; column < HEAD_DIM; column += THREADS) {
+        var sum = 0.0;
+        var weight = 0.0;
+        for (var s = 0u; s < splits; s++) {
+            let at = start + s * (HEAD_DIM + 2u);
+            let share = exp(partial[at + HEAD_DIM] - top);
+            sum += share * partial[at + column];
+            weight += share * partial[at + HEAD_DIM + 1u];
+        }
+        y[group.x * HEAD_DIM + column] = sum / weight;
+    }
+}

@@ -1,0 +1,109 @@
+// Rotary position embedding of q and k (arXiv 2104.09864) and the cache writes of k and v, in one. Each part may be absent.
+// Flags: Q, K, V, FACTORS, HALF_SPLIT (else neighbours are pairs).
+// Constants: ROWS, CAPACITY, HEAD_DIM, ROTARY_DIM, and for each part its FIRST, STRIDE and HEADS (q, k) or WIDTH (v); THREADS.
+
+#include step
+@group(0) @binding(0) var<uniform> step: Step;
+#if Q
+@group(0) @binding(1) var<storage, read> q: array<f32>;                 // [ROWS, Q_STRIDE], from column Q_FIRST on
+@group(0) @binding(6) var<storage, read_write> q_turned: array<f32>;    // [ROWS, Q_HEADS, HEAD_DIM]
+#endif
+#if K
+@group(0) @binding(2) var<storage, read> k: array<f32>;                 // [ROWS, K_STRIDE], from column K_FIRST on
+@group(0) @binding(7) var<storage, read_write> k_cache: array<f32>;     // [CAPACITY, K_HEADS, HEAD_DIM]
+#endif
+#if V
+@group(0) @binding(3) var<storage, read> v: array<f32>;                 // [ROWS, V_STRIDE], from column V_FIRST on
+@group(0) @binding(8) var<storage, read_write> v_cache: array<f32>;     // [CAPACITY, V_WIDTH]
+#endif
+#if ROTARY
+@group(0) @binding(4) var<storage, read> frequencies: array<f32>;       // [ROTARY_DIM / 2], radians a position
+#if FACTORS
+@group(0) @binding(5) var<storage, read> factors: array<f32>;           // [ROTARY_DIM / 2]
+#endif
+
+// A head is ROTARY_DIM / 2 pairs to turn and the rest to leave: so many units of work.
+const PAIRS: u32 = ROTARY_DIM / 2u;
+const UNITS: u32 = HEAD_DIM - PAIRS;
+
+// (cos, sin) to f32's precision: drivers' own may be 5e-4 off and worse far from zero. The angle is brought within π/4 in
+// two exact steps (good up to 2^16 quarter turns), then come Taylor polynomials.
+fn cos_sin(angle: f32) -> vec2<f32> {
+    let turns = round(angle * 0.63661977);
+    let r = (angle - turns * 1.5703125) - turns * 4.838267949e-4;
+    let r2 = r * r;
+    let s = r * (1.0 + r2 * (-0.16666667 + r2 * (8.3333333e-3 + r2 * (-1.9841270e-4 + r2 * 2.7557319e-6))));
+    let c = 1.0 + r2 * (-0.5 + r2 * (4.1666667e-2 + r2 * (-1.3888889e-3 + r2 * 2.4801587e-5)));
+    let quadrant = u32(i32(turns)) & 3u;
+    let swapped = select(vec2(c, s), vec2(-s, c), (quadrant & 1u) == 1u);
+    return select(swapped, -swapped, quadrant >= 2u);
+}
+
+fn turn(pair: u32, position: u32, value: vec2<f32>) -> vec2<f32> {
+    var frequency = frequencies[pair];
+#if FACTORS
+    frequency /= factors[pair];
+#endif
+    let cs = cos_sin(f32(position) * frequency);
+    return vec2(value.x * cs.x - value.y * cs.y, value.x * cs.y + value.y * cs.x);
+}
+
+// The two columns of a pair within a head.
+fn columns(pair: u32) -> vec2<u32> {
+#if HALF_SPLIT
+    return vec2(pair, pair + PAIRS);
+#else
+    return vec2(2u * pair, 2u * pair + 1u);
+#endif
+}
+#endif
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = id.y;
+    let position = step.position + row;
+    var unit = id.x;
+#if Q
+    if (unit < Q_HEADS * UNITS) {
+        let head = (unit / UNITS) * HEAD_DIM;
+        let i = unit % UNITS;
+        let start = row * Q_STRIDE + Q_FIRST + head;
+        let to = row * Q_HEADS * HEAD_DIM + head;
+        if (i < PAIRS) {
+            let at = columns(i);
+            let turned = turn(i, position, vec2(q[start + at.x], q[start + at.y]));
+            q_turned[to + at.x] = turned.x;
+            q_turned[to + at.y] = turned.y;
+        } else {
+            q_turned[to + PAIRS + i] = q[start + PAIRS + i];
+        }
+        return;
+    }
+    unit -= Q_HEADS * UNITS;
+#endif
+    // Rows past the capacity are dropped; the sum above may have wrapped for an absurd position.
+    if (position >= CAPACITY || position < row) { return; }
+#if K
+    if (unit < K_HEADS * UNITS) {
+        let head = (unit / UNITS) * HEAD_DIM;
+        let i = unit % UNITS;
+        let start = row * K_STRIDE + K_FIRST + head;
+        let to = position * K_HEADS * HEAD_DIM + head;
+        if (i < PAIRS) {
+            let at = columns(i);
+            let turned = turn(i, position, vec2(k[start + at.x], k[start + at.y]));
+            k_cache[to + at.x] = turned.x;
+            k_cache[to + at.y] = turned.y;
+        } else {
+            k_cache[to + PAIRS + i] = k[start + PAIRS + i];
+        }
+        return;
+    }
+    unit -= K_HEADS * UNITS;
+#endif
+#if V
+    if (unit < V_WIDTH) {
+        v_cache[position * V_WIDTH + unit] = v[row * V_STRIDE + V_FIRST + unit];
+    }
+#endif
+}

@@ -1,0 +1,42 @@
+//! Chooses the next token on the GPU, so that the next step need not wait for the page.
+
+use crate::{
+    Error, Result,
+    backend::gpu::{
+        buffer::View,
+        context::{Context, Dispatch},
+        wgsl::{Const, Kernel, Variant},
+    },
+};
+
+pub const KERNEL: Kernel = Kernel { name: "sample", source: include_str!("sample.wgsl") };
+
+/// THREADS of the kernel: each ranks one alternative.
+pub const MOST_ALTERNATIVES: usize = 256;
+
+pub fn variant(vocabulary: usize, alternatives: usize) -> Result<Variant> {
+    if alternatives > MOST_ALTERNATIVES || vocabulary == 0 {
+        let why = format!("sample: {alternatives} alternatives of {vocabulary} tokens");
+        return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
+    }
+    let mut constants = vec![("VOCABULARY", Const::size(vocabulary)?)];
+    if alternatives > 0 {
+        constants.push(("ALTERNATIVES", Const::size(alternatives)?));
+    }
+    Ok(Variant::new(&constants).flag("ALTERNATIVES", alternatives > 0))
+}
+
+/// What a sampling reads and writes; shapes as in [`crate::graph::Op::Sample`].
+pub struct Views<'a> {
+    pub step: &'a View,
+    pub logits: &'a View,
+    pub seen: &'a View,
+    pub token: &'a View,
+    pub record: &'a View,
+}
+
+pub fn sample(ctx: &Context, vocabulary: usize, alternatives: usize, views: &Views, place: &str) -> Result<Dispatch> {
+    let variant = variant(vocabulary, alternatives)?;
+    let bound = [(0, views.step), (1, views.logits), (2, views.seen), (3, views.token), (4, views.record)];
+    ctx.dispatch(&KERNEL, &variant, &bound, [1, 1, 1], place)
+}

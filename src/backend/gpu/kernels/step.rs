@@ -1,0 +1,37 @@
+//! The numbers of a step as the kernels read them.
+
+use crate::graph::StepParams;
+
+/// Mirrors `struct Step` in `step.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct StepWords {
+    position: u32,
+    row: u32,
+    top_k: u32,
+    draw: f32,
+    temperature: f32,
+    top_p: f32,
+    min_p: f32,
+    repetition_penalty: f32,
+}
+
+impl StepWords {
+    pub const BYTES: u64 = size_of::<Self>() as u64;
+
+    /// Numbers that mean nothing (NaN, a negative temperature) switch their filter off.
+    pub fn new(params: &StepParams) -> Self {
+        let sample = &params.sample;
+        let or = |value: f32, sound: bool, neutral: f32| if sound { value } else { neutral };
+        Self {
+            position: params.position,
+            row: params.row,
+            top_k: sample.top_k,
+            draw: sample.uniform(),
+            temperature: or(sample.temperature, sample.temperature > 0.0, 0.0),
+            top_p: or(sample.top_p, sample.top_p < 1.0, 1.0).max(0.0),
+            min_p: or(sample.min_p, sample.min_p > 0.0, 0.0).min(1.0),
+            repetition_penalty: or(sample.repetition_penalty, sample.repetition_penalty > 0.0, 1.0),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A graph made ready for the GPU: every buffer, pipeline and bind group is there, and a step only replays them.
+//!
+//! A step is one small write, one encoder, one compute pass, one submit. Steps may be started one after another without
+//! waiting: the queue runs them in order.
+
+use std::sync::Arc;
+
+use super::{
+    buffer::{Buffer, View},
+    context::{Context, Dispatch},
+    fuse::{self, Epilogue, Function, Kind, Program, StoreId, Tensor, Work},
+    kernels::{attention, elementwise, elementwise::Window, rms_norm, rope_cache, sample, step::StepWords},
+    linear::{self, LinearSpec},
+    memory,
+    resident::Model,
+    staging::Staging,
+};
+use crate::{
+    Error, Result,
+    backend::{Pending, StepCost},
+    graph::{Graph, StepParams, WeightId},
+};
+
+/// A compiled graph.
+pub struct Plan {
+    /// Keeps the weights and states.
+    model: Arc<Model>,
+    dispatches: Vec<Dispatch>,
+    step: Buffer,
+    inputs: Vec<(String, View)>,
+    outputs: Vec<(String, View)>,
+    staging: Staging,
+}
+
+impl Plan {
+    pub(super) async fn compile(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
+        let watch = model.context.watch();
+        let made = Self::make(model, graph);
+        watch.check().await?;
+        made
+    }
+
+    fn make(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
+        let context = &model.context;
+        let program = fuse::fuse(graph, &model.layout)?;
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let step = context.buffer("step", StepWords::BYTES, usage)?;
+        let stores = place(model, graph, &program)?;
+        let mut maker = Maker { model, graph, stores: &stores, step: step.view(), dispatches: vec![] };
+        for stage in &program.stages {
+            maker.stage(&stage.work, &stage.label)?;
+        }
+        let dispatches = maker.dispatches;
+        let outputs = program.outputs.iter().map(|(name, t)| {
+            let bytes = (t.rows * t.cols) as u64 * 4;
+            (name.clone(), stores[t.store].buffer.first(bytes))
+        });
+        let inputs = program.stores.iter().zip(&stores).filter_map(|(store, view)| match &store.kind {
+            Kind::Input(name) => Some((name.clone(), view.clone())),
+            _ => None,
+        });
+        Ok(Self {
+            model: model.clone(),
+            dispatches,
+            step,
+            inputs: inputs.collect(),
+            outputs: outputs.collect(),
+            staging: Staging::default(),
+        })
+    }
+
+    pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
+        self.model.context.alive()?;
+        let Some((_, view)) = self.inputs.iter().find(|(n, _)| n == name) else {
+            return Err(Error::bad_argument(format!("the graph has no input called {name}")));
+        };
+        if words.len() as u64 * 4 != view.bytes {
+            let why = format!("input {name}: {} words, and it takes {}", words.len(), view.bytes / 4);
+            return Err(Error::bad_argument(why));
+        }
+        self.model.context.queue().write_buffer(view.buffer.raw(), 0, bytemuck::cast_slice(words));
+        Ok(())
+    }
+
+    pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
+        let context = &self.model.context;
+        context.alive()?;
+        let mut wanted = Vec::with_capacity(outputs.len());
+        for name in outputs {
+            let found = self.outputs.iter().find(|(n, _)| n == name);
+            let (_, view) =
+                found.ok_or_else(|| Error::bad_argument(format!("the graph has no output called {name}")))?;
+            wanted.push(view);
+        }
+        let total = wanted.iter().map(|view| view.bytes).sum();
+        let staging = if wanted.is_empty() { None } else { Some(self.staging.take(context, total)?) };
+
+        context.queue().write_buffer(self.step.raw(), 0, bytemuck::bytes_of(&StepWords::new(params)));
+        let mut encoder = context.device().create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for dispatch in &self.dispatches {
+                dispatch.record(&mut pass);
+            }
+        }
+        if let Some(staging) = &staging {
+            let mut at = 0;
+            for view in &wanted {
+                encoder.copy_buffer_to_buffer(view.buffer.raw(), view.offset, staging.raw(), at, view.bytes);
+                at += view.bytes;
+            }
+        }
+        let submission = context.queue().submit([encoder.finish()]);
+        Ok(match staging {
+            Some(staging) => {
+                let lengths = wanted.iter().map(|view| (view.bytes / 4) as usize).collect();
+                self.staging.read(context, staging, lengths, submission)
+            }
+            None => Box::pin(std::future::ready(Ok(vec![]))),
+        })
+    }
+
+    pub fn cost(&self) -> StepCost {
+        StepCost { dispatches: self.dispatches.len() as u32, passes: 1, submits: 1 }
+    }
+
+    /// The kernels of a step in order, each with its place in the model.
+    pub fn kernels(&self) -> impl Iterator<Item = &str> {
+        self.dispatches.iter().map(|d| d.label.as_str())
+    }
+
+    pub(super) fn parts(&self) -> (&Context, &[Dispatch], &Buffer) {
+        (&self.model.context, &self.dispatches, &self.step)
+    }
+}
+
+/// A view for each store of the program: shared scratch, outputs, inputs, states.
+fn place(model: &Model, graph: &Graph, program: &Program) -> Result<Vec<View>> {
+    let context = &model.context;
+    let slots = memory::place(program);
+    let mut buffers = vec![];
+    for words in &slots.words {
+        buffers.push(context.storage("scratch", *words as u64 * 4)?);
+    }
+    let mut views = vec![];
+    for (store, slot) in program.stores.iter().zip(&slots.of) {
+        let bytes = store.words as u64 * 4;
+        let buffer = match (&store.kind, slot) {
+            (Kind::State(id), _) => model.state(graph.state(*id))?,
+            (_, Some(slot)) => buffers[*slot].clone(),
+            // Inputs; and an output that no stage writes, which reads as zeros.
+            (kind, None) => {
+                let label = if let Kind::Input(name) = kind { name } else { "unwritten" };
+                context.storage(label, bytes)?
+            }
+        };
+        if bytes > context.max_binding() {
+            let why = format!("a value of {bytes} bytes, and one binding shows {}", context.max_binding());
+            return Err(Error::out_of_memory(format!("{}: {why}; take fewer rows at a time", graph.name)));
+        }
+        views.push(buffer.first(bytes));
+    }
+    Ok(views)
+}
+
+/// Makes the dispatches of a program's stages.
+struct Maker<'a> {
+    model: &'a Model,
+    graph: &'a Graph,
+    stores: &'a [View],
+    step: View,
+    dispatches: Vec<Dispatch>,
+}
+
+impl Maker<'_> {
+    fn view(&self, tensor: &Tensor) -> &View {
+        self.at(tensor.store)
+    }
+
+    fn at(&self, store: StoreId) -> &View {
+        &self.stores[store]
+    }
+
+    fn vector(&self, weight: WeightId) -> Result<View> {
+        let vector = self.model.layout.vector(&self.graph.weight(weight).name)?;
+        Ok(self.model.vectors[vector].view())
+    }
+
+    fn stage(&mut self, work: &Work, place: &str) -> Result<()> {
+        let context = &self.model.context;
+        let window = |t: &Tensor| Window { first: t.first, stride: t.stride };
+        let made = match work {
+            Work::Embedding { table, ids, out } => {
+                let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
+                let table = &self.model.matrices[matrix];
+                linear::embedding(context, table, self.view(ids), self.view(out), out.rows, place)?
+            }
+            Work::Linear { matrix, x, norm, epilogue, out } => {
+                let norm = match norm {
+                    Some((weight, eps)) => Some((self.vector(*weight)?, *eps)),
+                    None => None,
+                };
+                let bias = self.model.layout.matrices[*matrix].bias.map(|v| self.model.vectors[v].view());
+                let spec = LinearSpec {
+                    t: x.rows,
+                    norm: norm.as_ref().map(|(view, eps)| (view, *eps)),
+                    bias: bias.as_ref(),
+                    epilogue: match epilogue {
+                        Epilogue::None => linear::Epilogue::None,
+                        Epilogue::Add(residual) => linear::Epilogue::AddResidual(self.view(residual)),
+                        Epilogue::SiluMul => linear::Epilogue::SiluMul,
+                    },
+                    place,
+                };
+                linear::linear(context, &self.model.matrices[*matrix], self.view(x), self.view(out), spec)?
+            }
+            Work::RmsNorm { weight, eps, x, out } => {
+                let weight_view = self.vector(*weight)?;
+                let width = self.graph.weight(*weight).shape[0];
+                let shape = rms_norm::Shape {
+                    rows: x.rows,
+                    groups: x.cols / width,
+                    width,
+                    first: x.first,
+                    stride: x.stride,
+                    eps: *eps,
+                };
+                vec![rms_norm::rms_norm(context, &shape, self.view(x), &weight_view, self.view(out), place)?]
+            }
+            Work::RopeCache { rotary, q, k, v } => {
+                let pair = |p: &Option<(Tensor, Tensor)>| {
+                    p.as_ref().map(|(from, to)| (self.view(from).clone(), self.view(to).clone()))
+                };
+                let shapes = rope_cache::Parts { q: *q, k: *k, v: *v };
+                let views = rope_cache::Parts { q: pair(q), k: pair(k), v: pair(v) };
+                let frequencies = match rotary {
+                    Some(rotary) => Some(self.model.frequencies(rotary)?.view()),
+                    None => None,
+                };
+                let factors = match rotary.and_then(|r| r.factors) {
+                    Some(factors) => Some(self.vector(factors)?),
+                    None => None,
+                };
+                let tables = (frequencies.as_ref(), factors.as_ref());
+                vec![rope_cache::rope_cache(context, rotary.as_ref(), &shapes, &views, tables, &self.step, place)?]
+            }
+            Work::Attention { heads, kv_heads, head_dim, scale, q, k, v, partial, out } => {
+                let shape = attention::Shape {
+                    rows: q.rows,
+                    heads: *heads,
+                    kv_heads: *kv_heads,
+                    head_dim: *head_dim,
+                    capacity: k.rows,
+                    scale: *scale,
+                };
+                let [q, k, v, y] = [q, k, v, out].map(|t| self.view(t));
+                let partial = partial.map(|store| self.at(store));
+                attention::attention(context, &shape, q, k, v, partial, y, &self.step, place)?
+            }
+            Work::Elementwise { function, a, b, select, out } => {
+                let first = (self.view(a), window(a));
+                let second = b.as_ref().map(|b| (self.view(b), window(b)));
+                let step = select.then_some(&self.step);
+                let size = (out.rows, out.cols);
+                let function: Function = *function;
+                vec![elementwise::elementwise(context, function, size, first, second, step, self.view(out), place)?]
+            }
+            Work::Sample { logits, seen, token, alternatives, out } => {
+                let views = sample::Views {
+                    step: &self.step,
+                    logits: self.view(logits),
+                    seen: self.view(seen),
+                    token: self.view(token),
+                    record: self.view(out),
+                };
+                vec![sample::sample(context, logits.cols, *alternatives, &views, place)?]
+            }
+        };
+        self.dispatches.extend(made);
+        Ok(())
+    }
+}
