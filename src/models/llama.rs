@@ -9,10 +9,11 @@ mod config;
 
 pub use config::{LlamaConfig, Names};
 
-use super::{Metadata, Tensors};
+use super::Tensors;
 use crate::{
     Error, Result,
     graph::{Binary, DType, Graph, GraphBuilder, Sampled, Unary, ValueId, WeightId},
+    weights::Metadata,
 };
 
 /// How many likeliest tokens a step reports beside the chosen one, unless told otherwise.
@@ -61,6 +62,20 @@ struct Linear {
     bias: Option<Tensor>,
 }
 
+/// The weights of a layer.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    AttentionNorm,
+    Query,
+    Key,
+    Value,
+    AttentionOutput,
+    FeedForwardNorm,
+    Gate,
+    Up,
+    Down,
+}
+
 /// Where the rows of a graph come from and which of them go on to the head.
 enum Rows {
     /// The token chosen in the step before.
@@ -74,7 +89,7 @@ enum Rows {
 impl Llama {
     /// Reads the configuration from a GGUF's metadata and finds every weight in the file's index. A missing or
     /// mis-shaped weight is a corrupt file, by its name.
-    pub fn from_gguf(metadata: &dyn Metadata, tensors: &dyn Tensors) -> Result<Self> {
+    pub fn from_gguf(metadata: &Metadata, tensors: &dyn Tensors) -> Result<Self> {
         let embedding = tensors.tensor(Names::Gguf.token_embedding()).map(|(_, shape)| shape.to_vec());
         Self::new(LlamaConfig::from_gguf(metadata, embedding.as_deref())?, tensors)
     }
@@ -99,8 +114,8 @@ impl Llama {
         let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let mut layers = Vec::new();
         for i in 0..config.layers {
-            let norm = |part: &str| find(names.layer(i, part), &[dim]);
-            let linear = |part: &str, out: usize, inner: usize| -> Result<Linear> {
+            let norm = |part: Part| find(names.layer(i, part), &[dim]);
+            let linear = |part: Part, out: usize, inner: usize| -> Result<Linear> {
                 let weight = find(names.layer(i, part), &[out, inner])?;
                 let bias = match weight.name.strip_suffix(".weight") {
                     Some(stem) => self::find(tensors, &format!("{stem}.bias"), &[out])?,
@@ -109,15 +124,15 @@ impl Llama {
                 Ok(Linear { weight, bias })
             };
             layers.push(Layer {
-                attention_norm: norm("attention_norm")?,
-                query: linear("query", q, dim)?,
-                key: linear("key", kv, dim)?,
-                value: linear("value", kv, dim)?,
-                attention_output: linear("attention_output", dim, q)?,
-                feed_forward_norm: norm("feed_forward_norm")?,
-                gate: linear("gate", ffn, dim)?,
-                up: linear("up", ffn, dim)?,
-                down: linear("down", dim, ffn)?,
+                attention_norm: norm(Part::AttentionNorm)?,
+                query: linear(Part::Query, q, dim)?,
+                key: linear(Part::Key, kv, dim)?,
+                value: linear(Part::Value, kv, dim)?,
+                attention_output: linear(Part::AttentionOutput, dim, q)?,
+                feed_forward_norm: norm(Part::FeedForwardNorm)?,
+                gate: linear(Part::Gate, ffn, dim)?,
+                up: linear(Part::Up, ffn, dim)?,
+                down: linear(Part::Down, dim, ffn)?,
             });
         }
         let output = match config.tied {

@@ -7,30 +7,19 @@ pub mod llama;
 
 pub use llama::Llama;
 
-use crate::{Error, Result, graph::DType};
+use crate::{Error, Result, graph::DType, weights::WeightFile};
 
 /// The architectures that run, as `general.architecture` of a GGUF or `model_type` of a `config.json` spells them.
 pub const ARCHITECTURES: &[&str] = &["llama"];
-
-/// Answers questions about a GGUF's metadata. A key that is absent, or of another kind, is `None`.
-pub trait Metadata {
-    /// An integer of any width that is not negative.
-    fn unsigned(&self, key: &str) -> Option<u64>;
-    /// A float of either width.
-    fn float(&self, key: &str) -> Option<f64>;
-    fn text(&self, key: &str) -> Option<&str>;
-    /// How many elements an array holds.
-    fn length(&self, key: &str) -> Option<usize>;
-}
 
 /// Says what a file knows of the tensor with this name: its type and its shape, outermost dimension first.
 pub trait Tensors {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])>;
 }
 
-impl<F: Fn(&str) -> Option<(DType, &'static [usize])>> Tensors for F {
+impl Tensors for WeightFile {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
-        self(name)
+        self.tensors.get(name).map(|t| (t.dtype, t.shape.as_slice()))
     }
 }
 

@@ -135,6 +135,13 @@ fn storage() -> Result<Storage> {
     Ok(storage.unchecked_into())
 }
 
+/// Whether this is a place where files can be written (a dedicated worker).
+fn sync_handles() -> bool {
+    let has = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).unwrap_or_default();
+    let handle = has(&js_sys::global(), "FileSystemFileHandle");
+    !handle.is_undefined() && has(&has(&handle, "prototype"), "createSyncAccessHandle").is_function()
+}
+
 /// The models kept for this origin.
 pub struct Cache(Directory);
 
@@ -270,7 +277,7 @@ pub struct OpfsStore {
     key: String,
     address: String,
     sha256: Option<[u8; 32]>,
-    /// `None` once it was deleted.
+    /// `None` until there is something to write, and once it was deleted.
     file: Option<Held>,
     have: u64,
     record: Option<Record>,
@@ -282,12 +289,24 @@ impl OpfsStore {
     ///
     /// Errors: `storage`, where another load holds it, and where there are no sync access handles.
     pub async fn open(cache: Cache, address: &str, sha256: Option<[u8; 32]>) -> Result<Self> {
+        if !sync_handles() {
+            return Err(Error::storage("files are written in a dedicated worker only; load the model from there"));
+        }
         let key = Cache::key(address);
-        let handle = cache.created(&format!("{key}.bin")).await?.sync().await;
-        let file = Held(handle.map_err(failed("a kept model"))?.unchecked_into());
-        let have = file.0.size().map_err(failed("a kept model"))? as u64;
         let record = cache.find(address).await;
-        Ok(Self { cache, key, address: address.into(), sha256, file: Some(file), have, record })
+        let mut store = Self { cache, key, address: address.into(), sha256, file: None, have: 0, record };
+        if store.record.is_some() {
+            store.hold().await?;
+            store.have = store.file()?.size().map_err(failed("a kept model"))? as u64;
+        }
+        Ok(store)
+    }
+
+    /// Takes the file for writing; made where it is missing.
+    async fn hold(&mut self) -> Result<()> {
+        let handle = self.cache.created(&format!("{}.bin", self.key)).await?.sync().await;
+        self.file = Some(Held(handle.map_err(failed("a kept model"))?.unchecked_into()));
+        Ok(())
     }
 
     fn file(&self) -> Result<&SyncHandle> {
@@ -340,6 +359,9 @@ impl Store for OpfsStore {
     async fn begin(&mut self, about: &About) -> Result<()> {
         self.record = None;
         self.have = 0;
+        if self.file.is_none() {
+            self.hold().await?;
+        }
         self.file()?.truncate(0.0).map_err(failed("a kept model"))?;
         let (size, version) = (about.total, about.version.clone());
         let record = Record { address: self.address.clone(), size, version, complete: false, sha256: None };
@@ -356,10 +378,12 @@ impl Store for OpfsStore {
     }
 
     async fn discard(&mut self) {
-        self.file = None;
         self.record = None;
         self.have = 0;
-        // What cannot be deleted now has no record of being whole, and is begun anew at the next visit.
-        let _ = self.cache.delete_key(&self.key).await;
+        // Only who holds the bytes may delete them: another load may be writing them.
+        if self.file.take().is_some() {
+            // What cannot be deleted now has no record of being whole, and is begun anew at the next visit.
+            let _ = self.cache.delete_key(&self.key).await;
+        }
     }
 }

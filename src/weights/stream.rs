@@ -40,7 +40,7 @@ impl WeightFile {
     ///
     /// Errors: `corrupt-file` that names the weight and both shapes.
     pub fn check(&self, graph: &Graph) -> Result<()> {
-        self.wanted(graph).map(|_| ())
+        self.wanted(graph, &[]).map(|_| ())
     }
 
     /// Reads each weight that `graph` names and gives it to `loader`. `progress` is told the bytes given and the bytes
@@ -54,7 +54,25 @@ impl WeightFile {
         progress: &mut dyn FnMut(u64, u64),
         cancel: &Cancel,
     ) -> Result<()> {
-        let wanted = self.wanted(graph)?;
+        self.stream_with(graph, &[], loader, progress, cancel).await
+    }
+
+    /// The same, with vectors that stand in no file because the model computes them: name and numbers.
+    pub async fn stream_with(
+        &self,
+        graph: &Graph,
+        computed: &[(&str, &[f32])],
+        loader: &mut impl RowSink,
+        progress: &mut dyn FnMut(u64, u64),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let wanted = self.wanted(graph, computed)?;
+        for (name, numbers) in computed {
+            if let Some(weight) = graph.weights.iter().position(|w| w.name == *name) {
+                let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+                loader.put(WeightId(weight as u32), 0, &bytes)?;
+            }
+        }
         let total = wanted.iter().map(|(_, tensor)| tensor.bytes).sum();
         let (mut loaded, mut unsettled) = (0, 0);
         progress(0, total);
@@ -88,9 +106,12 @@ impl WeightFile {
     }
 
     /// The graph's weights in the order in which they lie in the files.
-    fn wanted(&self, graph: &Graph) -> Result<Vec<(WeightId, &TensorInfo)>> {
+    fn wanted(&self, graph: &Graph, computed: &[(&str, &[f32])]) -> Result<Vec<(WeightId, &TensorInfo)>> {
         let mut wanted = Vec::with_capacity(graph.weights.len());
         for (id, spec) in graph.weights.iter().enumerate() {
+            if computed.iter().any(|(name, _)| *name == spec.name) {
+                continue;
+            }
             let tensor = self.tensor(&spec.name)?;
             if tensor.shape != spec.shape || tensor.dtype != spec.dtype {
                 return Err(Error::corrupt_file(format!(

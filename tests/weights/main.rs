@@ -4,6 +4,7 @@
 
 mod damaged_gguf;
 mod damaged_safetensors;
+mod downloads;
 mod fuzz;
 mod gguf_bytes;
 mod reference;

@@ -4,10 +4,12 @@ use std::f64::consts::TAU;
 
 use serde_json::Value;
 
+use super::Part;
 use crate::{
     Error, Result,
     graph::RopeLayout,
-    models::{Metadata, check_architecture},
+    models::check_architecture,
+    weights::{Metadata, Value as MetadataValue},
 };
 
 /// The numbers of a Llama.
@@ -69,19 +71,18 @@ impl Names {
         }
     }
 
-    /// A weight of layer `i`; `part` is a field of the model's layer.
-    pub(super) fn layer(self, i: usize, part: &str) -> String {
+    /// A weight of layer `i`.
+    pub(super) fn layer(self, i: usize, part: Part) -> String {
         let (gguf, hugging_face) = match part {
-            "attention_norm" => ("attn_norm", "input_layernorm"),
-            "query" => ("attn_q", "self_attn.q_proj"),
-            "key" => ("attn_k", "self_attn.k_proj"),
-            "value" => ("attn_v", "self_attn.v_proj"),
-            "attention_output" => ("attn_output", "self_attn.o_proj"),
-            "feed_forward_norm" => ("ffn_norm", "post_attention_layernorm"),
-            "gate" => ("ffn_gate", "mlp.gate_proj"),
-            "up" => ("ffn_up", "mlp.up_proj"),
-            "down" => ("ffn_down", "mlp.down_proj"),
-            other => (other, other),
+            Part::AttentionNorm => ("attn_norm", "input_layernorm"),
+            Part::Query => ("attn_q", "self_attn.q_proj"),
+            Part::Key => ("attn_k", "self_attn.k_proj"),
+            Part::Value => ("attn_v", "self_attn.v_proj"),
+            Part::AttentionOutput => ("attn_output", "self_attn.o_proj"),
+            Part::FeedForwardNorm => ("ffn_norm", "post_attention_layernorm"),
+            Part::Gate => ("ffn_gate", "mlp.gate_proj"),
+            Part::Up => ("ffn_up", "mlp.up_proj"),
+            Part::Down => ("ffn_down", "mlp.down_proj"),
         };
         match self {
             Self::Gguf => format!("blk.{i}.{gguf}.weight"),
@@ -115,25 +116,26 @@ fn missing(key: &str) -> Error {
 
 impl LlamaConfig {
     /// Reads `llama.*`. `embedding` is the shape of the token embedding: the vocabulary is as long as it has rows.
-    pub fn from_gguf(metadata: &dyn Metadata, embedding: Option<&[usize]>) -> Result<Self> {
-        let architecture = metadata.text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
+    pub fn from_gguf(metadata: &Metadata, embedding: Option<&[usize]>) -> Result<Self> {
+        let architecture: &str = metadata.require("general.architecture")?;
         check_architecture(architecture)?;
         let key = |name: &str| format!("{architecture}.{name}");
         let optional = |name: &str, most: u64| -> Result<Option<usize>> {
             let key = key(name);
-            metadata.unsigned(&key).map(|v| count(&key, v, most)).transpose()
+            metadata.get(&key)?.map(|v| count(&key, v, most)).transpose()
         };
         let needed =
             |name: &str, most: u64| -> Result<usize> { optional(name, most)?.ok_or_else(|| missing(&key(name))) };
 
-        if metadata.unsigned(&key("expert_count")).is_some_and(|n| n > 0) {
+        if metadata.get::<u64>(&key("expert_count"))?.is_some_and(|n| n > 0) {
             return Err(Error::unsupported_model(
                 "this Llama is a mixture of experts, which does not run here; use a dense model",
             ));
         }
         for name in ["attention.head_count", "attention.head_count_kv", "feed_forward_length"] {
-            if metadata.length(&key(name)).is_some() {
-                let why = format!("{} differs from layer to layer, which does not run here", key(name));
+            let key = key(name);
+            if metadata.iter().any(|(k, v)| k == key && matches!(v, MetadataValue::Array(_))) {
+                let why = format!("{key} differs from layer to layer, which does not run here");
                 return Err(Error::unsupported_model(why));
             }
         }
@@ -159,7 +161,7 @@ impl LlamaConfig {
                 "the configuration speaks of {said} tokens, and token_embd.weight has rows for {vocabulary}"
             )));
         }
-        if let Some(tokens) = metadata.length("tokenizer.ggml.tokens")
+        if let Some(tokens) = metadata.get::<Vec<&str>>("tokenizer.ggml.tokens")?.map(|t| t.len())
             && tokens > vocabulary
         {
             return Err(Error::corrupt_file(format!(
@@ -167,11 +169,12 @@ impl LlamaConfig {
             )));
         }
 
-        let scaling = metadata.text(&key("rope.scaling.type")).unwrap_or("linear");
-        let factor = metadata.float(&key("rope.scaling.factor")).or(metadata.float(&key("rope.scale_linear")));
+        let scaling = metadata.get(&key("rope.scaling.type"))?.unwrap_or("linear");
+        let factor: Option<f32> =
+            metadata.get(&key("rope.scaling.factor"))?.or(metadata.get(&key("rope.scale_linear"))?);
         let rope_frequency_scale = match (scaling, factor) {
             ("none", _) | ("linear", None) => 1.0,
-            ("linear", Some(factor)) => linear_scale("rope.scaling.factor", factor)?,
+            ("linear", Some(factor)) => linear_scale("rope.scaling.factor", f64::from(factor))?,
             (other, _) => return Err(unsupported_scaling(other)),
         };
         Ok(Self {
@@ -183,10 +186,8 @@ impl LlamaConfig {
             head_dim,
             feed_forward: needed("feed_forward_length", most::WIDTH)?,
             context_length: needed("context_length", most::CONTEXT)?,
-            rms_eps: metadata
-                .float(&key("attention.layer_norm_rms_epsilon"))
-                .ok_or_else(|| missing(&key("attention.layer_norm_rms_epsilon")))? as f32,
-            rope_base: metadata.float(&key("rope.freq_base")).unwrap_or(10_000.0) as f32,
+            rms_eps: metadata.require(&key("attention.layer_norm_rms_epsilon"))?,
+            rope_base: metadata.get(&key("rope.freq_base"))?.unwrap_or(10_000.0),
             rope_frequency_scale,
             rotary_dim: optional("rope.dimension_count", most::WIDTH)?.unwrap_or(head_dim),
             rope_layout: RopeLayout::Interleaved,

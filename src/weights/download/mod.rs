@@ -5,6 +5,10 @@
 //! request for every piece would cost a round trip each. The network ([`Transport`]) and the place where bytes
 //! are kept ([`Store`]) are given from outside: `fetch` and the browser's private file system in `web`.
 
+mod faces;
+mod parse;
+mod window;
+
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -14,107 +18,13 @@ use futures_util::{
 };
 use sha2::{Digest, Sha256};
 
+pub use faces::{About, Answer, Body, Expected, Fault, Patience, Store, Transport};
+pub use parse::{hex, parse_content_range, parse_sha256};
+
 use super::source::{ByteSource, past_the_end};
 use crate::{Error, Result};
-
-/// Why a transport did not answer.
-#[derive(Debug)]
-pub enum Fault {
-    /// It may work when tried again: what happened, in words.
-    Broken(String),
-    /// It will not.
-    Refused(Error),
-    /// The address has no bytes there (HTTP 416).
-    PastTheEnd,
-}
-
-/// What an address answered.
-pub struct Answer {
-    /// The first byte of the body: the one asked for, or 0 from a server that knows no ranges.
-    pub start: u64,
-    /// The whole file's size, where the server says.
-    pub total: Option<u64>,
-    /// What changes when the file does (an `ETag`), where the server says.
-    pub version: Option<String>,
-    pub body: Box<dyn Body>,
-}
-
-/// The bytes of an answer as they come. Dropping it closes the connection.
-#[async_trait(?Send)]
-pub trait Body {
-    /// The next bytes, or `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Fault>;
-}
-
-/// A network, and a clock.
-#[async_trait(?Send)]
-pub trait Transport {
-    /// Asks for the bytes from `start` to the end.
-    async fn get(&self, start: u64) -> Result<Answer, Fault>;
-    async fn sleep(&self, milliseconds: u32);
-}
-
-/// Keeps the beginning of a file while it is downloaded, from one visit to the next.
-///
-/// A store that fails is given up and the download goes on without it.
-#[async_trait(?Send)]
-pub trait Store {
-    /// How many bytes are kept.
-    fn have(&self) -> u64;
-    /// Fills `bytes` from the kept ones at `at`.
-    fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<()>;
-    fn append(&mut self, bytes: &[u8]) -> Result<()>;
-    /// What the kept bytes are the beginning of, if anything is kept.
-    fn about(&self) -> Option<About>;
-    /// Forgets all bytes and begins a file of this kind.
-    async fn begin(&mut self, about: &About) -> Result<()>;
-    /// All bytes are kept, and right as far as anyone can say.
-    async fn complete(&mut self) -> Result<()>;
-    /// Deletes what is kept.
-    async fn discard(&mut self);
-}
-
-/// What is known of a file at an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
-    pub total: u64,
-    pub version: Option<String>,
-}
-
-impl About {
-    /// Whether both can be the same file: the same size, and no word of a change.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.total == other.total
-            && match (&self.version, &other.version) {
-                (Some(a), Some(b)) => a == b,
-                _ => true,
-            }
-    }
-}
-
-/// How patient a download is.
-#[derive(Debug, Clone)]
-pub struct Patience {
-    /// A connection without a byte for so long is given up.
-    pub stall_ms: u32,
-    /// How often in a row a connection may break without bringing anything new.
-    pub attempts: u32,
-    /// The pause before the second attempt; it doubles with each.
-    pub pause_ms: u32,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { stall_ms: 30_000, attempts: 5, pause_ms: 500 }
-    }
-}
-
-/// What the caller knows of the file beforehand.
-#[derive(Debug, Clone, Default)]
-pub struct Expected {
-    pub size: Option<u64>,
-    pub sha256: Option<[u8; 32]>,
-}
+use parse::looks_like_html;
+use window::Window;
 
 /// A file at an address, as a source of bytes.
 pub struct Download<T> {
@@ -135,7 +45,12 @@ struct State {
     window: Window,
     expected: Expected,
     hash: Sha256,
+    /// How many bytes from the start are in `hash`.
     hashed: u64,
+    /// Whether the address ever answered.
+    answered: bool,
+    /// Everything was taken in and checked.
+    finished: bool,
     warnings: Vec<String>,
 }
 
@@ -168,6 +83,8 @@ impl<T: Transport> Download<T> {
             expected,
             hash: Sha256::new(),
             hashed: 0,
+            answered: false,
+            finished: false,
             warnings: vec![],
         };
         Self { name: name.into(), address: address.into(), transport, patience, state: Mutex::new(state) }
@@ -185,9 +102,9 @@ impl<T: Transport> Download<T> {
     /// Connects at `state.at`; learns what the address holds, and begins a store anew where it held another file.
     async fn connect(&self, state: &mut State) -> Result<(), Fault> {
         let answer = match self.transport.get(state.at).await {
-            // What is kept from an earlier visit may be longer than the file is now.
+            // What is kept from an earlier visit may be all of the file, or longer than it is now.
             Err(Fault::PastTheEnd) if state.at > 0 && state.about.is_none() => {
-                state.at = 0;
+                state.answered = true;
                 self.transport.get(0).await
             }
             other => other,
@@ -199,6 +116,7 @@ impl<T: Transport> Download<T> {
             }
             other => other?,
         };
+        state.answered = true;
         if let Some(total) = answer.total {
             self.learn(state, About { total, version: answer.version.take() }).await?;
             if answer.start > state.at {
@@ -271,7 +189,9 @@ impl<T: Transport> Download<T> {
                 Ok(bytes) => return Ok(bytes),
                 Err(Fault::Broken(why)) => {
                     failures += 1;
-                    if failures >= self.patience.attempts {
+                    // An address that never answered is more likely wrong than busy.
+                    let most = if state.answered { self.patience.attempts } else { self.patience.attempts.min(2) };
+                    if failures >= most {
                         let why = format!("{why}, and {failures} attempts brought nothing new");
                         return Err(self.refused(why, "check the connection and the address, then load again"));
                     }
@@ -290,6 +210,10 @@ impl<T: Transport> Download<T> {
         }
         if state.body.is_none() {
             self.patiently("there was no answer", self.connect(state)).await?;
+            if state.about.as_ref().is_some_and(|a| a.total <= state.at) {
+                state.body = None;
+                return Ok(vec![]);
+            }
         }
         // Taken out while it is waited for: if this call is dropped half way, a piece may be lost, and so the connection
         // is dropped with it.
@@ -342,17 +266,18 @@ impl<T: Transport> Download<T> {
         }
         let start = state.at;
         state.at += bytes.len() as u64;
+        if state.about.is_none()
+            && let Some(mut store) = state.store.take()
+        {
+            // Without a size there is nothing to know the file by at the next visit.
+            store.discard().await;
+        }
         match &mut state.store {
-            // Without a size there is nothing to know the file by at the next visit, so it is not kept.
-            Some(store) if state.about.is_some() => {
+            Some(store) => {
                 if let Err(error) = store.append(&bytes) {
                     give_up_store(state, &error).await;
                     state.window.put(start, bytes);
                 }
-            }
-            Some(_) => {
-                state.store = None;
-                state.window.put(start, bytes);
             }
             None => state.window.put(start, bytes),
         }
@@ -399,18 +324,17 @@ impl<T: Transport> Download<T> {
 
     /// Takes in the rest of the file, and compares its SHA-256 with the expected one.
     async fn take_in(&self, state: &mut State) -> Result<()> {
-        if state.store.is_none() && state.expected.sha256.is_none() {
+        if state.finished || (state.store.is_none() && state.expected.sha256.is_none()) {
             return Ok(());
         }
-        loop {
-            if state.store.is_none() {
-                state.window.forget(state.at);
-            }
-            if !self.advance(state).await? {
-                break;
-            }
-        }
+        self.drain(state).await?;
         if let Some(expected) = state.expected.sha256 {
+            hash_kept(state).await;
+            if state.hashed < state.at {
+                // The store that held the beginning failed, so the beginning has to come again.
+                state.go_to(state.hashed);
+                self.drain(state).await?;
+            }
             self.verify(state, &expected).await?;
         }
         if let Some(store) = &mut state.store
@@ -418,25 +342,19 @@ impl<T: Transport> Download<T> {
         {
             give_up_store(state, &error).await;
         }
+        state.finished = true;
+        Ok(())
+    }
+
+    /// Reads the network to the end of the file; without a store the bytes go nowhere.
+    async fn drain(&self, state: &mut State) -> Result<()> {
+        while self.advance(state).await? {
+            state.window.forget(state.at);
+        }
         Ok(())
     }
 
     async fn verify(&self, state: &mut State, expected: &[u8; 32]) -> Result<()> {
-        // What an earlier visit kept was not hashed as it came.
-        while let Some(store) = &mut state.store {
-            let len = store.have().saturating_sub(state.hashed).min(1 << 20) as usize;
-            if len == 0 {
-                break;
-            }
-            let mut bytes = vec![0; len];
-            store.read(state.hashed, &mut bytes)?;
-            state.hash.update(&bytes);
-            state.hashed += len as u64;
-        }
-        if state.hashed != state.at {
-            // Without a store and with bytes left out, there is nothing to compare; `read_on` leaves none out.
-            return Err(Error::internal(format!("{}: {} of {} bytes hashed", self.name, state.hashed, state.at)));
-        }
         let found: [u8; 32] = state.hash.clone().finalize().into();
         if found == *expected {
             return Ok(());
@@ -453,11 +371,28 @@ impl<T: Transport> Download<T> {
     }
 }
 
+/// Hashes what a store kept from an earlier visit, which was not hashed as it came.
+async fn hash_kept(state: &mut State) {
+    while let Some(store) = &mut state.store {
+        let mut bytes = vec![0; store.have().saturating_sub(state.hashed).min(1 << 20) as usize];
+        if bytes.is_empty() {
+            return;
+        }
+        if let Err(error) = store.read(state.hashed, &mut bytes) {
+            give_up_store(state, &error).await;
+            return;
+        }
+        state.hash.update(&bytes);
+        state.hashed += bytes.len() as u64;
+    }
+}
+
 /// Goes on without a store, and says so.
 async fn give_up_store(state: &mut State, error: &Error) {
     if let Some(mut store) = state.store.take() {
         store.discard().await;
     }
+    state.window = Window::starting_at(state.at);
     state.warnings.push(format!("the model is not kept for the next visit: {error}"));
 }
 
@@ -466,49 +401,7 @@ impl State {
     fn go_to(&mut self, at: u64) {
         self.at = at;
         self.body = None;
-        self.window = Window { start: at, ..Window::default() };
-    }
-}
-
-/// Bytes that came and were not read yet.
-#[derive(Debug, Default)]
-struct Window {
-    /// Where the first of them belongs.
-    start: u64,
-    bytes: Vec<u8>,
-    /// How many at the front of `bytes` were used up.
-    used: usize,
-}
-
-impl Window {
-    fn put(&mut self, start: u64, bytes: Vec<u8>) {
-        if self.start + (self.bytes.len() - self.used) as u64 != start || self.bytes.is_empty() {
-            *self = Self { start, bytes, used: 0 };
-        } else {
-            self.bytes.extend_from_slice(&bytes);
-        }
-    }
-
-    /// The `len` bytes at `start` where all of them are here. Everything before their end is forgotten, and what
-    /// lies before `start` in any case.
-    fn take(&mut self, start: u64, len: usize) -> Option<Vec<u8>> {
-        self.forget(start);
-        let bytes = self.bytes.get(self.used..)?.get(..len)?.to_vec();
-        if self.start != start {
-            return None;
-        }
-        self.forget(start + len as u64);
-        Some(bytes)
-    }
-
-    fn forget(&mut self, before: u64) {
-        let count = before.saturating_sub(self.start).min((self.bytes.len() - self.used) as u64);
-        self.start += count;
-        self.used += count as usize;
-        if self.used * 2 >= self.bytes.len() {
-            self.bytes.drain(..self.used);
-            self.used = 0;
-        }
+        self.window = Window::starting_at(at);
     }
 }
 
@@ -528,6 +421,9 @@ impl<T: Transport> ByteSource for Download<T> {
         if range.start > range.end || range.end > total {
             return Err(past_the_end(&self.name, &range, total));
         }
+        if range.is_empty() {
+            return Ok(vec![]);
+        }
         self.read_on(&mut state, range).await
     }
 
@@ -540,42 +436,4 @@ impl<T: Transport> ByteSource for Download<T> {
     async fn finish(&self) -> Result<()> {
         self.take_in(&mut *self.state.lock().await).await
     }
-}
-
-/// Whether a file begins as web pages do.
-fn looks_like_html(bytes: &[u8]) -> bool {
-    let text = bytes.trim_ascii_start();
-    ["<!doctype html", "<html"]
-        .iter()
-        .any(|start| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes())))
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// A SHA-256 from its 64 hexadecimal digits; anything else is an error with the code `bad-argument`.
-pub fn parse_sha256(text: &str) -> Result<[u8; 32]> {
-    let digit = |c: u8| (c as char).to_digit(16).map(|d| d as u8);
-    let mut sha = [0; 32];
-    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    });
-    let bytes: Option<Vec<u8>> = pairs.collect();
-    match bytes.filter(|b| b.len() == sha.len()) {
-        Some(bytes) => sha.copy_from_slice(&bytes),
-        None => return Err(Error::bad_argument(format!("{text:?} is no SHA-256; give 64 hexadecimal digits"))),
-    }
-    Ok(sha)
-}
-
-/// The first byte and the whole size from a `Content-Range` header, e.g. `bytes 5-9/10` or `bytes */10`.
-pub fn parse_content_range(header: &str) -> (Option<u64>, Option<u64>) {
-    let Some((range, total)) = header.trim().strip_prefix("bytes").and_then(|rest| rest.trim().split_once('/')) else {
-        return (None, None);
-    };
-    let start = range.split_once('-').and_then(|(start, _)| start.trim().parse().ok());
-    (start, total.trim().parse().ok())
 }

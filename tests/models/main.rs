@@ -1,0 +1,147 @@
+//! Models on the CPU backend against what others compute from the same files: llama2.c's text, PyTorch's tokens,
+//! candle-transformers' logits.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod damaged;
+#[path = "../reference/mod.rs"]
+mod reference;
+mod smollm2;
+mod trained;
+
+use std::{path::Path, rc::Rc};
+
+use candle_core::{Device as CandleDevice, Tensor, quantized::gguf_file};
+use candle_transformers::models::quantized_llama::ModelWeights;
+use pollster::block_on;
+use vitrine::{
+    backend::{Device, Plan, Resident, cpu},
+    cancel::Cancel,
+    graph::{Graph, Sampled, StepParams},
+    models::Llama,
+    weights::{Format, PathSource, SharedSource, WeightFile},
+};
+
+/// A model on the CPU, with caches of its own.
+struct Running {
+    file: WeightFile,
+    llama: Llama,
+    resident: Resident,
+    decode: Plan,
+    /// Tokens in the caches.
+    position: u32,
+}
+
+impl Running {
+    fn open(paths: &[&Path]) -> Self {
+        let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
+        let file = block_on(WeightFile::open_parts(sources.collect())).expect("a model's file");
+        let llama = match file.format {
+            Format::Gguf => Llama::from_gguf(&file.metadata, &file),
+            _ => {
+                let config = file.extra("config.json").expect("a config.json beside the weights");
+                Llama::from_hugging_face(&String::from_utf8_lossy(config), &file)
+            }
+        };
+        let llama = llama.expect("a Llama");
+        let device = Device::Cpu(cpu::Device::new("a test"));
+        let graph = llama.decode().expect("a graph");
+        let load = async {
+            let mut loader = device.begin(&graph).await?;
+            file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            let resident = loader.finish().await?;
+            let decode = resident.compile(&graph).await?;
+            vitrine::Result::<_>::Ok((resident, decode))
+        };
+        let (resident, decode) = block_on(load).expect("the weights go in");
+        Self { file, llama, resident, decode, position: 0 }
+    }
+
+    fn step(plan: &mut Plan, params: StepParams, outputs: &[&str]) -> Vec<Vec<u32>> {
+        block_on(plan.step(&params, outputs).expect("a step")).expect("its outputs")
+    }
+
+    /// Puts `ids` into the caches; gives the greedy next token and the logits after the last.
+    fn prefill(&mut self, ids: &[u32]) -> (u32, Vec<f32>) {
+        let graph = self.llama.prefill(ids.len()).expect("a graph");
+        let mut plan = block_on(self.resident.compile(&graph)).expect("a plan");
+        plan.write_input("ids", ids).expect("ids");
+        let params = StepParams { position: self.position, row: ids.len() as u32 - 1, ..StepParams::default() };
+        let out = Self::step(&mut plan, params, &["sampled", "logits"]);
+        self.position += ids.len() as u32;
+        (token(&out[0]), floats(&out[1]))
+    }
+
+    /// The token chosen last goes into the caches; gives the greedy next and its logits.
+    fn decode(&mut self) -> (u32, Vec<f32>) {
+        let params = StepParams { position: self.position, ..StepParams::default() };
+        let out = Self::step(&mut self.decode, params, &["sampled", "logits"]);
+        self.position += 1;
+        (token(&out[0]), floats(&out[1]))
+    }
+
+    /// The logits of all of `ids`, from an empty cache.
+    fn score(&mut self, ids: &[u32]) -> Vec<Vec<f32>> {
+        let graph: Graph = self.llama.score(ids.len()).expect("a graph");
+        let mut plan = block_on(self.resident.compile(&graph)).expect("a plan");
+        plan.write_input("ids", ids).expect("ids");
+        let out = Self::step(&mut plan, StepParams::default(), &["logits"]);
+        floats(&out[0]).chunks_exact(self.llama.config().vocabulary).map(<[f32]>::to_vec).collect()
+    }
+
+    /// `n` tokens after `prompt`, each the likeliest.
+    fn greedy(&mut self, prompt: &[u32], n: usize) -> Vec<u32> {
+        let mut tokens = vec![self.prefill(prompt).0];
+        while tokens.len() < n {
+            tokens.push(self.decode().0);
+        }
+        tokens
+    }
+}
+
+fn token(words: &[u32]) -> u32 {
+    Sampled::from_words(words).expect("a record").token
+}
+
+fn floats(words: &[u32]) -> Vec<f32> {
+    words.iter().map(|w| f32::from_bits(*w)).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// Another implementation of the same model.
+struct Candle(ModelWeights);
+
+impl Candle {
+    fn open(path: &Path) -> Self {
+        let mut file = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
+        let content = gguf_file::Content::read(&mut file).expect("a GGUF");
+        Self(ModelWeights::from_gguf(content, &mut file, &CandleDevice::Cpu).expect("a Llama"))
+    }
+
+    /// The logits after the last of `ids`, which stand from `position` on.
+    fn logits(&mut self, ids: &[u32], position: usize) -> Vec<f32> {
+        let ids = Tensor::new(ids, &CandleDevice::Cpu).and_then(|t| t.unsqueeze(0)).expect("ids");
+        let logits = self.0.forward(&ids, position).expect("a forward pass");
+        logits.squeeze(0).and_then(|t| t.to_vec1()).expect("logits")
+    }
+}
+
+/// Asserts that our logits point where candle's do: after a prompt, and after each of a few steps beyond it.
+fn agrees_with_candle(path: &Path, prompt: &[u32], least: f64) {
+    let mut candle = Candle::open(path);
+    let mut ours = Running::open(&[path]);
+    let (mut token, mut logits) = ours.prefill(prompt);
+    let mut theirs = candle.logits(prompt, 0);
+    for step in 0..4 {
+        let got = cosine(&logits, &theirs);
+        println!("{}: step {step}: cosine {got:.6}", path.display());
+        assert!(got >= least, "{}: step {step}: cosine {got} < {least}", path.display());
+        theirs = candle.logits(&[token], prompt.len() + step);
+        (token, logits) = ours.decode();
+    }
+}

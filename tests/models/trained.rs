@@ -1,0 +1,109 @@
+//! Trained weights, and small weights with PyTorch's answers beside them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Running, agrees_with_candle, cosine, reference::reference};
+
+/// Tokens of a SentencePiece vocabulary as text.
+fn text(pieces: &[&str], tokens: &[u32]) -> String {
+    let mut bytes = Vec::new();
+    for t in tokens {
+        let piece = pieces[*t as usize];
+        match piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>')) {
+            Some(hex) => bytes.push(u8::from_str_radix(hex, 16).expect("a byte")),
+            None => bytes.extend(piece.replace('\u{2581}', " ").into_bytes()),
+        }
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn stories260k_tells_what_llama2c_tells_for_200_greedy_steps() {
+    let Some(path) = reference("llm/stories260K/stories260K-f32.gguf") else { return };
+    let Some(expected) = reference("llm/stories260K/greedy200.txt") else { return };
+    let expected = std::fs::read_to_string(expected).expect("a text");
+    let mut model = Running::open(&[&path]);
+    let tokens = model.greedy(&[1], 200);
+    let pieces: Vec<&str> = model.file.metadata.require("tokenizer.ggml.tokens").expect("a vocabulary");
+    let told = text(&pieces, &tokens);
+    // The piece after the beginning of the text carries a space that is no part of it.
+    assert_eq!(told.trim_start().trim_end_matches('\n'), expected.trim_end_matches('\n'));
+}
+
+#[test]
+fn quantised_stories260k_agrees_with_candle() {
+    let prompt = [1, 403, 407, 261, 378, 432, 438, 285, 310, 320, 301, 420, 411];
+    for kind in ["q8_0", "q4_0", "f32"] {
+        let Some(path) = reference(&format!("llm/stories260K/stories260K-{kind}.gguf")) else { return };
+        agrees_with_candle(&path, &prompt, 0.999);
+    }
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+pub fn answers(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(fixture(name)).expect("a fixture")).expect("JSON")
+}
+
+pub fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+pub fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().expect("a list").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
+}
+
+/// PyTorch's tokens and logits from the files that hold the tiny Llama.
+fn tiny_llama_from(paths: &[&Path]) {
+    let answers = answers("tiny_llama.json");
+    let prompt = ids(&answers["prompt_ids"]);
+    let mut model = Running::open(paths);
+    let (first, logits) = model.prefill(&prompt);
+    for (got, want) in logits.iter().zip(numbers(&answers["logits_after_prompt"])) {
+        assert!((got - want).abs() < 1e-3, "a logit is {got}, PyTorch's is {want}");
+    }
+    let mut tokens = vec![first];
+    let mut logits = logits;
+    while tokens.len() < 64 {
+        let (token, next) = model.decode();
+        tokens.push(token);
+        logits = next;
+    }
+    assert_eq!(tokens, ids(&answers["greedy"]));
+    assert!(cosine(&logits, &numbers(&answers["logits_last"])) > 0.999_99);
+}
+
+#[test]
+fn a_tiny_llama_from_a_gguf_gives_pytorchs_64_tokens() {
+    tiny_llama_from(&[&fixture("tiny_llama.gguf")]);
+}
+
+#[test]
+fn a_tiny_llama_from_safetensors_gives_pytorchs_64_tokens() {
+    tiny_llama_from(&[&fixture("tiny_llama/model.safetensors"), &fixture("tiny_llama/config.json")]);
+}
+
+#[test]
+fn a_prefill_in_chunks_a_token_at_a_time_and_a_score_agree() {
+    let answers = answers("tiny_llama.json");
+    let prompt: Vec<u32> = ids(&answers["prompt_ids"]).into_iter().chain(ids(&answers["greedy"])).take(45).collect();
+    let path = fixture("tiny_llama.gguf");
+    let whole = Running::open(&[&path]).prefill(&prompt).1;
+    for chunk in [1, 2, 3, 7, 16] {
+        let mut model = Running::open(&[&path]);
+        let last = prompt.chunks(chunk).map(|ids| model.prefill(ids).1).last().expect("a chunk");
+        assert!(cosine(&last, &whole) > 0.999_999, "in chunks of {chunk}: {}", cosine(&last, &whole));
+    }
+    let scored = Running::open(&[&path]).score(&prompt);
+    assert_eq!(scored.len(), prompt.len());
+    assert!(cosine(&scored[44], &whole) > 0.999_999);
+    let mut model = Running::open(&[&path]);
+    for (i, id) in prompt.iter().enumerate() {
+        let logits = model.prefill(&[*id]).1;
+        assert!(cosine(&logits, &scored[i]) > 0.999_999, "row {i}");
+    }
+}
