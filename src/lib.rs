@@ -19,6 +19,7 @@ pub mod text;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 pub mod weights;
+pub mod yielding;
 
 pub use cancel::Cancel;
 pub use error::{Error, ErrorCode, Result};

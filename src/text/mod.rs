@@ -1,1 +1,26 @@
-//! (room under construction)
+//! Text in, text out: tokenizers, chat templates, and the loop that lets a model write.
+//!
+//! ```text
+//! text ──▶ Tokenizer ──▶ ids ──▶ TextModel (prefill, decode …) ──▶ ids ──▶ Detokenizer ──▶ StopMatcher ──▶ text
+//! ```
+//!
+//! Uses `weights` (a file's metadata), `models` (its graphs) and the face of `backend`; knows neither of the two backends nor
+//! JavaScript. Promises: the same seed gives the same text on the same device; no half character and no part of a stop string is
+//! ever shown; an aborted or dropped generation leaves its model as usable as before.
+
+mod detokenizer;
+mod generate;
+mod model;
+mod options;
+mod session;
+mod stop;
+mod template;
+mod tokenizer;
+
+pub use detokenizer::Detokenizer;
+pub use generate::{Candidate, EndReason, Generation, GenerationStats, TokenEvent};
+pub use model::{LoadOptions, Score, ScoredToken, TextModel, TextModelInfo, TextModelStats};
+pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow, Stop};
+pub use stop::StopMatcher;
+pub use template::{ChatMessage, ChatTemplate};
+pub use tokenizer::{EncodeOptions, SpecialTokens, Tokenizer};

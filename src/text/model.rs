@@ -1,0 +1,411 @@
+//! A text model, ready to use: its tokenizer, its weights on a device, and the calls that readers make of it.
+
+use std::{cell::Cell, cell::RefCell, rc::Rc, sync::Arc};
+
+use futures_util::lock::Mutex;
+use serde::Serialize;
+use web_time::Instant;
+
+use super::{
+    ChatMessage, ChatTemplate, EncodeOptions, GenerateOptions, Generation, GenerationStats, MOST_ALTERNATIVES,
+    Tokenizer,
+    generate::{Candidate, Prompt},
+    session::Session,
+};
+use crate::{
+    Error, Result,
+    backend::{Device, DeviceInfo, StepCost},
+    cancel::Cancel,
+    graph::{DType, SampleParams},
+    models::{Llama, llama::ALTERNATIVES},
+    weights::{Format, WeightFile},
+};
+
+/// Rows of the caches where the caller does not say: enough for a long story, and little beside the weights.
+const DEFAULT_CONTEXT: usize = 2048;
+
+/// How to load a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// Tokens that the context should hold, at most what the model was made for. By default that, or 2048 if it is more.
+    pub context_length: Option<usize>,
+}
+
+/// What a model is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextModelInfo {
+    /// `"text"`.
+    pub kind: &'static str,
+    pub name: String,
+    pub architecture: String,
+    pub parameters: u64,
+    /// The type that most of the weights have.
+    pub quantization: String,
+    /// Bytes of the weights in the file.
+    pub weight_bytes: u64,
+    pub vocabulary: usize,
+    pub layers: usize,
+    pub width: usize,
+    /// Tokens that the context holds here.
+    pub context_length: usize,
+    /// Tokens that the model was made for.
+    pub trained_context_length: usize,
+    pub chat: bool,
+    pub device: DeviceInfo,
+}
+
+/// What a model took.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextModelStats {
+    pub load_ms: f64,
+    /// Bytes on the device: weights, caches and plans.
+    pub device_bytes: u64,
+    /// What a decode step costs.
+    pub decode: StepCost,
+    /// Of the last generation.
+    pub generation: GenerationStats,
+}
+
+/// A token of a scored text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScoredToken {
+    pub token: u32,
+    pub text: String,
+    /// `None` for the first token: nothing stands before it.
+    pub logprob: Option<f32>,
+}
+
+/// How likely the model finds a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Score {
+    pub tokens: Vec<ScoredToken>,
+    /// Sum of all log-probabilities.
+    pub logprob: f64,
+    /// `exp` of the negated mean log-probability; 1 where there is nothing to score.
+    pub perplexity: f64,
+}
+
+pub(super) struct Inner {
+    pub tokenizer: Tokenizer,
+    pub device: Device,
+    pub session: Arc<Mutex<Session>>,
+    info: TextModelInfo,
+    stats: RefCell<TextModelStats>,
+    closed: Cell<bool>,
+}
+
+impl Inner {
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.get() {
+            return Err(Error::closed("the model was unloaded; load it again"));
+        }
+        Ok(())
+    }
+
+    /// Plans exist for two counts of alternatives, so that no odd wish compiles a plan of its own.
+    pub fn compiled_alternatives(&self, wanted: usize) -> usize {
+        let compiled = if wanted <= ALTERNATIVES { ALTERNATIVES } else { MOST_ALTERNATIVES };
+        compiled.min(self.info.vocabulary)
+    }
+
+    pub fn record(&self, generation: GenerationStats) {
+        self.stats.borrow_mut().generation = generation;
+    }
+}
+
+/// A language model on a device. Clones are the same model. Calls take turns: while one runs, the next waits.
+#[derive(Clone)]
+pub struct TextModel(Rc<Inner>);
+
+impl TextModel {
+    /// Reads the model's configuration and tokenizer, streams its weights to the device and compiles its plans.
+    ///
+    /// Takes a GGUF, or safetensors with `config.json` and `tokenizer.json`. `progress` is told the bytes given to the device and
+    /// the bytes in all.
+    ///
+    /// Errors: `unsupported-model`, `corrupt-file`, `out-of-memory`, `aborted`, `bad-argument`, and the source's own.
+    pub async fn load(
+        file: &WeightFile,
+        device: &Device,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(u64, u64),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let begun = Instant::now();
+        let (llama, tokenizer) = read_model(file)?;
+        let trained = llama.config().context_length;
+        let context = match options.context_length {
+            Some(context) if context == 0 || context > trained => {
+                return Err(Error::bad_argument(format!(
+                    "contextLength is {context}, but must be from 1 to {trained}, which the model was made for"
+                )));
+            }
+            Some(context) => context,
+            None => trained.min(DEFAULT_CONTEXT),
+        };
+        let llama = llama.with_capacity(context);
+        tokenizer.check_rows(llama.config().vocabulary)?;
+        let info = describe(file, &llama, &tokenizer, device);
+        let graph = llama.decode()?;
+        file.check(&graph)?;
+        let mut loader = cancel.race(device.begin(&graph)).await?;
+        file.stream(&graph, &mut loader, progress, cancel).await?;
+        let resident = cancel.race(loader.finish()).await?;
+        let mut session = Session::new(llama, device.clone(), resident);
+        let alternatives = ALTERNATIVES.min(info.vocabulary);
+        cancel.race(session.warm_up(alternatives)).await?;
+        let stats = TextModelStats {
+            load_ms: begun.elapsed().as_secs_f64() * 1e3,
+            device_bytes: session.device_bytes(),
+            decode: session.decode_cost(alternatives).await?,
+            generation: GenerationStats::default(),
+        };
+        Ok(Self(Rc::new(Inner {
+            tokenizer,
+            device: device.clone(),
+            // The lock is for turns, not for threads: a model stays on one.
+            #[allow(clippy::arc_with_non_send_sync)]
+            session: Arc::new(Mutex::new(session)),
+            info,
+            stats: RefCell::new(stats),
+            closed: Cell::new(false),
+        })))
+    }
+
+    pub fn info(&self) -> &TextModelInfo {
+        &self.0.info
+    }
+
+    pub fn stats(&self) -> TextModelStats {
+        let mut stats = self.0.stats.borrow_mut();
+        if let Some(session) = self.0.session.try_lock() {
+            stats.device_bytes = session.device_bytes();
+        }
+        *stats
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.0.tokenizer
+    }
+
+    /// Refuses all further calls; a generation that runs ends with the error `closed` at its next token. The device's memory is
+    /// free when the last clone and the last generation are dropped.
+    pub fn close(&self) {
+        self.0.closed.set(true);
+    }
+
+    /// Goes on from `prompt`; an empty one begins with the beginning-of-text token. Nothing is computed before the first
+    /// [`Generation::next`].
+    ///
+    /// Errors: `bad-argument` for options that cannot be and for an empty prompt where the model has no BOS; `closed`.
+    pub fn generate(&self, prompt: &str, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        self.0.check_open()?;
+        options.check()?;
+        let ids = self.0.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
+        self.start(self.prompt(ids)?, options, cancel)
+    }
+
+    /// Answers a conversation, through the model's own chat template.
+    ///
+    /// Errors: as [`Self::generate`], and `bad-argument` where the model has no template or it refuses the messages.
+    pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        self.0.check_open()?;
+        options.check()?;
+        let text = ChatTemplate::of(&self.0.tokenizer)?.render(messages, true)?;
+        let ids = self.0.tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })?;
+        self.start(self.prompt(ids)?, options, cancel)
+    }
+
+    /// Goes on from token ids.
+    pub fn generate_ids(&self, ids: &[u32], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        self.0.check_open()?;
+        options.check()?;
+        let vocabulary = self.0.info.vocabulary;
+        if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
+            return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
+        }
+        self.start(self.prompt(ids.to_vec())?, options, cancel)
+    }
+
+    fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        let seed = match options.seed {
+            Some(seed) => seed,
+            None => getrandom::u32()
+                .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
+        };
+        Ok(Generation::new(self.0.clone(), prompt, options, seed, cancel))
+    }
+
+    /// A text model needs at least one token to go on from.
+    fn prompt(&self, mut ids: Vec<u32>) -> Result<Prompt> {
+        let special = self.0.tokenizer.special();
+        let closes = special.add_eos && ids.len() > 1 && ids.last().copied() == special.closing;
+        if closes {
+            // A text that goes on does not end here.
+            ids.pop();
+        }
+        if ids.is_empty() {
+            let bos = special.bos.filter(|bos| (*bos as usize) < self.0.info.vocabulary);
+            let bos = bos.ok_or_else(|| {
+                Error::bad_argument(
+                    "the prompt is empty and this model has no beginning-of-text token to start from; give it at least a word",
+                )
+            })?;
+            ids.push(bos);
+        }
+        let empty = ids.len() == 1 && special.bos == ids.first().copied();
+        Ok(Prompt { ids, empty })
+    }
+
+    /// The `k` likeliest tokens after `text`, likeliest first, with log-probabilities; `k` is from 1 to the vocabulary.
+    ///
+    /// Errors: `bad-argument`, `context-overflow`, `aborted`, `closed`.
+    pub async fn next(&self, text: &str, k: usize, cancel: &Cancel) -> Result<Vec<Candidate>> {
+        let inner = &self.0;
+        inner.check_open()?;
+        let vocabulary = inner.info.vocabulary;
+        if k == 0 || k > vocabulary {
+            return Err(Error::bad_argument(format!("k is {k}, but must be from 1 to {vocabulary}, the vocabulary")));
+        }
+        let ids = inner.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
+        let ids = self.prompt(ids)?.ids;
+        self.check_fits(ids.len())?;
+        let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
+        inner.check_open()?;
+        let alternatives = inner.compiled_alternatives(0);
+        let (pending, _) = session.prefill(&ids, SampleParams::default(), alternatives, "logits", cancel).await?;
+        let outputs = cancel.race(pending).await?;
+        let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
+        let log_sum = log_sum_exp(logits);
+        let mut ranked: Vec<(u32, f32)> =
+            logits.iter().enumerate().map(|(id, bits)| (id as u32, f32::from_bits(*bits))).collect();
+        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if k < ranked.len() {
+            ranked.select_nth_unstable_by(k - 1, order);
+            ranked.truncate(k);
+        }
+        ranked.sort_unstable_by(order);
+        let candidate = |(token, logit): (u32, f32)| Candidate {
+            token,
+            text: inner.tokenizer.token_text(token).unwrap_or_default(),
+            logprob: (f64::from(logit) - log_sum) as f32,
+        };
+        Ok(ranked.into_iter().map(candidate).collect())
+    }
+
+    /// How likely each token of `text` is after those before it (BOS first, where the model has one).
+    ///
+    /// Errors: `context-overflow`, `aborted`, `closed`.
+    pub async fn score(&self, text: &str, cancel: &Cancel) -> Result<Score> {
+        let inner = &self.0;
+        inner.check_open()?;
+        let mut ids = inner.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
+        if !ids.is_empty() {
+            ids = self.prompt(ids)?.ids;
+        }
+        self.check_fits(ids.len())?;
+        let mut logprobs: Vec<Option<f32>> = vec![None; ids.len()];
+        if ids.len() > 1 {
+            let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
+            inner.check_open()?;
+            session
+                .score(&ids, cancel, |row, logits| {
+                    let Some(next) = ids.get(row + 1) else { return Ok(()) };
+                    let logit = logits.get(*next as usize).copied().map(f32::from_bits);
+                    let logit = logit.ok_or_else(|| Error::internal("a token has no logit"))?;
+                    logprobs[row + 1] = Some((f64::from(logit) - log_sum_exp(logits)) as f32);
+                    Ok(())
+                })
+                .await?;
+        }
+        let scored: Vec<f64> = logprobs.iter().flatten().map(|l| f64::from(*l)).collect();
+        let logprob: f64 = scored.iter().sum();
+        let perplexity = (-logprob / scored.len().max(1) as f64).exp();
+        let text_of = |id: u32| inner.tokenizer.token_text(id).unwrap_or_default();
+        let tokens = ids.iter().zip(logprobs);
+        let tokens = tokens.map(|(id, logprob)| ScoredToken { token: *id, text: text_of(*id), logprob }).collect();
+        Ok(Score { tokens, logprob, perplexity })
+    }
+
+    fn check_fits(&self, tokens: usize) -> Result<()> {
+        let capacity = self.0.info.context_length;
+        if tokens > capacity {
+            return Err(Error::context_overflow(format!(
+                "the text has {tokens} tokens, but the model's context holds {capacity}; shorten it by {}",
+                tokens - capacity
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// `ln Σ exp(logit)` over the bits of f32 logits, in f64.
+fn log_sum_exp(logits: &[u32]) -> f64 {
+    let values = || logits.iter().map(|bits| f64::from(f32::from_bits(*bits)));
+    let largest = values().fold(f64::NEG_INFINITY, f64::max);
+    largest + values().map(|v| (v - largest).exp()).sum::<f64>().ln()
+}
+
+fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
+    match file.format {
+        Format::Gguf => {
+            if file.tensors.is_empty() {
+                return Err(Error::unsupported_model(
+                    "this file holds a vocabulary and no weights; open it with engine.tokenizer(), or load the whole model",
+                ));
+            }
+            let llama = Llama::from_gguf(&file.metadata, file)?;
+            Ok((llama, Tokenizer::from_metadata(&file.metadata)?))
+        }
+        Format::Safetensors => {
+            let needed = |name: &str| {
+                file.extra(name).ok_or_else(|| {
+                    Error::bad_argument(format!(
+                        "a safetensors model needs its {name} beside it; give the files together: {{ parts: [weights, config.json, tokenizer.json] }}"
+                    ))
+                })
+            };
+            let config = String::from_utf8_lossy(needed("config.json")?);
+            let llama = Llama::from_hugging_face(&config, file)?;
+            let settings = file.extra_json("tokenizer_config.json")?;
+            Ok((llama, Tokenizer::from_json_and_settings(needed("tokenizer.json")?, settings.as_ref())?))
+        }
+        Format::Json => Err(Error::bad_argument(
+            "these files hold no weights; a tokenizer.json alone opens with engine.tokenizer(), a model needs its weights too",
+        )),
+    }
+}
+
+fn describe(file: &WeightFile, llama: &Llama, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
+    let config = llama.config();
+    let text = |key: &str| file.metadata.get::<&str>(key).ok().flatten().map(str::to_owned);
+    let mut by_type: Vec<(DType, u64)> = vec![];
+    let (mut parameters, mut weight_bytes) = (0u64, 0u64);
+    for tensor in file.tensors.values() {
+        let count = tensor.shape.iter().map(|n| *n as u64).product::<u64>();
+        parameters += count;
+        weight_bytes += tensor.bytes;
+        match by_type.iter_mut().find(|(dtype, _)| *dtype == tensor.dtype) {
+            Some((_, total)) => *total += count,
+            None => by_type.push((tensor.dtype, count)),
+        }
+    }
+    let quantization = by_type.iter().max_by_key(|(_, count)| *count).map(|(dtype, _)| dtype.to_string());
+    TextModelInfo {
+        kind: "text",
+        name: text("general.name").or_else(|| file.part_names().next()).unwrap_or_default(),
+        architecture: text("general.architecture").unwrap_or_else(|| "llama".into()),
+        parameters,
+        quantization: quantization.unwrap_or_default(),
+        weight_bytes,
+        vocabulary: config.vocabulary,
+        layers: config.layers,
+        width: config.dim,
+        context_length: llama.capacity(),
+        trained_context_length: config.context_length,
+        chat: tokenizer.chat_template().is_some(),
+        device: device.info(),
+    }
+}

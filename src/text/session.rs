@@ -1,0 +1,241 @@
+//! What a text model keeps between calls: weights and caches on the device, compiled plans, and which tokens the caches hold.
+
+use std::collections::HashMap;
+
+use web_time::{Duration, Instant};
+
+use crate::{
+    Result,
+    backend::{Device, Pending, Plan, Resident, StepCost},
+    cancel::Cancel,
+    graph::{SampleParams, StepParams},
+    models::Llama,
+    yielding::Turns,
+};
+
+/// Rows that a step scores at once at most: each brings a row of logits as wide as the vocabulary.
+const SCORE_ROWS: usize = 16;
+/// On the CPU a chunk should take about this long: an abort waits no longer, and longer chunks gain nothing.
+const CHUNK_TIME: Duration = Duration::from_millis(60);
+const FIRST_CHUNK_ROWS: usize = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Work {
+    Decode,
+    Prefill,
+    Score,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct PlanKey {
+    work: Work,
+    rows: usize,
+    alternatives: usize,
+}
+
+pub struct Session {
+    llama: Llama,
+    device: Device,
+    resident: Resident,
+    plans: HashMap<PlanKey, Plan>,
+    /// The tokens whose keys and values stand in the caches, from row 0 on.
+    cached: Vec<u32>,
+    /// Rows of a prefill chunk where any count will do; follows the clock.
+    chunk_rows: usize,
+    turns: Turns,
+}
+
+impl Session {
+    pub fn new(llama: Llama, device: Device, resident: Resident) -> Self {
+        let turns = Turns::default();
+        Self { llama, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FIRST_CHUNK_ROWS, turns }
+    }
+
+    /// Compiles what every generation needs, so that the first one does not wait.
+    pub async fn warm_up(&mut self, alternatives: usize) -> Result<()> {
+        self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?;
+        if !self.device.exact_rows() {
+            for rows in self.device.prefill_rows() {
+                self.plan(PlanKey { work: Work::Prefill, rows: *rows, alternatives }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.llama.capacity()
+    }
+
+    pub fn device_bytes(&self) -> u64 {
+        self.resident.bytes()
+    }
+
+    /// Rows that the caches hold of the text so far.
+    pub fn cached(&self) -> &[u32] {
+        &self.cached
+    }
+
+    /// The step that chose `token` has run, so the token before it stands in the cache.
+    pub fn remember(&mut self, token: u32) {
+        self.cached.push(token);
+    }
+
+    /// What the caches hold is not known: the next call starts afresh.
+    pub fn forget(&mut self) {
+        self.cached.clear();
+    }
+
+    pub async fn give_way(&mut self) {
+        if self.device.steps_in_flight() == 1 {
+            self.turns.give_way().await;
+        }
+    }
+
+    async fn plan(&mut self, key: PlanKey) -> Result<&mut Plan> {
+        if !self.plans.contains_key(&key) {
+            let llama = self.llama.clone().with_alternatives(key.alternatives);
+            let graph = match key.work {
+                Work::Decode => llama.decode()?,
+                Work::Prefill => llama.prefill(key.rows)?,
+                Work::Score => llama.score(key.rows)?,
+            };
+            let plan = self.resident.compile(&graph).await?;
+            // Where any count of rows will do, each would stay for one call in a thousand.
+            if self.device.exact_rows() && key.work != Work::Decode {
+                self.plans.retain(|known, _| known.work != key.work);
+            }
+            self.plans.insert(key, plan);
+        }
+        self.plans.get_mut(&key).ok_or_else(|| crate::Error::internal("a plan that was just made is gone"))
+    }
+
+    /// How many of `left` tokens the next chunk takes, and for how many rows it is compiled.
+    fn chunk(&self, left: usize, most: usize) -> (usize, usize) {
+        if self.device.exact_rows() {
+            let longest = self.device.prefill_rows().first().copied().unwrap_or(1);
+            let rows = left.min(self.chunk_rows).min(longest).min(most).max(1);
+            return (rows, rows);
+        }
+        let sizes = || self.device.prefill_rows().iter().copied().filter(|rows| *rows <= most);
+        let fitting = sizes().filter(|rows| *rows <= left).max();
+        let covering = sizes().filter(|rows| *rows >= left).min();
+        match (covering, fitting) {
+            // Padding is cheaper than another chunk, unless most of it would be padding.
+            (Some(rows), None) => (left, rows),
+            (Some(rows), Some(_)) if left * 2 > rows => (left, rows),
+            (_, Some(rows)) => (rows, rows),
+            (None, None) => (1, 1),
+        }
+    }
+
+    /// Follows the clock, so that chunks stay short on slow machines.
+    fn adapt(&mut self, rows: usize, took: Duration) {
+        if !self.device.exact_rows() || rows < self.chunk_rows {
+            return;
+        }
+        let ideal = rows as f64 * CHUNK_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6);
+        let longest = self.device.prefill_rows().first().copied().unwrap_or(1);
+        self.chunk_rows = (ideal as usize).clamp(1, longest);
+    }
+
+    /// Brings `ids` into the caches, as far as they are not there already, and starts the step that chooses what follows.
+    /// `counts` is how often each token stands in the text, for the repetition penalty. Returns what will be the outputs of the
+    /// last chunk, and how many tokens were there already.
+    ///
+    /// `ids` holds at least one token and fits the capacity.
+    pub async fn prefill(
+        &mut self,
+        ids: &[u32],
+        sample: SampleParams,
+        alternatives: usize,
+        output: &str,
+        cancel: &Cancel,
+    ) -> Result<(Pending, usize)> {
+        let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
+        let reused = shared.min(ids.len().saturating_sub(1));
+        self.cached.truncate(reused);
+        loop {
+            cancel.check()?;
+            let position = self.cached.len();
+            let left = ids.get(position..).unwrap_or_default();
+            let (taken, rows) = self.chunk(left.len(), usize::MAX);
+            let last = taken >= left.len();
+            if last {
+                // Earlier chunks drew a token too, and counted it.
+                self.write_counts(ids)?;
+            }
+            let begun = Instant::now();
+            let mut padded = left.get(..taken).unwrap_or_default().to_vec();
+            let tokens = padded.clone();
+            padded.resize(rows, 0);
+            let params = StepParams { position: position as u32, row: taken.saturating_sub(1) as u32, sample };
+            let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives }).await?;
+            plan.write_input("ids", &padded)?;
+            let outputs: &[&str] = if last { &[output] } else { &[] };
+            let pending = plan.step(&params, outputs)?;
+            self.cached.extend_from_slice(&tokens);
+            if last {
+                return Ok((pending, reused));
+            }
+            // Bounds the queue: the device is never more than a chunk behind.
+            cancel.race(pending).await?;
+            self.adapt(rows, begun.elapsed());
+            self.give_way().await;
+        }
+    }
+
+    fn write_counts(&self, ids: &[u32]) -> Result<()> {
+        let mut counts = vec![0u32; self.llama.config().vocabulary];
+        for id in ids {
+            if let Some(count) = counts.get_mut(*id as usize) {
+                *count += 1;
+            }
+        }
+        self.resident.write_state("seen", &counts)
+    }
+
+    /// Starts a step: the token chosen before goes to row `position`, the next is chosen.
+    pub async fn decode(&mut self, position: usize, sample: SampleParams, alternatives: usize) -> Result<Pending> {
+        let params = StepParams { position: position as u32, row: 0, sample };
+        self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.step(&params, &["sampled"])
+    }
+
+    pub async fn decode_cost(&mut self, alternatives: usize) -> Result<StepCost> {
+        Ok(self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.cost())
+    }
+
+    /// Logits after each token of `ids`, given to `each` row by row as `(index, logits [vocabulary])`. Leaves `ids` in the caches.
+    pub async fn score(
+        &mut self,
+        ids: &[u32],
+        cancel: &Cancel,
+        mut each: impl FnMut(usize, &[u32]) -> Result<()>,
+    ) -> Result<()> {
+        self.cached.clear();
+        let alternatives = crate::models::llama::ALTERNATIVES.min(self.llama.config().vocabulary);
+        while self.cached.len() < ids.len() {
+            cancel.check()?;
+            let position = self.cached.len();
+            let left = ids.get(position..).unwrap_or_default();
+            let (taken, rows) = self.chunk(left.len(), SCORE_ROWS);
+            let tokens = left.get(..taken).unwrap_or_default().to_vec();
+            let mut padded = tokens.clone();
+            padded.resize(rows, 0);
+            let begun = Instant::now();
+            let params = StepParams { position: position as u32, ..StepParams::default() };
+            let plan = self.plan(PlanKey { work: Work::Score, rows, alternatives }).await?;
+            plan.write_input("ids", &padded)?;
+            let pending = plan.step(&params, &["logits"])?;
+            let outputs = cancel.race(pending).await?;
+            let vocabulary = self.llama.config().vocabulary;
+            let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
+            for (row, logits) in logits.chunks_exact(vocabulary).take(taken).enumerate() {
+                each(position + row, logits)?;
+            }
+            self.cached.extend_from_slice(&tokens);
+            self.adapt(rows, begun.elapsed());
+            self.give_way().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! Text to token ids and back.
+//!
+//! A [`Tokenizer`] comes from the vocabulary inside a GGUF ([`Tokenizer::from_metadata`]) or from a Hugging Face
+//! `tokenizer.json` ([`Tokenizer::from_json`]). Byte-level BPE, WordPiece and unigram models run in the `tokenizers` crate;
+//! SentencePiece's merge-by-score is our own, since merge ranks cannot say it exactly. Decoding is a table of bytes by id for
+//! all kinds, so that text can be shown token by token ([`Detokenizer`]).
+//!
+//! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
+
+mod gguf;
+mod json;
+mod pieces;
+mod pre_tokenizers;
+mod sentencepiece;
+mod special;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pieces::Pieces;
+use sentencepiece::{SPACE, SentencePiece};
+use special::{Fragment, SpecialMatcher};
+
+use super::Detokenizer;
+use crate::{Error, Result};
+
+/// Turns text into token ids and back. Clones share the vocabulary.
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Shared>);
+
+struct Shared {
+    encoder: Encoder,
+    pieces: Arc<Pieces>,
+    special: SpecialTokens,
+    template: Option<String>,
+}
+
+/// How [`Tokenizer::encode`] treats marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EncodeOptions {
+    /// Puts BOS (CLS) before and EOS (SEP) after the text where the model's file asks for that.
+    pub add_special: bool,
+    /// Reads marks such as `<|im_start|>` in the text as the tokens that they name. Only for text that can be trusted with
+    /// that: a chat template's output, never a reader's own words.
+    pub parse_special: bool,
+}
+
+/// The marks that frame a text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SpecialTokens {
+    /// What a text begins with (BERT's CLS).
+    pub bos: Option<u32>,
+    pub eos: Option<u32>,
+    /// What `add_eos` puts after a text: EOS, or BERT's SEP.
+    pub closing: Option<u32>,
+    pub add_bos: bool,
+    pub add_eos: bool,
+    /// Tokens that end a generation: EOS and the marks that end a turn. Sorted.
+    pub ends: Vec<u32>,
+}
+
+enum Encoder {
+    SentencePiece {
+        model: SentencePiece,
+        /// All marks, and those that are read in any text.
+        marks: SpecialMatcher,
+        user_defined: SpecialMatcher,
+        add_space: bool,
+    },
+    /// Its switch for reading marks is part of it, hence the lock.
+    Library { tokenizer: Box<Mutex<tokenizers::Tokenizer>>, frames_itself: bool },
+}
+
+impl Encoder {
+    fn library(tokenizer: tokenizers::Tokenizer) -> Self {
+        Self::Library { tokenizer: Box::new(Mutex::new(tokenizer)), frames_itself: false }
+    }
+}
+
+impl Tokenizer {
+    fn assemble(encoder: Encoder, pieces: Pieces, special: SpecialTokens, template: Option<String>) -> Self {
+        Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, template }))
+    }
+
+    /// Ids go from 0 to this, exclusive.
+    pub fn vocabulary_size(&self) -> usize {
+        self.0.pieces.len()
+    }
+
+    pub fn special(&self) -> &SpecialTokens {
+        &self.0.special
+    }
+
+    /// Whether a generation ends with this token.
+    pub fn is_end(&self, id: u32) -> bool {
+        self.0.special.ends.binary_search(&id).is_ok()
+    }
+
+    /// Whether the token is a mark that readers do not see.
+    pub fn is_hidden(&self, id: u32) -> bool {
+        self.0.pieces.is_hidden(id)
+    }
+
+    /// The chat template (Jinja) that came with the vocabulary.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.0.template.as_deref()
+    }
+
+    /// What the token says, marks included; bytes that are no whole character become U+FFFD. `None` past the vocabulary.
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.0.pieces.get(id).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
+        let special = &self.0.special;
+        let mut ids = Vec::with_capacity(text.len() / 3 + 2);
+        match &self.0.encoder {
+            Encoder::Library { tokenizer, frames_itself } => {
+                let mut tokenizer = tokenizer.lock().unwrap_or_else(PoisonError::into_inner);
+                tokenizer.set_encode_special_tokens(!options.parse_special);
+                let encoding = tokenizer
+                    .encode_fast(text, *frames_itself && options.add_special)
+                    .map_err(|cause| Error::bad_argument(format!("the text cannot be tokenized: {cause}")))?;
+                if *frames_itself {
+                    return Ok(encoding.get_ids().to_vec());
+                }
+                self.frame(options, &mut ids, |ids| ids.extend_from_slice(encoding.get_ids()));
+            }
+            Encoder::SentencePiece { model, marks, user_defined, add_space } => {
+                let marks = if options.parse_special { marks } else { user_defined };
+                self.frame(options, &mut ids, |ids| {
+                    let mut after_mark = true;
+                    for fragment in marks.split(text) {
+                        match fragment {
+                            Fragment::Token(id) => ids.push(id),
+                            Fragment::Text(text) => {
+                                let mut spelled = String::with_capacity(text.len() + text.len() / 2 + 3);
+                                if *add_space && after_mark {
+                                    spelled.push(SPACE);
+                                }
+                                spelled.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
+                                model.encode(&spelled, ids);
+                            }
+                        }
+                        after_mark = matches!(fragment, Fragment::Token(_));
+                    }
+                });
+            }
+        }
+        debug_assert!(special.bos.is_none_or(|id| (id as usize) < self.vocabulary_size()));
+        Ok(ids)
+    }
+
+    fn frame(&self, options: EncodeOptions, ids: &mut Vec<u32>, text: impl FnOnce(&mut Vec<u32>)) {
+        let special = &self.0.special;
+        if options.add_special && special.add_bos {
+            ids.extend(special.bos);
+        }
+        text(ids);
+        if options.add_special && special.add_eos {
+            ids.extend(special.closing);
+        }
+    }
+
+    /// The text of `ids`, without marks. Bytes that are no whole character become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let mut detokenizer = self.detokenizer(true);
+        let mut text: String = ids.iter().map(|id| detokenizer.push(*id)).collect();
+        text.push_str(&detokenizer.finish());
+        text
+    }
+
+    /// Decodes token by token. `at_start`: the first token begins a text (and may carry a space that is not the text's own);
+    /// false where it goes on with one.
+    pub fn detokenizer(&self, at_start: bool) -> Detokenizer {
+        Detokenizer::new(self.0.pieces.clone(), at_start)
+    }
+
+    /// Whether the vocabulary fits an embedding of `rows` rows: each token has one.
+    pub fn check_rows(&self, rows: usize) -> Result<()> {
+        if self.vocabulary_size() > rows {
+            return Err(Error::corrupt_file(format!(
+                "the tokenizer has {} tokens but the model knows only {rows}; the file's vocabulary belongs to another model",
+                self.vocabulary_size()
+            )));
+        }
+        Ok(())
+    }
+}
+
+pub(super) use pieces::Pieces as TokenPieces;

@@ -1,0 +1,310 @@
+//! A tokenizer from the vocabulary inside a GGUF (`tokenizer.ggml.*`, as the GGUF specification and llama.cpp describe it).
+
+use std::collections::HashMap;
+
+use tokenizers::{
+    AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior,
+    models::{
+        bpe::{self, BPE},
+        wordpiece::WordPiece,
+    },
+    normalizers::BertNormalizer,
+    pre_tokenizers::{
+        bert::BertPreTokenizer,
+        byte_level::ByteLevel as ByteLevelPreTokenizer,
+        sequence::Sequence,
+        split::{Split, SplitPattern},
+    },
+};
+
+use super::{
+    Encoder, SpecialTokens, Tokenizer,
+    pieces::{ByteLevel, Pieces, byte_token},
+    pre_tokenizers::pre_tokenizer,
+    sentencepiece::{SPACE, SentencePiece},
+    special::SpecialMatcher,
+};
+use crate::{Error, Result, weights::Metadata};
+
+/// What GGUF says of each token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    Normal,
+    Unknown,
+    Control,
+    UserDefined,
+    Unused,
+    Byte,
+}
+
+impl TokenKind {
+    fn from_number(n: i32) -> Self {
+        match n {
+            2 => Self::Unknown,
+            3 => Self::Control,
+            4 => Self::UserDefined,
+            5 => Self::Unused,
+            6 => Self::Byte,
+            _ => Self::Normal,
+        }
+    }
+
+    /// Control and unknown tokens are never what a text's own characters become.
+    fn is_special(self) -> bool {
+        matches!(self, Self::Control | Self::Unknown)
+    }
+}
+
+/// The vocabulary as the file lists it.
+struct Vocabulary<'a> {
+    tokens: Vec<&'a str>,
+    kinds: Vec<TokenKind>,
+    scores: Vec<f32>,
+}
+
+impl<'a> Vocabulary<'a> {
+    fn read(metadata: &'a Metadata) -> Result<Self> {
+        let tokens: Vec<&str> = metadata.require("tokenizer.ggml.tokens")?;
+        if tokens.is_empty() {
+            return Err(Error::corrupt_file("the file's vocabulary is empty; convert the model again"));
+        }
+        let kinds: Option<Vec<i32>> = metadata.get("tokenizer.ggml.token_type")?;
+        let kinds = match kinds {
+            Some(kinds) => kinds.into_iter().map(TokenKind::from_number).collect(),
+            None => vec![TokenKind::Normal; tokens.len()],
+        };
+        let scores: Option<Vec<f32>> = metadata.get("tokenizer.ggml.scores")?;
+        let scores = scores.unwrap_or_else(|| vec![0.0; tokens.len()]);
+        for (what, len) in [("types", kinds.len()), ("scores", scores.len())] {
+            if len < tokens.len() {
+                return Err(Error::corrupt_file(format!(
+                    "the file lists {} tokens but {len} token {what}; convert the model again",
+                    tokens.len()
+                )));
+            }
+        }
+        if scores.iter().any(|s| s.is_nan()) {
+            return Err(Error::corrupt_file("a token's score is not a number; convert the model again"));
+        }
+        Ok(Self { tokens, kinds, scores })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &'a str, TokenKind)> {
+        self.tokens.iter().zip(&self.kinds).enumerate().map(|(i, (t, k))| (i as u32, *t, *k))
+    }
+
+    fn text(&self, id: u32) -> &'a str {
+        self.tokens.get(id as usize).copied().unwrap_or_default()
+    }
+
+    /// Ids by text; of equal tokens the first counts.
+    fn ids(&self) -> HashMap<&'a str, u32> {
+        let mut ids = HashMap::with_capacity(self.tokens.len());
+        for (id, token, _) in self.iter() {
+            ids.entry(token).or_insert(id);
+        }
+        ids
+    }
+
+    /// Each token's bytes; `normal` spells those that are neither marks nor bytes.
+    fn pieces(&self, strip_first_space: bool, mut normal: impl FnMut(&str) -> Vec<u8>) -> Pieces {
+        let mut pieces = Pieces::new(strip_first_space);
+        for (_, token, kind) in self.iter() {
+            match (kind, byte_token(token)) {
+                (TokenKind::Byte, Some(byte)) => pieces.push(&[byte], false),
+                (TokenKind::Control | TokenKind::Unknown, _) => pieces.push(token.as_bytes(), true),
+                (TokenKind::UserDefined, _) => pieces.push(token.as_bytes(), false),
+                _ => pieces.push(&normal(token), false),
+            }
+        }
+        pieces
+    }
+
+    /// Marks and user-defined tokens as the `tokenizers` crate knows them.
+    fn added_tokens(&self) -> Vec<AddedToken> {
+        let added = self.iter().filter(|(_, _, kind)| kind.is_special() || *kind == TokenKind::UserDefined);
+        added.map(|(_, token, kind)| AddedToken::from(token, kind.is_special()).normalized(false)).collect()
+    }
+}
+
+impl Tokenizer {
+    /// Reads the tokenizer of a GGUF, vocabulary-only files included.
+    ///
+    /// Errors: `unsupported-model` where there is no vocabulary or its kind is unknown, `corrupt-file` where it does not hold together.
+    pub fn from_metadata(metadata: &Metadata) -> Result<Self> {
+        let Some(model) = metadata.get::<&str>("tokenizer.ggml.model")? else {
+            return Err(Error::unsupported_model(
+                "the file holds no tokenizer; give one with it (a tokenizer.json), or use a GGUF that has its vocabulary inside",
+            ));
+        };
+        let vocabulary = Vocabulary::read(metadata)?;
+        let (encoder, pieces, defaults) = match model {
+            "llama" => sentence_piece(metadata, &vocabulary)?,
+            "gpt2" => byte_level(metadata, &vocabulary)?,
+            "bert" => word_piece(metadata, &vocabulary)?,
+            other => {
+                return Err(Error::unsupported_model(format!(
+                    "the file's tokenizer is of the kind {other:?}, which is not known here; kinds that work: llama, gpt2, bert"
+                )));
+            }
+        };
+        let special = special_tokens(metadata, &vocabulary, defaults)?;
+        let template = metadata.get::<&str>("tokenizer.chat_template")?.map(str::to_owned);
+        Ok(Self::assemble(encoder, pieces, special, template))
+    }
+}
+
+/// What a kind of tokenizer takes for granted where the file is silent.
+struct Defaults {
+    add_bos: bool,
+    add_eos: bool,
+    bos: Option<u32>,
+    eos: Option<u32>,
+}
+
+type Made = (Encoder, Pieces, Defaults);
+
+fn refused(what: &str) -> impl Fn(tokenizers::Error) -> Error {
+    move |cause| Error::corrupt_file(format!("the file's {what} cannot be used: {cause}; convert the model again"))
+}
+
+fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
+    let add_space = metadata.get("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
+    let mut bytes = Box::new([None; 256]);
+    let mut ids: HashMap<Box<str>, u32> = HashMap::with_capacity(vocabulary.tokens.len());
+    for (id, token, kind) in vocabulary.iter() {
+        match (kind, byte_token(token)) {
+            (TokenKind::Byte, Some(byte)) => bytes[byte as usize] = Some(id),
+            (TokenKind::Normal | TokenKind::UserDefined | TokenKind::Unused, _) if !token.is_empty() => {
+                ids.entry(token.into()).or_insert(id);
+            }
+            _ => {}
+        }
+    }
+    let unknown = metadata.get("tokenizer.ggml.unknown_token_id")?.or(Some(0));
+    let marks = vocabulary.iter().filter(|(_, _, k)| k.is_special() || *k == TokenKind::UserDefined);
+    let own = vocabulary.iter().filter(|(_, _, k)| *k == TokenKind::UserDefined);
+    let encoder = Encoder::SentencePiece {
+        marks: SpecialMatcher::new(marks.map(|(id, t, _)| (id, t))),
+        user_defined: SpecialMatcher::new(own.map(|(id, t, _)| (id, t))),
+        model: SentencePiece::new(ids, vocabulary.scores.clone(), bytes, unknown),
+        add_space,
+    };
+    let pieces = vocabulary.pieces(add_space, |token| token.replace(SPACE, " ").into_bytes());
+    Ok((encoder, pieces, Defaults { add_bos: true, add_eos: false, bos: Some(1), eos: Some(2) }))
+}
+
+fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
+    let name = metadata.get::<&str>("tokenizer.ggml.pre")?.unwrap_or("default");
+    let pre = pre_tokenizer(name).ok_or_else(|| {
+        Error::unsupported_model(format!(
+            "the file's pre-tokenizer {name:?} is not known here, and a wrong one would spoil every text; use another conversion of the model"
+        ))
+    })?;
+    let ids = vocabulary.ids();
+    let mut merges = vec![];
+    for merge in metadata.require::<Vec<&str>>("tokenizer.ggml.merges")? {
+        // The first character may itself be a space.
+        let at = merge.char_indices().skip(1).find(|(_, c)| *c == ' ').map(|(at, _)| at);
+        let pair = at.map(|at| (&merge[..at], &merge[at + 1..]));
+        match pair {
+            Some((a, b)) if [a, b, &format!("{a}{b}")].iter().all(|t| ids.contains_key(*t)) => {
+                merges.push((a.to_owned(), b.to_owned()));
+            }
+            _ => {
+                return Err(Error::corrupt_file(format!(
+                    "the merge {merge:?} does not fit the file's vocabulary; convert the model again"
+                )));
+            }
+        }
+    }
+    let words: bpe::Vocab = ids.into_iter().map(|(t, id)| (t.to_owned(), id)).collect();
+    let model = BPE::builder()
+        .vocab_and_merges(words, merges)
+        .ignore_merges(pre.ignore_merges)
+        .build()
+        .map_err(refused("merges"))?;
+    let mut steps: Vec<PreTokenizerWrapper> = vec![];
+    for pattern in pre.patterns {
+        let pattern = SplitPattern::Regex((*pattern).into());
+        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+            .map_err(|cause| Error::internal(format!("the pattern of the pre-tokenizer {name:?} is wrong: {cause}")))?;
+        steps.push(split.into());
+    }
+    steps.push(ByteLevelPreTokenizer::new(false, true, false).into());
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
+    tokenizer.add_tokens(vocabulary.added_tokens()).map_err(refused("special tokens"))?;
+    let spelling = ByteLevel::new();
+    let pieces = vocabulary.pieces(false, |token| spelling.bytes(token));
+    let defaults = Defaults { add_bos: pre.add_bos, add_eos: false, bos: None, eos: None };
+    Ok((Encoder::library(tokenizer), pieces, defaults))
+}
+
+/// BERT's WordPiece (arXiv 1609.08144). A GGUF marks the starts of words with U+2581 where BERT's own vocabulary marks the rest of
+/// them with `##`.
+fn word_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
+    let bracketed = |t: &str| t.starts_with('[') && t.ends_with(']');
+    let mut words = bpe::Vocab::with_capacity(vocabulary.tokens.len());
+    for (id, token, kind) in vocabulary.iter() {
+        let word = match token.strip_prefix(SPACE) {
+            Some(start) => start.to_owned(),
+            None if kind.is_special() || bracketed(token) => token.to_owned(),
+            None => format!("##{token}"),
+        };
+        words.entry(word).or_insert(id);
+    }
+    let unknown = metadata.get("tokenizer.ggml.unknown_token_id")?.unwrap_or(100);
+    let model = WordPiece::builder()
+        .vocab(words)
+        .unk_token(vocabulary.text(unknown).to_owned())
+        .build()
+        .map_err(refused("vocabulary"))?;
+    let lowercase = metadata.get("tokenizer.ggml.normalizer.lowercase")?.unwrap_or(true);
+    let strip_accents = metadata.get("tokenizer.ggml.normalizer.strip_accents")?.unwrap_or(lowercase);
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    let normalizer = BertNormalizer::new(true, true, Some(strip_accents), lowercase);
+    tokenizer.with_normalizer(Some(normalizer)).map_err(refused("normalizer"))?;
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.add_tokens(vocabulary.added_tokens()).map_err(refused("special tokens"))?;
+    let pieces = vocabulary.pieces(true, |token| token.replace(SPACE, " ").into_bytes());
+    Ok((Encoder::library(tokenizer), pieces, Defaults { add_bos: true, add_eos: true, bos: Some(101), eos: None }))
+}
+
+fn special_tokens(metadata: &Metadata, vocabulary: &Vocabulary, defaults: Defaults) -> Result<SpecialTokens> {
+    let count = vocabulary.tokens.len() as u32;
+    let id = |key: &str, default: Option<u32>| -> Result<Option<u32>> {
+        let key = format!("tokenizer.ggml.{key}_token_id");
+        match metadata.get::<u32>(&key)? {
+            // Converters write this for "none".
+            Some(u32::MAX) => Ok(None),
+            Some(id) if id >= count => Err(Error::corrupt_file(format!(
+                "{key} is {id}, but the vocabulary has {count} tokens; convert the model again"
+            ))),
+            Some(id) => Ok(Some(id)),
+            None => Ok(default.filter(|id| *id < count)),
+        }
+    };
+    let bos = id("bos", defaults.bos)?;
+    let cls = id("cls", None)?;
+    let eos = id("eos", defaults.eos)?;
+    // Converters of BERT's time wrote it with an e.
+    let separator = id("seperator", None)?.or(id("separator", None)?);
+    let mut special = SpecialTokens {
+        bos: cls.or(bos),
+        eos,
+        closing: separator.or(eos),
+        add_bos: metadata.get("tokenizer.ggml.add_bos_token")?.unwrap_or(defaults.add_bos),
+        add_eos: metadata.get("tokenizer.ggml.add_eos_token")?.unwrap_or(defaults.add_eos),
+        ends: vec![],
+    };
+    special.ends.extend([eos, id("eot", None)?, id("eom", None)?].into_iter().flatten());
+    for (id, token, kind) in vocabulary.iter() {
+        if kind == TokenKind::Control && super::special::ENDS_OF_TEXT.contains(&token) {
+            special.ends.push(id);
+        }
+    }
+    special.ends.sort_unstable();
+    special.ends.dedup();
+    Ok(special)
+}

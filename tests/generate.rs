@@ -1,0 +1,321 @@
+//! The generation loop on a real trained model (stories260K) and on the CPU.
+
+mod reference;
+
+use std::{path::Path, rc::Rc};
+
+use pollster::block_on;
+use reference::reference;
+use vitrine::{
+    ErrorCode,
+    backend::{Device, cpu},
+    cancel::Cancel,
+    text::{EndReason, GenerateOptions, LoadOptions, Overflow, TextModel, TokenEvent},
+    weights::{MemorySource, WeightFile},
+};
+
+fn load(path: &Path, options: LoadOptions) -> TextModel {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let source = MemorySource::new(name, std::fs::read(path).unwrap());
+    let device = Device::Cpu(cpu::Device::new("a test asked for it"));
+    block_on(async {
+        let file = WeightFile::open(Rc::new(source)).await.unwrap();
+        TextModel::load(&file, &device, options, &mut |_, _| {}, &Cancel::new()).await.unwrap()
+    })
+}
+
+fn stories() -> Option<TextModel> {
+    stories_with(LoadOptions::default())
+}
+
+fn stories_with(options: LoadOptions) -> Option<TextModel> {
+    Some(load(&reference("llm/stories260K/stories260K-f32.gguf")?, options))
+}
+
+fn tiny() -> TextModel {
+    load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf"), LoadOptions::default())
+}
+
+struct Run {
+    text: String,
+    tokens: Vec<u32>,
+    events: Vec<TokenEvent>,
+    end: EndReason,
+}
+
+fn run(model: &TextModel, prompt: &str, options: GenerateOptions) -> Run {
+    run_cancelled(model, prompt, options, Cancel::new(), usize::MAX)
+}
+
+/// Raises the signal after so many events.
+fn run_cancelled(model: &TextModel, prompt: &str, options: GenerateOptions, cancel: Cancel, after: usize) -> Run {
+    block_on(async {
+        let mut generation = model.generate(prompt, options, cancel.clone()).unwrap();
+        let mut events = vec![];
+        while let Some(event) = generation.next().await.unwrap() {
+            events.push(event);
+            if events.len() == after {
+                cancel.cancel();
+            }
+        }
+        Run {
+            text: events.iter().map(|e| e.text.as_str()).collect(),
+            tokens: events.iter().filter_map(|e| e.token).collect(),
+            events,
+            end: generation.end_reason().unwrap(),
+        }
+    })
+}
+
+fn greedy(max_tokens: usize) -> GenerateOptions {
+    GenerateOptions::greedy(max_tokens)
+}
+
+fn seeded(seed: u32, max_tokens: usize) -> GenerateOptions {
+    GenerateOptions { seed: Some(seed), max_tokens, temperature: 1.0, ..GenerateOptions::default() }
+}
+
+#[test]
+fn two_hundred_greedy_steps_from_nothing_print_what_llama2_c_prints() {
+    let Some(expected) = reference("llm/stories260K/greedy200.txt") else { return };
+    let Some(model) = stories() else { return };
+    let expected = std::fs::read_to_string(expected).unwrap();
+    let got = run(&model, "", greedy(200));
+    assert_eq!(got.text.trim_end(), expected.trim_end());
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story_and_another_seed_another() {
+    let Some(model) = stories() else { return };
+    let a = run(&model, "Once", seeded(7, 60));
+    run(&model, "Something else in between", seeded(3, 20));
+    let b = run(&model, "Once", seeded(7, 60));
+    assert_eq!(a.tokens, b.tokens);
+    let c = run(&model, "Once", seeded(8, 60));
+    assert_ne!(a.tokens, c.tokens);
+}
+
+#[test]
+fn a_seed_that_was_drawn_is_reported_and_repeats_the_text() {
+    let Some(model) = stories() else { return };
+    let options = GenerateOptions { max_tokens: 30, ..GenerateOptions::default() };
+    let (text, seed) = block_on(async {
+        let mut generation = model.generate("One day", options.clone(), Cancel::new()).unwrap();
+        (generation.text().await.unwrap(), generation.seed())
+    });
+    assert_eq!(run(&model, "One day", GenerateOptions { seed: Some(seed), ..options }).text, text);
+}
+
+#[test]
+fn a_stop_string_across_tokens_ends_the_text_before_it() {
+    let Some(model) = stories() else { return };
+    let whole = run(&model, "", greedy(60)).text;
+    let stop = "named Lily. She";
+    let cut = &whole[..whole.find(stop).unwrap_or_else(|| panic!("{whole:?} has no {stop:?}"))];
+    let got = run(&model, "", GenerateOptions { stop: vec![stop.into()], ..greedy(60) });
+    assert_eq!((got.text.as_str(), got.end), (cut, EndReason::Stop));
+    // The model is as it was.
+    assert_eq!(run(&model, "", greedy(60)).text, whole);
+}
+
+#[test]
+fn an_abort_ends_a_generation_and_leaves_the_model_usable() {
+    let Some(model) = stories() else { return };
+    let whole = run(&model, "", greedy(40));
+    let cut = run_cancelled(&model, "", greedy(40), Cancel::new(), 5);
+    assert_eq!(cut.end, EndReason::Aborted);
+    assert_eq!(cut.tokens, whole.tokens[..5]);
+    let raised = Cancel::new();
+    raised.cancel();
+    assert!(run_cancelled(&model, "", greedy(40), raised, 0).tokens.is_empty());
+    assert_eq!(run(&model, "", greedy(40)).tokens, whole.tokens);
+}
+
+#[test]
+fn a_generation_that_is_dropped_half_way_leaves_the_model_usable() {
+    let Some(model) = stories() else { return };
+    let whole = run(&model, "Tim", greedy(30)).tokens;
+    block_on(async {
+        let mut generation = model.generate("Sue", greedy(30), Cancel::new()).unwrap();
+        for _ in 0..4 {
+            generation.next().await.unwrap();
+        }
+    });
+    assert_eq!(run(&model, "Tim", greedy(30)).tokens, whole);
+}
+
+#[test]
+fn a_second_call_waits_for_the_first() {
+    let Some(model) = stories() else { return };
+    let expected = [run(&model, "Tim", greedy(20)).text, run(&model, "Sue", greedy(20)).text];
+    let both = block_on(async {
+        let mut a = model.generate("Tim", greedy(20), Cancel::new()).unwrap();
+        let mut b = model.generate("Sue", greedy(20), Cancel::new()).unwrap();
+        let (a, b) = futures_util::future::join(a.text(), b.text()).await;
+        [a.unwrap(), b.unwrap()]
+    });
+    assert_eq!(both, expected);
+}
+
+#[test]
+fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
+    let Some(model) = stories_with(LoadOptions { context_length: Some(64) }) else { return };
+    let long = "Once upon a time there was a cat. ".repeat(20);
+    let tokens =
+        model.tokenizer().encode(&long, vitrine::text::EncodeOptions { add_special: true, parse_special: false });
+    let tokens = tokens.unwrap().len();
+    let error = block_on(async {
+        let mut generation = model.generate(&long, greedy(5), Cancel::new()).unwrap();
+        generation.next().await.unwrap_err()
+    });
+    assert_eq!(error.code(), ErrorCode::ContextOverflow);
+    let message = error.to_string();
+    assert!(message.contains(&tokens.to_string()) && message.contains("64"), "{message}");
+    // Without the wish to slide, the context's end is the end.
+    let got = run(&model, "Once upon a time", greedy(200));
+    assert_eq!(got.end, EndReason::Context);
+    assert!(got.tokens.len() < 64);
+}
+
+#[test]
+fn a_sliding_window_goes_on_past_the_context() {
+    let Some(model) = stories_with(LoadOptions { context_length: Some(64) }) else { return };
+    let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide, ..greedy(max_tokens) };
+    let got = run(&model, "Once upon a time", slide(200));
+    assert_eq!((got.tokens.len(), got.end), (200, EndReason::Length));
+    let inside = run(&model, "Once upon a time", greedy(40));
+    assert_eq!(got.tokens[..40], inside.tokens[..]);
+    let long = "Once upon a time there was a cat. ".repeat(20);
+    assert_eq!(run(&model, &long, slide(10)).tokens.len(), 10);
+}
+
+#[test]
+fn a_shared_beginning_is_not_computed_again_and_changes_nothing() {
+    let Some(model) = stories() else { return };
+    let first = "Once upon a time, there was a little girl named Lily. She loved to play";
+    let second = "Once upon a time, there was a little girl named Sue. She had a dog";
+    let fresh = {
+        let model = stories().unwrap();
+        run(&model, second, greedy(40))
+    };
+    run(&model, first, greedy(40));
+    let (tokens, stats) = block_on(async {
+        let mut generation = model.generate(second, greedy(40), Cancel::new()).unwrap();
+        let mut tokens = vec![];
+        while let Some(event) = generation.next().await.unwrap() {
+            tokens.extend(event.token);
+        }
+        (tokens, generation.stats())
+    });
+    assert_eq!(tokens, fresh.tokens);
+    assert!(stats.reused_tokens > 10 && stats.reused_tokens < stats.prompt_tokens, "{stats:?}");
+    // Going on with a generated text reuses what was generated.
+    let longer = format!("{second}{}", fresh.text);
+    block_on(async {
+        let mut generation = model.generate(&longer, greedy(1), Cancel::new()).unwrap();
+        generation.next().await.unwrap();
+        assert!(generation.stats().reused_tokens > stats.prompt_tokens + 20, "{:?}", generation.stats());
+    });
+}
+
+#[test]
+fn all_probabilities_together_are_one_and_alternatives_are_the_likeliest() {
+    let Some(model) = stories() else { return };
+    let vocabulary = model.info().vocabulary;
+    let all = block_on(model.next("Once upon a", vocabulary, &Cancel::new())).unwrap();
+    assert_eq!(all.len(), vocabulary);
+    let sum: f64 = all.iter().map(|c| f64::from(c.logprob).exp()).sum();
+    assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+    assert!(all.windows(2).all(|pair| pair[0].logprob >= pair[1].logprob));
+    assert_eq!(all[0].text, " time");
+    for alternatives in [3, 20] {
+        let options = GenerateOptions { alternatives, ..greedy(1) };
+        let event = run(&model, "Once upon a", options).events.swap_remove(0);
+        assert_eq!(event.alternatives.len(), alternatives);
+        for (a, b) in event.alternatives.iter().zip(&all) {
+            assert_eq!(a.token, b.token);
+            assert!((a.logprob - b.logprob).abs() < 1e-4, "{a:?} {b:?}");
+        }
+        assert_eq!(event.token, Some(all[0].token));
+        assert!((event.logprob.unwrap() - all[0].logprob).abs() < 1e-4);
+    }
+    for k in [0, vocabulary + 1] {
+        assert_eq!(block_on(model.next("a", k, &Cancel::new())).unwrap_err().code(), ErrorCode::BadArgument);
+    }
+}
+
+#[test]
+fn a_score_gives_the_logprobs_of_the_generation() {
+    let Some(model) = stories() else { return };
+    let got = run(&model, "", greedy(50));
+    let score = block_on(model.score(&got.text, &Cancel::new())).unwrap();
+    // The same tokens: greedy text tokenizes as it was written.
+    let scored: Vec<u32> = score.tokens[1..].iter().map(|t| t.token).collect();
+    assert_eq!(scored, got.tokens);
+    assert_eq!(score.tokens[0].logprob, None);
+    for (token, event) in score.tokens[1..].iter().zip(&got.events) {
+        let (a, b) = (token.logprob.unwrap(), event.logprob.unwrap());
+        assert!((a - b).abs() < 1e-3, "{token:?} {event:?}");
+    }
+    let mean = score.logprob / 50.0;
+    assert!((score.perplexity - (-mean).exp()).abs() < 1e-9);
+    let nonsense = block_on(model.score("xq zzv kkw pqj", &Cancel::new())).unwrap();
+    assert!(nonsense.perplexity > 10.0 * score.perplexity);
+    let empty = block_on(model.score("", &Cancel::new())).unwrap();
+    assert_eq!((empty.logprob, empty.perplexity), (0.0, 1.0));
+}
+
+#[test]
+fn a_repetition_penalty_changes_what_repeats() {
+    let Some(model) = stories() else { return };
+    let distinct = |tokens: &[u32]| tokens.iter().collect::<std::collections::HashSet<_>>().len();
+    let plain = run(&model, "the the the the", greedy(60));
+    let penalised = run(&model, "the the the the", GenerateOptions { repetition_penalty: 1.5, ..greedy(60) });
+    assert!(distinct(&penalised.tokens) > distinct(&plain.tokens), "{} {}", plain.text, penalised.text);
+}
+
+#[test]
+fn a_closed_model_says_so() {
+    let model = tiny();
+    let mut running = model.generate("a", greedy(50), Cancel::new()).unwrap();
+    block_on(running.next()).unwrap();
+    model.close();
+    let error = loop {
+        match block_on(running.next()) {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the generation ended as if nothing had happened"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), ErrorCode::Closed);
+    assert_eq!(model.generate("a", greedy(5), Cancel::new()).err().unwrap().code(), ErrorCode::Closed);
+    assert_eq!(block_on(model.score("a b", &Cancel::new())).unwrap_err().code(), ErrorCode::Closed);
+}
+
+#[test]
+fn a_model_without_a_template_says_what_to_do_instead() {
+    let model = tiny();
+    let message = vitrine::text::ChatMessage { role: "user".into(), content: "hello".into() };
+    let error = model.chat(&[message], greedy(5), Cancel::new()).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::BadArgument);
+    assert!(error.to_string().contains("generate"), "{error}");
+}
+
+#[test]
+fn an_empty_prompt_begins_with_the_beginning_of_text_token() {
+    let model = tiny();
+    let (got, stats) = block_on(async {
+        let mut generation = model.generate("", greedy(5), Cancel::new()).unwrap();
+        generation.text().await.unwrap();
+        (generation.end_reason(), generation.stats())
+    });
+    assert_eq!((got, stats.prompt_tokens), (Some(EndReason::Length), 1));
+}
+
+#[test]
+fn odd_options_are_refused_before_anything_runs() {
+    let model = tiny();
+    let options = GenerateOptions { temperature: f32::NAN, ..greedy(5) };
+    assert_eq!(model.generate("a", options, Cancel::new()).err().unwrap().code(), ErrorCode::BadArgument);
+    assert_eq!(model.generate_ids(&[1, 320], greedy(5), Cancel::new()).err().unwrap().code(), ErrorCode::BadArgument);
+}
