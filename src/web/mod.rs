@@ -1,4 +1,29 @@
-//! (room under construction)
+//! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
+//!
+//! `Engine` opens a device and loads, `Model` answers, `Generation` gives chunks one by one, `Tokenizer` stands alone, `Cancel`
+//! stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
+//!
+//! Uses `text` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
+//! `globalThis.vitrinePanic` before the module traps.
 
+mod cache;
+mod device;
+mod engine;
+mod files;
+mod js;
+mod model;
 pub mod opfs;
 pub mod sources;
+mod tokenizer;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Runs once, when the module is loaded.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| {
+        console_error_panic_hook::hook(panic);
+        // The worker tells the page in these words why everything ended. Where even this fails, it says less.
+        let _ = js_sys::Reflect::set(&js_sys::global(), &"vitrinePanic".into(), &panic.to_string().into());
+    }));
+}

@@ -4,7 +4,7 @@
 //! at the next visit. Runs in a dedicated worker and in a page; nothing here needs a window. A future that is dropped
 //! (see [`crate::Cancel::race`]) aborts its request at once.
 
-use std::{ops::Range, pin::pin};
+use std::{cell::RefCell, ops::Range, pin::pin, rc::Rc};
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
@@ -105,6 +105,7 @@ impl Default for UrlOptions {
 /// An address.
 pub struct UrlSource {
     origin: Origin,
+    meter: Rc<Meter>,
     warnings: Vec<String>,
 }
 
@@ -122,7 +123,8 @@ impl UrlSource {
     pub async fn open(address: &str, options: UrlOptions) -> Result<Self> {
         let address = absolute(&resolve_address(address)?)?;
         let name = file_name(&address).to_string();
-        let fetch = Fetch { address: address.clone() };
+        let meter = Rc::<Meter>::default();
+        let fetch = Fetch { address: address.clone(), meter: meter.clone() };
         let mut warnings = vec![];
         let mut store: Option<Box<dyn Store>> = None;
         // Bytes that the page itself holds need no keeping.
@@ -130,7 +132,8 @@ impl UrlSource {
             match Cache::open().await {
                 Ok(cache) => {
                     if let Some(blob) = kept(&cache, &fetch, &options, &mut warnings).await {
-                        return Ok(Self { origin: Origin::Cache(BlobSource::new(name, blob)), warnings });
+                        let origin = Origin::Cache(BlobSource::new(name, blob));
+                        return Ok(Self { origin, meter, warnings });
                     }
                     match OpfsStore::open(cache, &address, options.expected.sha256).await {
                         Ok(opened) => store = Some(Box::new(opened)),
@@ -141,7 +144,12 @@ impl UrlSource {
             }
         }
         let download = Download::new(name, address, fetch, store, options.expected, options.patience);
-        Ok(Self { origin: Origin::Network(download), warnings })
+        Ok(Self { origin: Origin::Network(download), meter, warnings })
+    }
+
+    /// Listens to the network from now on; a source that needs none says nothing.
+    pub fn listen(&self, listener: Listener) {
+        self.meter.0.replace(Some(listener));
     }
 
     /// Whether the bytes come from an earlier visit.
@@ -232,9 +240,25 @@ fn absolute(address: &str) -> Result<String> {
     })
 }
 
+/// Told how many bytes of a file the network has brought, and how many there are where the server says.
+pub type Listener = Box<dyn Fn(u64, Option<u64>)>;
+
+/// Listens to a download as it goes.
+#[derive(Default)]
+struct Meter(RefCell<Option<Listener>>);
+
+impl Meter {
+    fn tell(&self, bytes: u64, total: Option<u64>) {
+        if let Some(listener) = &*self.0.borrow() {
+            listener(bytes, total);
+        }
+    }
+}
+
 /// The network as `fetch` shows it.
 struct Fetch {
     address: String,
+    meter: Rc<Meter>,
 }
 
 /// Aborts its request when it is dropped.
@@ -346,7 +370,8 @@ impl Transport for Fetch {
             return Err(Fault::Broken("the answer has no body".into()));
         };
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-        Ok(Answer { start, total, version, body: Box::new(Stream { reader, _request: request }) })
+        let body = Stream { reader, _request: request, meter: self.meter.clone(), at: start, total };
+        Ok(Answer { start, total, version, body: Box::new(body) })
     }
 
     async fn sleep(&self, milliseconds: u32) {
@@ -361,6 +386,10 @@ impl Transport for Fetch {
 struct Stream {
     reader: ReadableStreamDefaultReader,
     _request: Request,
+    meter: Rc<Meter>,
+    /// Where the next byte belongs.
+    at: u64,
+    total: Option<u64>,
 }
 
 #[async_trait(?Send)]
@@ -372,6 +401,9 @@ impl Body for Stream {
             return Ok(None);
         }
         let bytes = Reflect::get(&read, &"value".into()).map_err(broken)?;
-        Ok(Some(Uint8Array::new(&bytes).to_vec()))
+        let bytes = Uint8Array::new(&bytes).to_vec();
+        self.at += bytes.len() as u64;
+        self.meter.tell(self.at, self.total);
+        Ok(Some(bytes))
     }
 }

@@ -1,0 +1,138 @@
+//! The engine as the worker holds it: a device, and the loading of models and tokenizers.
+
+use std::{cell::Cell, rc::Rc};
+
+use js_sys::Function;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use super::{
+    device,
+    files::{Files, From},
+    js::{from_js, thrown, to_js},
+    model::Model,
+    tokenizer::Tokenizer,
+};
+use crate::{Result, backend::Device, text, weights::WeightFile};
+
+/// Ends a call from outside.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Cancel(crate::Cancel);
+
+#[wasm_bindgen]
+impl Cancel {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+impl Cancel {
+    pub(super) fn flag(&self) -> &crate::Cancel {
+        &self.0
+    }
+}
+
+/// A device to load models on.
+#[wasm_bindgen]
+pub struct Engine {
+    device: Device,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoadOptions {
+    cache: bool,
+    context_length: Option<f64>,
+}
+
+/// How far a load has come.
+#[derive(Serialize)]
+struct Step {
+    phase: &'static str,
+    loaded: u64,
+    total: u64,
+    from: From,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// `wanted` is `"auto"`, `"webgpu"` or `"cpu"`.
+    pub async fn open(wanted: String) -> Result<Engine, JsValue> {
+        let device = device::open(&wanted).await.map_err(thrown)?;
+        Ok(Self { device })
+    }
+
+    /// A `DeviceInfo`.
+    pub fn device(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.device.info())
+    }
+
+    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step.
+    pub async fn load(
+        &self,
+        files: JsValue,
+        options: JsValue,
+        cancel: &Cancel,
+        progress: Function,
+    ) -> Result<Model, JsValue> {
+        let cancel = cancel.flag().clone();
+        let device = self.device.clone();
+        load(device, files, options, cancel, progress).await.map_err(thrown)
+    }
+
+    /// A tokenizer alone, from a GGUF or a `tokenizer.json`.
+    pub async fn tokenizer(&self, files: JsValue, options: JsValue, cancel: &Cancel) -> Result<Tokenizer, JsValue> {
+        let cancel = cancel.flag().clone();
+        let tokenizer = async {
+            let options: LoadOptions = from_js(options, "the options")?;
+            let files = cancel.race(Files::open(&files, options.cache)).await?;
+            let file = cancel.race(WeightFile::open_parts(files.sources.clone())).await?;
+            Tokenizer::of(&file)
+        };
+        tokenizer.await.map_err(thrown)
+    }
+}
+
+async fn load(
+    device: Device,
+    files: JsValue,
+    options: JsValue,
+    cancel: crate::Cancel,
+    progress: Function,
+) -> Result<Model> {
+    let options: LoadOptions = from_js(options, "the options")?;
+    // What is no count becomes 0, which the model refuses in words.
+    let context_length = options.context_length.map(|length| length as usize);
+    let files = cancel.race(Files::open(&files, options.cache)).await?;
+    let from = files.from;
+    let compiling = Rc::new(Cell::new(false));
+    let told = compiling.clone();
+    let tell: Rc<dyn Fn(u64, u64)> = Rc::new(move |loaded, total| {
+        let phase = if told.get() { "compile" } else { "download" };
+        if let Ok(step) = to_js(&Step { phase, loaded, total, from }) {
+            // A listener that throws is no reason to end the load.
+            let _ = progress.call1(&JsValue::UNDEFINED, &step);
+        }
+    });
+    if from == From::Network {
+        files.listen(tell.clone());
+    }
+    let file = cancel.race(WeightFile::open_parts(files.sources.clone())).await?;
+    let mut uploaded = |loaded, total| {
+        compiling.set(loaded == total);
+        // The network has told of its bytes when they came.
+        if from != From::Network || loaded == total {
+            tell(loaded, total);
+        }
+    };
+    let options = text::LoadOptions { context_length };
+    let model = text::TextModel::load(&file, &device, options, &mut uploaded, &cancel).await;
+    files.warn().await;
+    Ok(Model::new(model?))
+}

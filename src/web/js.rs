@@ -1,0 +1,36 @@
+//! Values on their way to and from JavaScript.
+
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::JsValue;
+
+use crate::{Error, Result};
+
+/// What JavaScript gets of an error: `{ code, message }`.
+#[derive(Serialize)]
+struct Thrown<'a> {
+    code: &'a str,
+    message: String,
+}
+
+/// An error as JavaScript sees it. Causes are told in the console, where a developer looks.
+pub fn thrown(error: Error) -> JsValue {
+    let mut cause = std::error::Error::source(&error);
+    while let Some(beneath) = cause {
+        web_sys::console::warn_1(&format!("vitrine: {error} (because: {beneath})").into());
+        cause = beneath.source();
+    }
+    let thrown = Thrown { code: error.code().as_str(), message: error.to_string() };
+    to_js(&thrown).unwrap_or_else(|_| JsValue::from_str(&thrown.message))
+}
+
+/// A plain object: structs and maps as objects, `None` as `undefined`, numbers as numbers.
+pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true);
+    value.serialize(&serializer).map_err(|error| thrown(Error::internal(format!("a value cannot be shown: {error}"))))
+}
+
+/// What the caller passed as `name`; of another shape it is an error with the code `bad-argument`.
+pub fn from_js<T: DeserializeOwned>(value: JsValue, name: &str) -> Result<T> {
+    serde_wasm_bindgen::from_value(value)
+        .map_err(|error| Error::bad_argument(format!("{name} cannot be taken as they are: {error}; see vitrine.d.ts")))
+}

@@ -1,0 +1,206 @@
+//! A text model and its generations, as the worker holds them.
+
+use std::cell::Cell;
+
+use futures_util::lock::Mutex;
+use js_sys::Uint32Array;
+use serde::Serialize;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use super::{
+    engine::Cancel as WebCancel,
+    js::{from_js, thrown, to_js},
+    tokenizer::check_ids,
+};
+use crate::{
+    Cancel, Error, Result,
+    text::{
+        self, ChatMessage, ChatTemplate, EncodeOptions, EndReason, GenerateOptions, GenerateRequest, GenerationStats,
+        TextModel, TextModelStats,
+    },
+};
+
+/// A loaded text model. Freeing it closes it.
+#[wasm_bindgen]
+pub struct Model {
+    model: TextModel,
+}
+
+impl Model {
+    pub(super) fn new(model: TextModel) -> Self {
+        Self { model }
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.model.close();
+    }
+}
+
+/// What a model took; what no generation has measured yet is left out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    load_ms: f64,
+    device_bytes: u64,
+    dispatches_per_step: u32,
+    passes_per_step: u32,
+    submits_per_step: u32,
+    time_to_first_token_ms: Option<f64>,
+    prefill_tokens_per_second: Option<f64>,
+    decode_tokens_per_second: Option<f64>,
+}
+
+impl From<TextModelStats> for Stats {
+    fn from(stats: TextModelStats) -> Self {
+        let measured = |figure: f64| (figure > 0.0).then_some(figure);
+        let TextModelStats { load_ms, device_bytes, decode, generation } = stats;
+        Self {
+            load_ms,
+            device_bytes,
+            dispatches_per_step: decode.dispatches,
+            passes_per_step: decode.passes,
+            submits_per_step: decode.submits,
+            time_to_first_token_ms: measured(generation.first_token_ms),
+            prefill_tokens_per_second: measured(generation.prefill_tokens_per_second),
+            decode_tokens_per_second: measured(generation.decode_tokens_per_second),
+        }
+    }
+}
+
+/// A token and how likely it is to come next.
+#[derive(Serialize)]
+struct Next {
+    token: u32,
+    text: String,
+    logprob: f32,
+    probability: f32,
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// A `ModelInfo`.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        to_js(self.model.info())
+    }
+
+    /// A `ModelStats`.
+    pub fn stats(&self) -> Result<JsValue, JsValue> {
+        to_js(&Stats::from(self.model.stats()))
+    }
+
+    /// Goes on from a text or from token ids.
+    pub fn generate(&self, prompt: JsValue, options: JsValue) -> Result<Generation, JsValue> {
+        self.begin(options, |options, cancel| match prompt.as_string() {
+            Some(text) => self.model.generate(&text, options, cancel),
+            None => self.model.generate_ids(&Uint32Array::new(&prompt).to_vec(), options, cancel),
+        })
+    }
+
+    /// Answers messages `[{ role, content }]`.
+    pub fn chat(&self, messages: JsValue, options: JsValue) -> Result<Generation, JsValue> {
+        self.begin(options, |options, cancel| {
+            let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
+            self.model.chat(&messages, options, cancel)
+        })
+    }
+
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        self.model.tokenizer().encode(text, EncodeOptions { add_special, parse_special }).map_err(thrown)
+    }
+
+    /// The ids of a conversation, as [`Self::chat`] would give them to the model.
+    #[wasm_bindgen(js_name = tokenizeChat)]
+    pub fn tokenize_chat(&self, messages: JsValue) -> Result<Vec<u32>, JsValue> {
+        let encode = || {
+            let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
+            let tokenizer = self.model.tokenizer();
+            let text = ChatTemplate::of(tokenizer)?.render(&messages, true)?;
+            tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })
+        };
+        encode().map_err(thrown)
+    }
+
+    pub fn detokenize(&self, tokens: &[u32]) -> Result<String, JsValue> {
+        check_ids(self.model.tokenizer(), tokens).map_err(thrown)?;
+        Ok(self.model.tokenizer().decode(tokens))
+    }
+
+    /// A `Score`.
+    pub async fn score(&self, text: String, cancel: &WebCancel) -> Result<JsValue, JsValue> {
+        let score = self.model.score(&text, cancel.flag()).await.map_err(thrown)?;
+        to_js(&score)
+    }
+
+    /// `[{ token, text, logprob, probability }]`, likeliest first.
+    pub async fn next(&self, text: String, k: f64, cancel: &WebCancel) -> Result<JsValue, JsValue> {
+        if k.fract() != 0.0 || k < 1.0 {
+            return Err(thrown(Error::bad_argument(format!("k is {k}, but must be a whole number from 1"))));
+        }
+        let candidates = self.model.next(&text, k as usize, cancel.flag()).await.map_err(thrown)?;
+        let next: Vec<_> = candidates
+            .into_iter()
+            .map(|c| Next { token: c.token, text: c.text, logprob: c.logprob, probability: c.logprob.exp() })
+            .collect();
+        to_js(&next)
+    }
+}
+
+impl Model {
+    fn begin(
+        &self,
+        options: JsValue,
+        begin: impl FnOnce(GenerateOptions, Cancel) -> Result<text::Generation>,
+    ) -> Result<Generation, JsValue> {
+        let cancel = Cancel::new();
+        let generation = from_js::<GenerateRequest>(options, "the options")
+            .and_then(GenerateRequest::check)
+            .and_then(|options| begin(options, cancel.clone()))
+            .map_err(thrown)?;
+        let (stats, end) = (Cell::new(generation.stats()), Cell::new(None));
+        Ok(Generation { generation: Mutex::new(generation), cancel, stats, end })
+    }
+}
+
+/// A generation that is pulled chunk by chunk. Freeing it ends it.
+#[wasm_bindgen]
+pub struct Generation {
+    generation: Mutex<text::Generation>,
+    cancel: Cancel,
+    stats: Cell<GenerationStats>,
+    end: Cell<Option<EndReason>>,
+}
+
+/// What came of a generation.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    finish_reason: Option<EndReason>,
+    #[serde(flatten)]
+    stats: GenerationStats,
+}
+
+#[wasm_bindgen]
+impl Generation {
+    /// A `Chunk`, or `undefined` at the end.
+    pub async fn next(&self) -> Result<JsValue, JsValue> {
+        let mut generation = self.generation.lock().await;
+        let event = generation.next().await;
+        self.stats.set(generation.stats());
+        self.end.set(generation.end_reason());
+        match event.map_err(thrown)? {
+            Some(event) => to_js(&event),
+            None => Ok(JsValue::UNDEFINED),
+        }
+    }
+
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// A `GenerationSummary`, as far as it has come.
+    pub fn summary(&self) -> Result<JsValue, JsValue> {
+        to_js(&Summary { finish_reason: self.end.get(), stats: self.stats.get() })
+    }
+}

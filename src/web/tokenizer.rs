@@ -1,0 +1,97 @@
+//! A tokenizer without a model.
+
+use serde::Serialize;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use super::js::{thrown, to_js};
+use crate::{
+    Error, Result,
+    text::{self, EncodeOptions},
+    weights::{Format, WeightFile},
+};
+
+/// Turns text into token ids and back.
+#[wasm_bindgen]
+pub struct Tokenizer {
+    tokenizer: text::Tokenizer,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    /// The format that it was read from.
+    kind: &'static str,
+    vocabulary: usize,
+    bos: Option<u32>,
+    eos: Option<u32>,
+    chat: bool,
+}
+
+impl Tokenizer {
+    /// The tokenizer that an opened file brings along.
+    pub(super) fn of(file: &WeightFile) -> Result<Self> {
+        let json = file.extra("tokenizer.json").or_else(|| match file.format {
+            // A lone file is taken at its word, whatever it is called.
+            Format::Json => file.extras().next().and_then(|name| file.extra(name)),
+            _ => None,
+        });
+        if let Some(json) = json {
+            let settings = file.extra_json("tokenizer_config.json")?;
+            let tokenizer = text::Tokenizer::from_json_and_settings(json, settings.as_ref())?;
+            return Ok(Self { tokenizer, kind: "tokenizer.json" });
+        }
+        match file.format {
+            Format::Gguf => Ok(Self { tokenizer: text::Tokenizer::from_metadata(&file.metadata)?, kind: "gguf" }),
+            _ => Err(Error::bad_argument(
+                "safetensors hold no vocabulary; give the tokenizer.json that belongs to the model",
+            )),
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl Tokenizer {
+    /// A `TokenizerInfo`.
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let special = self.tokenizer.special();
+        to_js(&Info {
+            kind: self.kind,
+            vocabulary: self.tokenizer.vocabulary_size(),
+            bos: special.bos,
+            eos: special.eos,
+            chat: self.tokenizer.chat_template().is_some(),
+        })
+    }
+
+    pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        self.tokenizer.encode(text, EncodeOptions { add_special, parse_special }).map_err(thrown)
+    }
+
+    /// The text of `tokens`; marks (`<|end|>` and the like) are left out, or spelled out.
+    pub fn decode(&self, tokens: &[u32], skip_special: bool) -> Result<String, JsValue> {
+        check_ids(&self.tokenizer, tokens).map_err(thrown)?;
+        if skip_special {
+            return Ok(self.tokenizer.decode(tokens));
+        }
+        let mut text = String::new();
+        for run in tokens.chunk_by(|a, b| self.tokenizer.is_hidden(*a) == self.tokenizer.is_hidden(*b)) {
+            match run.first() {
+                Some(first) if self.tokenizer.is_hidden(*first) => {
+                    text.extend(run.iter().filter_map(|id| self.tokenizer.token_text(*id)));
+                }
+                _ => text.push_str(&self.tokenizer.decode(run)),
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// An id past the vocabulary is an error with the code `bad-argument`.
+pub(super) fn check_ids(tokenizer: &text::Tokenizer, ids: &[u32]) -> Result<()> {
+    let vocabulary = tokenizer.vocabulary_size();
+    match ids.iter().find(|id| **id as usize >= vocabulary) {
+        Some(id) => Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}"))),
+        None => Ok(()),
+    }
+}
