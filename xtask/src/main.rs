@@ -7,6 +7,7 @@
 //! Everything is made under cargo's target directory and in `dist/`; nothing outside the checkout and cargo's own
 //! folders is written, save the Debian packages that [`system`] installs when it runs as root.
 
+mod bench;
 mod browser;
 mod build;
 mod npm;
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Run the tests: all of them, or one stage
     Test(test::Options),
+    /// Measure load, prefill and decode, natively and in headless Chromium
+    Bench(bench::Options),
     /// What `cargo test --target wasm32-unknown-unknown` runs its modules with; not for hands
     #[command(hide = true)]
     WasmTestRunner {
@@ -83,6 +86,7 @@ fn run(cli: Cli) -> Result<bool> {
             server::serve_forever(&site.dist, port).map(|()| true)
         }
         Command::Test(options) => test::run(&workspace, &options),
+        Command::Bench(options) => bench::run(&workspace, &options).map(|()| true),
         Command::WasmTestRunner { .. } => unreachable!("handled above"),
     }
 }

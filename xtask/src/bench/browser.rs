@@ -1,0 +1,66 @@
+//! The site in headless Chromium, through `bench/measure.html`: a fresh browser for each measurement.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Device, Measurement, median, models::Model};
+use crate::{
+    browser::{Driver, Gpu, Session},
+    build::Site,
+    server::{self, Routes},
+    system,
+    workspace::Workspace,
+};
+
+pub fn measure(
+    workspace: &Workspace,
+    site: &Site,
+    models: &[Model],
+    devices: &[Device],
+    reps: u32,
+) -> Result<Vec<Measurement>> {
+    let chromium = system::ensure_chromium()?;
+    let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
+    for (at, model) in models.iter().enumerate() {
+        let folder = model.file.parent().context("a model without a folder")?;
+        folders.push((format!("/measured/{at}/"), folder.to_path_buf()));
+    }
+    folders.push(("/".to_owned(), site.dist.clone()));
+    let server = server::start(Routes { folders, faults: false }, 0)?;
+    let driver = Driver::start(&chromium)?;
+    let mut measurements = vec![];
+    for (at, model) in models.iter().enumerate() {
+        for device in devices {
+            eprintln!("  Chromium {} on {}", model.name, device.name());
+            let (prompt, tokens) = device.tokens();
+            let gpu = if *device == Device::Webgpu { Gpu::SwiftShader } else { Gpu::None };
+            let session = Session::open(&driver, &chromium, gpu)?;
+            session.goto(&format!("{}/bench/measure.html", server.address()))?;
+            session.wait_for("window.ready", 30)?;
+            let name = |path: &std::path::Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let job = json!({
+                "vitrine": "/vitrine.js",
+                "model": format!("/measured/{at}/{}", name(&model.file)),
+                "prompts": model.prompts.as_deref().map(|file| format!("/measured/{at}/{}", name(file))),
+                "device": device.name(), "pp": prompt, "tg": tokens, "reps": reps,
+            });
+            let result = session.run_async("return await window.runJob(args[0])", &[job])?;
+            measurements.push(measurement("browser", *device, &model.name, result));
+        }
+    }
+    Ok(measurements)
+}
+
+/// A result in the words of `bench/measure.html`, as a measurement.
+pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> Measurement {
+    Measurement {
+        place: place.to_owned(),
+        device: device.name().to_owned(),
+        model: model.to_owned(),
+        load_ms: result["load_ms"].as_f64(),
+        time_to_first_token_ms: median(&result["ttft_ms"]),
+        prefill_tokens_per_second: median(&result["prefill_tps"]),
+        decode_tokens_per_second: median(&result["decode_tps"]),
+        detail: result,
+    }
+}

@@ -1,0 +1,188 @@
+//! `cargo xtask bench`: how long things take, natively and in headless Chromium, and what the module weighs; as a table for
+//! people and as JSON. Nothing here passes or fails.
+
+mod browser;
+mod models;
+mod native;
+mod peers;
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    build::{self, BuildProfile},
+    workspace::{Workspace, megabytes},
+};
+
+#[derive(Args)]
+pub struct Options {
+    /// Only on this machine's own CPU and GPU
+    #[arg(long, conflicts_with = "browser")]
+    native: bool,
+    /// Only in headless Chromium
+    #[arg(long)]
+    browser: bool,
+    /// A GGUF file, or a part of the name of one of the models that are measured otherwise
+    #[arg(long)]
+    model: Option<String>,
+    /// Models beside those of the page: a folder that training/smol_shapes.py filled
+    #[arg(long, env = "VITRINE_BENCH_MODELS")]
+    models: Option<PathBuf>,
+    /// Only on this device
+    #[arg(long, value_enum)]
+    device: Option<Device>,
+    /// Times that each generation is repeated; the median counts
+    #[arg(long, default_value_t = 3)]
+    reps: u32,
+    /// Measure the peers too, on the same files in the same Chromium
+    #[arg(long, value_enum)]
+    against: Option<Against>,
+    /// Rounds of the peers' harness, and a pattern over its jobs
+    #[arg(long, default_value_t = 2)]
+    rounds: u32,
+    #[arg(long, default_value = "(t1|webgpu)$")]
+    only: String,
+    /// Where the JSON goes
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[arg(long, value_enum, default_value = "release")]
+    profile: BuildProfile,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Cpu,
+    Webgpu,
+}
+
+impl Device {
+    /// The word that `vitrine.js` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Webgpu => "webgpu",
+        }
+    }
+
+    /// Tokens of the prompt, and tokens after it. A software adapter would need many minutes for more.
+    pub fn tokens(self) -> (u32, u32) {
+        match self {
+            Self::Cpu => (256, 64),
+            Self::Webgpu => (32, 8),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Against {
+    Peers,
+}
+
+/// One measurement; what was not measured is null.
+#[derive(Debug, Clone, Serialize)]
+pub struct Measurement {
+    /// `native`, `browser`, or a peer's name.
+    pub place: String,
+    pub device: String,
+    pub model: String,
+    pub load_ms: Option<f64>,
+    pub time_to_first_token_ms: Option<f64>,
+    pub prefill_tokens_per_second: Option<f64>,
+    pub decode_tokens_per_second: Option<f64>,
+    /// Everything else that was reported.
+    pub detail: Value,
+}
+
+#[derive(Serialize)]
+struct Report {
+    machine: String,
+    date: String,
+    wasm_bytes: u64,
+    wasm_brotli_bytes: u64,
+    measurements: Vec<Measurement>,
+}
+
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let site = build::build(workspace, options.profile)?;
+    let models = models::find(workspace, options.models.as_deref(), options.model.as_deref())?;
+    let devices = options.device.map_or(vec![Device::Cpu, Device::Webgpu], |device| vec![device]);
+    let mut measurements = vec![];
+    if options.against == Some(Against::Peers) {
+        measurements = peers::measure(workspace, &site, &models, options)?;
+    } else {
+        if !options.browser {
+            measurements.extend(native::measure(workspace, &models, &devices, options.reps)?);
+        }
+        if !options.native {
+            measurements.extend(browser::measure(workspace, &site, &models, &devices, options.reps)?);
+        }
+    }
+    let report = Report {
+        machine: machine(),
+        date: output("date", &["-u", "+%Y-%m-%d"]),
+        wasm_bytes: site.wasm.raw,
+        wasm_brotli_bytes: site.wasm.brotli,
+        measurements,
+    };
+    print_table(&report);
+    if let Some(file) = &options.json {
+        fs::write(file, serde_json::to_string_pretty(&report)?)?;
+        println!("written to {}", file.display());
+    }
+    Ok(())
+}
+
+/// The table as the README shows it.
+fn print_table(report: &Report) {
+    println!("\n{}, {}", report.machine, report.date);
+    println!(
+        "The module: {} raw, {} after brotli.\n",
+        megabytes(report.wasm_bytes),
+        megabytes(report.wasm_brotli_bytes)
+    );
+    println!("| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s |");
+    println!("|---|---|---|---|---|---|---|");
+    let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
+    for each in &report.measurements {
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            each.place,
+            each.device,
+            each.model,
+            cell(each.load_ms),
+            cell(each.time_to_first_token_ms),
+            cell(each.prefill_tokens_per_second),
+            cell(each.decode_tokens_per_second)
+        );
+    }
+}
+
+/// The processor and how many of it, as Linux tells; elsewhere the system's own name.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information
+        .lines()
+        .find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
+    format!("{}, {cores} cores", model.unwrap_or_else(|| output("uname", &["-mrs"])))
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The middle of some numbers.
+pub fn median(values: &Value) -> Option<f64> {
+    let mut numbers: Vec<f64> = values.as_array()?.iter().filter_map(Value::as_f64).collect();
+    numbers.sort_by(f64::total_cmp);
+    match numbers.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(numbers[odd / 2]),
+        even => Some((numbers[even / 2 - 1] + numbers[even / 2]) / 2.0),
+    }
+}
