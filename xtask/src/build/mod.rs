@@ -3,9 +3,12 @@
 mod site;
 mod wasm;
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::{
@@ -53,6 +56,12 @@ impl WasmSize {
     pub fn fits(self) -> bool {
         self.brotli <= BROTLI_LIMIT
     }
+}
+
+/// A site that was built before.
+pub fn open(folder: &Path) -> Result<Site> {
+    let dist = fs::canonicalize(folder).with_context(|| format!("there is no {}", folder.display()))?;
+    Ok(Site { wasm: wasm::measure(&dist.join("pkg"))?, dist })
 }
 
 /// Builds the module and the site. A release whose module is too heavy is an error.

@@ -21,12 +21,20 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{Driver, Gpu, Session},
-    build::{self, BuildProfile},
+    build::Site,
     server::{self, Routes},
     system::{self, Chromium},
     test::Tally,
     workspace::Workspace,
 };
+
+/// Fails with a sentence where something is not so.
+macro_rules! ensure_that {
+    ($condition:expr, $($sentence:tt)+) => {
+        anyhow::ensure!($condition, $($sentence)+)
+    };
+}
+pub(crate) use ensure_that;
 
 /// One statement about the page.
 #[derive(Clone, Copy)]
@@ -75,10 +83,13 @@ impl Visit<'_> {
     /// Opens the page and waits until it can write.
     pub fn open(&self, query: &str) -> Result<()> {
         self.session.goto(&format!("{}/{query}", self.address))?;
-        self.session.wait_for("document.body.dataset.state === 'ready'", 120).with_context(|| {
-            let said = self.session.text("#error").unwrap_or_default();
-            format!("the page never became ready; its notice says {said:?}")
-        })
+        self.session.wait_for(
+            "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
+            120,
+        )?;
+        let state = self.session.run("return document.body.dataset.state", &[])?;
+        ensure_that!(state == "ready", "the page is {state}; its notice says {:?}", self.session.text("#error")?);
+        Ok(())
     }
 
     /// Opens an empty document of the site, to call `vitrine.js` from.
@@ -95,24 +106,22 @@ impl Visit<'_> {
     }
 }
 
-/// Fails with a sentence where something is not so.
-macro_rules! ensure_that {
-    ($condition:expr, $($sentence:tt)+) => {
-        anyhow::ensure!($condition, $($sentence)+)
-    };
-}
-pub(crate) use ensure_that;
-
-/// Builds the site and runs all tests whose names contain `filter`.
-pub fn run(workspace: &Workspace, filter: Option<&str>, screenshots: Option<&Path>, tally: &mut Tally) -> Result<()> {
+/// Runs all tests whose names contain `filter`.
+pub fn run(
+    workspace: &Workspace,
+    site: &Site,
+    filter: Option<&str>,
+    screenshots: Option<&Path>,
+    tally: &mut Tally,
+) -> Result<()> {
     let chromium = system::ensure_chromium()?;
-    let site = build::build(workspace, BuildProfile::Everyday)?;
     tally.check(
         "the module is light enough",
         if site.wasm.fits() { Ok(()) } else { Err(anyhow::anyhow!("{} bytes after brotli", site.wasm.brotli)) },
     );
     let reference = workspace.root.join("../shared/reference");
-    let mut folders = vec![("/fixtures/".into(), workspace.root.join("tests/fixtures")), ("/".into(), site.dist)];
+    let mut folders =
+        vec![("/fixtures/".into(), workspace.root.join("tests/fixtures")), ("/".into(), site.dist.clone())];
     if reference.is_dir() {
         folders.insert(0, ("/reference/".into(), reference.clone()));
     }

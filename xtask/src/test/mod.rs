@@ -11,7 +11,11 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{page, workspace::Workspace};
+use crate::{
+    build::{self, BuildProfile},
+    page,
+    workspace::Workspace,
+};
 
 #[derive(Args)]
 pub struct Options {
@@ -21,6 +25,9 @@ pub struct Options {
     /// Only tests whose names contain this (native, browser and page)
     #[arg(long)]
     only: Option<String>,
+    /// A finished site for the page tests, instead of building one
+    #[arg(long)]
+    site: Option<PathBuf>,
     /// Where the page tests leave their screenshots
     #[arg(long)]
     screenshots: Option<PathBuf>,
@@ -95,7 +102,13 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             Stage::Lint => lint::run(workspace, &mut tally),
             Stage::Native => native::run(workspace, filter, &mut tally),
             Stage::Browser => browser::run(workspace, filter, &mut tally),
-            Stage::Page => page::run(workspace, filter, options.screenshots.as_deref(), &mut tally),
+            Stage::Page => {
+                let site = match &options.site {
+                    Some(folder) => build::open(folder),
+                    None => build::build(workspace, BuildProfile::Everyday),
+                };
+                site.and_then(|site| page::run(workspace, &site, filter, options.screenshots.as_deref(), &mut tally))
+            }
         };
         if let Err(error) = outcome {
             println!("{stage:?} could not run: {error:#}");
