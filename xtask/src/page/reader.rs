@@ -33,6 +33,8 @@ pub const TESTS: &[Test] = &[
     Test::new("an_empty_sheet_is_written_on_from_the_beginning_of_text", empty_prompt),
     Test::new("a_text_longer_than_the_context_is_answered_kindly", outgrown_context),
     Test::new("nothing_is_fetched_from_another_host", own_host_only),
+    Test::new("a_wish_is_answered_by_a_model_that_can", answers),
+    Test::new("the_widgets_of_a_page_share_one_model_and_write", widgets),
 ];
 
 fn tokens_stream(visit: &Visit) -> Result<()> {
@@ -277,6 +279,32 @@ fn own_host_only(visit: &Visit) -> Result<()> {
         &[],
     )?;
     ensure_that!(strings(&hosts).iter().all(|host| *host == visit.address), "the page fetched from {hosts}");
+    Ok(())
+}
+
+fn answers(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("")?;
+    set(page, "#length", "30")?;
+    page.click("#mode [data-mode='answer']")?;
+    write_some(page, "Tell me a story about a fox.")
+}
+
+fn widgets(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/widgets.html", visit.address))?;
+    page.wait_for("[...document.querySelectorAll('vitrine-text')].every((each) => !each.shadowRoot.querySelector('button').disabled)", 60)?;
+    let texts = page.run_async(
+        "return Promise.all([...document.querySelectorAll('vitrine-text')].map((each) => each.write()))",
+        &[],
+    )?;
+    let texts = strings(&texts);
+    ensure_that!(texts.len() >= 2 && texts.iter().all(|text| text.len() > 20), "the widgets wrote {texts:?}");
+    let again = page.run_async("return document.querySelector('#second').write()", &[])?;
+    ensure_that!(
+        texts.get(1).map(String::as_str) == again.as_str(),
+        "at temperature 0 a widget told two stories: {texts:?}, {again}"
+    );
     Ok(())
 }
 
