@@ -1,39 +1,94 @@
-//! The generation loop on a real trained model (stories260K) and on the CPU.
+//! The generation loop on a real trained model (stories260K), on the CPU and on the GPU.
 
 mod reference;
 
-use std::{path::Path, rc::Rc};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::OnceLock,
+};
 
 use pollster::block_on;
 use reference::reference;
 use vitrine::{
     ErrorCode,
-    backend::{Device, cpu},
+    backend::{Device, cpu, gpu},
     cancel::Cancel,
     text::{EndReason, GenerateOptions, LoadOptions, Overflow, TextModel, TokenEvent},
-    weights::{MemorySource, WeightFile},
+    weights::{MemorySource, SharedSource, WeightFile},
 };
 
-fn load(path: &Path, options: LoadOptions) -> TextModel {
-    let name = path.file_name().unwrap().to_string_lossy().into_owned();
-    let source = MemorySource::new(name, std::fs::read(path).unwrap());
-    let device = Device::Cpu(cpu::Device::new("a test asked for it"));
+/// Runs each of these statements on both devices.
+macro_rules! on_each_device {
+    ($($name:ident),* $(,)?) => {
+        mod on_the_cpu {
+            $(#[test] fn $name() { super::$name(&super::cpu()) })*
+        }
+        mod on_the_gpu {
+            $(#[test] fn $name() { super::$name(&super::gpu()) })*
+        }
+    };
+}
+
+on_each_device!(
+    two_hundred_greedy_steps_from_nothing_print_what_llama2_c_prints,
+    the_same_seed_tells_the_same_story_and_another_seed_another,
+    a_seed_that_was_drawn_is_reported_and_repeats_the_text,
+    a_stop_string_across_tokens_ends_the_text_before_it,
+    an_abort_ends_a_generation_and_leaves_the_model_usable,
+    a_generation_that_is_dropped_half_way_leaves_the_model_usable,
+    a_second_call_waits_for_the_first,
+    a_prompt_longer_than_the_context_is_refused_with_both_numbers,
+    a_sliding_window_goes_on_past_the_context,
+    a_shared_beginning_is_not_computed_again_and_changes_nothing,
+    all_probabilities_together_are_one_and_alternatives_are_the_likeliest,
+    a_score_gives_the_logprobs_of_the_generation,
+    a_repetition_penalty_changes_what_repeats,
+    a_closed_model_says_so,
+    a_model_without_a_template_says_what_to_do_instead,
+    an_empty_prompt_begins_with_the_beginning_of_text_token,
+    odd_options_are_refused_before_anything_runs,
+    safetensors_with_their_files_go_on_as_pytorch_does,
+);
+
+fn cpu() -> Device {
+    Device::Cpu(cpu::Device::new("a test asked for it"))
+}
+
+fn gpu() -> Device {
+    static DEVICE: OnceLock<gpu::Device> = OnceLock::new();
+    let open = || {
+        block_on(gpu::Device::open(gpu::Preference::Any))
+            .expect("these tests need a Vulkan driver: install mesa-vulkan-drivers")
+    };
+    Device::Gpu(DEVICE.get_or_init(open).clone())
+}
+
+fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
+    let source = |path: &&Path| -> SharedSource {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        Rc::new(MemorySource::new(name, std::fs::read(path).unwrap()))
+    };
     block_on(async {
-        let file = WeightFile::open(Rc::new(source)).await.unwrap();
-        TextModel::load(&file, &device, options, &mut |_, _| {}, &Cancel::new()).await.unwrap()
+        let file = WeightFile::open_parts(paths.iter().map(source).collect()).await.unwrap();
+        TextModel::load(&file, device, options, &mut |_, _| {}, &Cancel::new()).await.unwrap()
     })
 }
 
-fn stories() -> Option<TextModel> {
-    stories_with(LoadOptions::default())
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn stories_with(options: LoadOptions) -> Option<TextModel> {
-    Some(load(&reference("llm/stories260K/stories260K-f32.gguf")?, options))
+fn stories(device: &Device) -> Option<TextModel> {
+    stories_with(device, LoadOptions::default())
 }
 
-fn tiny() -> TextModel {
-    load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf"), LoadOptions::default())
+fn stories_with(device: &Device, options: LoadOptions) -> Option<TextModel> {
+    Some(load(device, &[&reference("llm/stories260K/stories260K-f32.gguf")?], options))
+}
+
+fn tiny(device: &Device) -> TextModel {
+    load(device, &[&fixture("tiny_llama.gguf")], LoadOptions::default())
 }
 
 struct Run {
@@ -75,18 +130,16 @@ fn seeded(seed: u32, max_tokens: usize) -> GenerateOptions {
     GenerateOptions { seed: Some(seed), max_tokens, temperature: 1.0, ..GenerateOptions::default() }
 }
 
-#[test]
-fn two_hundred_greedy_steps_from_nothing_print_what_llama2_c_prints() {
+fn two_hundred_greedy_steps_from_nothing_print_what_llama2_c_prints(device: &Device) {
     let Some(expected) = reference("llm/stories260K/greedy200.txt") else { return };
-    let Some(model) = stories() else { return };
+    let Some(model) = stories(device) else { return };
     let expected = std::fs::read_to_string(expected).unwrap();
     let got = run(&model, "", greedy(200));
     assert_eq!(got.text.trim_end(), expected.trim_end());
 }
 
-#[test]
-fn the_same_seed_tells_the_same_story_and_another_seed_another() {
-    let Some(model) = stories() else { return };
+fn the_same_seed_tells_the_same_story_and_another_seed_another(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let a = run(&model, "Once", seeded(7, 60));
     run(&model, "Something else in between", seeded(3, 20));
     let b = run(&model, "Once", seeded(7, 60));
@@ -95,9 +148,8 @@ fn the_same_seed_tells_the_same_story_and_another_seed_another() {
     assert_ne!(a.tokens, c.tokens);
 }
 
-#[test]
-fn a_seed_that_was_drawn_is_reported_and_repeats_the_text() {
-    let Some(model) = stories() else { return };
+fn a_seed_that_was_drawn_is_reported_and_repeats_the_text(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let options = GenerateOptions { max_tokens: 30, ..GenerateOptions::default() };
     let (text, seed) = block_on(async {
         let mut generation = model.generate("One day", options.clone(), Cancel::new()).unwrap();
@@ -106,9 +158,8 @@ fn a_seed_that_was_drawn_is_reported_and_repeats_the_text() {
     assert_eq!(run(&model, "One day", GenerateOptions { seed: Some(seed), ..options }).text, text);
 }
 
-#[test]
-fn a_stop_string_across_tokens_ends_the_text_before_it() {
-    let Some(model) = stories() else { return };
+fn a_stop_string_across_tokens_ends_the_text_before_it(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let whole = run(&model, "", greedy(60)).text;
     let stop = "named Lily. She";
     let cut = &whole[..whole.find(stop).unwrap_or_else(|| panic!("{whole:?} has no {stop:?}"))];
@@ -118,9 +169,8 @@ fn a_stop_string_across_tokens_ends_the_text_before_it() {
     assert_eq!(run(&model, "", greedy(60)).text, whole);
 }
 
-#[test]
-fn an_abort_ends_a_generation_and_leaves_the_model_usable() {
-    let Some(model) = stories() else { return };
+fn an_abort_ends_a_generation_and_leaves_the_model_usable(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let whole = run(&model, "", greedy(40));
     let cut = run_cancelled(&model, "", greedy(40), Cancel::new(), 5);
     assert_eq!(cut.end, EndReason::Aborted);
@@ -131,9 +181,8 @@ fn an_abort_ends_a_generation_and_leaves_the_model_usable() {
     assert_eq!(run(&model, "", greedy(40)).tokens, whole.tokens);
 }
 
-#[test]
-fn a_generation_that_is_dropped_half_way_leaves_the_model_usable() {
-    let Some(model) = stories() else { return };
+fn a_generation_that_is_dropped_half_way_leaves_the_model_usable(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let whole = run(&model, "Tim", greedy(30)).tokens;
     block_on(async {
         let mut generation = model.generate("Sue", greedy(30), Cancel::new()).unwrap();
@@ -144,9 +193,8 @@ fn a_generation_that_is_dropped_half_way_leaves_the_model_usable() {
     assert_eq!(run(&model, "Tim", greedy(30)).tokens, whole);
 }
 
-#[test]
-fn a_second_call_waits_for_the_first() {
-    let Some(model) = stories() else { return };
+fn a_second_call_waits_for_the_first(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let expected = [run(&model, "Tim", greedy(20)).text, run(&model, "Sue", greedy(20)).text];
     let both = block_on(async {
         let mut a = model.generate("Tim", greedy(20), Cancel::new()).unwrap();
@@ -157,9 +205,8 @@ fn a_second_call_waits_for_the_first() {
     assert_eq!(both, expected);
 }
 
-#[test]
-fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
-    let Some(model) = stories_with(LoadOptions { context_length: Some(64) }) else { return };
+fn a_prompt_longer_than_the_context_is_refused_with_both_numbers(device: &Device) {
+    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64) }) else { return };
     let long = "Once upon a time there was a cat. ".repeat(20);
     let tokens =
         model.tokenizer().encode(&long, vitrine::text::EncodeOptions { add_special: true, parse_special: false });
@@ -177,9 +224,8 @@ fn a_prompt_longer_than_the_context_is_refused_with_both_numbers() {
     assert!(got.tokens.len() < 64);
 }
 
-#[test]
-fn a_sliding_window_goes_on_past_the_context() {
-    let Some(model) = stories_with(LoadOptions { context_length: Some(64) }) else { return };
+fn a_sliding_window_goes_on_past_the_context(device: &Device) {
+    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64) }) else { return };
     let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide, ..greedy(max_tokens) };
     let got = run(&model, "Once upon a time", slide(200));
     assert_eq!((got.tokens.len(), got.end), (200, EndReason::Length));
@@ -189,13 +235,12 @@ fn a_sliding_window_goes_on_past_the_context() {
     assert_eq!(run(&model, &long, slide(10)).tokens.len(), 10);
 }
 
-#[test]
-fn a_shared_beginning_is_not_computed_again_and_changes_nothing() {
-    let Some(model) = stories() else { return };
+fn a_shared_beginning_is_not_computed_again_and_changes_nothing(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let first = "Once upon a time, there was a little girl named Lily. She loved to play";
     let second = "Once upon a time, there was a little girl named Sue. She had a dog";
     let fresh = {
-        let model = stories().unwrap();
+        let model = stories(device).unwrap();
         run(&model, second, greedy(40))
     };
     run(&model, first, greedy(40));
@@ -218,9 +263,8 @@ fn a_shared_beginning_is_not_computed_again_and_changes_nothing() {
     });
 }
 
-#[test]
-fn all_probabilities_together_are_one_and_alternatives_are_the_likeliest() {
-    let Some(model) = stories() else { return };
+fn all_probabilities_together_are_one_and_alternatives_are_the_likeliest(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let vocabulary = model.info().vocabulary;
     let all = block_on(model.next("Once upon a", vocabulary, &Cancel::new())).unwrap();
     assert_eq!(all.len(), vocabulary);
@@ -244,9 +288,8 @@ fn all_probabilities_together_are_one_and_alternatives_are_the_likeliest() {
     }
 }
 
-#[test]
-fn a_score_gives_the_logprobs_of_the_generation() {
-    let Some(model) = stories() else { return };
+fn a_score_gives_the_logprobs_of_the_generation(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let got = run(&model, "", greedy(50));
     let score = block_on(model.score(&got.text, &Cancel::new())).unwrap();
     // The same tokens: greedy text tokenizes as it was written.
@@ -265,18 +308,16 @@ fn a_score_gives_the_logprobs_of_the_generation() {
     assert_eq!((empty.logprob, empty.perplexity), (0.0, 1.0));
 }
 
-#[test]
-fn a_repetition_penalty_changes_what_repeats() {
-    let Some(model) = stories() else { return };
+fn a_repetition_penalty_changes_what_repeats(device: &Device) {
+    let Some(model) = stories(device) else { return };
     let distinct = |tokens: &[u32]| tokens.iter().collect::<std::collections::HashSet<_>>().len();
     let plain = run(&model, "the the the the", greedy(60));
     let penalised = run(&model, "the the the the", GenerateOptions { repetition_penalty: 1.5, ..greedy(60) });
     assert!(distinct(&penalised.tokens) > distinct(&plain.tokens), "{} {}", plain.text, penalised.text);
 }
 
-#[test]
-fn a_closed_model_says_so() {
-    let model = tiny();
+fn a_closed_model_says_so(device: &Device) {
+    let model = tiny(device);
     let mut running = model.generate("a", greedy(50), Cancel::new()).unwrap();
     block_on(running.next()).unwrap();
     model.close();
@@ -292,18 +333,16 @@ fn a_closed_model_says_so() {
     assert_eq!(block_on(model.score("a b", &Cancel::new())).unwrap_err().code(), ErrorCode::Closed);
 }
 
-#[test]
-fn a_model_without_a_template_says_what_to_do_instead() {
-    let model = tiny();
+fn a_model_without_a_template_says_what_to_do_instead(device: &Device) {
+    let model = tiny(device);
     let message = vitrine::text::ChatMessage { role: "user".into(), content: "hello".into() };
     let error = model.chat(&[message], greedy(5), Cancel::new()).err().unwrap();
     assert_eq!(error.code(), ErrorCode::BadArgument);
     assert!(error.to_string().contains("generate"), "{error}");
 }
 
-#[test]
-fn an_empty_prompt_begins_with_the_beginning_of_text_token() {
-    let model = tiny();
+fn an_empty_prompt_begins_with_the_beginning_of_text_token(device: &Device) {
+    let model = tiny(device);
     let (got, stats) = block_on(async {
         let mut generation = model.generate("", greedy(5), Cancel::new()).unwrap();
         generation.text().await.unwrap();
@@ -312,10 +351,24 @@ fn an_empty_prompt_begins_with_the_beginning_of_text_token() {
     assert_eq!((got, stats.prompt_tokens), (Some(EndReason::Length), 1));
 }
 
-#[test]
-fn odd_options_are_refused_before_anything_runs() {
-    let model = tiny();
+fn odd_options_are_refused_before_anything_runs(device: &Device) {
+    let model = tiny(device);
     let options = GenerateOptions { temperature: f32::NAN, ..greedy(5) };
     assert_eq!(model.generate("a", options, Cancel::new()).err().unwrap().code(), ErrorCode::BadArgument);
     assert_eq!(model.generate_ids(&[1, 320], greedy(5), Cancel::new()).err().unwrap().code(), ErrorCode::BadArgument);
+}
+
+fn safetensors_with_their_files_go_on_as_pytorch_does(device: &Device) {
+    let part = |name: &str| fixture(&format!("tiny_llama/{name}"));
+    let parts = [part("model.safetensors"), part("config.json"), part("tokenizer.json"), part("tokenizer_config.json")];
+    let paths: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+    let safetensors = load(device, &paths, LoadOptions::default());
+    let expected = std::fs::read(fixture("tiny_llama.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+    let greedy_ids: Vec<u32> = serde_json::from_value(expected["greedy"].clone()).unwrap();
+    for model in [safetensors, tiny(device)] {
+        let got = run(&model, expected["prompt"].as_str().unwrap(), greedy(greedy_ids.len()));
+        assert_eq!(got.tokens, greedy_ids);
+        assert_eq!(model.tokenizer().special().ends, [0, 2]);
+    }
 }

@@ -149,9 +149,8 @@ impl TextModel {
         tokenizer.check_rows(llama.config().vocabulary)?;
         let info = describe(file, &llama, &tokenizer, device);
         let graph = llama.decode()?;
-        file.check(&graph)?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
-        file.stream(&graph, &mut loader, progress, cancel).await?;
+        file.stream_with(&graph, &llama.computed_weights(), &mut loader, progress, cancel).await?;
         let resident = cancel.race(loader.finish()).await?;
         let mut session = Session::new(llama, device.clone(), resident);
         let alternatives = ALTERNATIVES.min(info.vocabulary);
@@ -349,33 +348,28 @@ fn log_sum_exp(logits: &[u32]) -> f64 {
 }
 
 fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
-    match file.format {
-        Format::Gguf => {
-            if file.tensors.is_empty() {
-                return Err(Error::unsupported_model(
-                    "this file holds a vocabulary and no weights; open it with engine.tokenizer(), or load the whole model",
-                ));
-            }
-            let llama = Llama::from_gguf(&file.metadata, file)?;
-            Ok((llama, Tokenizer::from_metadata(&file.metadata)?))
+    let llama = match file.format {
+        Format::Gguf if file.tensors.is_empty() => {
+            return Err(Error::unsupported_model(
+                "this file holds a vocabulary and no weights; open it as a tokenizer, or load the whole model",
+            ));
         }
+        Format::Gguf => Llama::from_gguf(&file.metadata, file)?,
         Format::Safetensors => {
-            let needed = |name: &str| {
-                file.extra(name).ok_or_else(|| {
-                    Error::bad_argument(format!(
-                        "a safetensors model needs its {name} beside it; give the files together: {{ parts: [weights, config.json, tokenizer.json] }}"
-                    ))
-                })
-            };
-            let config = String::from_utf8_lossy(needed("config.json")?);
-            let llama = Llama::from_hugging_face(&config, file)?;
-            let settings = file.extra_json("tokenizer_config.json")?;
-            Ok((llama, Tokenizer::from_json_and_settings(needed("tokenizer.json")?, settings.as_ref())?))
+            let config = file.extra("config.json").ok_or_else(|| {
+                Error::bad_argument(
+                    "a safetensors model needs its config.json; give the weights, config.json and tokenizer.json together",
+                )
+            })?;
+            Llama::from_hugging_face(&String::from_utf8_lossy(config), file)?
         }
-        Format::Json => Err(Error::bad_argument(
-            "these files hold no weights; a tokenizer.json alone opens with engine.tokenizer(), a model needs its weights too",
-        )),
-    }
+        Format::Json => {
+            return Err(Error::bad_argument(
+                "these files hold no weights; open a tokenizer.json as a tokenizer, or give the model's weights too",
+            ));
+        }
+    };
+    Ok((llama, Tokenizer::from_file(file)?))
 }
 
 fn describe(file: &WeightFile, llama: &Llama, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {

@@ -154,6 +154,7 @@ impl Session {
         let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         let reused = shared.min(ids.len().saturating_sub(1));
         self.cached.truncate(reused);
+        let mut before: Option<Pending> = None;
         loop {
             cancel.check()?;
             let position = self.cached.len();
@@ -171,14 +172,16 @@ impl Session {
             let params = StepParams { position: position as u32, row: taken.saturating_sub(1) as u32, sample };
             let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives }).await?;
             plan.write_input("ids", &padded)?;
-            let outputs: &[&str] = if last { &[output] } else { &[] };
-            let pending = plan.step(&params, outputs)?;
+            let pending = plan.step(&params, &[if last { output } else { "sampled" }])?;
             self.cached.extend_from_slice(&tokens);
+            // One chunk runs while the next is put in the queue, no more: an abort has little to wait for.
+            if let Some(before) = before {
+                cancel.race(before).await?;
+            }
             if last {
                 return Ok((pending, reused));
             }
-            // Bounds the queue: the device is never more than a chunk behind.
-            cancel.race(pending).await?;
+            before = Some(pending);
             self.adapt(rows, begun.elapsed());
             self.give_way().await;
         }

@@ -21,7 +21,10 @@ use sentencepiece::{SPACE, SentencePiece};
 use special::{Fragment, SpecialMatcher};
 
 use super::Detokenizer;
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    weights::{Format, WeightFile},
+};
 
 /// Turns text into token ids and back. Clones share the vocabulary.
 #[derive(Clone)]
@@ -79,6 +82,25 @@ impl Encoder {
 impl Tokenizer {
     fn assemble(encoder: Encoder, pieces: Pieces, special: SpecialTokens, template: Option<String>) -> Self {
         Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, template }))
+    }
+
+    /// Reads the tokenizer of opened files: the `tokenizer.json` among them, with the `tokenizer_config.json` beside it if there is
+    /// one, else the vocabulary inside the GGUF (vocabulary-only files too).
+    ///
+    /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer.
+    pub fn from_file(file: &WeightFile) -> Result<Self> {
+        let json = file.extra("tokenizer.json").or_else(|| match file.format {
+            // A lone file is taken at its word, whatever it is called.
+            Format::Json => file.extras().next().and_then(|name| file.extra(name)),
+            _ => None,
+        });
+        match (json, file.format) {
+            (Some(json), _) => Self::from_json_and_settings(json, file.extra_json("tokenizer_config.json")?.as_ref()),
+            (None, Format::Gguf) => Self::from_metadata(&file.metadata),
+            (None, _) => Err(Error::bad_argument(
+                "safetensors hold no vocabulary; give the tokenizer.json that belongs to the model",
+            )),
+        }
     }
 
     /// Ids go from 0 to this, exclusive.
