@@ -313,10 +313,10 @@ fn a_whole_file_that_was_never_checked_is_checked_without_fetching_it_again() {
 #[test]
 fn what_is_kept_of_another_file_is_begun_anew() {
     let server = Server::new(file(1000));
-    *server.version.borrow_mut() = Some("one".into());
+    *server.version.borrow_mut() = Some("\"one\"".into());
     let shelf = Shelf::default();
     read(&download(&server, Some(&shelf), None), 0..300).unwrap();
-    *server.version.borrow_mut() = Some("two".into());
+    *server.version.borrow_mut() = Some("\"two\"".into());
     *server.file.borrow_mut() = vec![9; 1000];
     assert_eq!(read(&download(&server, Some(&shelf), None), 0..1000).unwrap(), [9; 1000]);
     *server.file.borrow_mut() = vec![8; 400];

@@ -21,7 +21,7 @@ pub struct Answer {
     pub start: u64,
     /// The whole file's size, where the server says.
     pub total: Option<u64>,
-    /// What changes when the file does (an `ETag`), where the server says.
+    /// What changes when the file does (an `ETag`, else `Last-Modified`), where the server says.
     pub version: Option<String>,
     pub body: Box<dyn Body>,
 }
@@ -73,10 +73,18 @@ impl About {
     pub fn matches(&self, other: &Self) -> bool {
         self.total == other.total
             && match (&self.version, &other.version) {
-                (Some(a), Some(b)) => a == b,
+                (Some(a), Some(b)) => same_version(a, b),
                 _ => true,
             }
     }
+}
+
+/// Compares entity tags, weak or strong (RFC 9110, 8.8.3.2), and dates. A tag and a date say nothing of each other: some
+/// servers tag only some of their answers.
+fn same_version(a: &str, b: &str) -> bool {
+    let tag = |version: &str| version.strip_prefix("W/").unwrap_or(version).to_string();
+    let (a, b) = (tag(a), tag(b));
+    a == b || a.starts_with('"') != b.starts_with('"')
 }
 
 /// How patient a download is.
@@ -101,4 +109,17 @@ impl Default for Patience {
 pub struct Expected {
     pub size: Option<u64>,
     pub sha256: Option<[u8; 32]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_a_kind_are_compared_and_others_are_not() {
+        assert!(same_version("\"a\"", "W/\"a\""));
+        assert!(!same_version("\"a\"", "\"b\""));
+        assert!(!same_version("Sun, 22 Nov 2026 01:00:00 GMT", "Sun, 22 Nov 2026 02:00:00 GMT"));
+        assert!(same_version("\"a\"", "Sun, 22 Nov 2026 01:00:00 GMT"));
+    }
 }

@@ -238,7 +238,7 @@ impl<T: Transport> Download<T> {
                 // A server without ranges begins at the beginning, or the piece is empty.
                 continue;
             }
-            bytes.drain(..(state.at - start) as usize);
+            bytes.drain(..state.at.saturating_sub(start) as usize);
             if let Some(about) = &state.about {
                 let left = about.total.saturating_sub(state.at);
                 bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
