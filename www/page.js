@@ -43,8 +43,11 @@ async function write(change, more = {}) {
   change();
   story.read(model);
   const abort = new AbortController();
-  writing = { abort, done: generate(model, abort.signal, more) };
-  await writing.done;
+  const current = { abort, done: Promise.resolve() };
+  // Known before it begins, so that the page says "writing" from the first moment.
+  writing = current;
+  current.done = generate(model, abort.signal, more);
+  await current.done;
 }
 
 /** @param {TextModel} model @param {AbortSignal} signal @param {GenerateOptions} more */
@@ -79,6 +82,7 @@ async function generate(model, signal, more) {
     story.writing = false;
     writing = undefined;
     if (stream?.summary) settings.used = stream.summary.seed;
+    story.ended = stream?.summary?.finishReason === "eos";
     showSpeed();
     update();
   }

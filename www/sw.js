@@ -58,7 +58,11 @@ worker.addEventListener("fetch", (event) => {
 
 async function keepShell() {
   const cache = await caches.open(CACHE);
-  await cache.addAll(SHELL.map((path) => new Request(new URL(path, scope), { cache: "no-cache" })));
+  const glue = new URL("pkg/vitrine.js", scope);
+  // Besides itself the glue imports a few lines that the crate brings along, in files named by their content.
+  const snippets = (await (await fetch(glue)).text()).matchAll(/["'](\.\/snippets\/[^"']+)["']/g);
+  const addresses = [...SHELL.map((path) => new URL(path, scope)), ...[...snippets].map(([, path]) => new URL(path, glue))];
+  await cache.addAll(addresses.map((address) => new Request(address, { cache: "no-cache" })));
   // The models are worth having, but the page is complete without them.
   await keepFirstModel(cache).catch(() => {});
 }

@@ -148,9 +148,15 @@ export class Story extends EventTarget {
   /** @param {boolean} writing */
   set writing(writing) {
     this.#page.classList.toggle("writing", writing);
+    this.#page.classList.remove("ended");
     if (writing) return;
     this.#flush();
     this.#say(true);
+  }
+
+  /** Whether the model itself ended the text. */
+  set ended(/** @type {boolean} */ ended) {
+    this.#page.classList.toggle("ended", ended);
   }
 
   /** @param {number} index */
@@ -185,6 +191,7 @@ export class Story extends EventTarget {
     this.#author = author;
     this.#unsaid = "";
     this.#fresh.replaceChildren();
+    this.#page.classList.remove("ended");
     this.#page.replaceChildren(make("span", { class: "own" }, own), this.#gap(), ...tokens.map((token, index) => this.#span(token, index)));
     this.#prompt.hidden = !editing;
     this.#page.hidden = editing;
