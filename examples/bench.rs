@@ -36,8 +36,11 @@ mod native {
         let [file, device, prompt, tokens, repetitions, prompts @ ..] = arguments.as_slice() else {
             return Err("usage: bench MODEL.gguf cpu|webgpu PROMPT_TOKENS TOKENS REPETITIONS [PROMPTS.json]".into());
         };
-        let (prompt, tokens, repetitions) = (prompt.parse::<usize>()?, tokens.parse::<usize>()?, repetitions.parse::<usize>()?);
-        let prompts: Value = prompts.first().map_or(Ok(Value::Null), |file| serde_json::from_slice(&fs::read(file)?).map_err(Box::<dyn Error>::from))?;
+        let (prompt, tokens, repetitions) =
+            (prompt.parse::<usize>()?, tokens.parse::<usize>()?, repetitions.parse::<usize>()?);
+        let prompts: Value = prompts
+            .first()
+            .map_or(Ok(Value::Null), |file| serde_json::from_slice(&fs::read(file)?).map_err(Box::<dyn Error>::from))?;
         let device = match device.as_str() {
             "webgpu" => Device::Gpu(gpu::Device::open(gpu::Preference::Any).await?),
             _ => Device::Cpu(cpu::Device::new("the benchmark asks for it")),

@@ -51,6 +51,9 @@ pub struct Options {
     json: Option<PathBuf>,
     #[arg(long, value_enum, default_value = "release")]
     profile: BuildProfile,
+    /// A finished site, instead of building one
+    #[arg(long)]
+    site: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,7 +110,10 @@ struct Report {
 }
 
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let site = build::build(workspace, options.profile)?;
+    let site = match &options.site {
+        Some(folder) => build::open(folder)?,
+        None => build::build(workspace, options.profile)?,
+    };
     let models = models::find(workspace, options.models.as_deref(), options.model.as_deref())?;
     let devices = options.device.map_or(vec![Device::Cpu, Device::Webgpu], |device| vec![device]);
     let mut measurements = vec![];
