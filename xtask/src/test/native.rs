@@ -8,9 +8,9 @@ use crate::{system, workspace::Workspace};
 /// The two packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_vulkan()?;
-    for package in ["vitrine", "xtask"] {
+    for (package, profile) in [("vitrine", "dev"), ("xtask", "tool")] {
         let mut cargo = workspace.cargo();
-        cargo.args(["test", "--package", package, "--no-fail-fast", "--"]).args(filter).arg("--show-output");
+        cargo.args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--"]).args(filter).arg("--show-output");
         output::run_counted(&mut cargo, &format!("cargo test --package {package}"), tally)?;
     }
     Ok(())
