@@ -8,6 +8,7 @@ use super::super::{
 
 pub const MATVEC: Kernel = Kernel { name: "matvec", source: include_str!("matvec.wgsl") };
 pub const MATMUL: Kernel = Kernel { name: "matmul", source: include_str!("matmul.wgsl") };
+pub const LANES: Kernel = Kernel { name: "lanes", source: include_str!("lanes.wgsl") };
 pub const EMBEDDING: Kernel = Kernel { name: "embedding", source: include_str!("embedding.wgsl") };
 pub const GATE: Kernel = Kernel { name: "linear_gate", source: include_str!("linear_gate.wgsl") };
 
@@ -17,6 +18,7 @@ pub fn snippet(name: &str) -> Option<&'static str> {
         "linear_shape" => include_str!("linear_shape.wgsl"),
         "linear_weight" => include_str!("linear_weight.wgsl"),
         "linear_input" => include_str!("linear_input.wgsl"),
+        "lanes_input" => include_str!("lanes_input.wgsl"),
         "linear_output" => include_str!("linear_output.wgsl"),
         _ => return None,
     })
@@ -79,6 +81,9 @@ fn flags(form: Form, cols: usize, extras: Extras) -> Variant {
 pub fn choose(features: Features, form: Form, cols: usize, t: usize, outputs: usize, extras: Extras) -> Choice {
     let mut variant = flags(form, cols, extras);
     let quad = if extras.silu { 2 } else { 4 };
+    if features.software {
+        return lanes(features, form, cols, t, outputs, quad, variant);
+    }
     if t == 1 {
         // One subgroup a workgroup needs no barrier, where no subgroup is smaller.
         let subgroups = features.subgroups && features.subgroup_sizes.0 >= 32;
@@ -90,6 +95,35 @@ pub fn choose(features: Features, form: Form, cols: usize, t: usize, outputs: us
     variant.constants.push(("TOKENS", Const::U32(tokens)));
     let grid = Grid::Plane(outputs.div_ceil(16 * quad), t.div_ceil(tokens as usize));
     Choice { kernel: &MATMUL, variant, grid }
+}
+
+/// Invocations a workgroup of `lanes.wgsl`: few, so that a small layer has enough of them for every core.
+const LANES_A_GROUP: usize = 8;
+
+/// A device made of software: no barriers, whole rows an invocation.
+fn lanes(
+    features: Features,
+    form: Form,
+    cols: usize,
+    t: usize,
+    outputs: usize,
+    quad: usize,
+    mut variant: Variant,
+) -> Choice {
+    let quartets = features.subgroups && features.subgroup_sizes == (4, 4) && cols.is_multiple_of(32);
+    // Rows share the loading of x; but there must be enough invocations.
+    let eight_rows = outputs >= 128 * quad;
+    variant.constants.push(("LANES", Const::U32(LANES_A_GROUP as u32)));
+    let variant = variant
+        .flag("HALVES", form.block == 16)
+        .flag("WHOLE", cols.is_multiple_of(32))
+        .flag("QUARTETS", quartets)
+        .flag("SUBGROUPS", quartets)
+        .flag("QUADS2", eight_rows)
+        .flag("TOKENS4", t > 1);
+    let groups = outputs.div_ceil(LANES_A_GROUP * quad * if eight_rows { 2 } else { 1 });
+    let grid = if t > 1 { Grid::Plane(groups, t.div_ceil(4)) } else { Grid::Line(groups) };
+    Choice { kernel: &LANES, variant, grid }
 }
 
 /// Every variant that [`choose`] and embeddings may ask for on a device.
@@ -114,15 +148,17 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
             Extras { silu: true, ..none },
         ];
         for (&cols, extras) in widths.iter().flat_map(|cols| fused.map(|extras| (cols, extras))) {
-            for t in [1, 16, 128] {
+            for (t, outputs) in [(1, 256), (16, 256), (128, 256), (1, 1024), (16, 1024)] {
                 if t > 1 && extras.norm {
                     continue;
                 }
-                let choice = choose(features, form, cols, t, 256, extras);
+                let choice = choose(features, form, cols, t, outputs, extras);
                 out.push((choice.kernel, choice.variant));
             }
         }
     }
     out.push((&GATE, Variant::default()));
+    let mut known = std::collections::HashSet::new();
+    out.retain(|(kernel, variant)| known.insert(variant.key(kernel)));
     out
 }
