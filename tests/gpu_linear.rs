@@ -258,11 +258,19 @@ fn every_type_times_a_vector_and_times_a_matrix_is_what_candle_would_get() {
 
 #[test]
 fn a_norm_a_bias_a_residual_and_a_gate_are_fused_without_a_difference() {
-    for dtype in [DType::F32, DType::F16, DType::Q4_0, DType::Q8_0, DType::Q4_K, DType::Q6_K] {
-        for epilogue in 0..4 {
-            for (t, norm, bias) in [(1, true, false), (1, true, true), (1, false, true), (6, false, true)] {
-                Case { norm, bias, epilogue, ..Case::of(dtype, 50, 256, t) }.check().unwrap();
-            }
+    // Shaders take long to compile on a software device: each thing fused stands in some case, not in all.
+    let cases = [
+        (1, true, false, 0),
+        (1, true, true, 3),
+        (1, false, true, 1),
+        (1, true, false, 2),
+        (6, false, true, 3),
+        (6, false, true, 1),
+        (6, false, false, 2),
+    ];
+    for dtype in [DType::F32, DType::F16, DType::Q4_0, DType::Q6_K] {
+        for (t, norm, bias, epilogue) in cases {
+            Case { norm, bias, epilogue, ..Case::of(dtype, 50, 256, t) }.check().unwrap();
         }
     }
 }
@@ -270,7 +278,7 @@ fn a_norm_a_bias_a_residual_and_a_gate_are_fused_without_a_difference() {
 #[test]
 fn a_weight_in_parts_is_the_same_weight() {
     for dtype in [DType::F32, DType::BF16, DType::Q4_1, DType::Q5_K] {
-        for (epilogue, t) in [(0, 1), (1, 1), (3, 1), (3, 4)] {
+        for (epilogue, t) in [(1, 1), (3, 4)] {
             Case { part_rows: Some(3), epilogue, ..Case::of(dtype, 90, 256, t) }.check().unwrap();
         }
     }
@@ -335,7 +343,7 @@ fn rows_that_do_not_fit_the_weight_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 8, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 8, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn odd_shapes_are_right_too(
