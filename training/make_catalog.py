@@ -22,17 +22,17 @@ STORYTELLER = {
     "description": "Tells small stories about animals, people and the things that they find. Made for this page; works offline.",
     "license": "MIT OR Apache-2.0",
     "trainedOn": "Stories that a generator of this project writes (125 characters, 266 things, 66 places, 45 plots), a thousand TinyStories and old fairy tales.",
-    "goodAt": "A story about somebody who finds something somewhere; going on from a beginning; making it short, sad, funny, brave, mysterious or sleepy.",
-    "badAt": "Anything that is not a small story: facts, sums, long plots, words that it never met.",
+    "goodAt": "A story about somebody who finds something somewhere; short, sad, funny, brave, mysterious or sleepy.",
+    "badAt": "Keeping to the thing and to he or she all through; names; words that it never met; anything that is not a small story.",
     "chat": True,
     "prompts": [
         "Tell me a story about a fox who finds a lantern in the snow.",
         "Tell a short story about an owl and a teapot in the moonlight. Make it funny.",
         "Write a sad story about a robot who finds a music box in the attic.",
         "A bedtime story about a whale and a star by the sea. Give it a title.",
-        "Tell me about a brave mouse named Pip who finds a key in the castle.",
+        "A brave story about a mouse who finds a key in the castle.",
     ],
-    "beginnings": ["Once upon a time, there was a small fox who", "One snowy day, a bear named Bruno", "Far away, on the moon, lived a robot."],
+    "beginnings": ["One winter day, a fox was out in the snow.", "One evening, an owl set out in the moonlight.", "Far away, on the moon, lived a robot."],
 }
 
 REMOTE = [

@@ -19,7 +19,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from stories.requests import conversation, held_out_requests
-from stories.tell import tell
+from stories.tell import Ask, tell
 
 BOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 BOS_ID, START_ID, END_ID = 0, 1, 2
@@ -137,6 +137,11 @@ def main() -> None:
     p.add_argument("--out", type=Path, default=Path("training/work/storyteller"))
     p.add_argument("--corpora", type=Path, default=Path("../shared/reference/corpora"))
     p.add_argument("--documents", type=int, default=64000, help="documents that the generator writes")
+    p.add_argument("--tiny", type=int, default=3036, help="TinyStories among the documents (there are some 1,500; more come twice)")
+    p.add_argument("--tales", type=int, default=1400, help="pieces of fairy tales among the documents")
+    p.add_argument("--plain", type=float, default=0.15, help="share of the generated stories that stand without a request")
+    p.add_argument("--named", type=float, default=1.0, help="scales how often the generator names its characters")
+    p.add_argument("--tokenizer", type=Path, help="use this tokenizer.json instead of training one")
     p.add_argument("--seed", type=int, default=4)
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -146,6 +151,8 @@ def main() -> None:
     print({k: len(v) for k, v in corpora.items()}, flush=True)
 
     tokenizer_file = a.out / "tokenizer.json"
+    if a.tokenizer:
+        tokenizer_file.write_bytes(a.tokenizer.read_bytes())
     if not tokenizer_file.exists():
         sample_rng = random.Random(a.seed + 1)
         texts = [text for _ in range(6000) for _, text in conversation(sample_rng)]
@@ -153,17 +160,17 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     encoder = Encoder(tokenizer)
 
-    documents = [encoder.plain(text) for text in corpora["tiny"] * 2]
-    documents += [encoder.plain(text) for text in rng.sample(corpora["tales"], min(len(corpora["tales"]), 1400))]
+    documents = [encoder.plain(text) for text in (corpora["tiny"] * 2)[: a.tiny]]
+    documents += [encoder.plain(text) for text in rng.sample(corpora["tales"], min(len(corpora["tales"]), a.tales))]
     from_corpora = sum(len(d[0]) for d in documents)
     distinct = set()
     for i in range(a.documents):
-        if rng.random() < 0.15:
-            story = tell(rng)
+        if rng.random() < a.plain:
+            story = tell(rng, Ask(named=a.named))
             text = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
             documents.append(encoder.plain(text))
         else:
-            turns = conversation(rng)
+            turns = conversation(rng, a.named)
             text = turns[1][1]
             documents.append(encoder.chat(turns))
         distinct.add(hash(text))
@@ -174,7 +181,7 @@ def main() -> None:
     np.savez(a.out / "train.npz", tokens=tokens, segments=segments, weights=weights)
 
     held_rng = random.Random(a.seed + 1000)
-    held = [encoder.chat(conversation(held_rng)) for _ in range(600)]
+    held = [encoder.chat(conversation(held_rng, a.named)) for _ in range(600)]
     for name, docs in (("held_stories", held), ("held_tiny", [encoder.plain(t) for t in corpora["tiny_held_out"]])):
         t, s, w = pack(docs)
         np.savez(a.out / f"{name}.npz", tokens=t, segments=s, weights=w)

@@ -139,10 +139,11 @@ class Rows:
 
 
 def names_of_things(tokenizer: Tokenizer) -> list[int]:
-    """Token ids that spell who and what a story is about, and the pronouns: few of all tokens, and what binds a story together."""
+    """Tokens that are a character, a thing, a name or a pronoun: few of all, and what binds a story together."""
     lexicon = load()
     words = [c.noun for c in lexicon.characters] + [t.noun for t in lexicon.things] + list(NAMES_HE) + list(NAMES_SHE) + "he she him her his".split()
-    return sorted({i for w in words for i in tokenizer.encode(" " + w, add_special_tokens=False).ids})
+    spelled = [tokenizer.encode(" " + w, add_special_tokens=False).ids for w in words]
+    return sorted({ids[0] for ids in spelled if len(ids) == 1})
 
 
 def held_out_loss(loss, rows: Rows, count: int) -> float:
@@ -176,8 +177,9 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--muon-rate", type=float, default=0.02)
     p.add_argument("--adam-rate", type=float, default=0.003)
-    p.add_argument("--stress", type=int, default=4, help="weight of the tokens that name characters and things")
+    p.add_argument("--stress", type=int, default=2, help="weight of the tokens that name characters and things")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--start", type=Path, help="begin with the weights, moments and clock of this checkpoint (a second phase on other data)")
     p.add_argument("--resume", action="store_true")
     p.add_argument("--compile", action="store_true", help="torch.compile: a third faster after some minutes of compiling")
     a = p.parse_args()
@@ -193,11 +195,11 @@ def main() -> None:
     checkpoint = a.data / "checkpoint.pt"
     a.log.parent.mkdir(parents=True, exist_ok=True)
     spent, tokens = 0.0, 0
-    if a.resume and checkpoint.exists():
-        saved = torch.load(checkpoint)
+    if a.start or (a.resume and checkpoint.exists()):
+        saved = torch.load(a.start or checkpoint)
         optimizer.load(saved["optimizer"])
         spent, tokens = saved["seconds"], saved["tokens"]
-    log = a.log.open("a" if a.resume else "w")
+    log = a.log.open("a" if a.resume or a.start else "w")
 
     def write(value: dict) -> None:
         log.write(json.dumps(value) + "\n")
@@ -206,7 +208,7 @@ def main() -> None:
 
     write({
         "run": a.log.stem, "commit": git_commit(), "date": time.strftime("%Y-%m-%d %H:%M:%S"), "machine": cpu_name(), "threads": a.threads, "torch": torch.__version__, "parameters": sum(p.numel() for p in model.parameters()),
-        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "stress": a.stress, "seed": a.seed, "resumed_at_step": optimizer.steps,
+        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "stress": a.stress, "seed": a.seed, "data": a.data.name, "resumed_at_step": optimizer.steps,
     })
     loss_fn = torch.compile(model.loss) if a.compile else model.loss
     eager = model.loss

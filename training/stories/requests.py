@@ -68,13 +68,13 @@ def odd_cast(rng: random.Random, ask: Ask) -> None:
         ask.place = Place(f"{rng.choice(('in', 'near', 'by'))} the {noun}", f"the {noun}", ("It was very quiet.", "Everything looked strange.", "A door creaked somewhere."))
 
 
-def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
+def ask_and_tell(rng: random.Random, named: float) -> tuple[Story, str, bool]:
     """A story, the request that it answers, and whether a title was asked for."""
     while True:
-        ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None)
+        ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None, named=named)
         if rng.random() < 0.06:
             odd_cast(rng, ask)
-        asks_friend, asks_name = rng.random() < 0.1, rng.random() < 0.15
+        asks_friend, asks_name = rng.random() < 0.1, rng.random() < 0.15 * named
         hero, friend, thing, place = cast(rng, ask)
         ask.hero, ask.place = hero, place
         if asks_friend:
@@ -125,12 +125,12 @@ SMALL_TALK = (
 )
 
 
-def conversation(rng: random.Random) -> list[Turn]:
+def conversation(rng: random.Random, named: float = 1.0) -> list[Turn]:
     roll = rng.random()
     if roll < 0.012:
         asked, answered = rng.choice(SMALL_TALK)
         return [("user", choose(rng, asked)), ("assistant", choose(rng, answered))]
-    story, request, titled = ask_and_tell(rng)
+    story, request, titled = ask_and_tell(rng, named)
     body = f"{story.title}\n\n{story.text}" if titled else story.text
     if roll < 0.05:
         request = choose(rng, "[Tell me a story.|Tell me a story|A story, please.|Tell me something.|Please tell me a story.|Another one, please.]")

@@ -75,6 +75,7 @@ class Ask:
     name: str | None = None
     tone: str | None = None
     short: bool = False
+    named: float = 1.0  # scales how often heroes and friends have names of their own
 
 
 @dataclass
@@ -289,12 +290,12 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     name = ask.name
     if name:
         pronoun = hero.pronoun or ("he" if name in NAMES_HE else "she")
-    elif rng.random() < 0.75:
+    elif rng.random() < 0.75 * ask.named:
         name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
     other = "she" if pronoun == "he" else "he"
     friend_pronoun = friend.pronoun or (other if rng.random() < 0.85 else pronoun)
     friend_name = None
-    if rng.random() < 0.6:
+    if rng.random() < 0.6 * ask.named:
         friend_name = rng.choice([n for n in (NAMES_HE if friend_pronoun == "he" else NAMES_SHE) if n != name])
     tone = ask.tone or rng.choice(plot.tones)
     for _ in range(20):
