@@ -1,0 +1,137 @@
+//! Whole models on the GPU: trained weights tell the story that the CPU tells, with steps in flight.
+#![cfg(not(target_arch = "wasm32"))]
+
+#[path = "reference/mod.rs"]
+mod reference;
+
+use std::{collections::VecDeque, path::Path, rc::Rc};
+
+use pollster::block_on;
+use reference::reference;
+use vitrine::{
+    backend::{Device, Plan, Resident, cpu, gpu},
+    cancel::Cancel,
+    graph::{Graph, SampleParams, Sampled, StepParams},
+    models::Llama,
+    weights::{PathSource, SharedSource, WeightFile},
+};
+
+/// A GGUF's model on a device.
+struct Running {
+    file: WeightFile,
+    llama: Llama,
+    resident: Resident,
+}
+
+fn gpu_device() -> Device {
+    let device = block_on(gpu::Device::open(gpu::Preference::Any));
+    Device::Gpu(device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"))
+}
+
+fn cpu_device() -> Device {
+    Device::Cpu(cpu::Device::new("the oracle"))
+}
+
+impl Running {
+    fn open(path: &Path, device: &Device) -> Self {
+        let source = Rc::new(PathSource::open(path).expect("a file")) as SharedSource;
+        let file = block_on(WeightFile::open_parts(vec![source])).expect("a GGUF");
+        let llama = Llama::from_gguf(&file.metadata, &file).expect("a Llama");
+        let graph = llama.decode().expect("a graph");
+        let load = async {
+            let mut loader = device.begin(&graph).await?;
+            file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            loader.finish().await
+        };
+        let resident = block_on(load).expect("the weights go in");
+        Self { file, llama, resident }
+    }
+
+    fn compile(&self, graph: &Graph) -> Plan {
+        block_on(self.resident.compile(graph)).expect("a plan")
+    }
+
+    /// `n` greedy tokens after `prompt`, with four steps in flight.
+    fn greedy(&self, prompt: &[u32], n: usize) -> Vec<u32> {
+        let mut prefill = self.compile(&self.llama.prefill(prompt.len()).expect("a graph"));
+        let mut decode = self.compile(&self.llama.decode().expect("a graph"));
+        prefill.write_input("ids", prompt).expect("ids");
+        let params = |position: usize, row: usize| StepParams {
+            position: position as u32,
+            row: row as u32,
+            sample: SampleParams::default(),
+        };
+        let last = prompt.len() - 1;
+        let mut flying = VecDeque::from([prefill.step(&params(0, last), &["sampled"]).expect("a step")]);
+        let mut tokens = vec![];
+        for i in 1..n {
+            flying.push_back(decode.step(&params(last + i, 0), &["sampled"]).expect("a step"));
+            if flying.len() >= 4 {
+                tokens.extend(flying.pop_front().map(|p| token(&block_on(p).expect("an output"))));
+            }
+        }
+        tokens.extend(flying.into_iter().map(|p| token(&block_on(p).expect("an output"))));
+        tokens
+    }
+
+    /// The logits of every one of `ids`.
+    fn score(&self, ids: &[u32]) -> Vec<f32> {
+        let mut plan = self.compile(&self.llama.score(ids.len()).expect("a graph"));
+        plan.write_input("ids", ids).expect("ids");
+        let out = block_on(plan.step(&StepParams::default(), &["logits"]).expect("a step")).expect("an output");
+        out[0].iter().map(|w| f32::from_bits(*w)).collect()
+    }
+
+    fn text(&self, tokens: &[u32]) -> String {
+        let pieces: Vec<&str> = self.file.metadata.require("tokenizer.ggml.tokens").expect("a vocabulary");
+        let mut bytes = Vec::new();
+        for t in tokens {
+            let piece = pieces[*t as usize];
+            match piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>')) {
+                Some(hex) => bytes.push(u8::from_str_radix(hex, 16).expect("a byte")),
+                None => bytes.extend(piece.replace('\u{2581}', " ").into_bytes()),
+            }
+        }
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+}
+
+fn token(outputs: &[Vec<u32>]) -> u32 {
+    Sampled::from_words(&outputs[0]).expect("a record").token
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn stories260k_on_the_gpu_tells_what_llama2c_tells_for_200_greedy_steps() {
+    let Some(path) = reference("llm/stories260K/stories260K-f32.gguf") else { return };
+    let Some(expected) = reference("llm/stories260K/greedy200.txt") else { return };
+    let expected = std::fs::read_to_string(expected).expect("a text");
+    let model = Running::open(&path, &gpu_device());
+    let told = model.text(&model.greedy(&[1], 200));
+    assert_eq!(told.trim_start().trim_end_matches('\n'), expected.trim_end_matches('\n'));
+}
+
+#[test]
+fn quantised_stories260k_scores_as_on_the_cpu() {
+    let prompt = [1, 403, 407, 261, 378, 432, 438, 285, 310, 320, 301, 420, 411];
+    for kind in ["q8_0", "q4_0"] {
+        let Some(path) = reference(&format!("llm/stories260K/stories260K-{kind}.gguf")) else { return };
+        let [expected, got] = [cpu_device(), gpu_device()].map(|device| Running::open(&path, &device).score(&prompt));
+        let got = cosine(&expected, &got);
+        assert!(got >= 0.999, "{kind}: cosine {got}");
+    }
+}
+
+#[test]
+fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
+    let model = Running::open(&path, &gpu_device());
+    let plan = model.compile(&model.llama.decode().expect("a graph"));
+    let cost = plan.cost();
+    assert_eq!((cost.passes, cost.submits), (1, 1));
+    assert!(cost.dispatches as usize <= 8 * model.llama.config().layers + 6, "{cost:?}");
+}
