@@ -15,7 +15,7 @@ from .tell import OTHER_PLACES, TONES, Ask, Story, can_carry, cast, capital, cho
 
 Turn = tuple[str, str]
 
-STYLE = {"sad": ("sad", "sad", "a little sad"), "funny": ("funny", "funny", "silly"), "bedtime": ("sleepy", "bedtime", "quiet"), "brave": ("brave", "exciting"), "mystery": ("mysterious", "mystery"), "kind": ("happy", "kind", "nice")}
+STYLE = {"sad": ("sad", "sad", "very sad"), "funny": ("funny", "funny", "silly"), "bedtime": ("sleepy", "bedtime", "quiet"), "brave": ("brave", "exciting"), "mystery": ("mysterious", "mystery"), "kind": ("happy", "kind", "nice")}
 
 
 def held_out(hero: str, thing: str, place: str) -> bool:
