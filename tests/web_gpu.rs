@@ -1,0 +1,65 @@
+//! The GPU in a real browser's dedicated worker: every kernel compiles there, and a model computes what the CPU computes.
+
+#![cfg(target_arch = "wasm32")]
+
+use std::{collections::VecDeque, rc::Rc};
+
+use vitrine::{
+    Cancel,
+    backend::{Device, cpu, gpu},
+    graph::{Sampled, StepParams},
+    models::Llama,
+    weights::{MemorySource, SharedSource, WeightFile},
+};
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+const MODEL: &[u8] = include_bytes!("fixtures/tiny_llama.gguf");
+
+async fn gpu_device() -> gpu::Device {
+    gpu::Device::open(gpu::Preference::Any).await.unwrap()
+}
+
+/// `count` greedy tokens after a prompt, several steps in flight where the device takes them.
+async fn greedy(device: &Device, count: usize) -> Vec<u32> {
+    let source = Rc::new(MemorySource::new("tiny_llama.gguf", MODEL.to_vec())) as SharedSource;
+    let file = WeightFile::open_parts(vec![source]).await.unwrap();
+    let llama = Llama::from_gguf(&file.metadata, &file).unwrap();
+    let graph = llama.decode().unwrap();
+    let mut loader = device.begin(&graph).await.unwrap();
+    file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();
+    let resident = loader.finish().await.unwrap();
+    let prompt = [1, 2, 3, 4, 5];
+    let mut prefill = resident.compile(&llama.prefill(prompt.len()).unwrap()).await.unwrap();
+    let mut decode = resident.compile(&graph).await.unwrap();
+    prefill.write_input("ids", &prompt).unwrap();
+    let params = StepParams { row: 4, ..Default::default() };
+    let mut flying = VecDeque::from([prefill.step(&params, &["sampled"]).unwrap()]);
+    let mut tokens = vec![];
+    for i in 1..count as u32 {
+        let params = StepParams { position: 4 + i, ..Default::default() };
+        flying.push_back(decode.step(&params, &["sampled"]).unwrap());
+        if flying.len() > device.steps_in_flight() {
+            let outputs = flying.pop_front().unwrap().await.unwrap();
+            tokens.push(Sampled::from_words(&outputs[0]).unwrap().token);
+        }
+    }
+    for pending in flying {
+        tokens.push(Sampled::from_words(&pending.await.unwrap()[0]).unwrap().token);
+    }
+    tokens
+}
+
+#[wasm_bindgen_test]
+async fn every_kernel_variant_compiles_in_this_browser() {
+    let names = gpu::kernels::compile_all(&gpu_device().await).await.unwrap();
+    assert!(names.len() > 30, "{names:?}");
+}
+
+#[wasm_bindgen_test]
+async fn a_model_writes_the_same_tokens_on_the_gpu_and_on_the_cpu() {
+    let on_gpu = greedy(&Device::Gpu(gpu_device().await), 16).await;
+    let on_cpu = greedy(&Device::Cpu(cpu::Device::new("the oracle")), 16).await;
+    assert_eq!(on_gpu, on_cpu);
+}
