@@ -113,11 +113,16 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// Another implementation of the same model.
+/// Another implementation of the same model, with exact products.
 struct Candle(ModelWeights);
 
 impl Candle {
     fn open(path: &Path) -> Self {
+        let exact = std::env::var("CANDLE_DEQUANTIZE_ALL").is_ok_and(|v| v == "1");
+        assert!(
+            exact,
+            "set CANDLE_DEQUANTIZE_ALL=1, as .cargo/config.toml does: else candle rounds activations to 8 bits"
+        );
         let mut file = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
         let content = gguf_file::Content::read(&mut file).expect("a GGUF");
         Self(ModelWeights::from_gguf(content, &mut file, &CandleDevice::Cpu).expect("a Llama"))

@@ -6,7 +6,7 @@
 //! plain weights everything is f32.
 
 use super::{
-    matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordQuad, group},
+    matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordPair, group},
     simd::{F32x4, I16x8, I32x4, ROUNDER},
 };
 use crate::graph::DType;
@@ -91,62 +91,82 @@ impl Quad for ByteQuad {
     }
 }
 
-impl Quad for WordQuad {
-    #[inline(always)]
-    fn pairs(&self) -> [[I16x8; 2]; 4] {
-        std::array::from_fn(|i| [I16x8::load(&self[i][0]), I16x8::load(&self[i][1])])
-    }
-}
-
-/// A panel's quads and the scales and offsets of its groups.
-struct Panel<'a, Q> {
-    quads: &'a [Q],
+/// A panel's weights in some form, and the scales and offsets of its groups.
+struct Panel<'a, W> {
+    weights: &'a [W],
     scales: &'a [[[f32; 4]; 2]],
     offsets: &'a [[[f32; 4]; 2]],
 }
 
-/// `L` rows against a panel. `QUADS`: how many quads share a scale. `ZERO`: what each quant is too large by.
+impl<W> Panel<'_, W> {
+    /// Adds to `total` what group `g` gives for a row of `x`: `sum` of its products, and its scale and sum in that block.
+    #[inline(always)]
+    fn add_group(&self, total: &mut [F32x4; 2], g: usize, sum: [I32x4; 2], x_scale: f32, x_sum: i32) {
+        let by = F32x4::splat(x_scale);
+        for half in 0..2 {
+            let scale = F32x4::load(&self.scales[g][half]).mul(by);
+            total[half] = total[half].add(sum[half].to_f32().mul(scale));
+        }
+        if let Some(offset) = self.offsets.get(g) {
+            let by = F32x4::splat(x_scale * x_sum as f32);
+            for half in 0..2 {
+                total[half] = total[half].add(F32x4::load(&offset[half]).mul(by));
+            }
+        }
+    }
+}
+
+/// One row against a panel as it is stored. `QUADS`: how many quads share a scale. `ZERO`: what each quant is too large by.
 #[inline(always)]
-fn tile<Q: Quad, const QUADS: usize, const ZERO: i32, const OFFSETS: bool, const L: usize>(
+fn one_row<Q: Quad, const QUADS: usize, const ZERO: i32>(
     panel: &Panel<Q>,
     x: &[[i16; 2]],
     x_scales: &[f32],
     x_sums: &[i32],
-) -> [[F32x4; 2]; L] {
-    let mut total = [[F32x4::splat(0.0); 2]; L];
-    let (x, _) = x.as_chunks::<L>();
-    let (x, _) = x.as_chunks::<4>();
-    let (x, _) = x.as_chunks::<QUADS>();
-    let (quads, _) = panel.quads.as_chunks::<QUADS>();
-    let (x_scales, x_sums) = (x_scales.as_chunks::<L>().0, x_sums.as_chunks::<L>().0);
-    for (g, ((quads, x), scale)) in quads.iter().zip(x).zip(panel.scales).enumerate() {
+) -> [F32x4; 2] {
+    let mut total = [F32x4::splat(0.0); 2];
+    let x = x.as_chunks::<4>().0.as_chunks::<QUADS>().0;
+    let quads = panel.weights.as_chunks::<QUADS>().0;
+    for (g, (quads, x)) in quads.iter().zip(x).enumerate() {
         let block = g * QUADS / 4;
-        let (x_scale, x_sum) = (&x_scales[block], &x_sums[block]);
-        let mut sum: [[I32x4; 2]; L] = std::array::from_fn(|l| [I32x4::splat(-ZERO * x_sum[l]); 2]);
+        let (x_scale, x_sum) = (x_scales[block], x_sums[block]);
+        let mut sum = [I32x4::splat(-ZERO * x_sum); 2];
         for (quad, x) in quads.iter().zip(x) {
             for (w, x) in quad.pairs().iter().zip(x) {
-                for l in 0..L {
-                    let x = I16x8::splat_pair(x[l]);
-                    sum[l] = [sum[l][0].add(w[0].dot(x)), sum[l][1].add(w[1].dot(x))];
-                }
+                let x = I16x8::splat_pair(*x);
+                sum = [sum[0].add(w[0].dot(x)), sum[1].add(w[1].dot(x))];
             }
         }
-        let scale = [F32x4::load(&scale[0]), F32x4::load(&scale[1])];
-        for l in 0..L {
-            let by = F32x4::splat(x_scale[l]);
-            for half in 0..2 {
-                total[l][half] = total[l][half].add(sum[l][half].to_f32().mul(scale[half].mul(by)));
+        panel.add_group(&mut total, g, sum, x_scale, x_sum);
+    }
+    total
+}
+
+/// [`TILE`] rows against a widened panel, of which `group` pairs of columns share a scale: the heart of a prefill.
+///
+/// The inner loop's length is no constant on purpose: unrolled, its sums are taken in an order that needs more
+/// registers than there are.
+#[inline(never)]
+fn wide_tile(
+    panel: &Panel<WordPair>,
+    group: usize,
+    x: &[[[i16; 2]; TILE]],
+    x_scales: &[[f32; TILE]],
+    x_sums: &[[i32; TILE]],
+) -> [[F32x4; 2]; TILE] {
+    let mut total = [[F32x4::splat(0.0); 2]; TILE];
+    for (g, (w, x)) in panel.weights.chunks_exact(group).zip(x.chunks_exact(group)).enumerate() {
+        let mut sum = [[I32x4::splat(0); 2]; TILE];
+        for (w, x) in w.iter().zip(x) {
+            let w = [I16x8::load(&w[0]), I16x8::load(&w[1])];
+            for l in 0..TILE {
+                let x = I16x8::splat_pair(x[l]);
+                sum[l] = [sum[l][0].add(w[0].dot(x)), sum[l][1].add(w[1].dot(x))];
             }
         }
-        if OFFSETS {
-            let offset = &panel.offsets[g];
-            let offset = [F32x4::load(&offset[0]), F32x4::load(&offset[1])];
-            for l in 0..L {
-                let by = F32x4::splat(x_scale[l] * x_sum[l] as f32);
-                for half in 0..2 {
-                    total[l][half] = total[l][half].add(offset[half].mul(by));
-                }
-            }
+        let block = g * group / 16;
+        for l in 0..TILE {
+            panel.add_group(&mut total[l], g, sum[l], x_scales[block][l], x_sums[block][l]);
         }
     }
     total
@@ -232,14 +252,14 @@ fn eight(v: [F32x4; 2]) -> [f32; PANEL] {
 #[derive(Default)]
 pub struct Scratch {
     pub rows: QuantisedRows,
-    words: Vec<WordQuad>,
+    words: Vec<WordPair>,
     floats: Vec<FloatColumn>,
 }
 
 impl Scratch {
     pub fn bytes(&self) -> usize {
         self.rows.bytes()
-            + size_of::<WordQuad>() * self.words.capacity()
+            + size_of::<WordPair>() * self.words.capacity()
             + size_of::<FloatColumn>() * self.floats.capacity()
     }
 }
@@ -277,13 +297,13 @@ pub fn linear(w: &Matrix, bias: Option<&[f32]>, x: &[f32], out: &mut [f32], scra
         }
         Data::Half(columns) => floats(w, cast::<_, F16Column>(columns), x, &mut sink, &mut scratch.floats),
         Data::Nibbles(quads) => match w.dtype {
-            DType::Q4_0 => quantised::<_, 4, 8, false>(w, quads, scratch, &mut sink),
-            _ => quantised::<_, 4, 0, true>(w, quads, scratch, &mut sink),
+            DType::Q4_0 => quantised::<_, 4, 8>(w, quads, scratch, &mut sink),
+            _ => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
         },
         Data::Bytes(quads) => match w.dtype {
-            DType::Q6_K => quantised::<_, 2, 0, false>(w, quads, scratch, &mut sink),
-            DType::Q5_1 | DType::Q5_K => quantised::<_, 4, 0, true>(w, quads, scratch, &mut sink),
-            _ => quantised::<_, 4, 0, false>(w, quads, scratch, &mut sink),
+            DType::Q6_K => quantised::<_, 2, 0>(w, quads, scratch, &mut sink),
+            DType::Q5_1 | DType::Q5_K => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
+            _ => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
         },
     }
 }
@@ -295,7 +315,7 @@ fn cast<A: Copy, B: Column>(v: &[A]) -> &[B] {
     unsafe { std::slice::from_raw_parts(v.as_ptr().cast(), v.len()) }
 }
 
-fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32, const OFFSETS: bool>(
+fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32>(
     w: &Matrix,
     quads: &[Q],
     scratch: &mut Scratch,
@@ -305,21 +325,20 @@ fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32, const OFFSETS: bool>(
     let Scratch { rows: x, words, .. } = scratch;
     for (p, quads) in quads.chunks_exact(columns / 8).enumerate() {
         let scales = &w.scales[p * groups..][..groups];
-        let offsets = if OFFSETS { &w.offsets[p * groups..][..groups] } else { &[] };
+        let offsets = w.offsets.get(p * groups..(p + 1) * groups).unwrap_or_default();
         if x.tile == 1 {
-            let panel = Panel { quads, scales, offsets };
-            let [out] = tile::<Q, QUADS, ZERO, OFFSETS, 1>(&panel, &x.quants, &x.scales, &x.sums);
-            sink.put(0, p, eight(out));
+            let panel = Panel { weights: quads, scales, offsets };
+            sink.put(0, p, eight(one_row::<Q, QUADS, ZERO>(&panel, &x.quants, &x.scales, &x.sums)));
             continue;
         }
         words.clear();
-        words.extend(quads.iter().map(widen::<Q, ZERO>));
-        let panel = Panel { quads: words, scales, offsets };
-        let quants = x.quants.chunks_exact(columns / 2 * TILE);
-        let scales = x.scales.chunks_exact(columns / 32 * TILE);
-        let sums = x.sums.chunks_exact(columns / 32 * TILE);
+        words.extend(quads.iter().flat_map(widen::<Q, ZERO>));
+        let panel = Panel { weights: words, scales, offsets };
+        let quants = x.quants.as_chunks().0.chunks_exact(columns / 2);
+        let scales = x.scales.as_chunks().0.chunks_exact(columns / 32);
+        let sums = x.sums.as_chunks().0.chunks_exact(columns / 32);
         for (r, ((quants, scales), sums)) in quants.zip(scales).zip(sums).enumerate() {
-            let out = wide_tile::<QUADS, OFFSETS>(&panel, quants, scales, sums);
+            let out = wide_tile(&panel, QUADS * 4, quants, scales, sums);
             for (l, out) in out.into_iter().enumerate() {
                 sink.put(r * TILE + l, p, eight(out));
             }
@@ -327,19 +346,8 @@ fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32, const OFFSETS: bool>(
     }
 }
 
-/// The heart of a prefill, compiled once for all quantised types.
-#[inline(never)]
-fn wide_tile<const QUADS: usize, const OFFSETS: bool>(
-    panel: &Panel<WordQuad>,
-    x: &[[i16; 2]],
-    scales: &[f32],
-    sums: &[i32],
-) -> [[F32x4; 2]; TILE] {
-    tile::<WordQuad, QUADS, 0, OFFSETS, TILE>(panel, x, scales, sums)
-}
-
 #[inline(always)]
-fn widen<Q: Quad, const ZERO: i32>(quad: &Q) -> WordQuad {
+fn widen<Q: Quad, const ZERO: i32>(quad: &Q) -> [WordPair; 4] {
     let zero = I16x8::splat_pair([ZERO as i16; 2]);
     quad.pairs().map(|pair| {
         pair.map(|v| {

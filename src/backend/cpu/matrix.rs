@@ -19,8 +19,8 @@ pub const PANEL: usize = 8;
 pub type NibbleQuad = [[u16; 8]; 2];
 /// `[pair][half][row % 4 · 2 + column % 2]`
 pub type ByteQuad = [[[i8; 8]; 2]; 4];
-/// `[pair][half][row % 4 · 2 + column % 2]`
-pub type WordQuad = [[[i16; 8]; 2]; 4];
+/// A pair of columns of a panel: `[half][row % 4 · 2 + column % 2]`
+pub type WordPair = [[i16; 8]; 2];
 
 /// One column of a panel in floats.
 pub type FloatColumn = [[f32; 4]; 2];
