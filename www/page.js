@@ -143,6 +143,7 @@ function update() {
 /** After the reader's change nothing goes on by itself. @param {() => void} change */
 async function alter(change) {
   await stop();
+  notices.close();
   alternatives.close();
   change();
   update();

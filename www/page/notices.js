@@ -42,7 +42,7 @@ export class Notices {
     if (code === "aborted") return;
     this.#box.dataset.code = code;
     this.#part("error-title").textContent = TITLES[code] ?? "Something broke inside Vitrine";
-    this.#part("error-text").textContent = message;
+    this.#part("error-text").textContent = sentence(message);
     this.#act = next?.act;
     this.#action.textContent = next?.label ?? "";
     this.#action.hidden = !next;
@@ -58,4 +58,10 @@ export class Notices {
   #part(name) {
     return /** @type {HTMLElement} */ (this.#box.querySelector(`.${name}`));
   }
+}
+
+/** With a capital and a full stop, as a reader expects. @param {string} message */
+function sentence(message) {
+  const text = message.trim();
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…)]$/.test(text) ? "" : ".");
 }
