@@ -15,9 +15,10 @@ use crate::{
 
 /// Rows that a step scores at once at most: each brings a row of logits as wide as the vocabulary.
 const SCORE_ROWS: usize = 16;
-/// On the CPU a chunk should take about this long: an abort waits no longer, and longer chunks gain nothing.
-const CHUNK_TIME: Duration = Duration::from_millis(60);
-const FIRST_CHUNK_ROWS: usize = 16;
+/// On the CPU a chunk should take about this long, so that an abort is soon heard.
+const CHUNK_TIME: Duration = Duration::from_millis(100);
+/// Fewer rows than this would widen each weight for too few of them: 8 take nearly twice the time a row, 64 save but a tenth.
+const FEWEST_CHUNK_ROWS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Work {
@@ -48,7 +49,7 @@ pub struct Session {
 impl Session {
     pub fn new(llama: Llama, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
-        Self { llama, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FIRST_CHUNK_ROWS, turns }
+        Self { llama, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FEWEST_CHUNK_ROWS, turns }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -135,7 +136,7 @@ impl Session {
         }
         let ideal = rows as f64 * CHUNK_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6);
         let longest = self.device.prefill_rows().first().copied().unwrap_or(1);
-        self.chunk_rows = (ideal as usize).clamp(1, longest);
+        self.chunk_rows = (ideal as usize).clamp(FEWEST_CHUNK_ROWS.min(longest), longest);
     }
 
     /// Brings `ids` into the caches, as far as they are not there already, and starts the step that chooses what follows.
