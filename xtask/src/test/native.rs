@@ -10,7 +10,10 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Re
     system::ensure_vulkan()?;
     for (package, profile) in [("vitrine", "dev"), ("xtask", "tool")] {
         let mut cargo = workspace.cargo();
-        cargo.args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--"]).args(filter).arg("--show-output");
+        cargo
+            .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--"])
+            .args(filter)
+            .arg("--show-output");
         output::run_counted(&mut cargo, &format!("cargo test --package {package}"), tally)?;
     }
     Ok(())
