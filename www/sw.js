@@ -61,8 +61,9 @@ async function keepShell() {
   const glue = new URL("pkg/vitrine.js", scope);
   // Besides itself the glue imports a few lines that the crate brings along, in files named by their content.
   const snippets = (await (await fetch(glue)).text()).matchAll(/["'](\.\/snippets\/[^"']+)["']/g);
-  const addresses = [...SHELL.map((path) => new URL(path, scope)), ...[...snippets].map(([, path]) => new URL(path, glue))];
-  await cache.addAll(addresses.map((address) => new Request(address, { cache: "no-cache" })));
+  // Each once: the cache refuses a list with the same address twice.
+  const addresses = new Set([...SHELL.map((path) => new URL(path, scope).href), ...[...snippets].map(([, path]) => new URL(path, glue).href)]);
+  await cache.addAll([...addresses].map((address) => new Request(address, { cache: "no-cache" })));
   // The models are worth having, but the page is complete without them.
   await keepFirstModel(cache).catch(() => {});
 }
