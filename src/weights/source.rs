@@ -10,6 +10,7 @@ use crate::{Error, Result};
 ///
 /// Readers go forward as far as they can (a header, then tensors in file order), so a source behind a network may
 /// keep one long answer open. A read that is dropped half way leaves the source usable.
+#[allow(clippy::len_without_is_empty)] // An empty file is refused where it is opened, like any other that is no model.
 #[async_trait(?Send)]
 pub trait ByteSource {
     /// The file's name for people and for telling `config.json` from weights: the last part of a path or an address.

@@ -105,7 +105,8 @@ fn a_stream_that_is_aborted_stops_after_the_piece_in_hand() {
 #[test]
 fn a_missing_or_misshapen_weight_is_named_before_anything_is_loaded() {
     let file = open(Gguf::small().bytes()).unwrap();
-    let cases: [(&[(&str, &[usize], DType)], &[&str]); 3] = [
+    type Case<'a> = (&'a [(&'a str, &'a [usize], DType)], &'a [&'a str]);
+    let cases: [Case; 3] = [
         (&[("a", &[2, 4], DType::F32), ("c", &[1], DType::F32)], &["tensor c"]),
         (&[("a", &[4, 2], DType::F32)], &["tensor a", "[2, 4]", "[4, 2]"]),
         (&[("b", &[3, 32], DType::F32)], &["tensor b", "Q8_0", "F32"]),
