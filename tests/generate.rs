@@ -1,5 +1,7 @@
 //! The generation loop on a real trained model (stories260K), on the CPU and on the GPU.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod reference;
 
 use std::{

@@ -361,6 +361,27 @@ fn a_whole_model_agrees_from_prefill_to_decode() {
 }
 
 #[test]
+fn a_prefill_gives_what_its_tokens_give_one_by_one() {
+    for device in [oracle(), shared()] {
+        let (prefill, single) = (transformer(5, 2, 3), transformer(1, 2, 3));
+        let ids = [3, 1, 4, 1, 5];
+        let resident = load(&device, &prefill);
+        let mut whole = compile(&resident, &prefill);
+        whole.write_input("ids", &ids).unwrap();
+        let params = StepParams { row: 4, ..Default::default() };
+        let got = floats(&block_on(whole.step(&params, &["logits"]).unwrap()).unwrap()[0]);
+        let resident = load(&device, &prefill);
+        let mut one = compile(&resident, &single);
+        let mut expected = vec![];
+        for (position, id) in ids.iter().enumerate() {
+            one.write_input("ids", &[*id]).unwrap();
+            expected = floats(&block_on(one.step(&at(position as u32), &["logits"]).unwrap()).unwrap()[0]);
+        }
+        close(device.info().kind, &expected, &got);
+    }
+}
+
+#[test]
 fn steps_in_flight_give_what_steps_one_by_one_give() {
     let sample = SampleParams { temperature: 1.3, top_k: 40, seed: 11, repetition_penalty: 1.2, ..Default::default() };
     let (logits, tokens) = generate(&shared(), 20, 1, sample);

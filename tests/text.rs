@@ -1,5 +1,7 @@
 //! Tokenizers against the ids that llama.cpp demands, and what every tokenizer promises.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod reference;
 
 use std::{collections::HashMap, path::Path, rc::Rc};

@@ -55,6 +55,7 @@ pub enum Device {
 }
 
 /// Takes a model's weights in pieces.
+#[allow(clippy::large_enum_variant)] // one a load, moved once
 pub enum Loader {
     Cpu(cpu::Loader),
     Gpu(gpu::Loader),
@@ -68,6 +69,7 @@ pub enum Resident {
 }
 
 /// A compiled graph, replayed a step at a time.
+#[allow(clippy::large_enum_variant)] // a handful a model, never moved in bulk
 pub enum Plan {
     Cpu(cpu::Plan),
     Gpu(gpu::Plan),

@@ -109,6 +109,7 @@ pub struct UrlSource {
     warnings: Vec<String>,
 }
 
+#[allow(clippy::large_enum_variant)] // one an address
 enum Origin {
     Cache(BlobSource),
     Network(Download<Fetch>),

@@ -48,6 +48,7 @@ struct Held {
 }
 
 impl Buffer {
+    #[allow(clippy::arc_with_non_send_sync)] // a buffer can be sent between threads natively, where there are any
     pub(super) fn new(raw: wgpu::Buffer, ledger: &Arc<Ledger>) -> Self {
         ledger.add(raw.size());
         Self(Arc::new(Held { raw, ledger: ledger.clone() }))

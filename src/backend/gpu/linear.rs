@@ -259,10 +259,7 @@ fn gated_in_parts(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: Lin
     let both = ctx.storage("gate and up", (spec.t * w.rows * 4) as u64)?.view();
     let mut dispatches = linear(ctx, w, x, &both, LinearSpec { epilogue: Epilogue::None, ..spec })?;
     let shape = shape(ctx, [w.rows, w.cols, spec.t, 0, w.rows, n], 0.0)?;
-    let mut bindings = vec![];
-    bindings.push((at::SHAPE, shape.view()));
-    bindings.push((at::X, both));
-    bindings.push((at::Y, y.clone()));
+    let bindings = vec![(at::SHAPE, shape.view()), (at::X, both), (at::Y, y.clone())];
     let grid = [n.div_ceil(64) as u32, spec.t as u32, 1];
     dispatches.push(dispatch(ctx, &kernels::GATE, &Variant::default(), &bindings, grid, spec.place)?);
     Ok(dispatches)

@@ -13,15 +13,15 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     tally.check("format", workspace::run(workspace.cargo().args(["fmt", "--all", "--check"])));
     let clippy = |arguments: &[&str]| {
         let mut cargo = workspace.cargo();
-        cargo.args(["clippy", "--quiet", "--all-targets"]).args(arguments).args(["--", "--deny", "warnings"]);
+        cargo.args(["clippy", "--quiet"]).args(arguments).args(["--", "--deny", "warnings"]);
         workspace::run(&mut cargo)
     };
-    tally.check("clippy, the crate on this machine", clippy(&["--package", "vitrine"]));
+    tally.check("clippy, the crate on this machine", clippy(&["--all-targets", "--package", "vitrine"]));
     tally.check(
         "clippy, the crate in the page",
-        clippy(&["--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]),
+        clippy(&["--lib", "--tests", "--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]),
     );
-    tally.check("clippy, xtask", clippy(&["--package", "xtask"]));
+    tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask"]));
     tally.check("types of the page's JavaScript", check_javascript(workspace));
     Ok(())
 }

@@ -117,6 +117,8 @@ fn lanes(
     let variant = variant
         .flag("HALVES", form.block == 16)
         .flag("WHOLE", cols.is_multiple_of(32))
+        // A step is 32 columns here, so a row of an odd number of sixteens ends inside one.
+        .flag("TAIL", cols.is_multiple_of(16) && !cols.is_multiple_of(32))
         .flag("QUARTETS", quartets)
         .flag("SUBGROUPS", quartets)
         .flag("QUADS2", eight_rows)
@@ -133,7 +135,7 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
     for dtype in [D::F32, D::F16, D::BF16, D::Q4_0, D::Q4_1, D::Q8_0, D::Q5_1, D::Q6_K] {
         let Some(form) = Form::of(dtype, features.software) else { continue };
         out.push((&EMBEDDING, weight_flags(form)));
-        let widths: &[usize] = if form.is_quantised() { &[256] } else { &[256, 172, 17] };
+        let widths: &[usize] = if form.is_quantised() { &[256] } else { &[256, 172, 48, 17] };
         let none = Extras::default();
         let fused = [
             none,
