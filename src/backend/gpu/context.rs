@@ -214,11 +214,7 @@ impl Context {
         if let Some(known) = lock(&self.shared.pipelines).get(&key) {
             return Ok(known.clone());
         }
-        let text = wgsl::render(kernel, variant)?;
-        let module = self.device().create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&key),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
+        let module = self.module(kernel, variant)?;
         let pipeline = self.device().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&key),
             layout: None,
@@ -233,6 +229,14 @@ impl Context {
         });
         lock(&self.shared.pipelines).insert(key, pipeline.clone());
         Ok(pipeline)
+    }
+
+    /// The text of a variant, given to the browser's or the driver's shader compiler. What it refuses comes out of [`Self::watch`].
+    pub fn module(&self, kernel: &Kernel, variant: &Variant) -> Result<wgpu::ShaderModule> {
+        self.alive()?;
+        let source = wgpu::ShaderSource::Wgsl(wgsl::render(kernel, variant)?.into());
+        let label = variant.key(kernel);
+        Ok(self.device().create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source }))
     }
 
     /// A dispatch of one variant of a kernel: `(binding, what it shows)`, all in group 0. The bindings must be exactly
