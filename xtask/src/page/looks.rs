@@ -54,7 +54,7 @@ fn show(visit: &Visit, width: u32, height: u32, phone: bool, dark: bool, name: &
     visit.open("")?;
     set(page, "#length", "120")?;
     set(page, "#seed", "11")?;
-    write_some(page, "Once upon a time there was a little fox who")?;
+    write_some(page, "One winter day, a fox was out in the snow.")?;
     let wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth", &[])?;
     ensure_that!(wide == 0, "the page is {wide} pixels wider than its window");
     let cut = page.run(
