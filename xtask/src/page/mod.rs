@@ -139,7 +139,15 @@ pub fn run(
                 Ok(())
             }
         } else {
-            visit(test, &driver, &chromium, &server.address(), &workspace.root, screenshots)
+            let again = || visit(test, &driver, &chromium, &server.address(), &workspace.root, screenshots);
+            // A browser that stopped answering its driver says nothing about the page: one more window, and say so.
+            again().or_else(|error| {
+                let silent = format!("{error:#}").contains("Timed out receiving message from renderer");
+                if silent {
+                    println!("test {}: the browser fell silent, once more", test.name)
+                };
+                if silent { again() } else { Err(error) }
+            })
         };
         match outcome {
             Ok(()) => {
