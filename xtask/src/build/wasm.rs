@@ -77,7 +77,7 @@ pub fn bind(workspace: &Workspace, module: &Path) -> Result<PathBuf> {
 pub fn optimise(workspace: &Workspace, package: &Path) -> Result<()> {
     let Some(program) = find_wasm_opt(workspace)? else {
         println!(
-            "wasm-opt is skipped: it is not on the PATH, and without npm it cannot be fetched (about 15 % larger)"
+            "wasm-opt is skipped: it is not on the PATH, and without npm it cannot be fetched; the module stays larger than it need be"
         );
         return Ok(());
     };
