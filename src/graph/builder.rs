@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// name gives the same id (tied embeddings), and is refused where the shape differs.
 #[derive(Debug)]
 pub struct GraphBuilder {
-    graph: Graph,
+    pub(super) graph: Graph,
     label: String,
 }
 
@@ -66,12 +66,12 @@ impl GraphBuilder {
         &self.graph.node(value).shape
     }
 
-    fn push(&mut self, op: Op, inputs: &[ValueId], shape: Vec<usize>, dtype: DType) -> ValueId {
+    pub(super) fn push(&mut self, op: Op, inputs: &[ValueId], shape: Vec<usize>, dtype: DType) -> ValueId {
         self.graph.nodes.push(Node { op, inputs: inputs.into(), shape, dtype, label: self.label.clone() });
         ValueId(self.graph.nodes.len() as u32 - 1)
     }
 
-    fn misfit(&self, op: &Op, inputs: &[ValueId], why: &str) -> Error {
+    pub(super) fn misfit(&self, op: &Op, inputs: &[ValueId], why: &str) -> Error {
         let shapes: Vec<String> = inputs.iter().map(|v| format!("{:?}", self.shape(*v))).collect();
         let weights: Vec<String> = op
             .weights()
@@ -82,7 +82,7 @@ impl GraphBuilder {
     }
 
     /// The last two dimensions of a `[t, n]` value.
-    fn rows(&self, op: &Op, x: ValueId) -> Result<(usize, usize)> {
+    pub(super) fn rows(&self, op: &Op, x: ValueId) -> Result<(usize, usize)> {
         match self.shape(x) {
             [t, n] => Ok((*t, *n)),
             _ => Err(self.misfit(op, &[x], "expected [rows, columns]")),
@@ -178,7 +178,7 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], shape, DType::F32))
     }
 
-    /// q `[t, heads · head_dim]`, k and v `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`.
+    /// q `[t, heads · head_dim]`, k and v caches `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`.
     #[allow(clippy::too_many_arguments)]
     pub fn attention(
         &mut self,
@@ -190,7 +190,7 @@ impl GraphBuilder {
         k: ValueId,
         v: ValueId,
     ) -> Result<ValueId> {
-        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Causal };
+        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Cached, batch: 1 };
         let inputs = [q, k, v];
         let (t, n) = self.rows(&op, q)?;
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {

@@ -11,12 +11,13 @@
 mod builder;
 mod dtype;
 mod op;
+mod picture;
 mod print;
 mod step;
 
 pub use builder::GraphBuilder;
 pub use dtype::DType;
-pub use op::{Binary, Mask, Op, RopeLayout, Unary};
+pub use op::{Binary, Grid, Mask, Op, RopeLayout, Unary, Window};
 pub use step::{SampleParams, Sampled, StepParams};
 
 /// A value made by a node: an index into [`Graph::nodes`].
@@ -35,7 +36,8 @@ pub struct StateId(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightSpec {
     pub name: String,
-    /// `[out, in]` for a linear layer, `[vocabulary, dim]` for an embedding, `[dim]` for a norm.
+    /// `[out, in]` for a linear layer, `[out, height · width · in]` for a convolution, `[vocabulary, dim]` for an embedding,
+    /// `[dim]` for a norm.
     pub shape: Vec<usize>,
     /// How the file stores it; a backend repacks or converts as it likes.
     pub dtype: DType,

@@ -14,17 +14,107 @@ pub enum RopeLayout {
 /// Which keys a query may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mask {
-    /// Row `t` of the step sees cache rows `0 ..= position + t`.
+    /// Keys and values are caches: row `t` of the step sees cache rows `0 ..= position + t`.
+    Cached,
+    /// Keys and values are values of this step, as many as queries: row `t` sees rows `0 ..= t`.
     Causal,
+    /// Keys and values are values of this step, of any number: every row sees all of them.
+    Full,
+}
+
+/// A batch of pictures as rows, channels last: pixel `(y, x)` of picture `n` is row `(n · height + y) · width + x` of a value
+/// `[batch · height · width, channels]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Grid {
+    pub batch: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Grid {
+    pub fn new(batch: usize, height: usize, width: usize) -> Self {
+        Self { batch, height, width }
+    }
+
+    /// Pixels of all pictures.
+    pub fn rows(&self) -> usize {
+        self.batch * self.height * self.width
+    }
+
+    /// Every side `factor` times as long.
+    pub fn times(&self, factor: usize) -> Self {
+        Self { batch: self.batch, height: self.height * factor, width: self.width * factor }
+    }
+}
+
+/// The window of a convolution over the pictures of a [`Grid`], in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    pub height: usize,
+    pub width: usize,
+    pub stride: usize,
+    /// Zeros around the picture: top, bottom, left, right.
+    pub padding: [usize; 4],
+}
+
+impl Window {
+    /// A square of `side` that moves by `stride`, with `padding` zeros on every edge.
+    pub fn square(side: usize, stride: usize, padding: usize) -> Self {
+        Self { height: side, width: side, stride, padding: [padding; 4] }
+    }
+
+    /// Pixels it covers.
+    pub fn area(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Sides of a picture after a convolution; `None` where the window does not fit, or does not move.
+    pub fn over(&self, input: Grid) -> Option<Grid> {
+        let [top, bottom, left, right] = self.padding;
+        let side = |length: usize, before: usize, after: usize, window: usize| {
+            let room = (length + before + after).checked_sub(window)?;
+            (window > 0 && self.stride > 0).then(|| room / self.stride + 1)
+        };
+        let height = side(input.height, top, bottom, self.height)?;
+        let width = side(input.width, left, right, self.width)?;
+        Some(Grid { batch: input.batch, height, width })
+    }
+
+    /// Sides of a picture after a transposed convolution: `(side - 1) · stride + window - padding`.
+    pub fn under(&self, input: Grid) -> Option<Grid> {
+        let [top, bottom, left, right] = self.padding;
+        let side = |length: usize, cut: usize, window: usize| {
+            let whole = length.checked_sub(1)? * self.stride + window;
+            whole.checked_sub(cut).filter(|side| *side > 0 && self.stride > 0)
+        };
+        let height = side(input.height, top + bottom, self.height)?;
+        let width = side(input.width, left + right, self.width)?;
+        Some(Grid { batch: input.batch, height, width })
+    }
 }
 
 /// Functions of one value, element by element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Unary {
     /// `x · sigmoid(x)`
     Silu,
     /// The tanh approximation (arXiv 1606.08415).
     GeluTanh,
+    /// `x · Φ(x)` by the error function (arXiv 1606.08415).
+    Gelu,
+    /// `x · sigmoid(1.702 x)`, as CLIP has it.
+    QuickGelu,
+    /// `x` where it is positive, else `slope · x`; a slope of 0 is the plain ReLU.
+    LeakyRelu {
+        slope: f32,
+    },
+    Tanh,
+    Sigmoid,
+    /// `scale · x + shift`
+    Affine {
+        scale: f32,
+        shift: f32,
+    },
 }
 
 /// Functions of two values of one shape, element by element.
@@ -77,19 +167,81 @@ pub enum Op {
     CacheWrite {
         cache: StateId,
     },
-    /// Grouped-query attention (arXiv 2305.13245) over caches: q `[t, heads · head_dim]`, k and v cache values
-    /// `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`.
+    /// Grouped-query attention (arXiv 2305.13245): q `[t, heads · head_dim]`, k and v `[keys, kv_heads · head_dim]` →
+    /// `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`. With [`Mask::Cached`] k and v are cache
+    /// values and `batch` is 1; else they are values of `batch · keys` rows, q has `batch · t` rows, and each member of the
+    /// batch sees its own alone.
     Attention {
         heads: usize,
         kv_heads: usize,
         head_dim: usize,
         scale: f32,
         mask: Mask,
+        batch: usize,
     },
     /// Row `row` (of the step's parameters) of `[t, n]` → `[1, n]`.
     SelectRow,
     Unary(Unary),
     Binary(Binary),
+    /// A function of `[batch · t, n]` and a row for each member of the batch, `[batch, n]`, which all its `t` rows meet.
+    Broadcast {
+        f: Binary,
+        batch: usize,
+    },
+    /// Adaptive normalisation's second half (DiT, arXiv 2212.09748): `x · (1 + scale) + shift` of x `[batch · t, n]`, shift and
+    /// scale `[batch, n]` (in this order of inputs).
+    Modulate {
+        batch: usize,
+    },
+    /// Columns `first .. first + columns` of `[t, n]`, `columns` being the value's own width.
+    Columns {
+        first: usize,
+    },
+    /// `[t, a]` and `[t, b]` side by side → `[t, a + b]`.
+    Concat,
+    /// `(x − mean) / sqrt(variance + eps) · w + b` over each row (arXiv 1607.06450); without weights where they are `None`.
+    LayerNorm {
+        weight: Option<WeightId>,
+        bias: Option<WeightId>,
+        eps: f32,
+    },
+    /// The same over all rows of a picture and each of `groups` groups of neighbouring channels (arXiv 1803.08494):
+    /// `[batch · pixels, channels]`, weight and bias `[channels]`.
+    GroupNorm {
+        weight: WeightId,
+        bias: WeightId,
+        groups: usize,
+        eps: f32,
+        batch: usize,
+    },
+    /// A convolution of the pictures of `input`: `[rows, in]` → `[output rows, out]`. The weight is `[out, height · width · in]`:
+    /// row by row of the window, channels innermost; bias `[out]`.
+    Conv2d {
+        weight: WeightId,
+        bias: Option<WeightId>,
+        input: Grid,
+        window: Window,
+    },
+    /// The transpose of a convolution (a "deconvolution"), which gives each input pixel a window of the output. The weight lies as
+    /// that of [`Op::Conv2d`]: `[out, height · width · in]`. `padding` is what is cut off the output.
+    ConvTranspose2d {
+        weight: WeightId,
+        bias: Option<WeightId>,
+        input: Grid,
+        window: Window,
+    },
+    /// Every pixel of the pictures of `input` becomes a square of `factor · factor` pixels.
+    Upsample {
+        input: Grid,
+        factor: usize,
+    },
+    /// Timesteps `[batch, 1]` as sines and cosines `[batch, columns]` (arXiv 1706.03762, 2006.11239): half `columns` frequencies
+    /// `max_period^(−i / (columns / 2 − shift))`; sines first, or cosines first where `cosine_first`.
+    TimestepEmbedding {
+        max_period: f32,
+        shift: f32,
+        cosine_first: bool,
+    },
     /// Chooses the next token from logits `[1, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it to `token` and
     /// counts it in `seen` (`[vocabulary]` U32: how often each token stands in the text so far). The value is a
     /// [`Sampled`](super::Sampled) record, `[2 + 2 · alternatives]` U32.
@@ -117,6 +269,23 @@ impl Op {
             Self::Unary(Unary::GeluTanh) => "gelu_tanh",
             Self::Binary(Binary::Add) => "add",
             Self::Binary(Binary::Mul) => "mul",
+            Self::Unary(Unary::Gelu) => "gelu",
+            Self::Unary(Unary::QuickGelu) => "quick_gelu",
+            Self::Unary(Unary::LeakyRelu { .. }) => "leaky_relu",
+            Self::Unary(Unary::Tanh) => "tanh",
+            Self::Unary(Unary::Sigmoid) => "sigmoid",
+            Self::Unary(Unary::Affine { .. }) => "affine",
+            Self::Broadcast { f: Binary::Add, .. } => "broadcast_add",
+            Self::Broadcast { f: Binary::Mul, .. } => "broadcast_mul",
+            Self::Modulate { .. } => "modulate",
+            Self::Columns { .. } => "columns",
+            Self::Concat => "concat",
+            Self::LayerNorm { .. } => "layer_norm",
+            Self::GroupNorm { .. } => "group_norm",
+            Self::Conv2d { .. } => "conv2d",
+            Self::ConvTranspose2d { .. } => "conv_transpose2d",
+            Self::Upsample { .. } => "upsample",
+            Self::TimestepEmbedding { .. } => "timestep_embedding",
             Self::Sample { .. } => "sample",
         }
     }
@@ -125,7 +294,11 @@ impl Op {
     pub fn weights(&self) -> impl Iterator<Item = WeightId> {
         let (a, b) = match self {
             Self::Embedding { table } => (Some(*table), None),
-            Self::Linear { weight, bias } => (Some(*weight), *bias),
+            Self::Linear { weight, bias }
+            | Self::Conv2d { weight, bias, .. }
+            | Self::ConvTranspose2d { weight, bias, .. } => (Some(*weight), *bias),
+            Self::LayerNorm { weight, bias, .. } => (*weight, *bias),
+            Self::GroupNorm { weight, bias, .. } => (Some(*weight), Some(*bias)),
             Self::RmsNorm { weight, .. } => (Some(*weight), None),
             Self::Rope { factors, .. } => (*factors, None),
             _ => (None, None),

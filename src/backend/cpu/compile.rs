@@ -246,7 +246,7 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::CacheWrite { cache, width, x });
                 self.places[i] = Some(Place::State(cache));
             }
-            Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Causal } => {
+            Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Cached, .. } => {
                 let heads = Heads { heads: *heads, kv_heads: *kv_heads, head_dim: *head_dim, scale: *scale };
                 let (q, k, v) = (self.buffer(input(0)?)?, self.cache(input(1)?)?, self.cache(input(2)?)?);
                 let out = self.take(i);
@@ -282,6 +282,7 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::Sample { seen, token, alternatives: *alternatives, logits, out });
                 place = Some(out);
             }
+            _ => return Err(Error::invalid_graph(format!("{} is not on the CPU yet", node.op.name()))),
         }
         if let Some(out) = place {
             self.places[i] = Some(Place::Buffer(out));

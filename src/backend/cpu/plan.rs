@@ -202,6 +202,7 @@ impl Plan {
             Step::Unary { f, x, out } => in_place(buffers, *x, *out, |_, v| match f {
                 Unary::Silu => elementwise::silu(v),
                 Unary::GeluTanh => elementwise::gelu_tanh(v),
+                _ => {}
             }),
             Step::Binary { f, a, b, out } => {
                 // Both operations commute: the operand that is overwritten goes first.

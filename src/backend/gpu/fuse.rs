@@ -510,6 +510,7 @@ impl<'a> Fuser<'a> {
                 let function = match f {
                     Unary::Silu => Function::Silu,
                     Unary::GeluTanh => Function::GeluTanh,
+                    _ => return Err(refused(node, "not on the GPU yet")),
                 };
                 let (a, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 self.emit(Work::Elementwise { function, a, b: None, select: false, out }, label);
@@ -523,6 +524,7 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::Sample { logits, seen, token, alternatives: *alternatives, out }, label);
                 out
             }
+            _ => return Err(refused(node, "not on the GPU yet")),
         };
         self.tensors[at.0 as usize] = Some(out);
         Ok(())
