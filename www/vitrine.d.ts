@@ -86,10 +86,13 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+/** Language models; text-to-image models; autoencoders (or half of one); generators that make a picture of a latent alone (GANs). */
+export type ModelKind = "text" | "image" | "autoencoder" | "generator";
+
 export interface LoadOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
   /** What the file holds; read from the file when it is left out. */
-  kind?: "text";
+  kind?: ModelKind;
   /** Tokens that the model may look back on; the model's own limit, within reason, when left out. */
   contextLength?: number;
   /** The SHA-256, in hexadecimal, of the file at an address; checked before the model is used. Catalogue entries bring their own. */
@@ -241,6 +244,144 @@ export interface TextModel {
   unload(): Promise<void>;
 }
 
+/** Ways from noise to a picture, by the names of their papers. */
+export type SchedulerName = "ddpm" | "ddim" | "euler" | "euler-ancestral" | "dpm++-2m" | "dpm++-2m-karras" | "unipc" | "lcm" | "flow-euler";
+
+/** Anything that holds a picture. */
+export type PictureSource = ImageData | ImageBitmap | Blob;
+
+export interface ImageOptions extends CallOptions {
+  /** What to paint; "" paints anything. */
+  prompt: string;
+  /** What not to paint; only with a guidance above 1. */
+  negativePrompt?: string;
+  /** How closely the prompt is followed (classifier-free guidance, arXiv 2207.12598); 1 is none. The model's own default when left out. */
+  guidance?: number;
+  /** Denoising steps, from 1 (the default: the model's own). */
+  steps?: number;
+  /** One of the model's `info.schedulers` (the default: its own). */
+  scheduler?: SchedulerName;
+  /** The same seed paints the same picture on the same device. A new one each time when left out. */
+  seed?: number;
+  /** Pixels, multiples of `info.sizeMultiple` (the default: what the model was made for). */
+  width?: number;
+  height?: number;
+  /** Pictures at once, with seeds `seed`, `seed + 1` … (the default: 1). */
+  count?: number;
+  /** A picture to begin from; it is brought to the wanted size. */
+  init?: PictureSource;
+  /** How much of `init` may change, above 0 to 1 (the default: 0.75). */
+  strength?: number;
+  /** Where `init` may change: white (or opaque) pixels are painted anew, the others stay. Of the picture's size. */
+  mask?: PictureSource;
+  /** Whether every step brings a picture of how far it is (the default: yes). */
+  preview?: boolean;
+}
+
+/** A denoising step, and the picture as far as it has come. */
+export interface PaintStep {
+  /** From 1 to `steps`. */
+  step: number;
+  steps: number;
+  /** The first picture; none where `preview` is off and the step is not the last. */
+  image?: ImageData;
+  /** All of them (`count`). */
+  images: ImageData[];
+  /** Whether these are the finished pictures. */
+  final: boolean;
+  /** The seed that was given or drawn. */
+  seed: number;
+  /** Milliseconds that the step took, and that its picture took. */
+  stepMs: number;
+  decodeMs: number;
+}
+
+/** What a painting took. */
+export interface PaintSummary {
+  seed: number;
+  steps: number;
+  totalMs: number;
+  /** Words at the end of the prompt that the model cannot read at once, if there are any. */
+  cut?: string;
+}
+
+/** An async iterable of steps. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
+export interface PaintStream extends AsyncIterableIterator<PaintStep> {
+  /** Set once the stream has ended. */
+  readonly summary: PaintSummary | undefined;
+  /** Cancels, and waits until the model is free again. */
+  return(): Promise<IteratorResult<PaintStep, undefined>>;
+  /** The finished picture alone. */
+  picture(): Promise<ImageData>;
+}
+
+export interface ImageModelInfo {
+  kind: "image";
+  name: string;
+  architecture: string;
+  parameters: number;
+  quantization: string;
+  weightBytes: number;
+  /** What it paints where nothing is asked for. */
+  width: number;
+  height: number;
+  /** Sides must be multiples of this. */
+  sizeMultiple: number;
+  steps: number;
+  guidance: number;
+  scheduler: SchedulerName;
+  schedulers: SchedulerName[];
+  /** Whether the autoencoder can encode: pictures to begin from, masks. */
+  takesPictures: boolean;
+  device: DeviceInfo;
+}
+
+/** Milliseconds, counts and bytes; what no painting has measured yet is left out. */
+export interface ImageModelStats {
+  loadMs: number;
+  deviceBytes: number;
+  dispatchesPerStep: number;
+  submitsPerStep: number;
+  msPerStep?: number;
+  decodeMs?: number;
+}
+
+/** A text-to-image model. One painting runs at a time; others wait their turn. */
+export interface ImageModel {
+  readonly info: ImageModelInfo;
+  readonly stats: ImageModelStats;
+  generate(options: ImageOptions): PaintStream;
+  unload(): Promise<void>;
+}
+
+export interface AutoencoderInfo {
+  kind: "autoencoder" | "generator";
+  name: string;
+  architecture: string;
+  parameters: number;
+  quantization: string;
+  weightBytes: number;
+  latentChannels: number;
+  /** Pixels of a side for each pixel of the latent's; 0 where a latent is a vector. */
+  factor: number;
+  encodes: boolean;
+  decodes: boolean;
+  device: DeviceInfo;
+}
+
+/** An autoencoder or one of its halves, or a generator (which decodes alone). */
+export interface Autoencoder {
+  readonly info: AutoencoderInfo;
+  readonly stats: ImageModelStats;
+  /** A latent, row-major, of `shape` `[1, channels, height, width]` (NCHW; `[1, size]` for a generator), as the file's own decoder takes it. */
+  decode(latent: Float32Array, shape: number[], options?: CallOptions): Promise<ImageData>;
+  /** A picture whose sides are multiples of `info.factor`; the latent is the distribution's mean. */
+  encode(picture: PictureSource, options?: CallOptions): Promise<{ latent: Float32Array; shape: number[] }>;
+  unload(): Promise<void>;
+}
+
+export type Model = TextModel | ImageModel | Autoencoder;
+
 export interface EncodeOptions extends CallOptions {
   /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
   addSpecialTokens?: boolean;
@@ -382,7 +523,11 @@ export interface Engine {
   readonly chat: { readonly completions: ChatCompletions };
   /** The models that come with this copy of Vitrine. */
   catalog(): Promise<CatalogEntry[]>;
-  load(source: Source, options?: LoadOptions): Promise<TextModel>;
+  load(source: Source, options: LoadOptions & { kind: "image" }): Promise<ImageModel>;
+  load(source: Source, options: LoadOptions & { kind: "autoencoder" | "generator" }): Promise<Autoencoder>;
+  load(source: Source, options: LoadOptions & { kind: "text" }): Promise<TextModel>;
+  /** The kind is read from the file, and stands in `info.kind`. */
+  load<Kind extends Model = TextModel>(source: Source, options?: LoadOptions): Promise<Kind>;
   /** A tokenizer alone, from any GGUF (vocabulary-only ones too) or `tokenizer.json`. */
   tokenizer(source: Source, options?: CallOptions): Promise<Tokenizer>;
   /** Unloads everything that this engine loaded. Calling it again does nothing. */
