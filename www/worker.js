@@ -150,6 +150,8 @@ function run(args, call, begin) {
         if (chunk === undefined) break;
         call.event(chunk);
       }
+      // A generation that was cancelled while it waited for the device ends like any other; the signal knows why it did.
+      if (signal.aborted) throw signal.reason;
       return { summary: generation.summary(), stats: model.stats() };
     } finally {
       signal.removeEventListener("abort", stop);

@@ -24,7 +24,8 @@ pub const TESTS: &[Test] = &[
     Test::new("an_aborted_generation_on_webgpu_leaves_the_model_usable", abort_generation_on_gpu).on(Gpu::SwiftShader),
     Test::new("leaving_the_loop_early_frees_the_model", leave_early),
     Test::new("generations_of_one_model_wait_their_turn", take_turns),
-    Test::new("unloading_ends_a_generation_with_closed", unload_while_generating),
+    Test::new("unloading_ends_a_generation_with_closed_on_the_cpu", unload_on_cpu),
+    Test::new("unloading_ends_a_generation_with_closed_on_webgpu", unload_on_gpu).on(Gpu::SwiftShader),
     Test::new("a_closed_engine_refuses_and_another_opens", close_engine),
     Test::new("wrong_arguments_are_named", wrong_arguments),
     Test::new("lone_surrogates_and_odd_text_are_survived", odd_text),
@@ -272,11 +273,11 @@ fn take_turns(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-fn unload_while_generating(visit: &Visit) -> Result<()> {
+fn unload_while_generating(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(
         &with_model(
-            "cpu",
+            device,
             "let unloading; let tokens = 0;
              const outcome = await code((async () => { for await (const _ of model.generate('One winter day, a fox was out in the snow.', { maxTokens: 400, temperature: 0 })) if (++tokens === 2) unloading = model.unload(); })());
              await unloading; await model.unload();
@@ -290,6 +291,14 @@ fn unload_while_generating(visit: &Visit) -> Result<()> {
     ensure_that!(seen["after"] == "closed", "an unloaded model answers with {}", seen["after"]);
     ensure_that!(seen["text"] != "", "loading again gives a model that writes nothing");
     Ok(())
+}
+
+fn unload_on_cpu(visit: &Visit) -> Result<()> {
+    unload_while_generating(visit, "cpu")
+}
+
+fn unload_on_gpu(visit: &Visit) -> Result<()> {
+    unload_while_generating(visit, "webgpu")
 }
 
 fn close_engine(visit: &Visit) -> Result<()> {
