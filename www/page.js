@@ -5,6 +5,7 @@ import { Alternatives } from "./page/alternatives.js";
 import { element, make, soon } from "./page/dom.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
+import { keepOffline } from "./page/offline.js";
 import { Settings } from "./page/settings.js";
 import { Story } from "./page/story.js";
 
@@ -15,7 +16,13 @@ const ALTERNATIVES = 8;
 
 const story = new Story();
 const alternatives = new Alternatives(story);
-const models = new Models();
+/** @type {Models<TextModel>} */
+const models = new Models({
+  kind: "text",
+  facts: (info) => [`looks back ${info.contextLength.toLocaleString("en")} tokens`],
+  none: "Open a GGUF file of the Llama family, or fetch one by its address.",
+  other: (kind) => (kind === "image" ? "This model paints. Open it on the page for pictures." : "This model writes no text."),
+});
 const settings = new Settings();
 const notices = new Notices();
 
@@ -250,18 +257,6 @@ addEventListener("keydown", (event) => {
     else stop();
   }
 });
-
-/** Keeps the page for days without a connection, once all that it needs now is here. */
-async function keepOffline() {
-  if (!("serviceWorker" in navigator)) return;
-  try {
-    await navigator.serviceWorker.register(new URL("sw.js", import.meta.url), { type: "module" });
-    await navigator.serviceWorker.ready;
-    element("offline", HTMLElement).textContent = "This page is kept in your browser and opens without a connection.";
-  } catch {
-    // A browser that keeps no pages: this one then needs its server each time, and says nothing else.
-  }
-}
 
 await start();
 await keepOffline();

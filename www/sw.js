@@ -1,5 +1,5 @@
 /**
- * Keeps the page and its first model for days without a connection.
+ * Keeps the pages and their first models for days without a connection.
  *
  * The network comes first, always: what the server has now is what the page gets, and a copy is kept; only where there is no
  * answer does the copy serve. So an update is never hidden behind an old copy. Needs no special headers, sets none.
@@ -9,21 +9,32 @@ const CACHE = "vitrine";
 
 const SHELL = [
   "./",
+  "paint.html",
   "widgets.html",
   "style.css",
   "icon.svg",
   "site.webmanifest",
   "page.js",
+  "paint.js",
   "page/alternatives.js",
   "page/dom.js",
+  "page/easel.js",
+  "page/gallery.js",
+  "page/kept.js",
+  "page/mask.js",
   "page/models.js",
   "page/notices.js",
+  "page/offline.js",
+  "page/paint-settings.js",
+  "page/seed.js",
   "page/settings.js",
+  "page/slider.js",
   "page/story.js",
   "engine.js",
   "errors.js",
   "host.js",
   "openai.js",
+  "png.js",
   "stream.js",
   "vitrine.js",
   "widgets.js",
@@ -65,16 +76,18 @@ async function keepShell() {
   const addresses = new Set([...SHELL.map((path) => new URL(path, scope).href), ...[...snippets].map(([, path]) => new URL(path, glue).href)]);
   await cache.addAll([...addresses].map((address) => new Request(address, { cache: "no-cache" })));
   // The models are worth having, but the page is complete without them.
-  await keepFirstModel(cache).catch(() => {});
+  await keepFirstModels(cache).catch(() => {});
 }
 
-/** @param {Cache} cache */
-async function keepFirstModel(cache) {
+/** What each page opens with. @param {Cache} cache */
+async function keepFirstModels(cache) {
   const address = new URL("models/catalog.json", scope);
   await cache.add(address);
   const { models } = await (await cache.match(address))?.json();
-  const first = models.find((/** @type {{ kind: string }} */ { kind }) => kind === "text");
-  if (first) await cache.add(new URL(first.file, address));
+  for (const wanted of ["text", "image"]) {
+    const first = models.find((/** @type {{ kind: string }} */ { kind }) => kind === wanted);
+    if (first) await cache.add(new URL(first.file, address));
+  }
 }
 
 /** @param {Request} request */

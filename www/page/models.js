@@ -1,10 +1,25 @@
 /** Choosing a model: the catalogue, a file, an address; and how its loading goes. One model is in use; it stays until another is ready. */
 
 import { pageEngine } from "../engine.js";
+import { VitrineError } from "../vitrine.js";
 import { bytesInWords, countInWords, element, make } from "./dom.js";
 
-/** @import { CatalogEntry, Progress, Source, TextModel } from "../vitrine.js" */
+/** @import { CatalogEntry, Model, Progress, Source } from "../vitrine.js" */
 
+/**
+ * What a page shows: models of one kind.
+ * @template {Model} M
+ * @typedef {{
+ *   kind: M["info"]["kind"],
+ *   facts: (info: M["info"]) => string[],
+ *   none: string,
+ *   other: (kind: string) => string,
+ *   take?: (files: File[]) => boolean,
+ * }} Show `facts` are the kind's own, `none` is said while there is no model, `other` of a model of another kind; `take` is the page's own use of
+ * dropped files, which are then no model
+ */
+
+/** @template {Model} M */
 export class Models extends EventTarget {
   #list = element("model-select", HTMLElement);
   #name = element("model-name", HTMLElement);
@@ -21,13 +36,17 @@ export class Models extends EventTarget {
   #abort;
   /** What was asked for last. @type {{ source: Source, options: { name?: string, remember?: boolean } } | undefined} */
   #last;
-  /** @type {TextModel | undefined} */
+  /** @type {Show<M>} */
+  #show;
+  /** @type {M | undefined} */
   model;
   /** The catalogue's entry of the model in use, if it has one. @type {CatalogEntry | undefined} */
   entry;
 
-  constructor() {
+  /** @param {Show<M>} show */
+  constructor(show) {
     super();
+    this.#show = show;
     element("cancel-load", HTMLButtonElement).addEventListener("click", () => this.#abort?.abort());
     const input = element("file-input", HTMLInputElement);
     input.addEventListener("change", () => {
@@ -46,7 +65,7 @@ export class Models extends EventTarget {
   async start(wanted) {
     const engine = await pageEngine();
     try {
-      this.#catalog = (await engine.catalog()).filter(({ kind }) => kind === "text");
+      this.#catalog = (await engine.catalog()).filter(({ kind }) => kind === this.#show.kind);
     } finally {
       this.#list.replaceChildren(...this.#catalog.map((entry) => this.#card(entry)));
     }
@@ -69,11 +88,13 @@ export class Models extends EventTarget {
     this.#begin(called);
     try {
       const engine = await pageEngine();
-      const model = await engine.load(source, { signal: abort.signal, onProgress: (progress) => this.#progress(progress) });
-      if (abort.signal.aborted) {
-        await model.unload();
-        return;
-      }
+      /** @type {Model} */
+      const loaded = await engine.load(source, { signal: abort.signal, onProgress: (progress) => this.#progress(progress) });
+      const { kind } = loaded.info;
+      if (abort.signal.aborted || kind !== this.#show.kind) await loaded.unload();
+      if (abort.signal.aborted) return;
+      if (kind !== this.#show.kind) throw new VitrineError("bad-argument", this.#show.other(kind));
+      const model = /** @type {M} */ (loaded);
       const before = this.model;
       this.model = model;
       this.entry = entry;
@@ -101,7 +122,7 @@ export class Models extends EventTarget {
 
   /** One file, or the pieces of one model. @param {File[]} files */
   openFiles(files) {
-    if (files.length === 0) return;
+    if (files.length === 0 || this.#show.take?.(files)) return;
     const named = files.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     const split = named.length > 1 && named.every((file) => /-\d+-of-\d+\.gguf$/i.test(file.name));
     const source = named.length === 1 ? named[0] : split ? { parts: named } : { files: Object.fromEntries(named.map((file) => [file.name, file])) };
@@ -166,7 +187,7 @@ export class Models extends EventTarget {
       info.parameters ? `${countInWords(info.parameters)} parameters` : "",
       info.quantization,
       info.architecture,
-      `looks back ${info.contextLength.toLocaleString("en")} tokens`,
+      ...this.#show.facts(info),
       bytesInWords(entry?.bytes ?? info.weightBytes),
       entry?.license ?? "",
     ];
@@ -177,7 +198,7 @@ export class Models extends EventTarget {
 
   #empty() {
     this.#name.textContent = "No model yet";
-    this.#facts.textContent = "Open a GGUF file of the Llama family, or fetch one by its address.";
+    this.#facts.textContent = this.#show.none;
     this.#words.textContent = "";
     element("chooser", HTMLDetailsElement).open = true;
   }

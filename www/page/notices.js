@@ -41,8 +41,18 @@ export class Notices {
     // Whoever aborts knows about it.
     if (code === "aborted") return;
     this.#box.dataset.code = code;
-    this.#part("error-title").textContent = TITLES[code] ?? "Something broke inside Vitrine";
-    this.#part("error-text").textContent = sentence(message);
+    this.tell(TITLES[code] ?? "Something broke inside Vitrine", sentence(message), next);
+  }
+
+  /**
+   * Something worth knowing that is no error, or the words of one.
+   * @param {string} title
+   * @param {string} text
+   * @param {{ label: string, act: () => void }} [next]
+   */
+  tell(title, text, next) {
+    this.#part("error-title").textContent = title;
+    this.#part("error-text").textContent = text;
     this.#act = next?.act;
     this.#action.textContent = next?.label ?? "";
     this.#action.hidden = !next;

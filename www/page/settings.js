@@ -1,15 +1,14 @@
 /** The settings: built from one table, remembered between visits. */
 
 import { element, make } from "./dom.js";
+import { keep, readKept } from "./kept.js";
+import { Seed } from "./seed.js";
+import { slider } from "./slider.js";
 
 /** @import { GenerateOptions } from "../vitrine.js" */
 
-/**
- * @typedef {{
- *   id: string, option: "temperature" | "topK" | "topP" | "minP" | "repetitionPenalty" | "maxTokens", name: string, words: string,
- *   min: number, max: number, step: number, start: number, show: (value: number) => string, more?: boolean,
- * }} Setting
- */
+/** @import { Scale } from "./slider.js" */
+/** @typedef {Scale & { option: "temperature" | "topK" | "topP" | "minP" | "repetitionPenalty" | "maxTokens", more?: boolean }} Setting */
 
 const two = (/** @type {number} */ value) => value.toFixed(2);
 const share = (/** @type {number} */ value) => (value >= 1 ? "all" : `${Math.round(value * 100)} %`);
@@ -53,15 +52,13 @@ const STORE = "vitrine.settings";
 export class Settings {
   /** @type {Map<string, HTMLInputElement>} */
   #inputs = new Map();
-  #seed = make("input", { type: "number", id: "seed", "data-test": "seed", min: "0", max: "4294967295", step: "1", placeholder: "any" });
-  #keep = make("button", { type: "button", id: "keep-seed", "data-test": "keep-seed", class: "plain", hidden: "" });
+  #seed;
   /** @type {HTMLButtonElement[]} */
   #moods = [];
-  /** @type {number | undefined} */
-  #used;
 
   constructor() {
-    const kept = read();
+    const kept = readKept(STORE);
+    this.#seed = new Seed("The same seed and settings write the same story again. Left empty, each story is new.", kept.seed, () => this.#save());
     const main = SETTINGS.filter(({ more }) => !more).map((setting) => this.#row(setting, kept));
     const more = SETTINGS.filter(({ more }) => more).map((setting) => this.#row(setting, kept));
     this.#moods = MOODS.map(({ name, ...values }) => {
@@ -69,24 +66,10 @@ export class Settings {
       button.addEventListener("click", () => this.#set(values));
       return button;
     });
-    this.#seed.addEventListener("change", () => this.#save());
-    this.#keep.addEventListener("click", () => {
-      this.#seed.value = String(this.#used ?? "");
-      this.#keep.hidden = true;
-      this.#save();
-    });
-    if (typeof kept.seed === "number") this.#seed.value = String(kept.seed);
-    const seed = make(
-      "div",
-      { class: "setting" },
-      make("div", { class: "row" }, make("label", { for: "seed" }, "Seed"), this.#seed),
-      make("small", { id: "seed-words" }, "The same seed and settings write the same story again. Left empty, each story is new. ", this.#keep),
-    );
-    this.#seed.setAttribute("aria-describedby", "seed-words");
     element("settings", HTMLElement).append(
       make("div", { class: "moods", role: "group", "aria-label": "Moods" }, ...this.#moods),
       ...main,
-      seed,
+      this.#seed.row,
       make("details", { class: "more" }, make("summary", {}, "More"), ...more),
     );
     this.#mark();
@@ -97,42 +80,24 @@ export class Settings {
     /** @type {GenerateOptions} */
     const options = {};
     for (const { id, option } of SETTINGS) options[option] = Number(this.#inputs.get(id)?.value);
-    const seed = this.#seed.value.trim();
-    if (seed !== "") options.seed = Number(seed) >>> 0;
+    if (this.#seed.value !== undefined) options.seed = this.#seed.value;
     return options;
   }
 
   /** Tells which seed the last story had, so that it can be kept. @param {number} seed */
   set used(seed) {
-    this.#used = seed;
-    this.#keep.textContent = `Keep ${seed}`;
-    this.#keep.hidden = this.#seed.value.trim() !== "";
+    this.#seed.used = seed;
   }
 
   /** @param {Setting} setting @param {Record<string, unknown>} kept */
-  #row({ id, name, words, min, max, step, start, show }, kept) {
-    const value = Number(typeof kept[id] === "number" ? kept[id] : start);
-    const input = make("input", { type: "range", id, "data-test": id, min: String(min), max: String(max), step: String(step), "aria-describedby": `${id}-words` });
-    input.value = String(value);
-    const output = make("output", { for: id });
-    const tell = () => {
-      output.textContent = show(Number(input.value));
-      input.setAttribute("aria-valuetext", output.textContent);
-    };
+  #row(setting, kept) {
+    const { row, input } = slider(setting, kept[setting.id]);
     input.addEventListener("input", () => {
-      tell();
       this.#mark();
       this.#save();
     });
-    tell();
-    this.#inputs.set(id, input);
-    return make(
-      "div",
-      { class: "setting" },
-      make("div", { class: "row" }, make("label", { for: id }, name), output),
-      input,
-      make("small", { id: `${id}-words` }, words),
-    );
+    this.#inputs.set(setting.id, input);
+    return row;
   }
 
   /** @param {Record<string, number>} values */
@@ -156,20 +121,6 @@ export class Settings {
   #save() {
     const { seed } = this.options;
     const values = Object.fromEntries([...this.#inputs].map(([id, input]) => [id, Number(input.value)]));
-    try {
-      localStorage.setItem(STORE, JSON.stringify(seed === undefined ? values : { ...values, seed }));
-    } catch {
-      // A browser that keeps nothing for this page: the settings then last as long as the visit.
-    }
-  }
-}
-
-/** @returns {Record<string, unknown>} */
-function read() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(STORE) ?? "{}");
-    return typeof kept === "object" && kept !== null ? kept : {};
-  } catch {
-    return {};
+    keep(STORE, seed === undefined ? values : { ...values, seed });
   }
 }

@@ -1,0 +1,20 @@
+/** Settings that last from visit to visit, in the browser's own store for this page. */
+
+/** @param {string} store @returns {Record<string, unknown>} */
+export function readKept(store) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(store) ?? "{}");
+    return typeof kept === "object" && kept !== null ? kept : {};
+  } catch {
+    return {};
+  }
+}
+
+/** @param {string} store @param {Record<string, unknown>} values */
+export function keep(store, values) {
+  try {
+    localStorage.setItem(store, JSON.stringify(values));
+  } catch {
+    // A browser that keeps nothing for this page: the settings then last as long as the visit.
+  }
+}
