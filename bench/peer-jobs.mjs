@@ -8,8 +8,9 @@ const modes = { t1: "cpu", webgpu: "webgpu" };
 export const jobs = all.flatMap((peer) => {
   const device = modes[peer.mode];
   if (!device) return [];
-  if (peer.peer === "transformers.js") return existsSync(`../models/${peer.job.model}`) ? [peer] : [];
-  if (peer.peer !== "wllama") return [];
+  // On a software adapter transformers.js does not finish in seven minutes.
+  if (peer.peer === "transformers.js") return device === "cpu" && existsSync(`../models/${peer.job.model}`) ? [peer] : [];
+  if (peer.peer !== "wllama" || !existsSync(`..${peer.job.model}`)) return [];
   const { model, prompts, pp, tg, reps, check } = peer.job;
   const job = { vitrine: "/vitrine/vitrine.js", model, prompts, device, pp, tg, reps, check };
   return [peer, { ...peer, id: peer.id.replace("wllama", "vitrine"), peer: "vitrine", page: "/bench/measure.html", job }];

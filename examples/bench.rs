@@ -58,6 +58,8 @@ mod native {
             generate(&model, &other, 1).await?;
             runs.push(generate(&model, &ids, tokens).await?);
         }
+        let stats = model.stats();
+        let parts = model.profile(4, &Cancel::new()).await;
         let all = |figure: fn(&Run) -> f64| runs.iter().map(figure).collect::<Vec<f64>>();
         let result = json!({
             "device": device.info(),
@@ -67,7 +69,11 @@ mod native {
             "prefill_tps": runs.iter().map(|run| prompt as f64 / run.first * 1e3).collect::<Vec<f64>>(),
             "decode_tps": all(|run| (run.count - 1) as f64 / run.decode * 1e3),
             "n": runs.iter().map(|run| run.count).collect::<Vec<usize>>(),
-            "stats": model.stats(),
+            "dispatches_per_token": stats.decode.dispatches,
+            "submits_per_token": stats.decode.submits,
+            "waits_per_token": stats.generation.waits as f64 / stats.generation.generated_tokens.max(1) as f64,
+            "device_bytes": stats.device_bytes,
+            "parts": parts.map_or_else(|error| json!(error.code().as_str()), |parts| json!(parts)),
         });
         println!("{result}");
         Ok(())

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, path::Path, rc::Rc};
 use pollster::block_on;
 use reference::reference;
 use vitrine::{
-    backend::{Device, Plan, Resident, cpu, gpu},
+    backend::{Device, Plan, Resident, cpu, gpu, profile::by_part},
     cancel::Cancel,
     graph::{Graph, SampleParams, Sampled, StepParams},
     models::Llama,
@@ -134,4 +134,21 @@ fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
     let cost = plan.cost();
     assert_eq!((cost.passes, cost.submits), (1, 1));
     assert!(cost.dispatches as usize <= 8 * model.llama.config().layers + 6, "{cost:?}");
+}
+
+#[test]
+fn a_profile_times_every_dispatch_of_a_step_on_the_gpu_and_every_operation_on_the_cpu() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
+    for device in [gpu_device(), cpu_device()] {
+        let model = Running::open(&path, &device);
+        let mut plan = model.compile(&model.llama.decode().expect("a graph"));
+        let timings = block_on(plan.profile(&StepParams::default())).expect("timings");
+        if let Device::Gpu(_) = device {
+            assert_eq!(timings.len() as u32, plan.cost().dispatches);
+        }
+        assert!(timings.iter().all(|t| t.milliseconds >= 0.0 && t.label.contains(" @ ")), "{timings:?}");
+        let parts = by_part(&timings, 1);
+        assert_eq!(parts.iter().map(|part| part.runs).sum::<usize>(), timings.len());
+        assert!(parts.iter().any(|part| part.runs == model.llama.config().layers && part.ms > 0.0), "{parts:?}");
+    }
 }

@@ -210,10 +210,21 @@ export interface ModelStats {
   dispatchesPerStep: number;
   passesPerStep: number;
   submitsPerStep: number;
-  /** Of the latest generation. */
+  /** Of the latest generation. A wait is a token that was awaited with no step queued behind it, so that the GPU then stood still. */
+  waitsPerToken?: number;
   timeToFirstTokenMs?: number;
   prefillTokensPerSecond?: number;
   decodeTokensPerSecond?: number;
+}
+
+/** What runs alike in every layer, in one decode step. */
+export interface StepPart {
+  /** What runs, and in which part of the model: `"matvec @ attention"`. */
+  part: string;
+  /** How often a step runs it. */
+  runs: number;
+  /** Milliseconds that all of its runs in one step take. */
+  ms: number;
 }
 
 export interface Score {
@@ -240,6 +251,11 @@ export interface TextModel {
   score(text: string, options?: CallOptions): Promise<Score>;
   /** The k likeliest next tokens (the default: 10), likeliest first. */
   next(text: string, options?: CallOptions & { k?: number }): Promise<(Alternative & { probability: number })[]>;
+  /**
+   * Where the time of a decode step goes, the longest part first: the mean of `steps` steps (4 by default) behind the latest text.
+   * For measuring; a GPU must be able to take timestamps (`bad-argument` otherwise).
+   */
+  profile(options?: CallOptions & { steps?: number }): Promise<StepPart[]>;
   /** Frees the model. Generations under way end with the code "closed". Calling it again does nothing. */
   unload(): Promise<void>;
 }

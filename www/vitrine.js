@@ -216,6 +216,12 @@ class LoadedModel {
     return this.#ask("next", { text: text(input, "text"), k }, signal);
   }
 
+  /** @param {Face.CallOptions & { steps?: number }} [options] @returns {Promise<Face.StepPart[]>} */
+  async profile({ steps = 4, signal } = {}) {
+    if (!Number.isInteger(steps) || steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
+    return this.#ask("profile", { steps }, signal);
+  }
+
   /** For the engine's `close`, and for `unload`. */
   async close() {
     if (this.#closed) return;

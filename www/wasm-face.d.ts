@@ -5,7 +5,7 @@
  * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
  */
 
-import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Progress, Score, TokenizerInfo, Alternative } from "./vitrine.js";
+import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Progress, Score, StepPart, TokenizerInfo, Alternative } from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
@@ -40,6 +40,7 @@ export interface Model {
   detokenize(tokens: Uint32Array): string;
   score(text: string, cancel: Cancel): Promise<Score>;
   next(text: string, k: number, cancel: Cancel): Promise<(Alternative & { probability: number })[]>;
+  profile(steps: number, cancel: Cancel): Promise<StepPart[]>;
   free(): void;
 }
 

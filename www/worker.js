@@ -80,6 +80,7 @@ const operations = {
   tokenizeChat: async ({ model, messages }) => models.get(model).tokenizeChat(messages),
   detokenize: async ({ model, tokens }) => models.get(model).detokenize(tokens),
   score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.score(text, cancel))),
+  profile: ({ model, steps }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.profile(steps, cancel))),
   next: ({ model, text, k }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.next(text, k, cancel))),
 
   async tokenizer({ engine, source, options }, call) {

@@ -11,8 +11,11 @@
 
 pub mod cpu;
 pub mod gpu;
+pub mod profile;
 
 use std::{future::Future, pin::Pin};
+
+use profile::Timing;
 
 use crate::{
     Result,
@@ -170,6 +173,16 @@ impl Plan {
     /// returns at once, on the CPU when the step is done.
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
         each!(Plan, self, p => p.step(params, outputs))
+    }
+
+    /// Runs one step and tells how long each of its parts took, in order.
+    ///
+    /// Errors: `bad-argument` where the device cannot tell.
+    pub async fn profile(&mut self, params: &StepParams) -> Result<Vec<Timing>> {
+        match self {
+            Self::Cpu(plan) => plan.profile(params),
+            Self::Gpu(plan) => plan.profile(params).await,
+        }
     }
 
     /// What a step costs.

@@ -65,6 +65,8 @@ pub struct GenerationStats {
     /// Of these, how many were in the cache already.
     pub reused_tokens: usize,
     pub generated_tokens: usize,
+    /// Tokens that were awaited with no step queued behind them, so that a GPU then stood still; on the CPU none.
+    pub waits: usize,
     pub seed: u32,
     /// From the call to the first token.
     pub first_token_ms: f64,
@@ -187,6 +189,9 @@ impl Generation {
             self.finish(EndReason::Context);
             return Ok(None);
         };
+        if self.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
+            self.stats.waits += 1;
+        }
         let outputs = self.cancel.race(pending).await?;
         let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
         let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::{Device, DeviceInfo, StepCost},
+    backend::{
+        Device, DeviceInfo, StepCost,
+        profile::{Part, by_part},
+    },
     cancel::Cancel,
     graph::{DType, SampleParams},
     models::{Llama, llama::ALTERNATIVES},
@@ -183,6 +186,18 @@ impl TextModel {
             stats.device_bytes = session.device_bytes();
         }
         *stats
+    }
+
+    /// Where the time of a decode step goes, the longest part first; the mean of `steps` steps behind what was read last.
+    ///
+    /// Errors: `bad-argument` where the device cannot tell, `aborted`, `closed`.
+    pub async fn profile(&self, steps: usize, cancel: &Cancel) -> Result<Vec<Part>> {
+        let inner = &self.0;
+        inner.check_open()?;
+        let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
+        inner.check_open()?;
+        let timings = cancel.race(session.profile(steps, inner.compiled_alternatives(0))).await?;
+        Ok(by_part(&timings, steps))
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {

@@ -6,7 +6,7 @@ use web_time::{Duration, Instant};
 
 use crate::{
     Result,
-    backend::{Device, Pending, Plan, Resident, StepCost},
+    backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
     graph::{SampleParams, StepParams},
     models::Llama,
@@ -202,6 +202,26 @@ impl Session {
     pub async fn decode(&mut self, position: usize, sample: SampleParams, alternatives: usize) -> Result<Pending> {
         let params = StepParams { position: position as u32, row: 0, sample };
         self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.step(&params, &["sampled"])
+    }
+
+    /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.
+    pub async fn profile(&mut self, steps: usize, alternatives: usize) -> Result<Vec<Timing>> {
+        let last = self.capacity().saturating_sub(1);
+        if self.cached.len() > last {
+            // The steps write over the last row.
+            self.forget();
+        }
+        let params = |step| StepParams {
+            position: self.cached.len().saturating_add(step).min(last) as u32,
+            ..StepParams::default()
+        };
+        let params: Vec<StepParams> = (0..steps).map(params).collect();
+        let plan = self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?;
+        let mut timings = vec![];
+        for params in &params {
+            timings.extend(plan.profile(params).await?);
+        }
+        Ok(timings)
     }
 
     pub async fn decode_cost(&mut self, alternatives: usize) -> Result<StepCost> {

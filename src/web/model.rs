@@ -47,6 +47,7 @@ struct Stats {
     dispatches_per_step: u32,
     passes_per_step: u32,
     submits_per_step: u32,
+    waits_per_token: Option<f64>,
     time_to_first_token_ms: Option<f64>,
     prefill_tokens_per_second: Option<f64>,
     decode_tokens_per_second: Option<f64>,
@@ -62,6 +63,8 @@ impl From<TextModelStats> for Stats {
             dispatches_per_step: decode.dispatches,
             passes_per_step: decode.passes,
             submits_per_step: decode.submits,
+            waits_per_token: (generation.generated_tokens > 0)
+                .then(|| generation.waits as f64 / generation.generated_tokens as f64),
             time_to_first_token_ms: measured(generation.first_token_ms),
             prefill_tokens_per_second: measured(generation.prefill_tokens_per_second),
             decode_tokens_per_second: measured(generation.decode_tokens_per_second),
@@ -131,6 +134,12 @@ impl Model {
     pub async fn score(&self, text: String, cancel: &WebCancel) -> Result<JsValue, JsValue> {
         let score = self.model.score(&text, cancel.flag()).await.map_err(thrown)?;
         to_js(&score)
+    }
+
+    /// `[{ part, runs, ms }]` of a decode step, the longest first.
+    pub async fn profile(&self, steps: u32, cancel: &WebCancel) -> Result<JsValue, JsValue> {
+        let parts = self.model.profile(steps as usize, cancel.flag()).await.map_err(thrown)?;
+        to_js(&parts)
     }
 
     /// `[{ token, text, logprob, probability }]`, likeliest first.

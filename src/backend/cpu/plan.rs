@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use web_time::Instant;
+
 use super::{
     attention,
     compile::{Compiler, Place, Rope, Step},
@@ -18,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::{Pending, StepCost},
+    backend::{Pending, StepCost, profile::Timing},
     graph::{Binary, Graph, Sampled, StepParams, Unary, ValueId},
 };
 
@@ -34,6 +36,8 @@ struct Scratch {
 pub struct Plan {
     shared: Arc<Shared>,
     steps: Vec<Step>,
+    /// Operation and place of each step.
+    labels: Vec<String>,
     buffers: Vec<Vec<f32>>,
     ropes: Vec<Rope>,
     inputs: Vec<(String, usize, usize)>,
@@ -52,8 +56,10 @@ impl Drop for Plan {
 impl Plan {
     pub fn new(shared: Arc<Shared>, graph: &Graph) -> Result<Self> {
         let mut compiler = Compiler::new(&shared, graph)?;
-        for i in 0..graph.nodes.len() {
+        let mut labels = vec![];
+        for (i, node) in graph.nodes.iter().enumerate() {
             compiler.node(i)?;
+            labels.resize_with(compiler.steps.len(), || format!("{} @ {}", node.op.name(), node.label));
         }
         let Compiler { steps, sizes, ropes, places, .. } = compiler;
         let len = |v: ValueId| graph.node(v).shape.iter().product::<usize>();
@@ -68,7 +74,8 @@ impl Plan {
             .collect();
         let buffers =
             sizes.iter().map(|n| super::matrix::zeros(*n, "intermediate values")).collect::<Result<Vec<_>>>()?;
-        let mut plan = Self { shared, steps, buffers, ropes, inputs, outputs, scratch: Scratch::default(), bytes: 0 };
+        let mut plan =
+            Self { shared, steps, labels, buffers, ropes, inputs, outputs, scratch: Scratch::default(), bytes: 0 };
         plan.count_bytes();
         Ok(plan)
     }
@@ -102,12 +109,7 @@ impl Plan {
         }
         let shared = self.shared.clone();
         let mut states = shared.states();
-        for rope in &mut self.ropes {
-            if rope.at != Some(params.position) {
-                rope.table.turn_to(params.position, rope.rows);
-                rope.at = Some(params.position);
-            }
-        }
+        self.turn_ropes(params);
         for i in 0..self.steps.len() {
             self.run(i, params, &mut states)?;
         }
@@ -126,6 +128,30 @@ impl Plan {
         drop(states);
         self.count_bytes();
         Ok(Box::pin(std::future::ready(Ok(words))))
+    }
+
+    fn turn_ropes(&mut self, params: &StepParams) {
+        for rope in &mut self.ropes {
+            if rope.at != Some(params.position) {
+                rope.table.turn_to(params.position, rope.rows);
+                rope.at = Some(params.position);
+            }
+        }
+    }
+
+    /// Runs a step and tells how long each operation took.
+    pub fn profile(&mut self, params: &StepParams) -> Result<Vec<Timing>> {
+        let shared = self.shared.clone();
+        let mut states = shared.states();
+        self.turn_ropes(params);
+        let mut timings = Vec::with_capacity(self.steps.len());
+        for i in 0..self.steps.len() {
+            let begun = Instant::now();
+            self.run(i, params, &mut states)?;
+            let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+            timings.push(Timing { label: self.labels[i].clone(), milliseconds });
+        }
+        Ok(timings)
     }
 
     /// One thread runs the steps one after the other: there is nothing to dispatch.

@@ -27,5 +27,4 @@ pub mod wgsl;
 
 pub use device::{Device, NoDevice, Preference};
 pub use plan::Plan;
-pub use profile::Timing;
 pub use resident::{Loader, Resident};

@@ -1,18 +1,8 @@
 //! Where the time of a step goes: each kernel in a pass of its own with timestamps round it. A mode for measuring only,
 //! since a step has one pass otherwise.
 
-use super::plan::Plan;
-use crate::{Error, Result, graph::StepParams};
-
-use super::kernels::step::StepWords;
-
-/// One kernel of a step.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct Timing {
-    /// Kernel and place, as in [`Plan::kernels`].
-    pub label: String,
-    pub milliseconds: f64,
-}
+use super::{kernels::step::StepWords, plan::Plan};
+use crate::{Error, Result, backend::profile::Timing, graph::StepParams};
 
 impl Plan {
     /// Runs one step and tells how long each of its kernels took on the GPU.

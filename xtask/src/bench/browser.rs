@@ -61,6 +61,13 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         time_to_first_token_ms: median(&result["ttft_ms"]),
         prefill_tokens_per_second: median(&result["prefill_tps"]),
         decode_tokens_per_second: median(&result["decode_tps"]),
+        prefill_cpu_seconds: None,
+        decode_cpu_seconds: None,
+        dispatches_per_token: result["dispatches_per_token"].as_f64(),
+        submits_per_token: result["submits_per_token"].as_f64(),
+        waits_per_token: result["waits_per_token"].as_f64(),
+        device_bytes: result["device_bytes"].as_f64(),
+        ms_per_token_by_part: result["parts"].clone(),
         detail: result,
     }
 }

@@ -96,6 +96,19 @@ pub struct Measurement {
     pub time_to_first_token_ms: Option<f64>,
     pub prefill_tokens_per_second: Option<f64>,
     pub decode_tokens_per_second: Option<f64>,
+    /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
+    /// than the clock. Measured by the peers' harness alone.
+    pub prefill_cpu_seconds: Option<f64>,
+    pub decode_cpu_seconds: Option<f64>,
+    /// On a GPU, by one decode step.
+    pub dispatches_per_token: Option<f64>,
+    pub submits_per_token: Option<f64>,
+    /// Tokens that were awaited with no step queued behind them, of all tokens.
+    pub waits_per_token: Option<f64>,
+    /// Weights, caches and plans.
+    pub device_bytes: Option<f64>,
+    /// `[{ part, runs, ms }]` of a decode step, the longest first; a word where the device could not tell.
+    pub ms_per_token_by_part: Value,
     /// Everything else that was reported.
     pub detail: Value,
 }
@@ -135,6 +148,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         measurements,
     };
     print_table(&report);
+    print_parts(&report.measurements);
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_string_pretty(&report)?)?;
         println!("written to {}", file.display());
@@ -150,20 +164,37 @@ fn print_table(report: &Report) {
         megabytes(report.wasm_bytes),
         megabytes(report.wasm_brotli_bytes)
     );
-    println!("| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
     for each in &report.measurements {
         println!(
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             each.place,
             each.device,
             each.model,
             cell(each.load_ms),
             cell(each.time_to_first_token_ms),
             cell(each.prefill_tokens_per_second),
-            cell(each.decode_tokens_per_second)
+            cell(each.decode_tokens_per_second),
+            cell(each.prefill_cpu_seconds),
+            cell(each.decode_cpu_seconds)
         );
+    }
+}
+
+/// The parts that take most of a token's time, a line a measurement.
+fn print_parts(measurements: &[Measurement]) {
+    println!();
+    for each in measurements {
+        let Some(parts) = each.ms_per_token_by_part.as_array().filter(|parts| !parts.is_empty()) else { continue };
+        let part = |part: &Value| {
+            format!("{} {:.2}", part["part"].as_str().unwrap_or_default(), part["ms"].as_f64().unwrap_or_default())
+        };
+        let shown: Vec<String> = parts.iter().take(6).map(part).collect();
+        println!("{} {} {}, ms a token: {}", each.place, each.device, each.model, shown.join(", "));
     }
 }
 

@@ -69,18 +69,45 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// `models/SHAPE/…` as the harness looks for it: hard links where the file system allows, else copies.
 fn link_models(folder: &Path, models: &[Model]) -> Result<()> {
+    let linked = folder.join("models");
+    if linked.exists() {
+        fs::remove_dir_all(&linked)?;
+    }
     for model in models {
         let Some(prompts) = &model.prompts else { continue };
-        let shape = model.file.parent().and_then(Path::file_name).context("a model without a folder")?;
-        let target = folder.join("models").join(shape);
-        fs::create_dir_all(&target)?;
+        let source = model.file.parent().context("a model without a folder")?;
+        let shape = source.file_name().context("a model without a folder")?.to_string_lossy();
         for file in [&model.file, prompts] {
-            let link = target.join(file.file_name().unwrap_or_default());
-            if link.exists() {
-                fs::remove_file(&link)?;
-            }
-            fs::hard_link(file, &link).or_else(|_| fs::copy(file, &link).map(drop))?;
+            link(file, &linked.join(&*shape))?;
         }
+        // The same weights as transformers.js takes them, where ../shared/peers/make_models made them.
+        let onnx = format!("{shape}-onnx");
+        let from = source.with_file_name(&onnx);
+        if from.is_dir() && !linked.join(&onnx).exists() {
+            link_all(&from, &linked.join(&onnx))?;
+        }
+    }
+    Ok(())
+}
+
+fn link_all(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            link_all(&entry.path(), &to.join(entry.file_name()))?;
+        } else {
+            link(&entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts `file` into `folder`.
+fn link(file: &Path, folder: &Path) -> Result<()> {
+    let link = folder.join(file.file_name().unwrap_or_default());
+    if !link.exists() {
+        fs::create_dir_all(folder)?;
+        fs::hard_link(file, &link).or_else(|_| fs::copy(file, &link).map(drop))?;
     }
     Ok(())
 }
@@ -100,14 +127,31 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
                 values.flat_map(|value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()])).collect(),
             )
         };
+        // Processor seconds of the renderer and of the GPU process between the harness's marks, the median of all rounds.
+        let processor = |mark: &str| {
+            let segments = rounds.iter().flat_map(|round| round["segs"].as_array().into_iter().flatten());
+            let seconds = segments.filter(|segment| segment["l"] == mark).map(|segment| {
+                json!(segment["cpu"].as_f64().unwrap_or_default() + segment["gcpu"].as_f64().unwrap_or_default())
+            });
+            median(&Value::Array(seconds.collect()))
+        };
+        let figure = |name: &str| median(&all(name));
+        let last = |name: &str| rounds.last().map_or(Value::Null, |round| round["result"][name].clone());
         Measurement {
             place: peer,
             device: mode,
             model,
-            load_ms: median(&all("load_ms")),
-            time_to_first_token_ms: median(&all("ttft_ms")),
-            prefill_tokens_per_second: median(&all("prefill_tps")),
-            decode_tokens_per_second: median(&all("decode_tps")),
+            load_ms: figure("load_ms"),
+            time_to_first_token_ms: figure("ttft_ms"),
+            prefill_tokens_per_second: figure("prefill_tps"),
+            decode_tokens_per_second: figure("decode_tps"),
+            prefill_cpu_seconds: processor("pp"),
+            decode_cpu_seconds: processor("tg"),
+            dispatches_per_token: figure("dispatches_per_token"),
+            submits_per_token: figure("submits_per_token"),
+            waits_per_token: figure("waits_per_token"),
+            device_bytes: figure("device_bytes"),
+            ms_per_token_by_part: last("parts"),
             detail: json!(rounds),
         }
     };

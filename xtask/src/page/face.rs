@@ -31,7 +31,8 @@ pub const TESTS: &[Test] = &[
     Test::new("lone_surrogates_and_odd_text_are_survived", odd_text),
     Test::new("a_megabyte_of_text_is_tokenised_and_refused_as_a_prompt", much_text),
     Test::new("a_stop_string_never_appears", stop_strings),
-    Test::new("statistics_are_told_after_a_generation", statistics),
+    Test::new("statistics_and_parts_of_a_step_are_told_on_the_cpu", statistics_on_cpu),
+    Test::new("statistics_and_parts_of_a_step_are_told_on_webgpu", statistics_on_gpu).on(Gpu::SwiftShader),
     Test::new("the_openai_shape_is_served", openai),
 ];
 
@@ -395,18 +396,44 @@ fn stop_strings(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-fn statistics(visit: &Visit) -> Result<()> {
+fn statistics(visit: &Visit, device: &str) -> Result<Value> {
     visit.blank()?;
     let stats = visit.call(
         &with_model(
-            "cpu",
-            "await model.generate('Once upon a time', { maxTokens: 20, temperature: 0 }).text(); return model.stats;",
+            device,
+            "await model.generate('Once upon a time', { maxTokens: 20, temperature: 0 }).text(); return { ...model.stats, parts: await model.profile() };",
         ),
         nothing(),
     )?;
     for name in ["loadMs", "timeToFirstTokenMs", "prefillTokensPerSecond", "decodeTokensPerSecond", "deviceBytes"] {
         ensure_that!(stats[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} is {} in {stats}", stats[name]);
     }
+    let parts = stats["parts"].as_array().context("no parts came")?;
+    let time: f64 = parts.iter().filter_map(|part| part["ms"].as_f64()).sum();
+    ensure_that!(
+        time > 0.0 && parts.iter().any(|part| part["runs"] != 1),
+        "the parts of a step are {}",
+        stats["parts"]
+    );
+    Ok(stats)
+}
+
+fn statistics_on_cpu(visit: &Visit) -> Result<()> {
+    statistics(visit, "cpu").map(drop)
+}
+
+/// With steps in flight the GPU stands still for the last token alone.
+fn statistics_on_gpu(visit: &Visit) -> Result<()> {
+    let stats = statistics(visit, "webgpu")?;
+    let runs: u64 = stats["parts"].as_array().into_iter().flatten().filter_map(|part| part["runs"].as_u64()).sum();
+    ensure_that!(
+        stats["dispatchesPerStep"] == runs,
+        "a step has {} dispatches, {runs} of them timed",
+        stats["dispatchesPerStep"]
+    );
+    ensure_that!(stats["submitsPerStep"] == 1, "a step takes {} submits", stats["submitsPerStep"]);
+    let waits = stats["waitsPerToken"].as_f64().unwrap_or(f64::NAN);
+    ensure_that!(waits <= 0.1, "{waits} waits a token");
     Ok(())
 }
 
