@@ -3,11 +3,12 @@
 use super::{
     attention::Heads,
     elementwise::RopeTable,
+    pictures::Reach,
     resident::{Shared, Weight},
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Graph, Mask, Op, RopeLayout, StateId, Unary, ValueId, WeightId},
+    graph::{Binary, Graph, Grid, Mask, Op, RopeLayout, StateId, Unary, ValueId, WeightId},
 };
 
 /// Where a value stands: in a buffer, or it is a state.
@@ -88,6 +89,81 @@ pub enum Step {
         token: usize,
         alternatives: usize,
         logits: usize,
+        out: usize,
+    },
+    /// Attention between values of this step, each member of the batch for itself.
+    AttentionBetween {
+        heads: Heads,
+        batch: usize,
+        causal: bool,
+        q: usize,
+        k: usize,
+        v: usize,
+        out: usize,
+    },
+    Broadcast {
+        f: Binary,
+        batch: usize,
+        x: usize,
+        y: usize,
+        out: usize,
+    },
+    Modulate {
+        batch: usize,
+        x: usize,
+        shift: usize,
+        scale: usize,
+        out: usize,
+    },
+    Columns {
+        first: usize,
+        columns: usize,
+        width: usize,
+        x: usize,
+        out: usize,
+    },
+    Concat {
+        rows: usize,
+        a: usize,
+        b: usize,
+        out: usize,
+    },
+    LayerNorm {
+        weight: Option<usize>,
+        bias: Option<usize>,
+        eps: f32,
+        width: usize,
+        x: usize,
+        out: usize,
+    },
+    GroupNorm {
+        weight: usize,
+        bias: usize,
+        groups: usize,
+        eps: f32,
+        batch: usize,
+        x: usize,
+        out: usize,
+    },
+    Convolution {
+        weight: usize,
+        bias: Option<usize>,
+        reach: Reach,
+        channels: usize,
+        x: usize,
+        out: usize,
+    },
+    Upsample {
+        input: Grid,
+        factor: usize,
+        x: usize,
+        out: usize,
+    },
+    TimestepEmbedding {
+        max_period: f32,
+        shift: f32,
+        cosine_first: bool,
+        x: usize,
         out: usize,
     },
 }
@@ -246,12 +322,21 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::CacheWrite { cache, width, x });
                 self.places[i] = Some(Place::State(cache));
             }
-            Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Cached, .. } => {
+            Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
                 let heads = Heads { heads: *heads, kv_heads: *kv_heads, head_dim: *head_dim, scale: *scale };
-                let (q, k, v) = (self.buffer(input(0)?)?, self.cache(input(1)?)?, self.cache(input(2)?)?);
-                let out = self.take(i);
-                self.steps.push(Step::Attention { heads, q, k, v, out });
-                place = Some(out);
+                let q = self.buffer(input(0)?)?;
+                let step = if *mask == Mask::Cached {
+                    let (k, v) = (self.cache(input(1)?)?, self.cache(input(2)?)?);
+                    Step::Attention { heads, q, k, v, out: self.take(i) }
+                } else {
+                    let (k, v) = (self.buffer(input(1)?)?, self.buffer(input(2)?)?);
+                    let causal = *mask == Mask::Causal;
+                    Step::AttentionBetween { heads, batch: *batch, causal, q, k, v, out: self.take(i) }
+                };
+                if let Step::Attention { out, .. } | Step::AttentionBetween { out, .. } = step {
+                    place = Some(out);
+                }
+                self.steps.push(step);
             }
             Op::SelectRow => {
                 let x = self.buffer(input(0)?)?;
@@ -282,7 +367,74 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::Sample { seen, token, alternatives: *alternatives, logits, out });
                 place = Some(out);
             }
-            _ => return Err(Error::invalid_graph(format!("{} is not on the CPU yet", node.op.name()))),
+            Op::Broadcast { f, batch } => {
+                let (x, y) = (self.buffer(input(0)?)?, self.buffer(input(1)?)?);
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::Broadcast { f: *f, batch: *batch, x, y, out });
+                place = Some(out);
+            }
+            Op::Modulate { batch } => {
+                let [x, shift, scale] = [self.buffer(input(0)?)?, self.buffer(input(1)?)?, self.buffer(input(2)?)?];
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::Modulate { batch: *batch, x, shift, scale, out });
+                place = Some(out);
+            }
+            Op::Columns { first } => {
+                let x = self.buffer(input(0)?)?;
+                let (columns, width) = (node.shape[1], graph.node(input(0)?).shape[1]);
+                let out = self.take(i);
+                self.steps.push(Step::Columns { first: *first, columns, width, x, out });
+                place = Some(out);
+            }
+            Op::Concat => {
+                let (a, b) = (self.buffer(input(0)?)?, self.buffer(input(1)?)?);
+                let out = self.take(i);
+                self.steps.push(Step::Concat { rows: node.shape[0], a, b, out });
+                place = Some(out);
+            }
+            Op::LayerNorm { weight, bias, eps } => {
+                let x = self.buffer(input(0)?)?;
+                let [weight, bias] = [weight, bias].map(|w| w.map(|w| self.weight(w)));
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::LayerNorm { weight, bias, eps: *eps, width: node.shape[1], x, out });
+                place = Some(out);
+            }
+            Op::GroupNorm { weight, bias, groups, eps, batch } => {
+                let x = self.buffer(input(0)?)?;
+                let (weight, bias) = (self.weight(*weight), self.weight(*bias));
+                let out = self.take_over(i, input(0)?)?;
+                let (groups, batch) = (*groups, *batch);
+                self.steps.push(Step::GroupNorm { weight, bias, groups, eps: *eps, batch, x, out });
+                place = Some(out);
+            }
+            Op::Conv2d { weight, bias, input: grid, window }
+            | Op::ConvTranspose2d { weight, bias, input: grid, window } => {
+                let transposed = matches!(node.op, Op::ConvTranspose2d { .. });
+                let output = if transposed { window.under(*grid) } else { window.over(*grid) };
+                let output = output.ok_or_else(|| Error::invalid_graph("a window does not fit its picture"))?;
+                let reach = Reach { input: *grid, output, window: *window, transposed };
+                let x = self.buffer(input(0)?)?;
+                let (weight, bias) = (self.weight(*weight), bias.map(|b| self.weight(b)));
+                let channels = graph.node(input(0)?).shape[1];
+                let out = self.take(i);
+                // The scratch now holds patches.
+                self.rounded = None;
+                self.steps.push(Step::Convolution { weight, bias, reach, channels, x, out });
+                place = Some(out);
+            }
+            Op::Upsample { input: grid, factor } => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take(i);
+                self.steps.push(Step::Upsample { input: *grid, factor: *factor, x, out });
+                place = Some(out);
+            }
+            Op::TimestepEmbedding { max_period, shift, cosine_first } => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take(i);
+                let (max_period, shift, cosine_first) = (*max_period, *shift, *cosine_first);
+                self.steps.push(Step::TimestepEmbedding { max_period, shift, cosine_first, x, out });
+                place = Some(out);
+            }
         }
         if let Some(out) = place {
             self.places[i] = Some(Place::Buffer(out));

@@ -65,6 +65,69 @@ pub fn gelu_tanh(x: &mut [f32]) {
     });
 }
 
+/// `x · Φ(x)`
+pub fn gelu(x: &mut [f32]) {
+    for v in x {
+        *v = (f64::from(*v) * 0.5 * (1.0 + erf(f64::from(*v) * std::f64::consts::FRAC_1_SQRT_2))) as f32;
+    }
+}
+
+/// The error function: its Maclaurin series near 0, 1 − a rational bound (Numerical Recipes' Chebyshev fit of erfc, 1.2e-7) elsewhere.
+fn erf(x: f64) -> f64 {
+    let z = x.abs();
+    if z < 0.5 {
+        let (mut term, mut sum) = (z, z);
+        for n in 1..12 {
+            term *= -z * z / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        return x.signum() * sum * std::f64::consts::FRAC_2_SQRT_PI;
+    }
+    let t = 1.0 / (1.0 + 0.5 * z);
+    let fit = [
+        -1.265_512_23,
+        1.000_023_68,
+        0.374_091_96,
+        0.096_784_18,
+        -0.186_288_06,
+        0.278_868_07,
+        -1.135_203_98,
+        1.488_515_87,
+        -0.822_152_23,
+        0.170_872_77,
+    ];
+    let exponent = fit.iter().rev().fold(0.0, |sum, c| sum * t + c);
+    x.signum() * (1.0 - t * (exponent - z * z).exp())
+}
+
+/// `x · sigmoid(1.702 x)`
+pub fn quick_gelu(x: &mut [f32]) {
+    let by = F32x4::splat(1.702);
+    by_four(x, |v| v.mul(sigmoid(v.mul(by))));
+}
+
+pub fn leaky_relu(x: &mut [f32], slope: f32) {
+    for v in x {
+        *v = if *v > 0.0 { *v } else { slope * *v };
+    }
+}
+
+/// `2 · sigmoid(2 x) − 1`
+pub fn tanh(x: &mut [f32]) {
+    let (one, two) = (F32x4::splat(1.0), F32x4::splat(2.0));
+    by_four(x, |v| sigmoid(v.mul(two)).mul(two).sub(one));
+}
+
+pub fn sigmoids(x: &mut [f32]) {
+    by_four(x, sigmoid);
+}
+
+pub fn affine(x: &mut [f32], scale: f32, shift: f32) {
+    for v in x {
+        *v = *v * scale + shift;
+    }
+}
+
 pub fn add(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;

@@ -13,6 +13,7 @@ mod compile;
 mod elementwise;
 mod matmul;
 mod matrix;
+mod pictures;
 mod plan;
 mod resident;
 mod sample;

@@ -15,6 +15,7 @@ use super::{
     compile::{Compiler, Place, Rope, Step},
     elementwise, matmul,
     matrix::Matrix,
+    pictures,
     resident::{Shared, State, Weight},
     sample,
 };
@@ -30,6 +31,8 @@ struct Scratch {
     matmul: matmul::Scratch,
     attention: attention::Scratch,
     sample: sample::Scratch,
+    /// Rows of a convolution's patches.
+    patches: Vec<f32>,
 }
 
 /// A compiled graph.
@@ -85,7 +88,8 @@ impl Plan {
         let now = 4 * self.buffers.iter().map(Vec::capacity).sum::<usize>()
             + s.matmul.bytes()
             + s.attention.bytes()
-            + s.sample.bytes();
+            + s.sample.bytes()
+            + 4 * s.patches.capacity();
         self.shared.plan_bytes.fetch_add(now.wrapping_sub(self.bytes), Ordering::Relaxed);
         self.bytes = now;
     }
@@ -228,7 +232,12 @@ impl Plan {
             Step::Unary { f, x, out } => in_place(buffers, *x, *out, |_, v| match f {
                 Unary::Silu => elementwise::silu(v),
                 Unary::GeluTanh => elementwise::gelu_tanh(v),
-                _ => {}
+                Unary::Gelu => elementwise::gelu(v),
+                Unary::QuickGelu => elementwise::quick_gelu(v),
+                Unary::LeakyRelu { slope } => elementwise::leaky_relu(v, *slope),
+                Unary::Tanh => elementwise::tanh(v),
+                Unary::Sigmoid => elementwise::sigmoids(v),
+                Unary::Affine { scale, shift } => elementwise::affine(v, *scale, *shift),
             }),
             Step::Binary { f, a, b, out } => {
                 // Both operations commute: the operand that is overwritten goes first.
@@ -261,6 +270,61 @@ impl Plan {
                 states[*token].first(1)?[0] = f32::from_bits(chosen.token);
                 buffers[*out].copy_from_slice(bytemuck::cast_slice(&chosen.to_words()));
                 debug_assert_eq!(buffers[*out].len(), Sampled::words(*alternatives));
+            }
+            Step::AttentionBetween { heads, batch, causal, q, k, v, out } => with(buffers, *out, |buffers, out| {
+                let (queries, keys) = (out.len() / batch, buffers[*k].len() / batch);
+                let width = heads.kv_heads * heads.head_dim;
+                // A position past all keys lets every row see all of them.
+                let position = if *causal { 0 } else { keys / width };
+                let members = buffers[*q].chunks_exact(queries).zip(out.chunks_exact_mut(queries));
+                let kv = buffers[*k].chunks_exact(keys).zip(buffers[*v].chunks_exact(keys));
+                for ((q, out), (k, v)) in members.zip(kv) {
+                    attention::attention(heads, position, q, k, v, out, &mut scratch.attention);
+                }
+            }),
+            Step::Broadcast { f, batch, x, y, out } => {
+                in_place(buffers, *x, *out, |buffers, v| pictures::broadcast(*f, v, &buffers[*y], *batch));
+            }
+            Step::Modulate { batch, x, shift, scale, out } => in_place(buffers, *x, *out, |buffers, v| {
+                pictures::modulate(v, &buffers[*shift], &buffers[*scale], *batch);
+            }),
+            Step::Columns { first, columns, width, x, out } => {
+                with(buffers, *out, |buffers, out| pictures::columns(&buffers[*x], *width, *first, *columns, out));
+            }
+            Step::Concat { rows, a, b, out } => {
+                with(buffers, *out, |buffers, out| pictures::concat(&buffers[*a], &buffers[*b], *rows, out));
+            }
+            Step::LayerNorm { weight, bias, eps, width, x, out } => {
+                let weight = weight.map(|w| vector(shared, w)).transpose()?;
+                let bias = bias.map(|b| vector(shared, b)).transpose()?;
+                in_place(buffers, *x, *out, |_, v| pictures::layer_norm(v, *width, weight, bias, *eps));
+            }
+            Step::GroupNorm { weight, bias, groups, eps, batch, x, out } => {
+                let (weight, bias) = (vector(shared, *weight)?, vector(shared, *bias)?);
+                in_place(buffers, *x, *out, |_, v| pictures::group_norm(v, weight, bias, *groups, *eps, *batch));
+            }
+            Step::Convolution { weight, bias, reach, channels, x, out } => {
+                let w = matrix(shared, *weight)?;
+                let bias = bias.map(|b| vector(shared, b)).transpose()?;
+                let Scratch { matmul, patches, .. } = scratch;
+                with(buffers, *out, |buffers, out| {
+                    for (tile, out) in out.chunks_mut(pictures::PATCHES * w.rows).enumerate() {
+                        let first = tile * pictures::PATCHES;
+                        reach.gather(&buffers[*x], *channels, first, out.len() / w.rows, patches);
+                        if w.dtype.is_quantised() {
+                            matmul.rows.fill(patches, w.columns);
+                        }
+                        matmul::linear(w, bias, patches, out, matmul);
+                    }
+                });
+            }
+            Step::Upsample { input, factor, x, out } => {
+                with(buffers, *out, |buffers, out| pictures::upsample(&buffers[*x], *input, *factor, out));
+            }
+            Step::TimestepEmbedding { max_period, shift, cosine_first, x, out } => {
+                with(buffers, *out, |buffers, out| {
+                    pictures::timestep_embedding(&buffers[*x], *max_period, *shift, *cosine_first, out);
+                });
             }
         }
         Ok(())
