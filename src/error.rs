@@ -15,6 +15,8 @@ pub enum ErrorCode {
     OutOfMemory,
     /// The GPU went away (driver reset, tab in the background, watchdog).
     DeviceLost,
+    /// The GPU computes wrong numbers, as a faulty driver does.
+    DeviceFaulty,
     /// The caller's `AbortSignal` fired.
     Aborted,
     /// An address could not be read: no answer, a refusal, or an answer of the wrong kind.
@@ -41,6 +43,7 @@ impl ErrorCode {
             Self::CorruptFile => "corrupt-file",
             Self::OutOfMemory => "out-of-memory",
             Self::DeviceLost => "device-lost",
+            Self::DeviceFaulty => "device-faulty",
             Self::Aborted => "aborted",
             Self::Network => "network",
             Self::BadArgument => "bad-argument",
@@ -103,6 +106,7 @@ impl Error {
         corrupt_file => CorruptFile,
         out_of_memory => OutOfMemory,
         device_lost => DeviceLost,
+        device_faulty => DeviceFaulty,
         aborted => Aborted,
         network => Network,
         bad_argument => BadArgument,

@@ -20,6 +20,7 @@ export type ErrorCode =
   | "aborted"
   | "network"
   | "bad-argument"
+  | "device-faulty"
   | "context-overflow"
   | "storage"
   | "closed"

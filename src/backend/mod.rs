@@ -12,6 +12,7 @@
 pub mod cpu;
 pub mod gpu;
 pub mod profile;
+pub mod self_check;
 
 use std::{future::Future, pin::Pin};
 

@@ -19,6 +19,11 @@ use crate::{
 /// How many likeliest tokens a step reports beside the chosen one, unless told otherwise.
 pub const ALTERNATIVES: usize = 8;
 
+/// What [`Llama::probe`] keeps at most; multiples of the largest block.
+const PROBE_LAYERS: usize = 3;
+const PROBE_WIDTH: usize = 2048;
+const PROBE_VOCABULARY: usize = 512;
+
 /// The name of the weight that holds one frequency divisor for each rotated pair (Llama 3).
 const ROPE_FACTORS: &str = "rope_freqs.weight";
 
@@ -54,6 +59,12 @@ struct Layer {
     gate: Linear,
     up: Linear,
     down: Linear,
+}
+
+impl Layer {
+    fn linears(&self) -> [&Linear; 7] {
+        [&self.query, &self.key, &self.value, &self.attention_output, &self.gate, &self.up, &self.down]
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -176,6 +187,39 @@ impl Llama {
     pub fn with_alternatives(mut self, alternatives: usize) -> Self {
         self.alternatives = alternatives.min(self.config.vocabulary);
         self
+    }
+
+    /// A small model of the same widths, heads and types, whose steps take this one's paths through a backend's kernels: to try
+    /// a device with. Layers whose weights are of the same types count once.
+    pub fn probe(&self) -> Self {
+        let mut probe = self.clone();
+        let rows = |tensor: &mut Tensor, most: usize| tensor.shape[0] = tensor.shape[0].min(most);
+        let types = |layer: &Layer| layer.linears().map(|linear| (linear.weight.dtype, linear.bias.is_some()));
+        let mut seen = vec![];
+        probe.layers.retain(|layer| {
+            let types = types(layer);
+            let new = !seen.contains(&types) && seen.len() < PROBE_LAYERS;
+            if new {
+                seen.push(types);
+            }
+            new
+        });
+        for layer in &mut probe.layers {
+            rows(&mut layer.gate.weight, PROBE_WIDTH);
+            rows(&mut layer.up.weight, PROBE_WIDTH);
+            for linear in [&mut layer.gate, &mut layer.up] {
+                linear.bias.as_mut().into_iter().for_each(|bias| rows(bias, PROBE_WIDTH));
+            }
+            layer.down.weight.shape[1] = layer.down.weight.shape[1].min(PROBE_WIDTH);
+        }
+        for table in [Some(&mut probe.token_embedding), probe.output.as_mut()].into_iter().flatten() {
+            rows(table, PROBE_VOCABULARY);
+        }
+        probe.config.layers = probe.layers.len();
+        probe.config.vocabulary = probe.config.vocabulary.min(PROBE_VOCABULARY);
+        probe.config.feed_forward = probe.config.feed_forward.min(PROBE_WIDTH);
+        probe.alternatives = probe.alternatives.min(probe.config.vocabulary);
+        probe
     }
 
     /// Weights that stand in no file: they follow from the configuration. Name and numbers.

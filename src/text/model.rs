@@ -13,13 +13,14 @@ use super::{
     session::Session,
 };
 use crate::{
-    Error, Result,
+    Error, ErrorCode, Result,
     backend::{
-        Device, DeviceInfo, StepCost,
+        Device, DeviceInfo, StepCost, cpu,
         profile::{Part, by_part},
+        self_check::{self, Probe},
     },
     cancel::Cancel,
-    graph::{DType, SampleParams},
+    graph::{DType, SampleParams, StepParams},
     models::{Llama, llama::ALTERNATIVES},
     weights::{Format, WeightFile},
 };
@@ -151,6 +152,7 @@ impl TextModel {
         let llama = llama.with_capacity(context);
         tokenizer.check_rows(llama.config().vocabulary)?;
         let info = describe(file, &llama, &tokenizer, device);
+        cancel.race(check_device(&llama, device)).await?;
         let graph = llama.decode()?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
         file.stream_with(&graph, &llama.computed_weights(), &mut loader, progress, cancel).await?;
@@ -174,6 +176,24 @@ impl TextModel {
             stats: RefCell::new(stats),
             closed: Cell::new(false),
         })))
+    }
+
+    /// As [`Self::load`]; a GPU that computes wrong numbers gives its place to the CPU, and `device` is from then on that CPU, with
+    /// the reason.
+    pub async fn load_or_fall_back(
+        file: &WeightFile,
+        device: &mut Device,
+        options: LoadOptions,
+        progress: &mut dyn FnMut(u64, u64),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        match Self::load(file, device, options, progress, cancel).await {
+            Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty => {
+                *device = Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {faulty}.")));
+                Self::load(file, device, options, progress, cancel).await
+            }
+            loaded => loaded,
+        }
     }
 
     pub fn info(&self) -> &TextModelInfo {
@@ -362,6 +382,37 @@ fn log_sum_exp(logits: &[u32]) -> f64 {
     largest + values().map(|v| (v - largest).exp()).sum::<f64>().ln()
 }
 
+/// Tries a small model of the same kind on the device, before the weights are sent there.
+async fn check_device(llama: &Llama, device: &Device) -> Result<()> {
+    let probe = llama.probe();
+    // The count of rows that a short prompt is padded to.
+    let rows = device.prefill_rows().iter().copied().filter(|rows| *rows > 1).min().unwrap_or(1).min(probe.capacity());
+    let (prefill, decode) = (probe.prefill(rows)?, probe.decode()?);
+    let vocabulary = probe.config().vocabulary;
+    let ids: Vec<u32> = (0..rows).map(|row| (row * 7 % vocabulary) as u32).collect();
+    let seen = ("seen", vec![0; vocabulary]);
+    let next = rows.min(probe.capacity() - 1);
+    let probes = [
+        Probe {
+            graph: &prefill,
+            inputs: &[("ids", ids)],
+            states: std::slice::from_ref(&seen),
+            params: StepParams { row: rows as u32 - 1, ..StepParams::default() },
+            output: "logits",
+            sampled: Some("sampled"),
+        },
+        Probe {
+            graph: &decode,
+            inputs: &[],
+            states: &[seen.clone(), ("token", vec![0])],
+            params: StepParams { position: next as u32, ..StepParams::default() },
+            output: "logits",
+            sampled: Some("sampled"),
+        },
+    ];
+    self_check::check(device, &probes).await
+}
+
 fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
     let llama = match file.format {
         Format::Gguf if file.tensors.is_empty() => {
@@ -416,5 +467,69 @@ fn describe(file: &WeightFile, llama: &Llama, tokenizer: &Tokenizer, device: &De
         trained_context_length: config.context_length,
         chat: tokenizer.chat_template().is_some(),
         device: device.info(),
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use pollster::block_on;
+
+    use super::*;
+    use crate::{
+        backend::gpu::{self, context::Fault},
+        weights::{MemorySource, SharedSource},
+    };
+
+    fn file() -> WeightFile {
+        let bytes = include_bytes!("../../tests/fixtures/tiny_llama.gguf").to_vec();
+        let source = Rc::new(MemorySource::new("tiny_llama.gguf", bytes)) as SharedSource;
+        block_on(WeightFile::open_parts(vec![source])).unwrap()
+    }
+
+    /// A device of its own, for it stays broken.
+    fn broken(fault: Option<Fault>) -> Device {
+        let device = block_on(gpu::Device::open(gpu::Preference::Any));
+        let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
+        fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
+        Device::Gpu(device)
+    }
+
+    fn load(device: &Device) -> Result<TextModel> {
+        block_on(TextModel::load(&file(), device, LoadOptions::default(), &mut |_, _| (), &Cancel::new()))
+    }
+
+    /// One fault for each family of kernels that a model runs.
+    const FAULTS: [Fault; 6] = [
+        ("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"),
+        ("embedding", "weight4(row - shape.first_row, k4)", "weight4(0u, k4)"),
+        ("rope_cache", "turn(i, position, vec2(k[", "turn(i, 0u, vec2(k["),
+        ("attention_split", "exp(scores[g * THREADS + lid] - top)", "1.0"),
+        ("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"),
+        ("sample", "record[0] = chosen;", "record[0] = chosen ^ 1u;"),
+    ];
+
+    #[test]
+    fn a_sound_gpu_passes_its_check() {
+        assert!(load(&broken(None)).is_ok());
+    }
+
+    #[test]
+    fn a_gpu_with_any_kernel_wrong_is_refused_as_faulty() {
+        for fault in FAULTS {
+            let error = load(&broken(Some(fault))).err().expect("a refusal");
+            assert_eq!(error.code(), ErrorCode::DeviceFaulty, "{fault:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_faulty_gpu_gives_its_place_to_the_cpu_and_says_why() {
+        let mut device = broken(Some(FAULTS[0]));
+        let name = device.info().name;
+        let (file, cancel, options) = (file(), Cancel::new(), LoadOptions::default());
+        let model =
+            block_on(TextModel::load_or_fall_back(&file, &mut device, options, &mut |_, _| (), &cancel)).unwrap();
+        assert_eq!((device.info().kind, model.info().device.kind), ("cpu", "cpu"));
+        let reason = device.info().reason;
+        assert!(reason.contains(&name) && reason.contains("wrong numbers"), "{reason}");
     }
 }

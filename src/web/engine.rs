@@ -1,6 +1,9 @@
 //! The engine as the worker holds it: a device, and the loading of models and tokenizers.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use js_sys::Function;
 use serde::{Deserialize, Serialize};
@@ -41,7 +44,9 @@ impl Cancel {
 /// A device to load models on.
 #[wasm_bindgen]
 pub struct Engine {
-    device: Device,
+    /// The CPU takes the place of a GPU that was found to be faulty, unless the page insisted on it.
+    device: Rc<RefCell<Device>>,
+    insists: bool,
 }
 
 #[derive(Deserialize)]
@@ -65,12 +70,12 @@ impl Engine {
     /// `wanted` is `"auto"`, `"webgpu"` or `"cpu"`.
     pub async fn open(wanted: String) -> Result<Engine, JsValue> {
         let device = device::open(&wanted).await.map_err(thrown)?;
-        Ok(Self { device })
+        Ok(Self { device: Rc::new(RefCell::new(device)), insists: wanted != "auto" })
     }
 
     /// A `DeviceInfo`.
     pub fn device(&self) -> Result<JsValue, JsValue> {
-        to_js(&self.device.info())
+        to_js(&self.device.borrow().info())
     }
 
     /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step.
@@ -82,8 +87,12 @@ impl Engine {
         progress: Function,
     ) -> Result<Model, JsValue> {
         let cancel = cancel.flag().clone();
-        let device = self.device.clone();
-        load(device, files, options, cancel, progress).await.map_err(thrown)
+        let mut device = self.device.borrow().clone();
+        let model = load(&mut device, self.insists, files, options, cancel, progress).await;
+        if matches!(device, Device::Cpu(_)) {
+            *self.device.borrow_mut() = device;
+        }
+        model.map_err(thrown)
     }
 
     /// A tokenizer alone, from a GGUF or a `tokenizer.json`.
@@ -100,7 +109,8 @@ impl Engine {
 }
 
 async fn load(
-    device: Device,
+    device: &mut Device,
+    insists: bool,
     files: JsValue,
     options: JsValue,
     cancel: crate::Cancel,
@@ -132,7 +142,10 @@ async fn load(
         }
     };
     let options = text::LoadOptions { context_length };
-    let model = text::TextModel::load(&file, &device, options, &mut uploaded, &cancel).await;
+    let model = match insists {
+        true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
+        false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
+    };
     files.warn().await;
     Ok(Model::new(model?))
 }

@@ -64,7 +64,14 @@ struct Shared {
     limits: wgpu::Limits,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     failure: Arc<Mutex<Option<(ErrorCode, String)>>>,
+    /// What a driver might make of a kernel: tests put faults into its text.
+    #[cfg(test)]
+    fault: Mutex<Option<Fault>>,
 }
+
+/// A kernel's name, a piece of its text, and what stands there instead.
+#[cfg(test)]
+pub type Fault = (&'static str, &'static str, &'static str);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,7 +120,15 @@ impl Context {
         let pipelines = Mutex::new(HashMap::new());
         // The browser's handles live on one thread, like everything that holds a context there.
         #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
-        let shared = Arc::new(Shared { device, queue, limits, pipelines, failure });
+        let shared = Arc::new(Shared {
+            device,
+            queue,
+            limits,
+            pipelines,
+            failure,
+            #[cfg(test)]
+            fault: Mutex::new(None),
+        });
         Self { shared, ledger: Arc::default(), features }
     }
 
@@ -234,9 +249,26 @@ impl Context {
     /// The text of a variant, given to the browser's or the driver's shader compiler. What it refuses comes out of [`Self::watch`].
     pub fn module(&self, kernel: &Kernel, variant: &Variant) -> Result<wgpu::ShaderModule> {
         self.alive()?;
-        let source = wgpu::ShaderSource::Wgsl(wgsl::render(kernel, variant)?.into());
+        let text = wgsl::render(kernel, variant)?;
+        #[cfg(test)]
+        let text = self.with_fault(kernel, text);
+        let source = wgpu::ShaderSource::Wgsl(text.into());
         let label = variant.key(kernel);
         Ok(self.device().create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source }))
+    }
+
+    /// From now on this device computes wrongly.
+    #[cfg(test)]
+    pub fn break_kernel(&self, fault: Fault) {
+        *lock(&self.shared.fault) = Some(fault);
+    }
+
+    #[cfg(test)]
+    fn with_fault(&self, kernel: &Kernel, text: String) -> String {
+        match *lock(&self.shared.fault) {
+            Some((name, right, wrong)) if name == kernel.name => text.replace(right, wrong),
+            _ => text,
+        }
     }
 
     /// A dispatch of one variant of a kernel: `(binding, what it shows)`, all in group 0. The bindings must be exactly
