@@ -8,7 +8,10 @@ use pollster::block_on;
 use proptest::prelude::*;
 use vitrine::{
     ErrorCode,
-    backend::{Device, Plan, Resident, cpu, gpu},
+    backend::{
+        Device, Plan, Resident, cpu,
+        gpu::{self, context::Features},
+    },
     graph::{
         Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, ValueId, WeightId,
     },
@@ -26,6 +29,13 @@ fn gpu_device() -> gpu::Device {
 fn shared() -> Device {
     static DEVICE: OnceLock<gpu::Device> = OnceLock::new();
     Device::Gpu(DEVICE.get_or_init(gpu_device).clone())
+}
+
+/// The same, taking the paths of hardware through the kernels.
+fn as_hardware() -> Device {
+    let Device::Gpu(device) = shared() else { unreachable!() };
+    let features = device.context().features();
+    Device::Gpu(device.used_as(Features { software: false, subgroups: false, ..features }))
 }
 
 fn oracle() -> Device {
@@ -91,9 +101,11 @@ fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &Ste
 /// Both backends give the same numbers for every output.
 fn agree(graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &StepParams) {
     let expected = run(&oracle(), graph, inputs, params);
-    let got = run(&shared(), graph, inputs, params);
-    for (((name, _), a), b) in graph.outputs.iter().zip(&expected).zip(&got) {
-        close(name, &floats(a), &floats(b));
+    for device in [shared(), as_hardware()] {
+        let got = run(&device, graph, inputs, params);
+        for (((name, _), a), b) in graph.outputs.iter().zip(&expected).zip(&got) {
+            close(name, &floats(a), &floats(b));
+        }
     }
 }
 

@@ -476,7 +476,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        backend::gpu::{self, context::Fault},
+        backend::gpu::{
+            self,
+            context::{Fault, Features},
+        },
         weights::{MemorySource, SharedSource},
     };
 
@@ -486,44 +489,50 @@ mod tests {
         block_on(WeightFile::open_parts(vec![source])).unwrap()
     }
 
-    /// A device of its own, for it stays broken.
-    fn broken(fault: Option<Fault>) -> Device {
+    /// A device of its own, for it stays broken; used as software is or as hardware is.
+    fn device(fault: Option<Fault>, software: bool) -> Device {
         let device = block_on(gpu::Device::open(gpu::Preference::Any));
         let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
         fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
-        Device::Gpu(device)
+        let features = device.context().features();
+        Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
     }
 
     fn load(device: &Device) -> Result<TextModel> {
         block_on(TextModel::load(&file(), device, LoadOptions::default(), &mut |_, _| (), &Cancel::new()))
     }
 
-    /// One fault for each family of kernels that a model runs.
-    const FAULTS: [Fault; 6] = [
-        ("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"),
-        ("embedding", "weight4(row - shape.first_row, k4)", "weight4(0u, k4)"),
-        ("rope_cache", "turn(i, position, vec2(k[", "turn(i, 0u, vec2(k["),
-        ("attention_split", "exp(scores[g * THREADS + lid] - top)", "1.0"),
-        ("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"),
-        ("sample", "record[0] = chosen;", "record[0] = chosen ^ 1u;"),
+    /// One fault for each family of kernels that a model runs, and whether they run on software.
+    const FAULTS: [(Fault, bool); 9] = [
+        (("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"), true),
+        (("embedding", "weight4(row - shape.first_row, k4)", "weight4(0u, k4)"), true),
+        (("rope_cache", "turn(i, position, vec2(k[", "turn(i, 0u, vec2(k["), true),
+        (("attention_lanes", "let share = exp(score - top);", "let share = 1.0;"), true),
+        (("attention_split", "exp(scores[g * THREADS + lid] - top)", "1.0"), false),
+        (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),
+        (("matvec", "{ partial[lid] += partial[lid + width]; }", "{ }"), false),
+        (("matmul", "sums[3] += w * a.w;", "sums[3] += w * a.z;"), false),
+        (("sample", "record[0] = chosen;", "record[0] = chosen ^ 1u;"), false),
     ];
 
     #[test]
     fn a_sound_gpu_passes_its_check() {
-        assert!(load(&broken(None)).is_ok());
+        for software in [false, true] {
+            assert!(load(&device(None, software)).is_ok());
+        }
     }
 
     #[test]
     fn a_gpu_with_any_kernel_wrong_is_refused_as_faulty() {
-        for fault in FAULTS {
-            let error = load(&broken(Some(fault))).err().expect("a refusal");
-            assert_eq!(error.code(), ErrorCode::DeviceFaulty, "{fault:?}: {error}");
+        for (fault, software) in FAULTS {
+            let error = load(&device(Some(fault), software)).err().map(|error| error.code());
+            assert_eq!(error, Some(ErrorCode::DeviceFaulty), "{fault:?}");
         }
     }
 
     #[test]
     fn a_faulty_gpu_gives_its_place_to_the_cpu_and_says_why() {
-        let mut device = broken(Some(FAULTS[0]));
+        let mut device = device(Some(FAULTS[0].0), true);
         let name = device.info().name;
         let (file, cancel, options) = (file(), Cancel::new(), LoadOptions::default());
         let model =

@@ -113,6 +113,11 @@ impl Device {
         Ok(Self { context, info })
     }
 
+    /// The same device, used as one that has other features: to try the kernels of hardware on software.
+    pub fn used_as(&self, features: Features) -> Self {
+        Self { context: self.context.used_as(features), info: self.info.clone() }
+    }
+
     pub fn info(&self) -> DeviceInfo {
         self.info.clone()
     }

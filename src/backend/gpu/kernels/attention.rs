@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub const SPLIT: Kernel = Kernel { name: "attention_split", source: include_str!("attention_split.wgsl") };
+pub const LANES: Kernel = Kernel { name: "attention_lanes", source: include_str!("attention_lanes.wgsl") };
 pub const REDUCE: Kernel = Kernel { name: "attention_reduce", source: include_str!("attention_reduce.wgsl") };
 pub const TILED: Kernel = Kernel { name: "attention_tiled", source: include_str!("attention_tiled.wgsl") };
 
@@ -17,6 +18,9 @@ pub const TILED: Kernel = Kernel { name: "attention_tiled", source: include_str!
 const THREADS: usize = 64;
 /// At most so many splits: beyond it each takes several tiles.
 const MOST_SPLITS: usize = 64;
+/// On a device made of software: invocations a workgroup, few so that every core gets some, and splits of a head's keys.
+const LANES_A_GROUP: usize = 8;
+const LANES_SPLITS: usize = 8;
 /// TILE_ROWS of the tiled kernel.
 const TILE_ROWS: usize = 16;
 
@@ -33,6 +37,10 @@ pub struct Shape {
 impl Shape {
     fn splits(&self) -> usize {
         self.capacity.div_ceil(THREADS).clamp(1, MOST_SPLITS)
+    }
+
+    fn lanes_splits(&self) -> usize {
+        self.splits().min(LANES_SPLITS)
     }
 
     /// 32-bit words between the two halves; 0 where there is but one.
@@ -69,10 +77,26 @@ pub fn split_variant(shape: &Shape) -> Result<Variant> {
     .flag("VEC4", shape.head_dim.is_multiple_of(4)))
 }
 
-pub fn reduce_variant(shape: &Shape) -> Result<Variant> {
+pub fn lanes_variant(shape: &Shape) -> Result<Variant> {
+    Ok(Variant::new(&[
+        ("THREADS", Const::size(LANES_A_GROUP)?),
+        ("HEADS", Const::size(shape.heads)?),
+        ("KV_HEADS", Const::size(shape.kv_heads)?),
+        ("HEAD_DIM", Const::size(shape.head_dim)?),
+        ("CAPACITY", Const::size(shape.capacity)?),
+        ("SPLITS", Const::size(shape.lanes_splits())?),
+        ("SCALE", Const::F32(shape.scale)),
+    ])
+    .flag("VEC4", shape.head_dim.is_multiple_of(4)))
+}
+
+/// Puts together what [`SPLIT`] left or, on `software`, [`LANES`].
+pub fn reduce_variant(shape: &Shape, software: bool) -> Result<Variant> {
+    let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
     Ok(Variant::new(&[
         ("THREADS", Const::size(THREADS)?),
-        ("SPLITS", Const::size(shape.splits())?),
+        ("TILE", Const::size(tile)?),
+        ("SPLITS", Const::size(splits)?),
         ("HEAD_DIM", Const::size(shape.head_dim)?),
         ("CAPACITY", Const::size(shape.capacity)?),
     ]))
@@ -106,11 +130,18 @@ pub fn attention(
 ) -> Result<Vec<Dispatch>> {
     shape.check()?;
     if let Some(partial) = partial {
-        let grid = [shape.splits() as u32, (shape.heads / shape.share()) as u32, 1];
+        let software = ctx.features().software;
         let bound = [(0, step), (1, q), (2, k), (3, v), (4, partial)];
-        let split = ctx.dispatch(&SPLIT, &split_variant(shape)?, &bound, grid, place)?;
+        let split = if software {
+            let grid = [(shape.heads * shape.lanes_splits()).div_ceil(LANES_A_GROUP) as u32, 1, 1];
+            ctx.dispatch(&LANES, &lanes_variant(shape)?, &bound, grid, place)?
+        } else {
+            let grid = [shape.splits() as u32, (shape.heads / shape.share()) as u32, 1];
+            ctx.dispatch(&SPLIT, &split_variant(shape)?, &bound, grid, place)?
+        };
         let bound = [(0, step), (1, partial), (2, y)];
-        let reduce = ctx.dispatch(&REDUCE, &reduce_variant(shape)?, &bound, [shape.heads as u32, 1, 1], place)?;
+        let reduce =
+            ctx.dispatch(&REDUCE, &reduce_variant(shape, software)?, &bound, [shape.heads as u32, 1, 1], place)?;
         return Ok(vec![split, reduce]);
     }
     let grid = [shape.rows.div_ceil(TILE_ROWS) as u32, shape.heads as u32, 1];

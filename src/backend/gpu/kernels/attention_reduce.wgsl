@@ -1,5 +1,5 @@
 // Attention of one query row, second half: puts the splits of a head together. A workgroup a head.
-// Constants: THREADS and SPLITS as in `attention_split`, HEAD_DIM, CAPACITY.
+// Constants: THREADS, TILE (keys of a tile: a split takes whole ones) and SPLITS as in the first half, HEAD_DIM, CAPACITY.
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
@@ -9,7 +9,7 @@
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     let keys = min(step.position, CAPACITY - 1u) + 1u;
-    let tiles = (keys + THREADS - 1u) / THREADS;
+    let tiles = (keys + TILE - 1u) / TILE;
     let run = (tiles + SPLITS - 1u) / SPLITS;
     let splits = (tiles + run - 1u) / run;
     let start = group.x * SPLITS * (HEAD_DIM + 2u);

@@ -79,7 +79,10 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     for head_dim in [63, 64, 256] {
         let shape = attention::Shape { head_dim, ..heads };
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
-        all.push((attention::REDUCE, attention::reduce_variant(&shape)?));
+        all.push((attention::LANES, attention::lanes_variant(&shape)?));
+        for software in [false, true] {
+            all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
+        }
         all.push((attention::TILED, attention::tiled_variant(&attention::Shape { rows: 128, ..shape })?));
     }
     for alternatives in [0, 1, 20] {
