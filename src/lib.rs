@@ -8,12 +8,13 @@
 //!
 //! The rooms, from the inside out: [`graph`] (operations and shapes, no device), [`weights`] (files and
 //! tensors), [`models`] (one file a family), [`backend`] (runs a graph: candle on the CPU, wgpu on the GPU),
-//! [`text`] (tokenizer, sampling, the generation loop), and `web` (the JavaScript face, wasm32 only).
+//! [`text`] (tokenizer, sampling, the generation loop), [`image`] (schedulers, guidance, the painting loop), and `web` (the JavaScript face, wasm32 only).
 
 pub mod backend;
 pub mod cancel;
 pub mod error;
 pub mod graph;
+pub mod image;
 pub mod models;
 pub mod text;
 #[cfg(target_arch = "wasm32")]

@@ -5,7 +5,8 @@
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { Progress } from "./vitrine.js" */
-/** @typedef {(signal: AbortSignal, progress: (progress: Progress) => void) => Promise<Wasm.Model>} Load */
+/** @typedef {Wasm.Model | Wasm.ImageModel} Held */
+/** @typedef {(signal: AbortSignal, progress: (progress: Progress) => void) => Promise<Held>} Load */
 
 /** A model, loaded or on its way, and those who hold it. */
 class Entry {
@@ -15,7 +16,7 @@ class Entry {
   holders = 0;
   /** The last turn taken. @type {Promise<unknown>} */
   last = Promise.resolve();
-  /** @type {Promise<Wasm.Model>} */
+  /** @type {Promise<Held>} */
   model;
 
   /** @param {Load} load */
@@ -38,7 +39,7 @@ export class SharedModels {
   #next = 1;
   /** @type {Map<string, Entry>} */
   #byKey = new Map();
-  /** @type {Map<number, { entry: Entry, model: Wasm.Model, calls: Map<AbortController, Promise<unknown>> }>} */
+  /** @type {Map<number, { entry: Entry, model: Held, calls: Map<AbortController, Promise<unknown>> }>} */
   #held = new Map();
 
   /**
@@ -94,7 +95,7 @@ export class SharedModels {
    * @template T
    * @param {number} handle
    * @param {AbortSignal} signal
-   * @param {(model: Wasm.Model, signal: AbortSignal) => Promise<T>} work
+   * @param {(model: Held, signal: AbortSignal) => Promise<T>} work
    * @returns {Promise<T>}
    */
   async turn(handle, signal, work) {

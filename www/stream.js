@@ -1,28 +1,29 @@
 /**
- * A generation as an async iterator. The worker may run a little ahead of the reader (`AHEAD` tokens), no further; leaving the
- * loop, aborting, unloading or forgetting the iterator cancels it.
+ * A generation or a painting as an async iterator. The worker may run a little ahead of the reader (`AHEAD` tokens or steps), no further; leaving
+ * the loop, aborting, unloading or forgetting the iterator cancels it.
  */
 
 import { VitrineError, aborted } from "./errors.js";
 
-/** @import { Chunk, GenerationSummary, TextStream } from "./vitrine.js" */
-/** @typedef {IteratorResult<Chunk, undefined>} Result */
+/** @import { Chunk, GenerationSummary, PaintStep, PaintStream, PaintSummary, TextStream } from "./vitrine.js" */
 
-/** Tokens that the worker may make before the reader takes them; worker.js starts with the same credit. */
+/** Tokens or steps that the worker may make before the reader takes them; worker.js starts with the same credit. */
 export const AHEAD = 32;
 
 /**
  * What lives as long as the generation does; the public iterator holds it, never the other way round, so that a forgotten
  * iterator can be collected.
+ * @template C what comes, piece by piece
+ * @template S what is told at the end
  */
 class State {
-  /** @type {Chunk[]} */
+  /** @type {C[]} */
   chunks = [];
-  /** @type {{ resolve: (result: Result) => void, reject: (error: VitrineError) => void }[]} */
+  /** @type {{ resolve: (result: IteratorResult<C, undefined>) => void, reject: (error: VitrineError) => void }[]} */
   waiting = [];
   /** @type {VitrineError | undefined} */
   error;
-  /** @type {GenerationSummary | undefined} */
+  /** @type {S | undefined} */
   summary;
   started = false;
   ended = false;
@@ -36,7 +37,7 @@ class State {
   /** @type {(() => void)[]} */
   onEnd = [];
 
-  /** @param {Chunk} chunk */
+  /** @param {C} chunk */
   push(chunk) {
     if (this.left) return;
     const waiter = this.waiting.shift();
@@ -44,7 +45,7 @@ class State {
     else this.chunks.push(chunk);
   }
 
-  /** @param {Chunk} value @returns {Result} */
+  /** @param {C} value @returns {IteratorResult<C, undefined>} */
   #take(value) {
     this.taken += 1;
     if (this.taken >= AHEAD / 2) {
@@ -67,7 +68,7 @@ class State {
     for (const done of this.onEnd.splice(0)) done();
   }
 
-  /** @returns {Promise<Result>} */
+  /** @returns {Promise<IteratorResult<C, undefined>>} */
   next() {
     const chunk = this.chunks.shift();
     if (chunk) return Promise.resolve(this.#take(chunk));
@@ -80,17 +81,21 @@ class State {
   }
 }
 
-/** @type {FinalizationRegistry<State>} */
+/** @type {FinalizationRegistry<State<any, any>>} */
 const forgotten = new FinalizationRegistry((state) => {
   if (!state.ended) state.cancel();
 });
 
-/** @implements {TextStream} */
-export class Stream {
+/**
+ * @template C
+ * @template S
+ */
+class Stream {
+  /** @type {State<C, S>} */
   #state = new State();
   #start;
 
-  /** @param {(state: State) => void} start sends the call off; it fills in `cancel` and `credit` */
+  /** @param {(state: State<C, S>) => void} start sends the call off; it fills in `cancel` and `credit` */
   constructor(start) {
     this.#start = start;
     forgotten.register(this, this.#state);
@@ -104,7 +109,7 @@ export class Stream {
     return this;
   }
 
-  /** @returns {Promise<Result>} */
+  /** @returns {Promise<IteratorResult<C, undefined>>} */
   next() {
     if (!this.#state.started) {
       this.#state.started = true;
@@ -113,7 +118,7 @@ export class Stream {
     return this.#state.next();
   }
 
-  /** @returns {Promise<Result>} */
+  /** @returns {Promise<IteratorResult<C, undefined>>} */
   async return() {
     const state = this.#state;
     state.left = true;
@@ -128,7 +133,10 @@ export class Stream {
     state.ended = true;
     return { done: true, value: undefined };
   }
+}
 
+/** @extends {Stream<Chunk, GenerationSummary>} @implements {TextStream} */
+export class Words extends Stream {
   async text() {
     let text = "";
     for await (const chunk of this) text += chunk.text;
@@ -136,15 +144,30 @@ export class Stream {
   }
 }
 
+/** @extends {Stream<PaintStep, PaintSummary>} @implements {PaintStream} */
+export class Steps extends Stream {
+  async picture() {
+    /** @type {ImageData | undefined} */
+    let picture;
+    for await (const step of this) picture = step.image;
+    if (!picture) throw new VitrineError("aborted", "The painting was left before it was finished. Paint again.");
+    return picture;
+  }
+}
+
 /**
- * A stream of a worker's call.
+ * How a worker's call becomes a stream: what its constructor takes.
+ * @template C
+ * @template S
  * @param {() => { host: import("./host.js").Host, args: object }} prepare may throw: the first `next()` then rejects
  * @param {string} op
  * @param {AbortSignal | undefined} signal
  * @param {(value: any) => void} onDone gets what the worker reports at the end
+ * @param {(event: any) => C} shape makes of an event what the reader gets
+ * @returns {(state: State<C, S>) => void}
  */
-export function streamCall(prepare, op, signal, onDone) {
-  return new Stream((state) => {
+export function streamCall(prepare, op, signal, onDone, shape) {
+  return (state) => {
     if (signal?.aborted) return state.end(aborted(signal));
     try {
       const { host, args } = prepare();
@@ -157,7 +180,7 @@ export function streamCall(prepare, op, signal, onDone) {
       };
       const settled = () => signal?.removeEventListener("abort", abort);
       const id = host.open(op, args, {
-        onEvent: (chunk) => state.push(chunk),
+        onEvent: (event) => state.push(shape(event)),
         onEnd: (value) => {
           settled();
           state.summary = value.summary;
@@ -175,5 +198,5 @@ export function streamCall(prepare, op, signal, onDone) {
     } catch (error) {
       state.end(/** @type {VitrineError} */ (error));
     }
-  });
+  };
 }

@@ -320,6 +320,8 @@ export interface PaintSummary {
   totalMs: number;
   /** Words at the end of the prompt that the model cannot read at once, if there are any. */
   cut?: string;
+  /** Words of the prompt that the model never met; they are passed over. */
+  unknown?: string[];
 }
 
 /** An async iterable of steps. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
@@ -342,14 +344,18 @@ export interface ImageModelInfo {
   /** What it paints where nothing is asked for. */
   width: number;
   height: number;
-  /** Sides must be multiples of this. */
+  /** Sides must be multiples of this, up to `largest`; with `fixedSize` there is but one size. */
   sizeMultiple: number;
+  largest: number;
+  fixedSize: boolean;
   steps: number;
   guidance: number;
   scheduler: SchedulerName;
   schedulers: SchedulerName[];
   /** Whether the autoencoder can encode: pictures to begin from, masks. */
   takesPictures: boolean;
+  /** The words that the model knows, where they are few; empty where it reads any. */
+  words: string[];
   device: DeviceInfo;
 }
 

@@ -6,7 +6,7 @@
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
 import { completions } from "./openai.js";
-import { streamCall } from "./stream.js";
+import { Steps, Words, streamCall } from "./stream.js";
 
 export { VitrineError } from "./errors.js";
 
@@ -22,7 +22,7 @@ class OpenEngine {
   /** @type {Promise<Session> | undefined} */
   #opening;
   #closed = false;
-  /** @type {Set<LoadedModel | LoadedTokenizer>} */
+  /** @type {Set<LoadedModel<any, any> | LoadedTokenizer>} */
   #loaded = new Set();
   /** @type {Face.DeviceInfo | undefined} */
   #device;
@@ -80,18 +80,18 @@ class OpenEngine {
   /**
    * @param {Face.Source} source
    * @param {Face.LoadOptions} [options]
-   * @returns {Promise<Face.TextModel>}
+   * @returns {Promise<any>} a `TextModel` or an `ImageModel`: see the overloads in vitrine.d.ts
    */
   async load(source, options = {}) {
     const { signal, onProgress, kind, contextLength, sha256, cache } = options;
-    if (kind !== undefined && kind !== "text") {
-      throw new VitrineError("bad-argument", `This version loads models of the kind "text", not ${JSON.stringify(kind)}.`);
+    if (kind !== undefined && !["text", "image"].includes(kind)) {
+      throw new VitrineError("bad-argument", `kind must be "text" or "image", not ${JSON.stringify(kind)}.`);
     }
     const { host, engine } = await this.open(signal);
     const args = {
       engine,
       source: describe(source),
-      options: { contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
+      options: { kind, contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
     };
     const value = await host.call("load", args, { signal, onEvent: onProgress, onLate: (late) => give(host, "unload", { model: late.model }) });
     if (this.#closed) {
@@ -99,7 +99,8 @@ class OpenEngine {
       throw closed("engine");
     }
     this.#device = value.device;
-    const model = new LoadedModel(host, value, () => this.#loaded.delete(model));
+    const Kind = value.info.kind === "image" ? LoadedImageModel : LoadedTextModel;
+    const model = new Kind(host, value, () => this.#loaded.delete(model));
     this.#loaded.add(model);
     return model;
   }
@@ -134,92 +135,53 @@ class OpenEngine {
   }
 }
 
-/** @implements {Face.TextModel} */
+/**
+ * A model that the worker holds for the page.
+ * @template I its info
+ * @template S its stats
+ */
 class LoadedModel {
   #host;
   #model;
   #forget;
-  #stats;
   #closed = false;
 
   /**
    * @param {Host} host
-   * @param {{ model: number, info: Face.ModelInfo, stats: Face.ModelStats }} value
+   * @param {{ model: number, info: I, stats: S }} value
    * @param {() => void} forget
    */
   constructor(host, value, forget) {
     this.#host = host;
     this.#model = value.model;
     this.#forget = forget;
-    /** @type {Face.ModelInfo} */
+    /** @type {I} */
     this.info = Object.freeze(value.info);
-    this.#stats = value.stats;
+    /** @type {S} */
+    this.stats = value.stats;
   }
 
-  get stats() {
-    return this.#stats;
+  /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
+  async ask(op, args, signal) {
+    return this.#open().call(op, { model: this.#model, ...args }, { signal });
+  }
+
+  /**
+   * What a stream begins with.
+   * @param {string} op
+   * @param {() => object} input
+   * @param {AbortSignal | undefined} signal
+   * @param {(event: any) => any} [shape]
+   */
+  stream(op, input, signal, shape = (event) => event) {
+    const prepare = () => ({ host: this.#open(), args: { model: this.#model, ...input() } });
+    return streamCall(prepare, op, signal, (value) => (this.stats = value.stats), shape);
   }
 
   #open() {
     if (this.#closed) throw closed("model");
     if (this.#host.failure) throw lost("model", this.#host.failure);
     return this.#host;
-  }
-
-  /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
-  async #ask(op, args, signal) {
-    return this.#open().call(op, { model: this.#model, ...args }, { signal });
-  }
-
-  /**
-   * @param {string} op
-   * @param {() => object} input
-   * @param {Face.GenerateOptions} options
-   */
-  #stream(op, input, { signal, ...options }) {
-    const prepare = () => {
-      const host = this.#open();
-      const stop = typeof options.stop === "string" ? [options.stop] : options.stop;
-      return { host, args: { model: this.#model, ...input(), options: { ...options, stop: stop?.map((each) => text(each, "stop")) } } };
-    };
-    return streamCall(prepare, op, signal, (value) => (this.#stats = value.stats));
-  }
-
-  /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
-  generate(prompt, options = {}) {
-    return this.#stream("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt) }), options);
-  }
-
-  /** @param {Face.Message[]} messages @param {Face.GenerateOptions} [options] */
-  chat(messages, options = {}) {
-    return this.#stream("chat", () => ({ messages: conversation(messages) }), options);
-  }
-
-  /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
-    if (Array.isArray(input)) return this.#ask("tokenizeChat", { messages: conversation(input) }, signal);
-    return this.#ask("tokenize", { text: text(input, "text"), add, parse }, signal);
-  }
-
-  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
-  async detokenize(tokens, { signal } = {}) {
-    return this.#ask("detokenize", { tokens: ids(tokens) }, signal);
-  }
-
-  /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
-  async score(input, { signal } = {}) {
-    return this.#ask("score", { text: text(input, "text") }, signal);
-  }
-
-  /** @param {string} input @param {Face.CallOptions & { k?: number }} [options] */
-  async next(input, { k = 10, signal } = {}) {
-    return this.#ask("next", { text: text(input, "text"), k }, signal);
-  }
-
-  /** @param {Face.CallOptions & { steps?: number }} [options] @returns {Promise<Face.StepPart[]>} */
-  async profile({ steps = 4, signal } = {}) {
-    if (!Number.isInteger(steps) || steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
-    return this.#ask("profile", { steps }, signal);
   }
 
   /** For the engine's `close`, and for `unload`. */
@@ -232,6 +194,77 @@ class LoadedModel {
 
   unload() {
     return this.close();
+  }
+}
+
+/** @extends {LoadedModel<Face.ModelInfo, Face.ModelStats>} @implements {Face.TextModel} */
+class LoadedTextModel extends LoadedModel {
+  /**
+   * @param {string} op
+   * @param {() => object} input
+   * @param {Face.GenerateOptions} options
+   */
+  #words(op, input, { signal, ...options }) {
+    const whole = () => {
+      const stop = typeof options.stop === "string" ? [options.stop] : options.stop;
+      return { ...input(), options: { ...options, stop: stop?.map((each) => text(each, "stop")) } };
+    };
+    return new Words(this.stream(op, whole, signal));
+  }
+
+  /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
+  generate(prompt, options = {}) {
+    return this.#words("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt) }), options);
+  }
+
+  /** @param {Face.Message[]} messages @param {Face.GenerateOptions} [options] */
+  chat(messages, options = {}) {
+    return this.#words("chat", () => ({ messages: conversation(messages) }), options);
+  }
+
+  /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
+  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
+    if (Array.isArray(input)) return this.ask("tokenizeChat", { messages: conversation(input) }, signal);
+    return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
+  }
+
+  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
+  async detokenize(tokens, { signal } = {}) {
+    return this.ask("detokenize", { tokens: ids(tokens) }, signal);
+  }
+
+  /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
+  async score(input, { signal } = {}) {
+    return this.ask("score", { text: text(input, "text") }, signal);
+  }
+
+  /** @param {string} input @param {Face.CallOptions & { k?: number }} [options] */
+  async next(input, { k = 10, signal } = {}) {
+    return this.ask("next", { text: text(input, "text"), k }, signal);
+  }
+
+  /** @param {Face.CallOptions & { steps?: number }} [options] @returns {Promise<Face.StepPart[]>} */
+  async profile({ steps = 4, signal } = {}) {
+    if (!Number.isInteger(steps) || steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
+    return this.ask("profile", { steps }, signal);
+  }
+}
+
+/** @extends {LoadedModel<Face.ImageModelInfo, Face.ImageModelStats>} @implements {Face.ImageModel} */
+class LoadedImageModel extends LoadedModel {
+  /** @param {Face.ImageOptions} options */
+  generate({ signal, init, mask, ...options }) {
+    return new Steps((state) => {
+      const begin = async () => {
+        const asked = { ...options, prompt: text(options.prompt, "prompt") };
+        if (asked.negativePrompt !== undefined) asked.negativePrompt = text(asked.negativePrompt, "negativePrompt");
+        const pictures = { init: await pixelsOf(init, "init"), mask: await pixelsOf(mask, "mask") };
+        // Whoever left while the pictures were read wants none.
+        if (state.left) return state.end();
+        this.stream("paint", () => ({ options: asked, ...pictures }), signal, painted)(state);
+      };
+      begin().catch((error) => state.end(error));
+    });
   }
 }
 
@@ -343,6 +376,38 @@ function ids(value) {
     if (numbers.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32)) return Uint32Array.from(numbers);
   }
   throw new VitrineError("bad-argument", `Token ids are an array of whole numbers from 0 up, not ${kindOf(value)}.`);
+}
+
+/**
+ * A step as the reader gets it.
+ * @param {import("./wasm-face.js").PaintedStep} event
+ * @returns {Face.PaintStep}
+ */
+function painted({ pictures, ...step }) {
+  const images = pictures.map(({ width, height, data }) => new ImageData(data, width, height));
+  return { ...step, images, image: images[0] };
+}
+
+/**
+ * What a picture holds, as it goes to the worker.
+ * @param {Face.PictureSource | undefined} picture
+ * @param {string} name
+ */
+async function pixelsOf(picture, name) {
+  if (picture === undefined) return undefined;
+  if (picture instanceof ImageData) return { width: picture.width, height: picture.height, data: picture.data };
+  if (!(picture instanceof Blob || picture instanceof ImageBitmap)) {
+    throw new VitrineError("bad-argument", `${name} is ImageData, an ImageBitmap or a Blob, not ${kindOf(picture)}.`);
+  }
+  const bitmap = await createImageBitmap(picture).catch((cause) => {
+    throw new VitrineError("bad-argument", `${name} is no picture that this browser can read. Give a PNG, a JPEG or another image.`, { cause });
+  });
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+  if (!context) throw new VitrineError("out-of-memory", `There is no room to read ${name}. Give a smaller picture.`);
+  context.drawImage(bitmap, 0, 0);
+  const { width, height, data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  bitmap.close();
+  return { width, height, data };
 }
 
 /** @param {unknown} value */

@@ -5,7 +5,7 @@
  * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
  */
 
-import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, Message, ModelInfo, ModelStats, Progress, Score, StepPart, TokenizerInfo, Alternative } from "./vitrine.js";
+import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TokenizerInfo, Alternative } from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
@@ -22,10 +22,10 @@ export interface Engine {
   device(): DeviceInfo;
   load(
     files: SourceFile[],
-    options: { contextLength?: number; cache: boolean },
+    options: { kind?: string; contextLength?: number; cache: boolean },
     cancel: Cancel,
     progress: (step: Step) => void,
-  ): Promise<Model>;
+  ): Promise<Model | ImageModel>;
   tokenizer(files: SourceFile[], options: { cache: boolean }, cancel: Cancel): Promise<Tokenizer>;
   free(): void;
 }
@@ -50,6 +50,35 @@ export interface Generation {
   /** The `next` under way ends at once, with text that was held back or `undefined`. */
   cancel(): void;
   summary(): GenerationSummary;
+  free(): void;
+}
+
+/** A picture on its way: what `ImageData` holds. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** The options as they cross: pictures go beside them. */
+export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
+
+export interface ImageModel {
+  info(): ImageModelInfo;
+  stats(): ImageModelStats;
+  paint(options: PaintOptions, init?: Pixels, mask?: Pixels): Painting;
+  free(): void;
+}
+
+/** A step as it crosses. */
+export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
+
+export interface Painting {
+  /** `undefined` at the end. */
+  next(): Promise<PaintedStep | undefined>;
+  /** The `next` under way ends at once, with the code "aborted". */
+  cancel(): void;
+  summary(): PaintSummary;
   free(): void;
 }
 

@@ -74,14 +74,15 @@ const operations = {
     await models.release(model);
   },
 
-  generate: (args, call) => run(args, call, (model) => model.generate(args.prompt, args.options)),
-  chat: (args, call) => run(args, call, (model) => model.chat(args.messages, args.options)),
-  tokenize: async ({ model, text, add, parse }) => models.get(model).tokenize(text, add, parse),
-  tokenizeChat: async ({ model, messages }) => models.get(model).tokenizeChat(messages),
-  detokenize: async ({ model, tokens }) => models.get(model).detokenize(tokens),
-  score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.score(text, cancel))),
-  profile: ({ model, steps }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.profile(steps, cancel))),
-  next: ({ model, text, k }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => held.next(text, k, cancel))),
+  generate: (args, call) => run(args, call, (model) => writer(model).generate(args.prompt, args.options)),
+  chat: (args, call) => run(args, call, (model) => writer(model).chat(args.messages, args.options)),
+  paint: (args, call) => run(args, call, (model) => painter(model).paint(args.options, args.init, args.mask)),
+  tokenize: async ({ model, text, add, parse }) => writer(models.get(model)).tokenize(text, add, parse),
+  tokenizeChat: async ({ model, messages }) => writer(models.get(model)).tokenizeChat(messages),
+  detokenize: async ({ model, tokens }) => writer(models.get(model)).detokenize(tokens),
+  score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).score(text, cancel))),
+  profile: ({ model, steps }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).profile(steps, cancel))),
+  next: ({ model, text, k }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).next(text, k, cancel))),
 
   async tokenizer({ engine, source, options }, call) {
     const { files } = await resolveSource(source);
@@ -132,11 +133,23 @@ class Call {
   }
 }
 
+/** @param {Wasm.Model | Wasm.ImageModel} model */
+function writer(model) {
+  if ("generate" in model) return model;
+  throw { code: "bad-argument", message: "This model paints; it has no words. Load a language model for that." };
+}
+
+/** @param {Wasm.Model | Wasm.ImageModel} model */
+function painter(model) {
+  if ("paint" in model) return model;
+  throw { code: "bad-argument", message: "This model writes; it paints nothing. Load a text-to-image model for that." };
+}
+
 /**
- * Runs a generation when its turn comes.
+ * Runs a generation or a painting when its turn comes.
  * @param {{ model: number }} args
  * @param {Call} call
- * @param {(model: Wasm.Model) => Wasm.Generation} begin
+ * @param {(model: Wasm.Model | Wasm.ImageModel) => Wasm.Generation | Wasm.Painting} begin
  */
 function run(args, call, begin) {
   return models.turn(args.model, call.signal, async (model, signal) => {

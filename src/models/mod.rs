@@ -3,9 +3,16 @@
 //! May use `graph` and `weights`. A family knows no device: it never sees a number of its weights, only their
 //! names, shapes and types, and says so in a sentence where a file does not fit.
 
+pub mod conv_vae;
+pub mod illustrator;
 pub mod llama;
+mod named;
 
+pub use conv_vae::ConvVae;
+pub use illustrator::Illustrator;
 pub use llama::Llama;
+
+use std::collections::HashMap;
 
 use crate::{Error, Result, graph::DType, weights::WeightFile};
 
@@ -20,6 +27,22 @@ pub trait Tensors {
 impl Tensors for WeightFile {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
         self.tensors.get(name).map(|t| (t.dtype, t.shape.as_slice()))
+    }
+}
+
+/// What a file knows of its tensors, without the file.
+#[derive(Debug, Clone, Default)]
+pub struct Index(HashMap<String, (DType, Vec<usize>)>);
+
+impl Index {
+    pub fn of(file: &WeightFile) -> Self {
+        Self(file.tensors.values().map(|t| (t.name.clone(), (t.dtype, t.shape.clone()))).collect())
+    }
+}
+
+impl Tensors for Index {
+    fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
+        self.0.get(name).map(|(dtype, shape)| (*dtype, shape.as_slice()))
     }
 }
 

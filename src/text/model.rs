@@ -20,9 +20,9 @@ use crate::{
         self_check::{self, Probe},
     },
     cancel::Cancel,
-    graph::{DType, SampleParams, StepParams},
+    graph::{SampleParams, StepParams},
     models::{Llama, llama::ALTERNATIVES},
-    weights::{Format, WeightFile},
+    weights::{Format, Summary, WeightFile},
 };
 
 /// Rows of the caches where the caller does not say: enough for a long story, and little beside the weights.
@@ -441,24 +441,13 @@ fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
 fn describe(file: &WeightFile, llama: &Llama, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
     let config = llama.config();
     let text = |key: &str| file.metadata.get::<&str>(key).ok().flatten().map(str::to_owned);
-    let mut by_type: Vec<(DType, u64)> = vec![];
-    let (mut parameters, mut weight_bytes) = (0u64, 0u64);
-    for tensor in file.tensors.values() {
-        let count = tensor.shape.iter().map(|n| *n as u64).product::<u64>();
-        parameters += count;
-        weight_bytes += tensor.bytes;
-        match by_type.iter_mut().find(|(dtype, _)| *dtype == tensor.dtype) {
-            Some((_, total)) => *total += count,
-            None => by_type.push((tensor.dtype, count)),
-        }
-    }
-    let quantization = by_type.iter().max_by_key(|(_, count)| *count).map(|(dtype, _)| dtype.to_string());
+    let Summary { name, parameters, quantization, weight_bytes } = file.summary();
     TextModelInfo {
         kind: "text",
-        name: text("general.name").or_else(|| file.part_names().next()).unwrap_or_default(),
+        name,
         architecture: text("general.architecture").unwrap_or_else(|| "llama".into()),
         parameters,
-        quantization: quantization.unwrap_or_default(),
+        quantization,
         weight_bytes,
         vocabulary: config.vocabulary,
         layers: config.layers,

@@ -12,11 +12,12 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use super::{
     device,
     files::{Files, From},
+    image::ImageModel,
     js::{from_js, thrown, to_js},
     model::Model,
     tokenizer::Tokenizer,
 };
-use crate::{Result, backend::Device, text, weights::WeightFile};
+use crate::{Error, Result, backend::Device, image, text, weights::WeightFile};
 
 /// Ends a call from outside.
 #[wasm_bindgen]
@@ -54,6 +55,7 @@ pub struct Engine {
 struct LoadOptions {
     cache: bool,
     context_length: Option<f64>,
+    kind: Option<String>,
 }
 
 /// How far a load has come.
@@ -78,14 +80,14 @@ impl Engine {
         to_js(&self.device.borrow().info())
     }
 
-    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step.
+    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step: a `Model` or an `ImageModel`.
     pub async fn load(
         &self,
         files: JsValue,
         options: JsValue,
         cancel: &Cancel,
         progress: Function,
-    ) -> Result<Model, JsValue> {
+    ) -> Result<JsValue, JsValue> {
         let cancel = cancel.flag().clone();
         let mut device = self.device.borrow().clone();
         let model = load(&mut device, self.insists, files, options, cancel, progress).await;
@@ -115,7 +117,7 @@ async fn load(
     options: JsValue,
     cancel: crate::Cancel,
     progress: Function,
-) -> Result<Model> {
+) -> Result<JsValue> {
     let options: LoadOptions = from_js(options, "the options")?;
     // What is no count becomes 0, which the model refuses in words.
     let context_length = options.context_length.map(|length| length as usize);
@@ -141,11 +143,25 @@ async fn load(
             tell(loaded, total);
         }
     };
-    let options = text::LoadOptions { context_length };
-    let model = match insists {
-        true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
-        false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
+    let paints = match options.kind.as_deref() {
+        None => image::ImageModel::is_one(&file),
+        Some("image") => true,
+        Some("text") => false,
+        Some(other) => {
+            return Err(Error::bad_argument(format!("kind is {other:?}, but must be \"text\" or \"image\"")));
+        }
+    };
+    let model = if paints {
+        let model = image::ImageModel::load(&file, device, &mut uploaded, &cancel).await;
+        model.map(|model| ImageModel::new(model).into())
+    } else {
+        let options = text::LoadOptions { context_length };
+        let model = match insists {
+            true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
+            false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
+        };
+        model.map(|model| Model::new(model).into())
     };
     files.warn().await;
-    Ok(Model::new(model?))
+    model
 }

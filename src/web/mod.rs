@@ -1,15 +1,16 @@
 //! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
 //!
-//! `Engine` opens a device and loads, `Model` answers, `Generation` gives chunks one by one, `Tokenizer` stands alone, `Cancel`
-//! stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
+//! `Engine` opens a device and loads, `Model` writes, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
+//! one, `Tokenizer` stands alone, `Cancel` stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
 //!
-//! Uses `text` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
+//! Uses `text`, `image` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
 //! `globalThis.vitrinePanic` before the module traps.
 
 mod cache;
 mod device;
 mod engine;
 mod files;
+mod image;
 mod js;
 mod model;
 pub mod opfs;

@@ -19,6 +19,7 @@ mod metadata;
 mod safetensors;
 mod source;
 mod stream;
+mod summary;
 
 pub use address::{file_name, resolve_address};
 pub use file::{Format, TensorInfo, WeightFile};
@@ -27,3 +28,4 @@ pub use metadata::{FromValue, Metadata, Value};
 pub use source::PathSource;
 pub use source::{ByteSource, MemorySource, SharedSource, past_the_end};
 pub use stream::RowSink;
+pub use summary::Summary;

@@ -80,7 +80,8 @@ export class PaintSettings {
     if (kept.guidance === undefined) set(this.#guidance.input, info.guidance);
     const side = (/** @type {number} */ pixels, /** @type {number} */ factor) =>
       Math.max(1, Math.round((pixels * factor) / info.sizeMultiple)) * info.sizeMultiple;
-    const sizes = FACTORS.map((factor) => `${side(info.width, factor)}×${side(info.height, factor)}`);
+    const factors = info.fixedSize ? [1] : FACTORS;
+    const sizes = factors.map((factor) => `${side(info.width, factor)}×${side(info.height, factor)}`);
     this.#size.replaceChildren(...[...new Set(sizes)].map((size) => make("option", { value: size }, size)));
     this.#size.value = `${info.width}×${info.height}`;
     this.#scheduler.replaceChildren(...info.schedulers.map((name) => make("option", { value: name }, SCHEDULERS[name] ?? name)));

@@ -1,0 +1,253 @@
+//! A picture on its way out of the noise, pulled step by step.
+
+use std::rc::Rc;
+
+use futures_util::lock::OwnedMutexGuard;
+use serde::Serialize;
+use web_time::Instant;
+
+use super::{
+    ImageOptions, Noise, Picture, Scheduler, SchedulerName,
+    model::{Caption, Inner},
+    schedulers::FlowEuler,
+    session::{Session, Work, words},
+};
+use crate::{Cancel, Result};
+
+/// A denoising step, and the pictures as far as they have come.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaintStep {
+    /// From 1 to `steps`.
+    pub step: usize,
+    pub steps: usize,
+    /// One for each picture of the batch; none where no preview is wanted and the step is not the last.
+    pub pictures: Vec<Picture>,
+    pub is_final: bool,
+    /// Milliseconds of the step, and of its pictures.
+    pub step_ms: f64,
+    pub decode_ms: f64,
+}
+
+/// What a painting took.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaintSummary {
+    pub seed: u32,
+    pub steps: usize,
+    pub total_ms: f64,
+    /// The end of the prompt that the model cannot read at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<String>,
+    /// Words of the prompt that the model never met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
+}
+
+/// A running painting: pull it with [`Painting::next`]. Dropping it ends it.
+pub struct Painting {
+    model: Rc<Inner>,
+    guard: Option<OwnedMutexGuard<Session>>,
+    cancel: Cancel,
+    options: ImageOptions,
+    scheduler: Box<dyn Scheduler>,
+    noises: Vec<Noise>,
+    /// `[count · latent rows, channels]`
+    latent: Vec<f32>,
+    /// The text encoder's rows, and where guidance is wanted those of what to leave out behind them.
+    context: Vec<u32>,
+    /// The latent of the picture to begin from, and the noise that stands for it; with a mask.
+    kept: Option<Kept>,
+    at: usize,
+    begun: Option<Instant>,
+    summary: PaintSummary,
+    over: bool,
+}
+
+/// What stays of a picture that is changed in a part.
+struct Kept {
+    clean: Vec<f32>,
+    noise: Vec<f32>,
+    /// For each number of the latent: 1 where it may change.
+    mask: Vec<f32>,
+}
+
+impl Painting {
+    pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Self {
+        let scheduler: Box<dyn Scheduler> = match options.scheduler {
+            SchedulerName::FlowEuler => Box::new(FlowEuler::new(options.steps)),
+        };
+        let caption = model.caption(&options.prompt);
+        let summary = PaintSummary { seed, steps: 0, total_ms: 0.0, cut: caption.cut, unknown: caption.unknown };
+        let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
+        Self {
+            model,
+            guard: None,
+            cancel,
+            options,
+            scheduler,
+            noises,
+            latent: vec![],
+            context: vec![],
+            kept: None,
+            at: 0,
+            begun: None,
+            summary,
+            over: false,
+        }
+    }
+
+    /// What it took so far.
+    pub fn summary(&self) -> &PaintSummary {
+        &self.summary
+    }
+
+    /// The next step, or `None` when the picture is finished.
+    ///
+    /// Errors: `aborted`, `closed` where the model was closed meanwhile, and whatever the device says. After an error the painting is over; the
+    /// model goes on.
+    pub async fn next(&mut self) -> Result<Option<PaintStep>> {
+        if self.over {
+            return Ok(None);
+        }
+        match self.advance().await {
+            Ok(step) => {
+                if step.is_final {
+                    self.end();
+                }
+                Ok(Some(step))
+            }
+            Err(error) => {
+                self.end();
+                self.model.check_open()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.guard = None;
+    }
+
+    async fn advance(&mut self) -> Result<PaintStep> {
+        self.model.check_open()?;
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let mut session = match self.guard.take() {
+            Some(session) => session,
+            None => {
+                let lock = self.model.session.clone().lock_owned();
+                let mut session = self.cancel.race(async { Ok(lock.await) }).await?;
+                self.prepare(&mut session).await?;
+                session
+            }
+        };
+        let step = self.step(&mut session).await?;
+        self.guard = Some(session);
+        self.summary.steps += 1;
+        self.summary.total_ms = begun.elapsed().as_secs_f64() * 1e3;
+        self.model.record(step.step_ms, step.decode_ms);
+        Ok(step)
+    }
+
+    fn guided(&self) -> bool {
+        self.options.guidance != 1.0
+    }
+
+    /// Reads the words, and makes the latent that the first step begins with.
+    async fn prepare(&mut self, session: &mut Session) -> Result<()> {
+        let count = self.options.count;
+        let text = session.illustrator.config().text.clone();
+        let wanted = self.model.caption(&self.options.prompt);
+        let mut captions = vec![&wanted; count];
+        let unwanted: Caption = self.model.caption(&self.options.negative_prompt);
+        if self.guided() {
+            captions.extend(std::iter::repeat_n(&unwanted, count));
+        }
+        let ids: Vec<u32> = captions.iter().flat_map(|caption| caption.ids.iter().copied()).collect();
+        let positions: Vec<u32> = captions.iter().flat_map(|_| 0..text.length as u32).collect();
+        let inputs = [("ids", ids.as_slice()), ("positions", positions.as_slice())];
+        let context = session.run(Work::Text, captions.len(), &inputs, "context", &self.cancel).await?;
+        self.context = words(&context);
+
+        let size = self.model.latent_numbers();
+        let noise: Vec<f32> = self.noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
+        let Some(init) = &self.options.init else {
+            self.latent = self.scheduler.noised(0, &vec![0.0; noise.len()], &noise);
+            return Ok(());
+        };
+        let one = self.model.encode(session, init, &self.cancel).await?;
+        let clean = one.repeat(count);
+        // The share of the way that is gone over again.
+        let steps = self.options.steps;
+        let again = ((steps as f32 * self.options.strength).round() as usize).clamp(1, steps);
+        self.at = steps - again;
+        self.latent = self.scheduler.noised(self.at, &clean, &noise);
+        if let Some(mask) = &self.options.mask {
+            let one = self.model.latent_mask(mask);
+            self.kept = Some(Kept { clean, noise, mask: one.repeat(count) });
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
+        let (count, begun) = (self.options.count, Instant::now());
+        let batch = if self.guided() { 2 * count } else { count };
+        let scale = self.scheduler.input_scale(self.at);
+        let one: Vec<f32> = self.latent.iter().map(|v| v * scale).collect();
+        let latent = words(&one.repeat(batch / count));
+        let timestep = words(&vec![self.scheduler.timestep(self.at); batch]);
+        let places: Vec<u32> = (0..batch).flat_map(|_| 0..self.model.patches() as u32).collect();
+        let inputs = [
+            ("latent", latent.as_slice()),
+            ("timestep", &timestep),
+            ("context", &self.context),
+            ("places", places.as_slice()),
+        ];
+        let mut prediction = session.run(Work::Denoise, batch, &inputs, "prediction", &self.cancel).await?;
+        if self.guided() {
+            let unwanted = prediction.split_off(prediction.len() / 2);
+            for (wanted, unwanted) in prediction.iter_mut().zip(unwanted) {
+                *wanted = unwanted + self.options.guidance * (*wanted - unwanted);
+            }
+        }
+        let mut noise = self.noises[0].clone();
+        let mut stepped = self.scheduler.step(self.at, &prediction, &self.latent, &mut noise);
+        self.noises[0] = noise;
+        self.at += 1;
+        let is_final = self.at == self.scheduler.steps();
+        if let Some(kept) = &self.kept {
+            let known =
+                if is_final { kept.clean.clone() } else { self.scheduler.noised(self.at, &kept.clean, &kept.noise) };
+            for (latent, known) in [(&mut stepped.latent, &known), (&mut stepped.clean, &kept.clean)] {
+                for ((v, known), mask) in latent.iter_mut().zip(known).zip(&kept.mask) {
+                    *v = known + mask * (*v - known);
+                }
+            }
+        }
+        self.latent = stepped.latent;
+        let step_ms = begun.elapsed().as_secs_f64() * 1e3;
+
+        let begun = Instant::now();
+        let mut pictures = vec![];
+        if is_final || self.options.preview {
+            let shown = if is_final { &self.latent } else { &stepped.clean };
+            pictures = self.model.decode(session, shown, count, &self.cancel).await?;
+            if let (Some(init), Some(mask)) = (&self.options.init, &self.options.mask) {
+                pictures.iter_mut().for_each(|picture| keep_outside(picture, init, mask));
+            }
+        }
+        let decode_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let (step, steps) = (self.summary.steps + 1, self.summary.steps + 1 + self.scheduler.steps() - self.at);
+        Ok(PaintStep { step, steps, pictures, is_final, step_ms, decode_ms })
+    }
+}
+
+/// Puts the pixels of `init` back where the mask is not white.
+fn keep_outside(picture: &mut Picture, init: &Picture, mask: &Picture) {
+    let pixels = picture.rgba.as_chunks_mut::<4>().0.iter_mut().zip(init.rgba.as_chunks::<4>().0);
+    for ((to, from), mask) in pixels.zip(mask.mask()) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = (f32::from(*from) + mask * (f32::from(*to) - f32::from(*from))).round() as u8;
+        }
+    }
+}

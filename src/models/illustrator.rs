@@ -1,0 +1,272 @@
+//! The house illustrator: a caption encoder, a DiT with cross-attention (arXiv 2212.09748) trained as a rectified flow
+//! (arXiv 2209.03003), and a [`ConvVae`]. `docs/illustrator.md` describes the file.
+//!
+//! Four graphs name one set of weights: [`Illustrator::text`], [`Illustrator::denoiser`], [`Illustrator::decoder`] and
+//! [`Illustrator::encoder`]; [`Illustrator::whole`] names them all, for loading.
+
+use serde::Deserialize;
+
+use super::{
+    ConvVae, Index,
+    named::{Heads, Named},
+};
+use crate::{
+    Error, Result,
+    graph::{Binary, DType, Graph, Grid, Unary, ValueId, Window},
+    weights::{Metadata, WeightFile},
+};
+
+/// `general.architecture` of its GGUF.
+pub const ARCHITECTURE: &str = "vitrine-illustrator";
+
+/// The `text` part of the configuration.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct TextConfig {
+    pub vocabulary: usize,
+    /// Tokens of a caption, pads included.
+    pub length: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    /// The token that fills a short caption; a caption of it alone is the empty one.
+    pub pad: u32,
+}
+
+/// The `denoiser` part.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct DenoiserConfig {
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    /// Sides of a patch of the latent that is one row.
+    pub patch: usize,
+    pub latent_channels: usize,
+    /// Sides of the latent.
+    pub latent_size: usize,
+    /// Half the columns of the time's sines and cosines.
+    pub frequencies: usize,
+}
+
+/// The `sampler` part: what does well.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct SamplerConfig {
+    pub steps: usize,
+    pub guidance: f32,
+    pub scheduler: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct IllustratorConfig {
+    pub text: TextConfig,
+    pub denoiser: DenoiserConfig,
+    pub vae: ConvVae,
+    pub sampler: SamplerConfig,
+}
+
+impl IllustratorConfig {
+    /// Reads `vitrine.config`.
+    ///
+    /// Errors: `corrupt-file` where it is missing, no JSON of this kind, or says what cannot be.
+    pub fn from_gguf(metadata: &Metadata) -> Result<Self> {
+        let text: &str = metadata.require("vitrine.config")?;
+        let config: Self = serde_json::from_str(text).map_err(|e| {
+            Error::corrupt_file(format!("vitrine.config cannot be read ({e}); fetch the file again")).caused_by(e)
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.vae.check()?;
+        let Self { text, denoiser, vae, sampler } = self;
+        let heads = |width: usize, heads: usize| (1..=64).contains(&heads) && width.is_multiple_of(heads);
+        let sound = (1..=1 << 20).contains(&text.vocabulary)
+            && (text.pad as usize) < text.vocabulary
+            && (1..=1024).contains(&text.length)
+            && (1..=8192).contains(&text.width)
+            && text.layers <= 64
+            && heads(text.width, text.heads)
+            && (1..=8192).contains(&denoiser.width)
+            && denoiser.layers <= 128
+            && heads(denoiser.width, denoiser.heads)
+            && denoiser.latent_channels == vae.latent_channels
+            && (1..=16).contains(&denoiser.patch)
+            && (1..=1024).contains(&denoiser.latent_size)
+            && denoiser.latent_size.is_multiple_of(denoiser.patch)
+            && (1..=4096).contains(&denoiser.frequencies)
+            && text.width == denoiser.width
+            && (1..=1000).contains(&sampler.steps)
+            && sampler.guidance.is_finite();
+        if sound {
+            return Ok(());
+        }
+        Err(Error::corrupt_file(format!("vitrine.config says what cannot be: {self:?}; fetch the file again")))
+    }
+}
+
+/// An illustrator whose weights are known by name, shape and type.
+#[derive(Debug, Clone)]
+pub struct Illustrator {
+    config: IllustratorConfig,
+    index: Index,
+}
+
+impl Illustrator {
+    pub fn from_gguf(file: &WeightFile) -> Result<Self> {
+        Ok(Self { config: IllustratorConfig::from_gguf(&file.metadata)?, index: Index::of(file) })
+    }
+
+    pub fn config(&self) -> &IllustratorConfig {
+        &self.config
+    }
+
+    fn latents(&self, batch: usize) -> Grid {
+        let side = self.config.denoiser.latent_size;
+        Grid::new(batch, side, side)
+    }
+
+    /// Inputs `ids` and `positions` `[batch · length]` U32 → `context` `[batch · length, width]`.
+    pub fn text(&self, batch: usize) -> Result<Graph> {
+        let mut n = Named::new("illustrator text", &self.index);
+        let (ids, positions) = self.text_inputs(&mut n, batch);
+        let context = self.add_text(&mut n, batch, ids, positions)?;
+        n.g.output("context", context);
+        Ok(n.finish())
+    }
+
+    /// Inputs `latent` `[batch · side², channels]`, `timestep` `[batch, 1]` (1000 t), `context` `[batch · length, width]`, `places` `[batch · rows]` U32
+    /// (the rows of each picture, counted from 0) → `prediction` like the latent: `noise − x₀`.
+    pub fn denoiser(&self, batch: usize) -> Result<Graph> {
+        let mut n = Named::new("illustrator denoiser", &self.index);
+        let prediction = self.add_denoiser(&mut n, batch)?;
+        n.g.output("prediction", prediction);
+        Ok(n.finish())
+    }
+
+    /// Input `latent` `[batch · side², channels]` (the autoencoder's own, unscaled) → `picture` `[batch · pixels, 3]` in −1 … 1.
+    pub fn decoder(&self, batch: usize) -> Result<Graph> {
+        let mut n = Named::new("illustrator decoder", &self.index);
+        let grid = self.latents(batch);
+        let latent = n.g.input("latent", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
+        let (picture, _) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
+        n.g.output("picture", picture);
+        Ok(n.finish())
+    }
+
+    /// Input `picture` `[batch · pixels, 3]` → `latent`.
+    pub fn encoder(&self, batch: usize) -> Result<Graph> {
+        let mut n = Named::new("illustrator encoder", &self.index);
+        let grid = self.latents(batch).times(self.config.vae.factor());
+        let picture = n.g.input("picture", &[grid.rows(), 3], DType::F32);
+        let (latent, _) = self.config.vae.encode(&mut n, "vae", grid, picture)?;
+        n.g.output("latent", latent);
+        Ok(n.finish())
+    }
+
+    /// All four in one: it names every weight, and nobody runs it.
+    pub fn whole(&self) -> Result<Graph> {
+        let mut n = Named::new("illustrator", &self.index);
+        let (ids, positions) = self.text_inputs(&mut n, 1);
+        let context = self.add_text(&mut n, 1, ids, positions)?;
+        n.g.output("context", context);
+        let prediction = self.add_denoiser(&mut n, 1)?;
+        n.g.output("prediction", prediction);
+        let grid = self.latents(1);
+        let latent = n.g.input("z", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
+        let (picture, pixels) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
+        n.g.output("picture", picture);
+        let given = n.g.input("picture", &[pixels.rows(), 3], DType::F32);
+        let (latent, _) = self.config.vae.encode(&mut n, "vae", pixels, given)?;
+        n.g.output("latent", latent);
+        Ok(n.finish())
+    }
+
+    fn text_inputs(&self, n: &mut Named, batch: usize) -> (ValueId, ValueId) {
+        let rows = [batch * self.config.text.length];
+        (n.g.input("ids", &rows, DType::U32), n.g.input("positions", &rows, DType::U32))
+    }
+
+    fn add_text(&self, n: &mut Named, batch: usize, ids: ValueId, positions: ValueId) -> Result<ValueId> {
+        let c = &self.config.text;
+        n.g.at("text embedding");
+        let tokens = n.weight("text.token.weight", &[c.vocabulary, c.width])?;
+        let places = n.weight("text.position.weight", &[c.length, c.width])?;
+        let (x, places) = (n.g.embedding(tokens, ids)?, n.g.embedding(places, positions)?);
+        let mut x = n.add(x, places)?;
+        let heads = Heads { batch, heads: c.heads, width: c.width };
+        for i in 0..c.layers {
+            n.g.at(format!("text layer {i}"));
+            let name = format!("text.layers.{i}");
+            let h = n.layer_norm(&format!("{name}.norm1"), 1e-5, x)?;
+            let h = n.attention(&format!("{name}.attention"), heads, h, h)?;
+            x = n.add(x, h)?;
+            let h = n.layer_norm(&format!("{name}.norm2"), 1e-5, x)?;
+            let h = n.mlp(&format!("{name}.mlp"), h)?;
+            x = n.add(x, h)?;
+        }
+        n.g.at("text norm");
+        n.layer_norm("text.norm", 1e-5, x)
+    }
+
+    fn add_denoiser(&self, n: &mut Named, batch: usize) -> Result<ValueId> {
+        let c = &self.config.denoiser;
+        let grid = self.latents(batch);
+        let latent = n.g.input("latent", &[grid.rows(), c.latent_channels], DType::F32);
+        let timestep = n.g.input("timestep", &[batch, 1], DType::F32);
+        let context = n.g.input("context", &[batch * self.config.text.length, self.config.text.width], DType::F32);
+
+        n.g.at("patches");
+        let (x, patches) = n.conv("denoiser.patch", c.width, grid, Window::square(c.patch, c.patch, 0), latent)?;
+        let places = n.g.input("places", &[patches.rows()], DType::U32);
+        let table = n.weight("denoiser.position.weight", &[patches.height * patches.width, c.width])?;
+        let places = n.g.embedding(table, places)?;
+        let mut x = n.add(x, places)?;
+
+        n.g.at("time");
+        let t = n.g.timestep_embedding(2 * c.frequencies, 10_000.0, 0.0, true, timestep)?;
+        let t = n.linear("denoiser.time.in", c.width, t)?;
+        let t = n.g.unary(Unary::Silu, t);
+        let t = n.linear("denoiser.time.out", c.width, t)?;
+        let t = n.g.unary(Unary::Silu, t);
+
+        let heads = Heads { batch, heads: c.heads, width: c.width };
+        for i in 0..c.layers {
+            let name = format!("denoiser.blocks.{i}");
+            n.g.at(format!("layer {i} modulation"));
+            let m = n.linear(&format!("{name}.modulation"), 6 * c.width, t)?;
+            n.g.at(format!("layer {i} attention"));
+            let h = modulated(n, batch, c.width, m, 0, x)?;
+            let h = n.attention(&format!("{name}.attention"), heads, h, h)?;
+            x = gated(n, batch, c.width, m, 2, x, h)?;
+            n.g.at(format!("layer {i} cross-attention"));
+            let h = n.layer_norm(&format!("{name}.norm_cross"), 1e-6, x)?;
+            let h = n.attention(&format!("{name}.cross"), heads, h, context)?;
+            x = n.add(x, h)?;
+            n.g.at(format!("layer {i} feed-forward"));
+            let h = modulated(n, batch, c.width, m, 3, x)?;
+            let h = n.mlp(&format!("{name}.mlp"), h)?;
+            x = gated(n, batch, c.width, m, 5, x, h)?;
+        }
+
+        n.g.at("output");
+        let m = n.linear("denoiser.modulation", 2 * c.width, t)?;
+        let x = modulated(n, batch, c.width, m, 0, x)?;
+        let window = Window::square(c.patch, c.patch, 0);
+        Ok(n.conv_transpose("denoiser.out", c.latent_channels, patches, window, x)?.0)
+    }
+}
+
+/// A norm without weights, then shift and scale: rows `at` and `at + 1` of the modulation `m`.
+fn modulated(n: &mut Named, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId) -> Result<ValueId> {
+    let h = n.g.layer_norm(None, None, 1e-6, x)?;
+    let shift = n.g.columns(at * width, width, m)?;
+    let scale = n.g.columns((at + 1) * width, width, m)?;
+    n.g.modulate(batch, h, shift, scale)
+}
+
+/// `x + gate · h`: the gate is row `at` of the modulation `m`.
+fn gated(n: &mut Named, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId, h: ValueId) -> Result<ValueId> {
+    let gate = n.g.columns(at * width, width, m)?;
+    let h = n.g.broadcast(Binary::Mul, batch, h, gate)?;
+    n.add(x, h)
+}
