@@ -61,7 +61,7 @@ pub fn place(program: &Program) -> Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::gpu::fuse::{Function, Stage, Store, Tensor, Work};
+    use crate::backend::gpu::fuse::{Function, Source, Stage, Store, Tensor, Work};
 
     fn chain(kinds: &[Kind], words: &[usize]) -> Program {
         let stores = kinds.iter().zip(words).map(|(kind, words)| Store { words: *words, kind: kind.clone() }).collect();
@@ -69,10 +69,9 @@ mod tests {
         let stages = (1..kinds.len())
             .map(|i| Stage {
                 work: Work::Elementwise {
-                    function: Function::Silu,
-                    a: tensor(i - 1),
-                    b: None,
-                    select: false,
+                    function: Function::Copy,
+                    operands: [Some(tensor(i - 1)), None, None],
+                    source: Source::Same,
                     out: tensor(i),
                 },
                 label: String::new(),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::{
     buffer::{Buffer, View},
     context::{Context, Dispatch},
-    fuse::{self, Epilogue, Function, Kind, Program, StoreId, Tensor, Work},
-    kernels::{attention, elementwise, elementwise::Window, rms_norm, rope_cache, sample, step::StepWords},
+    fuse::{self, Epilogue, Kind, Program, StoreId, Tensor, Work},
+    kernels::{attention, elementwise, norm, rms_norm, rope_cache, sample, step::StepWords, timestep},
     linear::{self, LinearSpec},
     memory,
     resident::Model,
@@ -188,7 +188,6 @@ impl Maker<'_> {
 
     fn stage(&mut self, work: &Work, place: &str) -> Result<()> {
         let context = &self.model.context;
-        let window = |t: &Tensor| Window { first: t.first, stride: t.stride };
         let made = match work {
             Work::Embedding { table, ids, out } => {
                 let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
@@ -257,13 +256,25 @@ impl Maker<'_> {
                 let partial = partial.map(|store| self.at(store));
                 attention::attention(context, &shape, q, k, v, partial, y, &self.step, place)?
             }
-            Work::Elementwise { function, a, b, select, out } => {
-                let first = (self.view(a), window(a));
-                let second = b.as_ref().map(|b| (self.view(b), window(b)));
-                let step = select.then_some(&self.step);
+            Work::Elementwise { function, operands, source, out } => {
+                let shape = elementwise::Shape::of(*function, *operands, *source, *out);
+                let views = operands.each_ref().map(|t| t.as_ref().map(|t| self.view(t)));
+                vec![elementwise::elementwise(context, &shape, views, &self.step, self.view(out), place)?]
+            }
+            Work::Norm { groups, weight, bias, eps, activation, x, out } => {
+                let shape = match groups {
+                    None => norm::Shape::of_rows(x, *eps),
+                    Some((groups, batch)) => norm::Shape::of_groups(x, *groups, *batch, *eps),
+                };
+                let weight = weight.map(|w| self.vector(w)).transpose()?;
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
+                let (x, y) = (self.view(x), self.view(out));
+                vec![norm::norm(context, &shape, *activation, x, weight.as_ref(), bias.as_ref(), y, place)?]
+            }
+            Work::Timestep { max_period, shift, cosine_first, t, out } => {
                 let size = (out.rows, out.cols);
-                let function: Function = *function;
-                vec![elementwise::elementwise(context, function, size, first, second, step, self.view(out), place)?]
+                let variant = timestep::variant(size.0, size.1, *max_period, *shift, *cosine_first)?;
+                vec![timestep::timestep(context, size, &variant, self.view(t), self.view(out), place)?]
             }
             Work::Sample { logits, seen, token, alternatives, out } => {
                 let views = sample::Views {

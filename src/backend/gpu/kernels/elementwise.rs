@@ -1,11 +1,12 @@
-//! Functions of one or two values, element by element, and copies of rows.
+//! Functions of up to three values, element by element, and copies of rows.
 
+use super::unary;
 use crate::{
     Result,
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        fuse::Function,
+        fuse::{Function, Source, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
 };
@@ -16,60 +17,79 @@ const THREADS: u32 = 64;
 /// Enough to fill any GPU; beyond it a thread takes several elements.
 const MOST_GROUPS: usize = 4096;
 
-/// `[rows, cols]` out of wider rows: row `r` begins at `first + r · stride`.
+/// What is done, and where the operands and the result lie.
 #[derive(Debug, Clone, Copy)]
-pub struct Window {
-    pub first: usize,
-    pub stride: usize,
-}
-
-pub fn variant(
+pub struct Shape {
     function: Function,
-    rows: usize,
-    cols: usize,
-    a: Window,
-    b: Option<Window>,
-    select: bool,
-) -> Result<Variant> {
-    let name = match function {
-        Function::Copy => "COPY",
-        Function::Silu => "SILU",
-        Function::GeluTanh => "GELU_TANH",
-        Function::Add => "ADD",
-        Function::Mul => "MUL",
-        Function::SiluMul => "SILU_MUL",
-    };
-    let mut constants = vec![
-        ("THREADS", Const::U32(THREADS)),
-        ("ROWS", Const::size(rows)?),
-        ("COLS", Const::size(cols)?),
-        ("A_FIRST", Const::size(a.first)?),
-        ("A_STRIDE", Const::size(a.stride)?),
-    ];
-    if let Some(b) = b {
-        constants.extend([("B_FIRST", Const::size(b.first)?), ("B_STRIDE", Const::size(b.stride)?)]);
-    }
-    Ok(Variant::new(&constants).flag(name, true).flag("BINARY", b.is_some()).flag("SELECT", select))
+    operands: [Option<Tensor>; 3],
+    source: Source,
+    out: Tensor,
 }
 
-/// `f(a)` or `f(a, b)` → `y` `[rows, cols]`. With `step`, row `step.row` of `a` alone.
-#[allow(clippy::too_many_arguments)]
+impl Shape {
+    pub fn of(function: Function, operands: [Option<Tensor>; 3], source: Source, out: Tensor) -> Self {
+        Self { function, operands, source, out }
+    }
+
+    /// Numbers that an invocation takes together: four where all windows allow it.
+    fn lanes(&self) -> usize {
+        let mut all = self.operands.iter().flatten().chain([&self.out]);
+        let fits = |t: &Tensor| [t.first, t.cols].iter().chain((t.rows > 1).then_some(&t.stride)).all(|n| n % 4 == 0);
+        // A row that the step chooses lies anywhere.
+        let chosen = self.source == Source::Selected && self.operands[0].is_some_and(|a| a.stride % 4 != 0);
+        if all.all(fits) && !chosen { 4 } else { 1 }
+    }
+}
+
+pub fn variant(shape: &Shape) -> Result<Variant> {
+    let Shape { function, operands: [a, b, c], source, out } = shape;
+    let lanes = shape.lanes();
+    let mut variant =
+        Variant::new(&[("THREADS", Const::U32(THREADS)), ("ROWS", Const::size(out.rows)?)]).flag("VEC4", lanes == 4);
+    variant.constants.push(("COLS", Const::size(out.cols / lanes)?));
+    let names = [("A_FIRST", "A_STRIDE"), ("B_FIRST", "B_STRIDE"), ("C_FIRST", "C_STRIDE"), ("Y_FIRST", "Y_STRIDE")];
+    for ((first, stride), tensor) in names.into_iter().zip([a, b, c, &Some(*out)]) {
+        if let Some(tensor) = tensor {
+            variant.constants.push((first, Const::size(tensor.first / lanes)?));
+            variant.constants.push((stride, Const::size(tensor.stride / lanes)?));
+        }
+    }
+    if let Some(b) = b {
+        variant.constants.push(("SHARE", Const::size(out.rows / b.rows)?));
+    }
+    variant = match source {
+        Source::Same => variant,
+        Source::Selected => variant.flag("SELECT", true),
+        Source::Upsampled { width, factor } => {
+            variant.constants.extend([("WIDTH", Const::size(*width)?), ("FACTOR", Const::size(*factor)?)]);
+            variant.flag("UPSAMPLE", true)
+        }
+    };
+    let variant = match function {
+        Function::Copy => variant.flag("COPY", true),
+        Function::Unary(f) => unary::with(variant, *f),
+        Function::Add => variant.flag("ADD", true),
+        Function::Mul => variant.flag("MUL", true),
+        Function::SiluMul => variant.flag("SILU_MUL", true),
+        Function::Modulate => variant.flag("MODULATE", true),
+    };
+    Ok(variant.flag("BINARY", b.is_some()))
+}
+
+/// `f(a)`, `f(a, b)` or `f(a, b, c)` → `y`. `step` tells the row where it is a [`Source::Selected`] one.
 pub fn elementwise(
     ctx: &Context,
-    function: Function,
-    (rows, cols): (usize, usize),
-    a: (&View, Window),
-    b: Option<(&View, Window)>,
-    step: Option<&View>,
+    shape: &Shape,
+    operands: [Option<&View>; 3],
+    step: &View,
     y: &View,
     place: &str,
 ) -> Result<Dispatch> {
-    let variant = variant(function, rows, cols, a.1, b.map(|b| b.1), step.is_some())?;
-    let mut views = vec![];
-    views.extend(step.map(|step| (0, step)));
-    views.push((1, a.0));
-    views.extend(b.map(|b| (2, b.0)));
-    views.push((3, y));
-    let groups = (rows * cols).div_ceil(THREADS as usize).min(MOST_GROUPS);
-    ctx.dispatch(&KERNEL, &variant, &views, [groups as u32, 1, 1], place)
+    let [a, b, c] = operands;
+    let step = (shape.source == Source::Selected).then_some(step);
+    let bound = [(0, step), (1, a), (2, b), (3, Some(y)), (4, c)];
+    let views: Vec<_> = bound.into_iter().filter_map(|(at, view)| Some((at, view?))).collect();
+    let elements = shape.out.rows * shape.out.cols / shape.lanes();
+    let groups = elements.div_ceil(THREADS as usize).min(MOST_GROUPS);
+    ctx.dispatch(&KERNEL, &variant(shape)?, &views, [groups as u32, 1, 1], place)
 }

@@ -1,58 +1,67 @@
-// Functions of one or two values, element by element; also copies rows out of a wider value.
-// Flags: one of COPY, SILU, GELU_TANH, ADD, MUL, SILU_MUL; BINARY with the last three; SELECT.
-// Constants: ROWS, COLS, A_FIRST, A_STRIDE, B_FIRST, B_STRIDE, THREADS.
+// Functions of up to three values, element by element; also copies rows out of a wider value, or into one.
+// Flags: one of COPY, UNARY (with a flag of `unary.wgsl`), ADD, MUL, SILU_MUL, MODULATE; BINARY with the last four; SELECT, UPSAMPLE
+// (which row of a is read); VEC4 (all that follows is counted in fours).
+// Constants: ROWS, COLS, A_FIRST, A_STRIDE, Y_FIRST, Y_STRIDE, THREADS; B_FIRST, B_STRIDE, SHARE (rows of y that meet one row of b and c)
+// with BINARY; C_FIRST, C_STRIDE with MODULATE; WIDTH (of y's pictures), FACTOR with UPSAMPLE.
+
+#if VEC4
+alias Number = vec4<f32>;
+#else
+alias Number = f32;
+#endif
 
 #if SELECT
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
 #endif
-@group(0) @binding(1) var<storage, read> a: array<f32>;           // [rows, A_STRIDE], from column A_FIRST on
+@group(0) @binding(1) var<storage, read> a: array<Number>;
 #if BINARY
-@group(0) @binding(2) var<storage, read> b: array<f32>;           // [ROWS, B_STRIDE], from column B_FIRST on
+@group(0) @binding(2) var<storage, read> b: array<Number>;
 #endif
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;     // [ROWS, COLS]
+@group(0) @binding(3) var<storage, read_write> y: array<Number>;
+#if MODULATE
+@group(0) @binding(4) var<storage, read> c: array<Number>;
+#endif
 
-#if SILU
-fn f(a: f32) -> f32 { return a / (1.0 + exp(-a)); }
-#endif
-#if GELU_TANH
-// The bound keeps exp finite inside drivers' tanh; tanh is 1 to the last bit long before it.
-fn f(a: f32) -> f32 {
-    let inner = 0.7978845608 * (a + 0.044715 * a * a * a);
-    return 0.5 * a * (1.0 + tanh(clamp(inner, -15.0, 15.0)));
-}
+#if UNARY
+#include unary
 #endif
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     for (var i = id.x; i < ROWS * COLS; i += groups.x * THREADS) {
-        let col = i % COLS;
-#if SELECT
-        let row = step.row;
-#else
         let row = i / COLS;
+        let col = i % COLS;
+        var source = row;
+#if SELECT
+        source = step.row;
 #endif
-        let left = a[row * A_STRIDE + A_FIRST + col];
+#if UPSAMPLE
+        // Whole pictures one below the other have lines that repeat like the pixels in them.
+        source = (row / WIDTH / FACTOR) * (WIDTH / FACTOR) + row % WIDTH / FACTOR;
+#endif
+        let left = a[source * A_STRIDE + A_FIRST + col];
 #if BINARY
-        let right = b[row * B_STRIDE + B_FIRST + col];
+        let right = b[row / SHARE * B_STRIDE + B_FIRST + col];
 #endif
+        let at = row * Y_STRIDE + Y_FIRST + col;
 #if COPY
-        y[i] = left;
+        y[at] = left;
 #endif
-#if SILU
-        y[i] = f(left);
-#endif
-#if GELU_TANH
-        y[i] = f(left);
+#if UNARY
+        y[at] = unary(left);
 #endif
 #if ADD
-        y[i] = left + right;
+        y[at] = left + right;
 #endif
 #if MUL
-        y[i] = left * right;
+        y[at] = left * right;
 #endif
 #if SILU_MUL
-        y[i] = left / (1.0 + exp(-left)) * right;
+        y[at] = left / (1.0 + exp(-left)) * right;
+#endif
+#if MODULATE
+        y[at] = left * (1.0 + c[row / SHARE * C_STRIDE + C_FIRST + col]) + right;
 #endif
     }
 }

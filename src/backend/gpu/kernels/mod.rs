@@ -3,23 +3,31 @@
 pub mod attention;
 pub mod elementwise;
 pub mod linear;
+pub mod norm;
 pub mod rms_norm;
 pub mod rope_cache;
 pub mod sample;
 pub mod step;
+pub mod timestep;
+pub mod unary;
 
 use super::{
     Device,
     context::Features,
-    fuse::{Function, Rotary, Tensor},
+    fuse::{Function, Rotary, Source, Tensor},
     wgsl::{Kernel, Variant, render},
 };
-use crate::{Error, Result, graph::RopeLayout};
+use crate::{
+    Error, Result,
+    graph::{RopeLayout, Unary},
+};
 
 /// A piece of WGSL that several kernels include.
 pub(super) fn snippet(name: &str) -> Option<&'static str> {
     match name {
         "reduce" => Some(include_str!("reduce.wgsl")),
+        "cos_sin" => Some(include_str!("cos_sin.wgsl")),
+        "unary" => Some(include_str!("unary.wgsl")),
         "step" => Some(include_str!("step.wgsl")),
         _ => linear::snippet(name),
     }
@@ -38,19 +46,49 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         }
     }
 
-    let window = elementwise::Window { first: 3, stride: 70 };
-    for (function, select) in [
-        (Function::Copy, false),
-        (Function::Copy, true),
-        (Function::Silu, false),
-        (Function::GeluTanh, false),
-        (Function::Add, false),
-        (Function::Mul, false),
-        (Function::SiluMul, false),
-    ] {
-        let binary = matches!(function, Function::Add | Function::Mul | Function::SiluMul);
-        let b = binary.then_some(window);
-        all.push((elementwise::KERNEL, elementwise::variant(function, 4, 64, window, b, select)?));
+    let tensor = |rows, cols| Tensor { store: 0, first: 0, stride: cols, rows, cols };
+    for cols in [64, 70] {
+        let operand = |rows| Some(Tensor { first: cols, stride: 3 * cols, ..tensor(rows, cols) });
+        let mut shapes = vec![
+            elementwise::Shape::of(Function::Copy, [operand(4), None, None], Source::Selected, tensor(1, cols)),
+            elementwise::Shape::of(
+                Function::Copy,
+                [operand(6), None, None],
+                Source::Upsampled { width: 6, factor: 2 },
+                tensor(24, cols),
+            ),
+        ];
+        let unary = unary::EVERY.map(|f| (Function::Unary(f), 0));
+        let more = [
+            (Function::Copy, 0),
+            (Function::Add, 4),
+            (Function::Add, 2),
+            (Function::Mul, 4),
+            (Function::Mul, 2),
+            (Function::SiluMul, 4),
+            (Function::Modulate, 2),
+        ];
+        for (function, members) in unary.into_iter().chain(more) {
+            let b = if members > 0 { operand(members) } else { None };
+            let c = if function == Function::Modulate { b } else { None };
+            shapes.push(elementwise::Shape::of(function, [operand(4), b, c], Source::Same, tensor(4, cols)));
+        }
+        for shape in shapes {
+            all.push((elementwise::KERNEL, elementwise::variant(&shape)?));
+        }
+    }
+    all.push((timestep::KERNEL, timestep::variant(2, 320, 10_000.0, 0.0, true)?));
+
+    for subgroups in [false, true] {
+        if !subgroups || features.subgroups {
+            let shape = norm::Shape::of_rows(&tensor(77, 768), 1e-5);
+            let plain = norm::Affine::default();
+            let whole = norm::Affine { weight: true, bias: true };
+            all.push((norm::KERNEL, norm::variant(subgroups, &shape, plain, None)?));
+            all.push((norm::KERNEL, norm::variant(subgroups, &shape, whole, None)?));
+            let shape = norm::Shape::of_groups(&tensor(512, 320), 32, 2, 1e-5);
+            all.push((norm::KERNEL, norm::variant(subgroups, &shape, whole, Some(Unary::Silu))?));
+        }
     }
 
     let rotary = |factors, layout| Rotary {
@@ -61,7 +99,6 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         factors,
         layout,
     };
-    let tensor = |rows, cols| Tensor { store: 0, first: 0, stride: cols, rows, cols };
     let (q, k, cache) = (tensor(1, 576), tensor(1, 192), tensor(128, 192));
     let whole = rope_cache::Parts { q: Some((q, q)), k: Some((k, cache)), v: Some((k, cache)) };
     let turn = rope_cache::Parts { k: None, v: None, ..whole };

@@ -7,6 +7,8 @@
 //!
 //! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
 
+mod pictures;
+
 use super::{
     kernels::attention,
     layout::{Layout, silu_mul},
@@ -64,16 +66,30 @@ pub enum Epilogue {
     SiluMul,
 }
 
-/// An element-by-element function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An element-by-element function of up to three operands.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Function {
     Copy,
-    Silu,
-    GeluTanh,
+    Unary(Unary),
     Add,
     Mul,
     /// `silu(a) · b`
     SiluMul,
+    /// `a · (1 + c) + b`
+    Modulate,
+}
+
+/// Which row of the first operand a row of the result is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Same,
+    /// The row that the step's parameters name.
+    Selected,
+    /// Pixels become squares of `factor²`; `width` is that of the result's pictures.
+    Upsampled {
+        width: usize,
+        factor: usize,
+    },
 }
 
 /// How q and k are turned.
@@ -127,12 +143,28 @@ pub enum Work {
         partial: Option<StoreId>,
         out: Tensor,
     },
-    /// Where `select` holds, reads the row that the step's parameters name.
+    /// Later operands with fewer rows than the result are shared by as many of its rows.
     Elementwise {
         function: Function,
-        a: Tensor,
-        b: Option<Tensor>,
-        select: bool,
+        operands: [Option<Tensor>; 3],
+        source: Source,
+        out: Tensor,
+    },
+    /// LayerNorm where `groups` is `None`: each row by itself; else GroupNorm of `(groups, batch)`.
+    Norm {
+        groups: Option<(usize, usize)>,
+        weight: Option<WeightId>,
+        bias: Option<WeightId>,
+        eps: f32,
+        activation: Option<Unary>,
+        x: Tensor,
+        out: Tensor,
+    },
+    Timestep {
+        max_period: f32,
+        shift: f32,
+        cosine_first: bool,
+        t: Tensor,
         out: Tensor,
     },
     Sample {
@@ -162,7 +194,8 @@ impl Work {
             Self::Attention { q, k, v, partial, out, .. } => {
                 (of(&[Some(*q), Some(*k), Some(*v)]), partial.iter().copied().chain([out.store]).collect())
             }
-            Self::Elementwise { a, b, out, .. } => (of(&[Some(*a), *b]), of(&[Some(*out)])),
+            Self::Elementwise { operands, out, .. } => (of(operands), of(&[Some(*out)])),
+            Self::Norm { x, out, .. } | Self::Timestep { t: x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
             Self::Sample { logits, seen, token, out, .. } => {
                 (of(&[Some(*logits)]), of(&[Some(*seen), Some(*token), Some(*out)]))
             }
@@ -265,6 +298,7 @@ impl<'a> Fuser<'a> {
             },
             Op::Binary(Binary::Add) => self.residual(at).map(|(layer, _)| layer).into_iter().collect(),
             Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
+            Op::Unary(_) => self.normed(at).into_iter().collect(),
             Op::Attention { .. } => match self.turned(at) {
                 Some(_) => {
                     let [q, k, v] = [0, 1, 2].map(|i| node.inputs[i]);
@@ -412,13 +446,17 @@ impl<'a> Fuser<'a> {
         self.program.stages.push(Stage { work, label: label.into() });
     }
 
+    fn elementwise(&mut self, function: Function, operands: [Option<Tensor>; 3], out: Tensor, label: &str) {
+        self.emit(Work::Elementwise { function, operands, source: Source::Same, out }, label);
+    }
+
     /// The same numbers without gaps between rows; a copy where there are some.
     fn contiguous(&mut self, tensor: Tensor, label: &str) -> Tensor {
         if tensor.is_contiguous() {
             return tensor;
         }
         let out = self.fresh(tensor.rows, tensor.cols);
-        self.emit(Work::Elementwise { function: Function::Copy, a: tensor, b: None, select: false, out }, label);
+        self.elementwise(Function::Copy, [Some(tensor), None, None], out, label);
         out
     }
 
@@ -502,20 +540,12 @@ impl<'a> Fuser<'a> {
                     x
                 } else {
                     let out = self.fresh(rows, cols);
-                    self.emit(Work::Elementwise { function: Function::Copy, a: x, b: None, select: true, out }, label);
+                    let (function, operands, source) = (Function::Copy, [Some(x), None, None], Source::Selected);
+                    self.emit(Work::Elementwise { function, operands, source, out }, label);
                     out
                 }
             }
-            Op::Unary(f) => {
-                let function = match f {
-                    Unary::Silu => Function::Silu,
-                    Unary::GeluTanh => Function::GeluTanh,
-                    _ => return Err(refused(node, "not on the GPU yet")),
-                };
-                let (a, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
-                self.emit(Work::Elementwise { function, a, b: None, select: false, out }, label);
-                out
-            }
+            Op::Unary(f) => self.unary(at, *f)?,
             Op::Binary(f) => return self.binary(at, *f, rows, cols),
             Op::Sample { seen, token, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
@@ -524,7 +554,7 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::Sample { logits, seen, token, alternatives: *alternatives, out }, label);
                 out
             }
-            _ => return Err(refused(node, "not on the GPU yet")),
+            _ => self.picture(at)?,
         };
         self.tensors[at.0 as usize] = Some(out);
         Ok(())
@@ -590,7 +620,7 @@ impl<'a> Fuser<'a> {
             };
             let (a, b) = (self.tensor(a)?, self.tensor(b)?);
             let out = self.fresh(rows, cols);
-            self.emit(Work::Elementwise { function, a, b: Some(b), select: false, out }, label);
+            self.elementwise(function, [Some(a), Some(b), None], out, label);
             out
         };
         self.tensors[at.0 as usize] = Some(out);

@@ -1,0 +1,99 @@
+//! What pictures and batches need beyond a language model: their operations as kernels.
+
+use super::{Function, Fuser, Source, Tensor, Work, refused};
+use crate::{
+    Result,
+    graph::{Binary, Op, Unary, ValueId},
+};
+
+impl Fuser<'_> {
+    /// For a function of one value at `at`: the norm before it, where nobody else reads that and the function is not itself done by
+    /// the product that it gates.
+    pub(super) fn normed(&self, at: ValueId) -> Option<ValueId> {
+        let &[x] = self.graph.node(at).inputs.as_slice() else { return None };
+        let norm = matches!(self.graph.node(x).op, Op::LayerNorm { .. } | Op::GroupNorm { .. });
+        let gates = |reader: &ValueId| {
+            matches!(self.graph.node(*reader).op, Op::Binary(Binary::Mul))
+                && self.gated(*reader).is_some_and(|(silu, _)| silu == at)
+        };
+        (norm && self.is_private(x) && !self.consumers[at.0 as usize].iter().any(gates)).then_some(x)
+    }
+
+    pub(super) fn unary(&mut self, at: ValueId, f: Unary) -> Result<Tensor> {
+        if let Some(norm) = self.normed(at) {
+            return self.norm(norm, Some(f));
+        }
+        let node = self.graph.node(at);
+        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
+        self.elementwise(Function::Unary(f), [Some(x), None, None], out, &node.label);
+        Ok(out)
+    }
+
+    /// The norm at `at` and the function after it.
+    fn norm(&mut self, at: ValueId, activation: Option<Unary>) -> Result<Tensor> {
+        let node = self.graph.node(at);
+        let (groups, weight, bias, eps) = match node.op {
+            Op::LayerNorm { weight, bias, eps } => (None, weight, bias, eps),
+            Op::GroupNorm { weight, bias, groups, eps, batch } => {
+                (Some((groups, batch)), Some(weight), Some(bias), eps)
+            }
+            _ => return Err(refused(node, "no norm")),
+        };
+        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
+        self.emit(Work::Norm { groups, weight, bias, eps, activation, x, out }, &node.label);
+        Ok(out)
+    }
+
+    /// The node at `at`, one that only pictures and batches have.
+    pub(super) fn picture(&mut self, at: ValueId) -> Result<Tensor> {
+        let node = self.graph.node(at);
+        let label = node.label.as_str();
+        let (rows, cols) = (node.shape[0], node.shape[1]);
+        Ok(match &node.op {
+            Op::Broadcast { f, .. } => {
+                let (x, y) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
+                let function = match f {
+                    Binary::Add => Function::Add,
+                    Binary::Mul => Function::Mul,
+                };
+                let out = self.fresh(rows, cols);
+                self.elementwise(function, [Some(x), Some(y), None], out, label);
+                out
+            }
+            Op::Modulate { .. } => {
+                let [x, shift, scale] = [0, 1, 2].map(|i| self.tensor(node.inputs[i]));
+                let out = self.fresh(rows, cols);
+                self.elementwise(Function::Modulate, [Some(x?), Some(shift?), Some(scale?)], out, label);
+                out
+            }
+            Op::Columns { first } => {
+                let x = self.tensor(node.inputs[0])?;
+                Tensor { first: x.first + first, cols, ..x }
+            }
+            Op::Concat => {
+                let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
+                let out = self.fresh(rows, cols);
+                self.elementwise(Function::Copy, [Some(a), None, None], Tensor { cols: a.cols, ..out }, label);
+                let right = Tensor { first: a.cols, cols: b.cols, ..out };
+                self.elementwise(Function::Copy, [Some(b), None, None], right, label);
+                out
+            }
+            Op::LayerNorm { .. } | Op::GroupNorm { .. } => self.norm(at, None)?,
+            Op::Upsample { input, factor } => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                let source = Source::Upsampled { width: input.width * factor, factor: *factor };
+                let operands = [Some(x), None, None];
+                self.emit(Work::Elementwise { function: Function::Copy, operands, source, out }, label);
+                out
+            }
+            Op::TimestepEmbedding { max_period, shift, cosine_first } => {
+                let t = self.tensor(node.inputs[0])?;
+                let (t, out) = (self.contiguous(t, label), self.fresh(rows, cols));
+                let (max_period, shift, cosine_first) = (*max_period, *shift, *cosine_first);
+                self.emit(Work::Timestep { max_period, shift, cosine_first, t, out }, label);
+                out
+            }
+            _ => return Err(refused(node, "no kernel of the GPU does this")),
+        })
+    }
+}

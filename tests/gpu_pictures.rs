@@ -1,0 +1,183 @@
+//! The GPU's operations on pictures and batches against the CPU backend.
+#![cfg(not(target_arch = "wasm32"))]
+
+use std::sync::OnceLock;
+
+use pollster::block_on;
+use proptest::prelude::*;
+use vitrine::{
+    Result,
+    backend::{Device, cpu, gpu},
+    graph::{Binary, DType, Graph, GraphBuilder, Grid, StepParams, Unary, ValueId, WeightId},
+};
+
+/// One device for all tests.
+fn on_gpu() -> Device {
+    static DEVICE: OnceLock<gpu::Device> = OnceLock::new();
+    let open = || block_on(gpu::Device::open(gpu::Preference::Any));
+    let device = DEVICE.get_or_init(|| open().expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"));
+    Device::Gpu(device.clone())
+}
+
+/// Numbers about −1 … 1 from a seed.
+fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// All outputs of a step; weights are F32 or Q8_0 and follow from their number.
+fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<f32>)]) -> Result<Vec<Vec<f32>>> {
+    block_on(async {
+        let mut loader = device.begin(graph).await?;
+        for (i, spec) in graph.weights.iter().enumerate() {
+            let values = numbers(i as u64 + 50, spec.shape.iter().product());
+            loader.put(WeightId(i as u32), 0, &encoded(spec.dtype, &values))?;
+        }
+        let mut plan = loader.finish().await?.compile(graph).await?;
+        for (name, values) in inputs {
+            plan.write_input(name, bytemuck::cast_slice(values))?;
+        }
+        let names: Vec<&str> = graph.outputs.iter().map(|(name, _)| name.as_str()).collect();
+        let outputs = plan.step(&StepParams::default(), &names)?.await?;
+        Ok(outputs.iter().map(|words| words.iter().map(|w| f32::from_bits(*w)).collect()).collect())
+    })
+}
+
+fn encoded(dtype: DType, values: &[f32]) -> Vec<u8> {
+    match dtype {
+        DType::F32 => bytemuck::cast_slice(values).to_vec(),
+        DType::F16 => values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect(),
+        DType::Q8_0 => values
+            .chunks(32)
+            .flat_map(|block| {
+                let scale = half::f16::from_f32(1.0 / 127.0);
+                let quants = block.iter().map(|v| (v * 127.0) as i8 as u8);
+                scale.to_le_bytes().into_iter().chain(quants).collect::<Vec<_>>()
+            })
+            .collect(),
+        other => panic!("no test has weights in {other}"),
+    }
+}
+
+/// Both backends give the same numbers for every output, to `tolerance` of the largest.
+fn agree_to(tolerance: f32, graph: &Graph, inputs: &[(&str, Vec<f32>)]) {
+    let wanted = run(&Device::Cpu(cpu::Device::new("the oracle")), graph, inputs).unwrap();
+    let got = run(&on_gpu(), graph, inputs).unwrap();
+    for (((name, _), wanted), got) in graph.outputs.iter().zip(&wanted).zip(&got) {
+        assert_eq!(wanted.len(), got.len(), "{name}");
+        let largest = wanted.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+        for (i, (w, g)) in wanted.iter().zip(got).enumerate() {
+            assert!((w - g).abs() <= tolerance * largest, "{name}[{i}]: {g} for {w}");
+        }
+    }
+}
+
+/// The same for a graph made of inputs of these shapes.
+fn agree(shapes: &[(&str, [usize; 2])], make: impl FnOnce(&mut GraphBuilder, &[ValueId]) -> Result<Vec<ValueId>>) {
+    let mut g = GraphBuilder::new("t");
+    let values: Vec<_> = shapes.iter().map(|(name, shape)| g.input(name, shape, DType::F32)).collect();
+    for (i, value) in make(&mut g, &values).unwrap().into_iter().enumerate() {
+        g.output(&format!("y{i}"), value);
+    }
+    let inputs: Vec<_> =
+        shapes.iter().enumerate().map(|(i, (name, [t, n]))| (*name, numbers(i as u64 + 1, t * n))).collect();
+    agree_to(1e-3, &g.finish(), &inputs);
+}
+
+#[test]
+fn functions_of_one_value_agree() {
+    for cols in [120, 37] {
+        let mut g = GraphBuilder::new("t");
+        let x = g.input("x", &[3, cols], DType::F32);
+        for f in gpu::kernels::unary::EVERY {
+            let y = g.unary(f, x);
+            g.output(&format!("{f:?}"), y);
+        }
+        let x = numbers(1, 3 * cols).iter().map(|v| v * 20.0).collect();
+        agree_to(1e-3, &g.finish(), &[("x", x)]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn members_of_a_batch_meet_their_rows(batch in 1usize..4, t in 1usize..6, n in 1usize..40) {
+        agree(&[("x", [batch * t, n]), ("y", [batch, n]), ("z", [batch, n])], |g, v| {
+            Ok(vec![
+                g.broadcast(Binary::Add, batch, v[0], v[1])?,
+                g.broadcast(Binary::Mul, batch, v[0], v[1])?,
+                g.modulate(batch, v[0], v[1], v[2])?,
+            ])
+        });
+    }
+
+    #[test]
+    fn windows_on_columns_are_read_by_everything(rows in 1usize..6, first in 0usize..9, n in 1usize..20) {
+        agree(&[("x", [rows, 2 * n + 9]), ("m", [1, 3 * n])], |g, v| {
+            let left = g.columns(first, n, v[0])?;
+            let right = g.columns(n + first, n, v[0])?;
+            let inner = g.columns(n / 2, n - n / 2, right)?;
+            let w = g.weight("w", &[5, n], DType::F32)?;
+            let (shift, scale) = (g.columns(n, n, v[1])?, g.columns(2 * n, n, v[1])?);
+            let normed = g.layer_norm(None, None, 1e-5, left)?;
+            Ok(vec![
+                left,
+                inner,
+                g.concat(left, v[0])?,
+                g.concat(inner, right)?,
+                g.binary(Binary::Add, left, right)?,
+                g.linear(w, None, right)?,
+                g.modulate(1, left, shift, scale)?,
+                normed,
+            ])
+        });
+    }
+
+    #[test]
+    fn norms_agree_with_functions_after_them(
+        batch in 1usize..3, pixels in 1usize..50, groups in 1usize..5, width in 1usize..30,
+    ) {
+        let n = groups * width;
+        agree(&[("x", [batch * pixels, n])], |g, v| {
+            let w = g.weight("w", &[n], DType::F32)?;
+            let b = g.weight("b", &[n], DType::F32)?;
+            let plain = g.group_norm(w, b, groups, 1e-5, batch, v[0])?;
+            let group = g.group_norm(w, b, groups, 1e-6, batch, v[0])?;
+            let layer = g.layer_norm(Some(w), Some(b), 1e-5, v[0])?;
+            let weighted = g.layer_norm(Some(w), None, 1e-5, v[0])?;
+            let gate = g.group_norm(w, b, groups, 1e-5, batch, v[0])?;
+            let gate = g.unary(Unary::Silu, gate);
+            Ok(vec![
+                plain,
+                g.unary(Unary::Silu, group),
+                g.unary(Unary::QuickGelu, layer),
+                g.unary(Unary::LeakyRelu { slope: 0.2 }, weighted),
+                g.binary(Binary::Mul, gate, v[0])?,
+            ])
+        });
+    }
+
+    #[test]
+    fn pixels_become_squares(batch in 1usize..3, height in 1usize..5, width in 1usize..5, n in 1usize..9, factor in 1usize..4) {
+        let grid = Grid::new(batch, height, width);
+        agree(&[("x", [grid.rows(), n])], |g, v| Ok(vec![g.upsample(grid, factor, v[0])?.0]));
+    }
+}
+
+#[test]
+fn timesteps_become_the_same_waves() {
+    let mut g = GraphBuilder::new("t");
+    let t = g.input("t", &[3, 1], DType::F32);
+    for (columns, shift, cosine_first) in [(320, 0.0, true), (6, 1.0, false)] {
+        let y = g.timestep_embedding(columns, 10_000.0, shift, cosine_first, t).unwrap();
+        g.output(&format!("{columns}"), y);
+    }
+    agree_to(1e-3, &g.finish(), &[("t", vec![0.0, 1.0, 981.0])]);
+}
