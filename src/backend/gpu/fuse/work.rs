@@ -1,0 +1,203 @@
+//! What a graph becomes: kernels' work over stores.
+
+use crate::graph::{RopeLayout, StateId, Unary, WeightId};
+
+/// An index into [`Program::stores`].
+pub type StoreId = usize;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// 32-bit words.
+    pub words: usize,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Lives from the stage that writes it to the last that reads it.
+    Scratch,
+    /// An output: nothing else may use its memory.
+    Kept,
+    /// Written by the caller.
+    Input(String),
+    /// Lives from step to step.
+    State(StateId),
+}
+
+/// `[rows, cols]` words of a store; row `r` begins at `first + r · stride`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tensor {
+    pub store: StoreId,
+    pub first: usize,
+    pub stride: usize,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+impl Tensor {
+    pub(super) fn is_contiguous(&self) -> bool {
+        self.first == 0 && (self.rows == 1 || self.stride == self.cols)
+    }
+}
+
+/// What happens to a linear layer's result.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Epilogue {
+    None,
+    /// This is added to it.
+    Add(Tensor),
+    /// The upper half of the rows is a gate: `silu(gate) · lower`.
+    SiluMul,
+}
+
+/// An element-by-element function of up to three operands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Function {
+    Copy,
+    Unary(Unary),
+    Add,
+    Mul,
+    /// `silu(a) · b`
+    SiluMul,
+    /// `a · (1 + c) + b`
+    Modulate,
+}
+
+/// Which row of the first operand a row of the result is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Same,
+    /// The row that the step's parameters name.
+    Selected,
+    /// Pixels become squares of `factor²`; `width` is that of the result's pictures.
+    Upsampled {
+        width: usize,
+        factor: usize,
+    },
+}
+
+/// How q and k are turned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rotary {
+    pub head_dim: usize,
+    pub rotary_dim: usize,
+    pub base: f32,
+    pub frequency_scale: f32,
+    pub factors: Option<WeightId>,
+    pub layout: RopeLayout,
+}
+
+/// One kernel's work.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    Embedding {
+        table: WeightId,
+        ids: Tensor,
+        out: Tensor,
+    },
+    Linear {
+        matrix: usize,
+        x: Tensor,
+        norm: Option<(WeightId, f32)>,
+        epilogue: Epilogue,
+        out: Tensor,
+    },
+    RmsNorm {
+        weight: WeightId,
+        eps: f32,
+        x: Tensor,
+        out: Tensor,
+    },
+    /// Turns `q.0` into `q.1`; turns `k.0` (where there is a rotary) into the cache `k.1`; copies `v.0` into the cache `v.1`.
+    RopeCache {
+        rotary: Option<Rotary>,
+        q: Option<(Tensor, Tensor)>,
+        k: Option<(Tensor, Tensor)>,
+        v: Option<(Tensor, Tensor)>,
+    },
+    /// `partial` lies between the two halves of a single row's attention.
+    Attention {
+        heads: usize,
+        kv_heads: usize,
+        head_dim: usize,
+        scale: f32,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        partial: Option<StoreId>,
+        out: Tensor,
+    },
+    /// Later operands with fewer rows than the result are shared by as many of its rows.
+    Elementwise {
+        function: Function,
+        operands: [Option<Tensor>; 3],
+        source: Source,
+        out: Tensor,
+    },
+    /// LayerNorm where `groups` is `None`: each row by itself; else GroupNorm of `(groups, batch)`.
+    Norm {
+        groups: Option<(usize, usize)>,
+        weight: Option<WeightId>,
+        bias: Option<WeightId>,
+        eps: f32,
+        activation: Option<Unary>,
+        x: Tensor,
+        out: Tensor,
+    },
+    Timestep {
+        max_period: f32,
+        shift: f32,
+        cosine_first: bool,
+        t: Tensor,
+        out: Tensor,
+    },
+    Sample {
+        logits: Tensor,
+        seen: Tensor,
+        token: Tensor,
+        alternatives: usize,
+        out: Tensor,
+    },
+}
+
+impl Work {
+    /// Stores that are read, then stores that are written.
+    pub fn touches(&self) -> (Vec<StoreId>, Vec<StoreId>) {
+        let of = |list: &[Option<Tensor>]| list.iter().flatten().map(|t| t.store).collect::<Vec<_>>();
+        match self {
+            Self::Embedding { ids, out, .. } => (of(&[Some(*ids)]), of(&[Some(*out)])),
+            Self::Linear { x, epilogue, out, .. } => {
+                let residual = if let Epilogue::Add(r) = epilogue { Some(*r) } else { None };
+                (of(&[Some(*x), residual]), of(&[Some(*out)]))
+            }
+            Self::RmsNorm { x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
+            Self::RopeCache { q, k, v, .. } => {
+                let (from, to): (Vec<_>, Vec<_>) = [q, k, v].into_iter().flatten().copied().unzip();
+                (from.iter().map(|t| t.store).collect(), to.iter().map(|t| t.store).collect())
+            }
+            Self::Attention { q, k, v, partial, out, .. } => {
+                (of(&[Some(*q), Some(*k), Some(*v)]), partial.iter().copied().chain([out.store]).collect())
+            }
+            Self::Elementwise { operands, out, .. } => (of(operands), of(&[Some(*out)])),
+            Self::Norm { x, out, .. } | Self::Timestep { t: x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
+            Self::Sample { logits, seen, token, out, .. } => {
+                (of(&[Some(*logits)]), of(&[Some(*seen), Some(*token), Some(*out)]))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    pub work: Work,
+    /// Where in the model.
+    pub label: String,
+}
+
+/// A graph as kernels over stores.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    pub stages: Vec<Stage>,
+    pub stores: Vec<Store>,
+    pub outputs: Vec<(String, Tensor)>,
+}
