@@ -414,9 +414,9 @@ fn sampler(vocabulary: usize, alternatives: usize) -> Graph {
     g.finish()
 }
 
-/// What both backends choose from `logits`, step after step over one `seen`.
+/// What both backends choose from `logits`, step after step over one `seen`. The kernel of hardware chooses as that of software.
 fn choices(graph: &Graph, logits: &[f32], steps: &[SampleParams]) -> [Vec<Sampled>; 2] {
-    [oracle(), shared()].map(|device| {
+    let [expected, got, on_hardware] = [oracle(), shared(), as_hardware()].map(|device| {
         let resident = load(&device, graph);
         let mut plan = compile(&resident, graph);
         plan.write_input("logits", &bits(logits)).unwrap();
@@ -425,8 +425,12 @@ fn choices(graph: &Graph, logits: &[f32], steps: &[SampleParams]) -> [Vec<Sample
             let outputs = block_on(plan.step(&params, &["sampled"]).unwrap()).unwrap();
             Sampled::from_words(&outputs[0]).unwrap()
         };
-        steps.iter().map(&mut one).collect()
-    })
+        steps.iter().map(&mut one).collect::<Vec<_>>()
+    });
+    for (a, b) in got.iter().zip(&on_hardware) {
+        same_choice(a, b, "as hardware");
+    }
+    [expected, got]
 }
 
 fn same_choice(expected: &Sampled, got: &Sampled, what: &str) {

@@ -123,7 +123,9 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         all.push((attention::TILED, attention::tiled_variant(&attention::Shape { rows: 128, ..shape })?));
     }
     for alternatives in [0, 1, 20] {
-        all.push((sample::KERNEL, sample::variant(49_152, alternatives)?));
+        for software in [false, true] {
+            all.push((sample::KERNEL, sample::variant(49_152, alternatives, software)?));
+        }
     }
     Ok(all)
 }

@@ -11,15 +11,17 @@ use crate::{
 
 pub const KERNEL: Kernel = Kernel { name: "sample", source: include_str!("sample.wgsl") };
 
-/// THREADS of the kernel: each ranks one alternative.
+/// Each is ranked against all the others.
 pub const MOST_ALTERNATIVES: usize = 256;
 
-pub fn variant(vocabulary: usize, alternatives: usize) -> Result<Variant> {
+/// On `software` the one workgroup is one core's anyway, and every invocation more makes its barriers dearer.
+pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result<Variant> {
     if alternatives > MOST_ALTERNATIVES || vocabulary == 0 {
         let why = format!("sample: {alternatives} alternatives of {vocabulary} tokens");
         return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
     }
-    let mut constants = vec![("VOCABULARY", Const::size(vocabulary)?)];
+    let threads = if software { 16 } else { 256 };
+    let mut constants = vec![("VOCABULARY", Const::size(vocabulary)?), ("THREADS", Const::U32(threads))];
     if alternatives > 0 {
         constants.push(("ALTERNATIVES", Const::size(alternatives)?));
     }
@@ -36,7 +38,7 @@ pub struct Views<'a> {
 }
 
 pub fn sample(ctx: &Context, vocabulary: usize, alternatives: usize, views: &Views, place: &str) -> Result<Dispatch> {
-    let variant = variant(vocabulary, alternatives)?;
+    let variant = variant(vocabulary, alternatives, ctx.features().software)?;
     let bound = [(0, views.step), (1, views.logits), (2, views.seen), (3, views.token), (4, views.record)];
     ctx.dispatch(&KERNEL, &variant, &bound, [1, 1, 1], place)
 }

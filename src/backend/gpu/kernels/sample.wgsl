@@ -1,7 +1,7 @@
 // Chooses the next token. One workgroup; thresholds are found by radix selection over keys that order like the logits,
 // 11, 11 and 10 bits at a time, by count (top-k, alternatives) or by probability in fixed point (top-p): integer sums, so
 // the same logits always give the same choice.
-// Constants: VOCABULARY, ALTERNATIVES (at most THREADS).
+// Constants: VOCABULARY, ALTERNATIVES, THREADS (a multiple of 16 that divides BINS).
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
@@ -10,8 +10,10 @@
 @group(0) @binding(3) var<storage, read_write> token: array<u32>;         // [1]
 @group(0) @binding(4) var<storage, read_write> record: array<u32>;        // [2 + 2 · ALTERNATIVES]
 
-const THREADS: u32 = 256u;
 const BINS: u32 = 2048u;
+// Sums over the workgroup are made of 16 shares, and a thread's own bins of so many.
+const SHARE: u32 = THREADS / 16u;
+const OWN_BINS: u32 = BINS / THREADS;
 // Stands for what is not finite, and bounds what a penalty can make.
 const LOWEST: f32 = -3.0e38;
 // Probabilities as integers: 1 is this.
@@ -20,9 +22,9 @@ const NOTHING: u32 = 0xffffffffu;
 
 var<workgroup> bins: array<atomic<u32>, BINS>;
 var<workgroup> floats: array<f32, THREADS>;
-var<workgroup> more_floats: array<f32, THREADS>;
+var<workgroup> more_floats: array<f32, 16>;
 var<workgroup> words: array<u32, THREADS>;
-var<workgroup> more_words: array<u32, THREADS>;
+var<workgroup> more_words: array<u32, 16>;
 var<workgroup> picked_bin: u32;
 var<workgroup> picked_left: u32;
 var<workgroup> picked_token: u32;
@@ -67,13 +69,13 @@ fn weight_of(value: f32, top: f32) -> f32 {
     return exp(max((value - top) / step.temperature, -1.0e4));
 }
 
-// Sums over the workgroup, 16 by 16.
+// Sums over the workgroup: 16 shares, then their sum.
 fn sum_floats(lid: u32, value: f32) -> f32 {
     floats[lid] = value;
     workgroupBarrier();
     if (lid < 16u) {
         var sum = 0.0;
-        for (var i = 0u; i < 16u; i++) { sum += floats[lid * 16u + i]; }
+        for (var i = 0u; i < SHARE; i++) { sum += floats[lid * SHARE + i]; }
         more_floats[lid] = sum;
     }
     workgroupBarrier();
@@ -88,7 +90,7 @@ fn lowest_word(lid: u32, value: u32) -> u32 {
     workgroupBarrier();
     if (lid < 16u) {
         var low = NOTHING;
-        for (var i = 0u; i < 16u; i++) { low = min(low, words[lid * 16u + i]); }
+        for (var i = 0u; i < SHARE; i++) { low = min(low, words[lid * SHARE + i]); }
         more_words[lid] = low;
     }
     workgroupBarrier();
@@ -124,14 +126,14 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
             }
         }
         workgroupBarrier();
-        // Sums of 8 bins, then of 16 such sums; one invocation goes down through the three.
-        var eight = 0u;
-        for (var i = 0u; i < 8u; i++) { eight += atomicLoad(&bins[lid * 8u + i]); }
-        words[lid] = eight;
+        // Sums of a thread's bins, then of a share's threads; one invocation goes down through the three.
+        var own = 0u;
+        for (var i = 0u; i < OWN_BINS; i++) { own += atomicLoad(&bins[lid * OWN_BINS + i]); }
+        words[lid] = own;
         workgroupBarrier();
         if (lid < 16u) {
             var sum = 0u;
-            for (var i = 0u; i < 16u; i++) { sum += words[lid * 16u + i]; }
+            for (var i = 0u; i < SHARE; i++) { sum += words[lid * SHARE + i]; }
             more_words[lid] = sum;
         }
         workgroupBarrier();
@@ -146,16 +148,16 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
             }
             picked_bin = NOTHING;
             if (group > 0u) {
-                var part = group * 16u;
+                var part = group * SHARE;
                 loop {
-                    if (part == group * 16u - 15u || words[part - 1u] >= need) { break; }
+                    if (part == (group - 1u) * SHARE + 1u || words[part - 1u] >= need) { break; }
                     need -= words[part - 1u];
                     part -= 1u;
                 }
-                var bin = part * 8u;
+                var bin = part * OWN_BINS;
                 loop {
                     let sum = atomicLoad(&bins[bin - 1u]);
-                    if (bin == part * 8u - 7u || sum >= need) { break; }
+                    if (bin == (part - 1u) * OWN_BINS + 1u || sum >= need) { break; }
                     need -= sum;
                     bin -= 1u;
                 }
@@ -296,9 +298,9 @@ fn main(@builtin(local_invocation_index) lid: u32) {
         after = low + 1u;
     }
     workgroupBarrier();
-    if (lid < ALTERNATIVES) {
-        let id = candidate_ids[lid];
-        let key = candidate_keys[lid];
+    for (var slot = lid; slot < ALTERNATIVES; slot += THREADS) {
+        let id = candidate_ids[slot];
+        let key = candidate_keys[slot];
         var rank = 0u;
         for (var i = 0u; i < ALTERNATIVES; i++) {
             let other = candidate_keys[i];
