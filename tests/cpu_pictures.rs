@@ -323,3 +323,68 @@ fn functions_of_one_value_are_candles_and_the_papers() {
         close(&one(&[("x", [1, x.len()])], |g, v| Ok(g.unary(f, v[0])), &[], &[&x]), &wanted);
     }
 }
+
+/// A chain of `depth` convolutions of 32 channels over `side²` pixels, with what it needs to run.
+fn long_work(side: usize, depth: usize) -> (vitrine::backend::Resident, vitrine::backend::Plan) {
+    let grid = Grid::new(1, side, side);
+    let mut g = GraphBuilder::new("t");
+    let mut x = g.input("x", &[grid.rows(), 32], DType::F32);
+    let w = g.weight("w", &[32, 9 * 32], DType::F32).unwrap();
+    for _ in 0..depth {
+        x = g.conv2d(w, None, grid, Window::square(3, 1, 1), x).unwrap().0;
+    }
+    g.output("y", x);
+    let graph = g.finish();
+    block_on(async {
+        let mut loader = Device::Cpu(cpu::Device::new("a test")).begin(&graph).await.unwrap();
+        let weight: Vec<f32> = numbers(1, 32 * 9 * 32).iter().map(|v| v * 0.1).collect();
+        loader.put(WeightId(0), 0, bytemuck::cast_slice(&weight)).unwrap();
+        let resident = loader.finish().await.unwrap();
+        let plan = resident.compile(&graph).await.unwrap();
+        (resident, plan)
+    })
+}
+
+fn poll_once(pending: &mut vitrine::backend::Pending) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    pending.as_mut().poll(&mut context).is_ready()
+}
+
+#[test]
+fn a_long_step_gives_way_and_ends_where_it_is_dropped() {
+    let (resident, mut plan) = long_work(64, 30);
+    let idle = resident.bytes();
+    plan.write_input("x", &vec![0x3f80_0000; 64 * 64 * 32]).unwrap();
+    let mut pending = plan.step(&StepParams::default(), &["y"]).unwrap();
+    assert!(!poll_once(&mut pending), "a step of a billion products was done within a turn");
+    drop(pending);
+    assert_eq!(resident.bytes(), idle, "a dropped step leaves nothing behind");
+    let whole = block_on(plan.step(&StepParams::default(), &["y"]).unwrap()).unwrap();
+    let again = block_on(plan.step(&StepParams::default(), &["y"]).unwrap()).unwrap();
+    assert!(whole == again && resident.bytes() == idle);
+}
+
+#[test]
+fn steps_of_one_plan_that_are_started_together_each_read_their_own_inputs() {
+    let (_, mut plan) = long_work(16, 2);
+    let mut start = |value: f32| {
+        plan.write_input("x", &vec![value.to_bits(); 16 * 16 * 32]).unwrap();
+        plan.step(&StepParams::default(), &["y"]).unwrap()
+    };
+    let (one, two, one_again) = (start(1.0), start(2.0), start(1.0));
+    let (two, one, one_again) = block_on(async { (two.await.unwrap(), one.await.unwrap(), one_again.await.unwrap()) });
+    assert!(one == one_again && one != two);
+}
+
+#[test]
+fn a_chain_of_operations_holds_two_values_at_a_time() {
+    let (resident, mut plan) = long_work(64, 30);
+    let idle = resident.bytes();
+    let mut pending = plan.step(&StepParams::default(), &["y"]).unwrap();
+    let mut most = 0;
+    while !poll_once(&mut pending) {
+        most = most.max(resident.bytes() - idle);
+    }
+    let value = 64 * 64 * 32 * 4;
+    assert!(most >= 2 * value && most < 4 * value, "{most} bytes for values of {value}");
+}

@@ -170,8 +170,12 @@ impl Plan {
         each!(Plan, self, p => p.write_input(name, words))
     }
 
-    /// Starts a step and returns what will be the named outputs. Steps run in the order in which they are started; on the GPU this
-    /// returns at once, on the CPU when the step is done.
+    /// Starts a step and returns what will be the named outputs. It reads the inputs as they were written before it was started, and
+    /// steps that share states run in the order in which they are started.
+    ///
+    /// On the GPU this returns at once. On the CPU it returns when the step is done, save for a graph without states (pictures, whose
+    /// steps take seconds): that one is computed while the [`Pending`] is polled, gives way to other tasks every few milliseconds, and
+    /// ends where the `Pending` is dropped, so that [`Cancel::race`](crate::cancel::Cancel::race) stops it.
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
         each!(Plan, self, p => p.step(params, outputs))
     }

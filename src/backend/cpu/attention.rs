@@ -1,6 +1,8 @@
 //! Causal grouped-query attention over caches: straight loops for a row or a few (decode), panels of keys and values
 //! for many (prefill).
 
+use std::ops::Range;
+
 use super::{
     elementwise::softmax,
     matmul::{TILE, float_panel},
@@ -33,25 +35,55 @@ impl Scratch {
     }
 }
 
+/// Rows of queries that meet the keys of a head in one go: enough to spread the packing of keys over, and some tens of
+/// milliseconds of work where there are thousands of keys.
+pub const ROWS: usize = 256;
+
+/// Which part of an attention to compute: key heads, and rows of queries.
+pub struct Share {
+    pub kv: Range<usize>,
+    pub rows: Range<usize>,
+}
+
 /// q and out `[t, heads · head_dim]`; k and v `[keys, kv_heads · head_dim]`. Row `r` sees the first
 /// `position + r + 1` rows of the caches, as far as there are so many.
-pub fn attention(h: &Heads, position: usize, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32], scratch: &mut Scratch) {
-    let rows = q.len() / (h.heads * h.head_dim);
-    if rows < TILE {
-        few_rows(h, position, q, k, v, out, scratch);
+#[allow(clippy::too_many_arguments)]
+pub fn attention(
+    h: &Heads,
+    position: usize,
+    share: Share,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    if q.len() / (h.heads * h.head_dim) < TILE {
+        few_rows(h, position, share, q, k, v, out, scratch);
     } else {
-        many_rows(h, position, rows, q, k, v, out, scratch);
+        many_rows(h, position, share, q, k, v, out, scratch);
     }
 }
 
-fn few_rows(h: &Heads, position: usize, q: &[f32], k: &[f32], v: &[f32], out: &mut [f32], scratch: &mut Scratch) {
+#[allow(clippy::too_many_arguments)]
+fn few_rows(
+    h: &Heads,
+    position: usize,
+    share: Share,
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    out: &mut [f32],
+    scratch: &mut Scratch,
+) {
     let (dim, width) = (h.head_dim, h.heads * h.head_dim);
     let shared = h.heads / h.kv_heads;
     let keys = k.len() / (h.kv_heads * dim);
-    for (r, (q, out)) in q.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+    for r in share.rows {
         let seen = (position + r + 1).min(keys);
-        for (head, (q, out)) in q.chunks_exact(dim).zip(out.chunks_exact_mut(dim)).enumerate() {
+        for head in share.kv.start * shared..share.kv.end * shared {
             let at = head / shared * dim;
+            let (q, out) = (&q[r * width + head * dim..][..dim], &mut out[r * width + head * dim..][..dim]);
             scratch.scores.clear();
             scratch
                 .scores
@@ -101,7 +133,7 @@ fn weighted_sum(weights: &[f32], v: &[f32], stride: usize, at: usize, out: &mut 
 fn many_rows(
     h: &Heads,
     position: usize,
-    rows: usize,
+    share: Share,
     q: &[f32],
     k: &[f32],
     v: &[f32],
@@ -115,12 +147,12 @@ fn many_rows(
     let Scratch { scores, queries, keys: key_panels, values: value_panels } = scratch;
     scores.resize(TILE * padded, 0.0);
     queries.resize(TILE * dim, 0.0);
-    for kv in 0..kv_heads {
+    for kv in share.kv {
         pack_keys(k, kv_width, kv * dim, dim, key_panels);
         pack_values(v, kv_width, kv * dim, dim, value_panels);
-        for first in (0..rows).step_by(TILE) {
+        for first in share.rows.clone().step_by(TILE) {
             // A last tile that is not full repeats its last row.
-            let row = |l: usize| (first + l).min(rows - 1);
+            let row = |l: usize| (first + l).min(share.rows.end - 1);
             // Keys that the last row of the tile sees, in whole panels.
             let span = (position + row(TILE - 1) + 1).min(keys).next_multiple_of(PANEL);
             for head in kv * shared..(kv + 1) * shared {
@@ -146,7 +178,7 @@ fn many_rows(
                 for (p, panel) in value_panels.chunks_exact(padded).enumerate() {
                     let n = PANEL.min(dim - p * PANEL);
                     for (l, s) in float_panel(&panel[..span], &weights).iter().enumerate() {
-                        if first + l < rows {
+                        if first + l < share.rows.end {
                             out[(first + l) * width + head * dim + p * PANEL..][..n].copy_from_slice(&s[..n]);
                         }
                     }

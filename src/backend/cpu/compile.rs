@@ -5,6 +5,7 @@ use super::{
     elementwise::RopeTable,
     pictures::Reach,
     resident::{Shared, Weight},
+    run::LINEAR_ROWS,
 };
 use crate::{
     Error, Result,
@@ -34,6 +35,7 @@ pub enum Step {
     Linear {
         weight: usize,
         bias: Option<usize>,
+        rows: usize,
         x: usize,
         out: usize,
         round: bool,
@@ -96,6 +98,7 @@ pub enum Step {
         heads: Heads,
         batch: usize,
         causal: bool,
+        rows: usize,
         q: usize,
         k: usize,
         v: usize,
@@ -191,6 +194,8 @@ pub struct Compiler<'a> {
     /// Lengths of the buffers in words.
     pub sizes: Vec<usize>,
     free: Vec<usize>,
+    /// Buffers that became free with the last nodes, for whoever keeps count.
+    pub released: Vec<usize>,
     pub ropes: Vec<Rope>,
     /// The value whose rounded rows the scratch holds.
     rounded: Option<ValueId>,
@@ -223,6 +228,7 @@ impl<'a> Compiler<'a> {
             steps: vec![],
             sizes: vec![],
             free: vec![],
+            released: vec![],
             ropes: vec![],
             rounded: None,
         })
@@ -251,19 +257,23 @@ impl<'a> Compiler<'a> {
     }
 
     /// A buffer as long as node `i`'s value.
-    fn take(&mut self, i: usize) -> usize {
-        let len = self.graph.nodes[i].shape.iter().product();
+    fn take(&mut self, i: usize) -> Result<usize> {
+        let node = &self.graph.nodes[i];
+        let len = node.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| n.checked_mul(4).is_some());
+        let len = len.ok_or_else(|| {
+            Error::out_of_memory(format!("{} of {:?} is too large; ask for less at once", node.op.name(), node.shape))
+        })?;
         if let Some(at) = self.free.iter().position(|b| self.sizes[*b] == len) {
-            return self.free.swap_remove(at);
+            return Ok(self.free.swap_remove(at));
         }
         self.sizes.push(len);
-        self.sizes.len() - 1
+        Ok(self.sizes.len() - 1)
     }
 
     /// The buffer of `x` where node `i` is the last to need it, else a new one.
     fn take_over(&mut self, i: usize, x: ValueId) -> Result<usize> {
         let buffer = self.buffer(x)?;
-        Ok(if self.last_use[x.0 as usize] == i { buffer } else { self.take(i) })
+        if self.last_use[x.0 as usize] == i { Ok(buffer) } else { self.take(i) }
     }
 
     pub fn node(&mut self, i: usize) -> Result<()> {
@@ -274,15 +284,15 @@ impl<'a> Compiler<'a> {
             |n: usize| v.get(n).copied().ok_or_else(|| Error::invalid_graph(format!("node {i} lacks an input")));
         let mut place = None;
         match &node.op {
-            Op::Input { .. } => place = Some(self.take(i)),
+            Op::Input { .. } => place = Some(self.take(i)?),
             Op::LastToken { token } => {
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::LastToken { token: self.state(*token), out });
                 place = Some(out);
             }
             Op::Embedding { table } => {
                 let ids = self.buffer(input(0)?)?;
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::Embedding { table: self.weight(*table), ids, out });
                 place = Some(out);
             }
@@ -294,12 +304,14 @@ impl<'a> Compiler<'a> {
                     Weight::Matrix(m) => m.dtype.is_quantised(),
                     Weight::Vector(_) => false,
                 };
+                let rows = node.shape[0];
                 let round = quantised && self.rounded != Some(value);
                 if quantised {
-                    self.rounded = Some(value);
+                    // Of a value that is computed in parts the scratch holds the last.
+                    self.rounded = (rows <= LINEAR_ROWS).then_some(value);
                 }
-                let out = self.take(i);
-                self.steps.push(Step::Linear { weight, bias: bias.map(|b| self.weight(b)), x, out, round });
+                let out = self.take(i)?;
+                self.steps.push(Step::Linear { weight, bias: bias.map(|b| self.weight(b)), rows, x, out, round });
                 place = Some(out);
             }
             Op::RmsNorm { weight, eps } => {
@@ -327,11 +339,20 @@ impl<'a> Compiler<'a> {
                 let q = self.buffer(input(0)?)?;
                 let step = if *mask == Mask::Cached {
                     let (k, v) = (self.cache(input(1)?)?, self.cache(input(2)?)?);
-                    Step::Attention { heads, q, k, v, out: self.take(i) }
+                    Step::Attention { heads, q, k, v, out: self.take(i)? }
                 } else {
                     let (k, v) = (self.buffer(input(1)?)?, self.buffer(input(2)?)?);
                     let causal = *mask == Mask::Causal;
-                    Step::AttentionBetween { heads, batch: *batch, causal, q, k, v, out: self.take(i) }
+                    Step::AttentionBetween {
+                        heads,
+                        batch: *batch,
+                        causal,
+                        rows: node.shape[0] / batch,
+                        q,
+                        k,
+                        v,
+                        out: self.take(i)?,
+                    }
                 };
                 if let Step::Attention { out, .. } | Step::AttentionBetween { out, .. } = step {
                     place = Some(out);
@@ -340,7 +361,7 @@ impl<'a> Compiler<'a> {
             }
             Op::SelectRow => {
                 let x = self.buffer(input(0)?)?;
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::SelectRow { x, out });
                 place = Some(out);
             }
@@ -362,7 +383,7 @@ impl<'a> Compiler<'a> {
             }
             Op::Sample { seen, token, alternatives } => {
                 let logits = self.buffer(input(0)?)?;
-                let out = self.take(i);
+                let out = self.take(i)?;
                 let (seen, token) = (self.state(*seen), self.state(*token));
                 self.steps.push(Step::Sample { seen, token, alternatives: *alternatives, logits, out });
                 place = Some(out);
@@ -382,13 +403,13 @@ impl<'a> Compiler<'a> {
             Op::Columns { first } => {
                 let x = self.buffer(input(0)?)?;
                 let (columns, width) = (node.shape[1], graph.node(input(0)?).shape[1]);
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::Columns { first: *first, columns, width, x, out });
                 place = Some(out);
             }
             Op::Concat => {
                 let (a, b) = (self.buffer(input(0)?)?, self.buffer(input(1)?)?);
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::Concat { rows: node.shape[0], a, b, out });
                 place = Some(out);
             }
@@ -416,7 +437,7 @@ impl<'a> Compiler<'a> {
                 let x = self.buffer(input(0)?)?;
                 let (weight, bias) = (self.weight(*weight), bias.map(|b| self.weight(b)));
                 let channels = graph.node(input(0)?).shape[1];
-                let out = self.take(i);
+                let out = self.take(i)?;
                 // The scratch now holds patches.
                 self.rounded = None;
                 self.steps.push(Step::Convolution { weight, bias, reach, channels, x, out });
@@ -424,13 +445,13 @@ impl<'a> Compiler<'a> {
             }
             Op::Upsample { input: grid, factor } => {
                 let x = self.buffer(input(0)?)?;
-                let out = self.take(i);
+                let out = self.take(i)?;
                 self.steps.push(Step::Upsample { input: *grid, factor: *factor, x, out });
                 place = Some(out);
             }
             Op::TimestepEmbedding { max_period, shift, cosine_first } => {
                 let x = self.buffer(input(0)?)?;
-                let out = self.take(i);
+                let out = self.take(i)?;
                 let (max_period, shift, cosine_first) = (*max_period, *shift, *cosine_first);
                 self.steps.push(Step::TimestepEmbedding { max_period, shift, cosine_first, x, out });
                 place = Some(out);
@@ -472,6 +493,7 @@ impl<'a> Compiler<'a> {
             let Some(Place::Buffer(b)) = self.places[v] else { continue };
             if v == i || self.places[i] != Some(Place::Buffer(b)) {
                 self.free.push(b);
+                self.released.push(b);
             }
         }
     }

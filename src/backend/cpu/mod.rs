@@ -4,8 +4,9 @@
 //! in ([`matrix`]); a plan is a list of steps over buffers that intermediates share by liveness ([`plan`]). Half floats and
 //! quantised weights are multiplied as they are stored, never as a whole f32 copy.
 //!
-//! Uses `graph` alone. Promises: the same graph, weights, states and step give the same bits, always; no step allocates
-//! after the first of its length, save caches, which grow with the rows that are written.
+//! Uses `graph` alone. Promises: the same graph, weights, states and step give the same bits, always; no step of a language
+//! model allocates after the first of its length, save caches, which grow with the rows that are written; a step of pictures gives
+//! way while it computes, and no value takes memory longer than it is needed.
 
 mod attention;
 mod blocks;
@@ -16,6 +17,7 @@ mod matrix;
 mod pictures;
 mod plan;
 mod resident;
+mod run;
 mod sample;
 mod simd;
 
