@@ -7,8 +7,11 @@ use pollster::block_on;
 use proptest::prelude::*;
 use vitrine::{
     Result,
-    backend::{Device, cpu, gpu},
-    graph::{Binary, DType, Graph, GraphBuilder, Grid, StepParams, Unary, ValueId, WeightId},
+    backend::{
+        Device, cpu,
+        gpu::{self, context::Features},
+    },
+    graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, WeightId},
 };
 
 /// One device for all tests.
@@ -17,6 +20,13 @@ fn on_gpu() -> Device {
     let open = || block_on(gpu::Device::open(gpu::Preference::Any));
     let device = DEVICE.get_or_init(|| open().expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"));
     Device::Gpu(device.clone())
+}
+
+/// The same, taking the paths of hardware through the kernels.
+fn as_hardware() -> Device {
+    let Device::Gpu(device) = on_gpu() else { unreachable!() };
+    let features = device.context().features();
+    Device::Gpu(device.used_as(Features { software: false, subgroups: false, ..features }))
 }
 
 /// Numbers about −1 … 1 from a seed.
@@ -68,12 +78,14 @@ fn encoded(dtype: DType, values: &[f32]) -> Vec<u8> {
 /// Both backends give the same numbers for every output, to `tolerance` of the largest.
 fn agree_to(tolerance: f32, graph: &Graph, inputs: &[(&str, Vec<f32>)]) {
     let wanted = run(&Device::Cpu(cpu::Device::new("the oracle")), graph, inputs).unwrap();
-    let got = run(&on_gpu(), graph, inputs).unwrap();
-    for (((name, _), wanted), got) in graph.outputs.iter().zip(&wanted).zip(&got) {
-        assert_eq!(wanted.len(), got.len(), "{name}");
-        let largest = wanted.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-        for (i, (w, g)) in wanted.iter().zip(got).enumerate() {
-            assert!((w - g).abs() <= tolerance * largest, "{name}[{i}]: {g} for {w}");
+    for device in [on_gpu(), as_hardware()] {
+        let got = run(&device, graph, inputs).unwrap();
+        for (((name, _), wanted), got) in graph.outputs.iter().zip(&wanted).zip(&got) {
+            assert_eq!(wanted.len(), got.len(), "{name}");
+            let largest = wanted.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+            for (i, (w, g)) in wanted.iter().zip(got).enumerate() {
+                assert!((w - g).abs() <= tolerance * largest, "{name}[{i}]: {g} for {w}");
+            }
         }
     }
 }
@@ -161,6 +173,22 @@ proptest! {
                 g.unary(Unary::LeakyRelu { slope: 0.2 }, weighted),
                 g.binary(Binary::Mul, gate, v[0])?,
             ])
+        });
+    }
+
+    #[test]
+    fn attention_between_values_agrees(
+        batch in 1usize..3, rows in prop::sample::select(vec![1usize, 3, 16, 37]), keys in prop::sample::select(vec![1usize, 7, 77]),
+        (kv_heads, share) in (1usize..3, 1usize..3), head_dim in prop::sample::select(vec![6usize, 8, 40, 64]), causal: bool,
+    ) {
+        let heads = kv_heads * share;
+        let (mask, keys) = if causal { (Mask::Causal, rows) } else { (Mask::Full, keys) };
+        let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+        // Keys and values are windows on one value, as where one matrix makes both.
+        agree(&[("q", [batch * rows, q]), ("kv", [batch * keys, 2 * kv])], |g, v| {
+            let (k, v2) = (g.columns(0, kv, v[1])?, g.columns(kv, kv, v[1])?);
+            let y = g.attention_between(batch, heads, kv_heads, head_dim, 0.5, mask, v[0], k, v2)?;
+            Ok(vec![y])
         });
     }
 

@@ -243,18 +243,10 @@ impl Maker<'_> {
                 let tables = (frequencies.as_ref(), factors.as_ref());
                 vec![rope_cache::rope_cache(context, rotary.as_ref(), &shapes, &views, tables, &self.step, place)?]
             }
-            Work::Attention { heads, kv_heads, head_dim, scale, q, k, v, partial, out } => {
-                let shape = attention::Shape {
-                    rows: q.rows,
-                    heads: *heads,
-                    kv_heads: *kv_heads,
-                    head_dim: *head_dim,
-                    capacity: k.rows,
-                    scale: *scale,
-                };
-                let [q, k, v, y] = [q, k, v, out].map(|t| self.view(t));
+            Work::Attention { shape, operands, partial, out } => {
+                let views = [operands.q, operands.k, operands.v].map(|t| self.view(&t));
                 let partial = partial.map(|store| self.at(store));
-                attention::attention(context, &shape, q, k, v, partial, y, &self.step, place)?
+                attention::attention(context, shape, operands, views, partial, self.view(out), &self.step, place)?
             }
             Work::Elementwise { function, operands, source, out } => {
                 let shape = elementwise::Shape::of(*function, *operands, *source, *out);

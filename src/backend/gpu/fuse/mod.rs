@@ -315,7 +315,7 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::RopeCache { rotary: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
-            Op::Attention { heads, kv_heads, head_dim, scale, .. } => {
+            Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
                 let [q, k, v] = match self.turned(at) {
                     Some(turned) => {
                         let from = self.tensor(turned.q)?;
@@ -328,13 +328,22 @@ impl<'a> Fuser<'a> {
                     }
                     None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
                 };
-                let q = self.contiguous(q, label);
+                let shape = attention::Shape {
+                    rows: rows / batch,
+                    heads: *heads,
+                    kv_heads: *kv_heads,
+                    head_dim: *head_dim,
+                    capacity: k.rows / batch,
+                    scale: *scale,
+                    mask: *mask,
+                    batch: *batch,
+                };
+                let words = shape.partial_words();
+                let q = if words > 0 { self.contiguous(q, label) } else { q };
                 let out = self.fresh(rows, cols);
-                let (heads, kv_heads, head_dim, scale) = (*heads, *kv_heads, *head_dim, *scale);
-                let words =
-                    attention::Shape { rows, heads, kv_heads, head_dim, capacity: k.rows, scale }.partial_words();
                 let partial = (words > 0).then(|| self.store(words, Kind::Scratch));
-                self.emit(Work::Attention { heads, kv_heads, head_dim, scale, q, k, v, partial, out }, label);
+                let operands = attention::Operands { q, k, v };
+                self.emit(Work::Attention { shape, operands, partial, out }, label);
                 out
             }
             Op::SelectRow => {

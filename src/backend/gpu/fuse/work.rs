@@ -1,5 +1,6 @@
 //! What a graph becomes: kernels' work over stores.
 
+use super::super::kernels::attention::{self, Operands};
 use crate::graph::{RopeLayout, StateId, Unary, WeightId};
 
 /// An index into [`Program::stores`].
@@ -117,13 +118,8 @@ pub enum Work {
     },
     /// `partial` lies between the two halves of a single row's attention.
     Attention {
-        heads: usize,
-        kv_heads: usize,
-        head_dim: usize,
-        scale: f32,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
+        shape: attention::Shape,
+        operands: attention::Operands,
         partial: Option<StoreId>,
         out: Tensor,
     },
@@ -175,7 +171,7 @@ impl Work {
                 let (from, to): (Vec<_>, Vec<_>) = [q, k, v].into_iter().flatten().copied().unzip();
                 (from.iter().map(|t| t.store).collect(), to.iter().map(|t| t.store).collect())
             }
-            Self::Attention { q, k, v, partial, out, .. } => {
+            Self::Attention { operands: Operands { q, k, v }, partial, out, .. } => {
                 (of(&[Some(*q), Some(*k), Some(*v)]), partial.iter().copied().chain([out.store]).collect())
             }
             Self::Elementwise { operands, out, .. } => (of(operands), of(&[Some(*out)])),

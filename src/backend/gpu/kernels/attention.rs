@@ -1,12 +1,14 @@
-//! Grouped-query attention over the caches: split and reduced for one row, tiled for several.
+//! Grouped-query attention: over the caches split and reduced for one row, tiled for several; between values always tiled.
 
 use crate::{
     Error, Result,
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
+        fuse::Tensor,
         wgsl::{Const, Kernel, Variant},
     },
+    graph::Mask,
 };
 
 pub const SPLIT: Kernel = Kernel { name: "attention_split", source: include_str!("attention_split.wgsl") };
@@ -23,8 +25,10 @@ const LANES_A_GROUP: usize = 8;
 const LANES_SPLITS: usize = 8;
 /// TILE_ROWS of the tiled kernel.
 const TILE_ROWS: usize = 16;
+/// Products that one dispatch may make: more, and slow devices seem to hang to those who watch over them.
+const MOST_PRODUCTS: u64 = 2 << 30;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     pub rows: usize,
     pub heads: usize,
@@ -32,6 +36,17 @@ pub struct Shape {
     pub head_dim: usize,
     pub capacity: usize,
     pub scale: f32,
+    pub mask: Mask,
+    /// Rows and capacity are those of one member.
+    pub batch: usize,
+}
+
+/// Where queries, keys and values lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operands {
+    pub q: Tensor,
+    pub k: Tensor,
+    pub v: Tensor,
 }
 
 impl Shape {
@@ -45,7 +60,7 @@ impl Shape {
 
     /// 32-bit words between the two halves; 0 where there is but one.
     pub fn partial_words(&self) -> usize {
-        if self.rows == 1 { self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
+        if self.rows == 1 && self.mask == Mask::Cached { self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
     }
 
     /// How many of the query heads of a key head one workgroup takes: what fits its memory and registers.
@@ -102,27 +117,35 @@ pub fn reduce_variant(shape: &Shape, software: bool) -> Result<Variant> {
     ]))
 }
 
-pub fn tiled_variant(shape: &Shape) -> Result<Variant> {
-    Ok(Variant::new(&[
+pub fn tiled_variant(shape: &Shape, operands: &Operands) -> Result<Variant> {
+    let Operands { q, k, v } = operands;
+    let windows = [q, k, v].map(|t| [t.first, t.stride]);
+    let fours = shape.head_dim.is_multiple_of(4) && windows.as_flattened().iter().all(|n| n.is_multiple_of(4));
+    let lanes = if fours { 4 } else { 1 };
+    let mut variant = Variant::new(&[
         ("ROWS", Const::size(shape.rows)?),
         ("HEADS", Const::size(shape.heads)?),
         ("KV_HEADS", Const::size(shape.kv_heads)?),
         ("HEAD_DIM", Const::size(shape.head_dim)?),
         ("CAPACITY", Const::size(shape.capacity)?),
         ("SCALE", Const::F32(shape.scale)),
-    ])
-    .flag("VEC4", shape.head_dim.is_multiple_of(4)))
+    ]);
+    let names = [("Q_FIRST", "Q_STRIDE"), ("K_FIRST", "K_STRIDE"), ("V_FIRST", "V_STRIDE")];
+    for ((first, stride), window) in names.into_iter().zip(windows) {
+        variant.constants.push((first, Const::size(window[0] / lanes)?));
+        variant.constants.push((stride, Const::size(window[1] / lanes)?));
+    }
+    Ok(variant.flag("VEC4", fours).flag("BETWEEN", shape.mask != Mask::Cached).flag("FULL", shape.mask == Mask::Full))
 }
 
-/// q `[rows, heads · head_dim]`, k and v `[capacity, kv_heads · head_dim]` → y like q. `partial` holds
-/// [`Shape::partial_words`] words where there is one row.
+/// q, k and v where `operands` say in their views → y `[rows, heads · head_dim]`. `partial` holds [`Shape::partial_words`] words where
+/// there is one row over a cache; then q, k and v have no gaps.
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
     ctx: &Context,
     shape: &Shape,
-    q: &View,
-    k: &View,
-    v: &View,
+    operands: &Operands,
+    [q, k, v]: [&View; 3],
     partial: Option<&View>,
     y: &View,
     step: &View,
@@ -144,7 +167,24 @@ pub fn attention(
             ctx.dispatch(&REDUCE, &reduce_variant(shape, software)?, &bound, [shape.heads as u32, 1, 1], place)?;
         return Ok(vec![split, reduce]);
     }
-    let grid = [shape.rows.div_ceil(TILE_ROWS) as u32, shape.heads as u32, 1];
-    let bound = [(0, step), (1, q), (2, k), (3, v), (4, y)];
-    Ok(vec![ctx.dispatch(&TILED, &tiled_variant(shape)?, &bound, grid, place)?])
+    let variant = tiled_variant(shape, operands)?;
+    let tiles = shape.rows.div_ceil(TILE_ROWS);
+    let grid = |tiles: usize| [tiles as u32, shape.heads as u32, shape.batch as u32];
+    if shape.mask == Mask::Cached {
+        let bound = [(0, step), (1, q), (2, k), (3, v), (4, y)];
+        return Ok(vec![ctx.dispatch(&TILED, &variant, &bound, grid(tiles), place)?]);
+    }
+    let of_a_tile = [TILE_ROWS, shape.heads, shape.batch, shape.head_dim, 2, shape.capacity];
+    let of_a_tile = of_a_tile.iter().fold(1u64, |all, n| all.saturating_mul(*n as u64));
+    let at_once = (MOST_PRODUCTS / of_a_tile.max(1)).clamp(1, tiles as u64) as usize;
+    let mut dispatches = vec![];
+    for first in (0..tiles).step_by(at_once) {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let part = ctx.buffer("attention part", 16, usage)?;
+        ctx.queue().write_buffer(part.raw(), 0, bytemuck::cast_slice(&[first as u32, 0, 0, 0]));
+        let part = part.view();
+        let bound = [(0, &part), (1, q), (2, k), (3, v), (4, y)];
+        dispatches.push(ctx.dispatch(&TILED, &variant, &bound, grid(at_once.min(tiles - first)), place)?);
+    }
+    Ok(dispatches)
 }

@@ -1,7 +1,8 @@
 // Attention of several query rows with an online softmax (FlashAttention, arXiv 2205.14135): a workgroup takes 16 rows of
-// one head over the cache, 32 keys at a time. Scores go through workgroup memory; q, k and v come through the caches.
-// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4).
-// Constants: ROWS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SCALE.
+// one head over its keys, 32 at a time. Scores go through workgroup memory; q, k and v come through the caches.
+// Flags: VEC4 (HEAD_DIM and all windows are multiples of 4, and counted in fours); BETWEEN (keys are values of the step, for each member of
+// the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own).
+// Constants: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -13,12 +14,20 @@ const LANES: u32 = 1u;
 fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
+#if BETWEEN
+struct Part {
+    // The first 16 rows of this dispatch.
+    first_tile: u32,
+}
+@group(0) @binding(0) var<uniform> part: Part;
+#else
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [ROWS, HEADS, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> y: array<Lanes>;           // [ROWS, HEADS, HEAD_DIM]
+#endif
+@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [batch, ROWS, Q_STRIDE], from column Q_FIRST on
+@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [batch, CAPACITY, K_STRIDE], from column K_FIRST on
+@group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [batch, CAPACITY, V_STRIDE], from column V_FIRST on
+@group(0) @binding(4) var<storage, read_write> y: array<Lanes>;           // [batch, ROWS, HEADS, HEAD_DIM]
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 const TILE_ROWS: u32 = 16u;
@@ -34,25 +43,45 @@ var<workgroup> partial_sum: array<f32, 64>;
 var<workgroup> shrinks: array<f32, TILE_ROWS>;
 var<workgroup> totals: array<f32, TILE_ROWS>;
 
+// How many keys a row sees.
+fn seen_by(row: u32) -> u32 {
+#if FULL
+    return CAPACITY;
+#else
+#if BETWEEN
+    return min(row + 1u, CAPACITY);
+#else
+    return min(step.position + row, CAPACITY - 1u) + 1u;
+#endif
+#endif
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);
+#if BETWEEN
+    let first_row = (part.first_tile + group.x) * TILE_ROWS;
+#else
     let first_row = group.x * TILE_ROWS;
+#endif
     let last_row = min(first_row + TILE_ROWS, ROWS) - 1u;
-    let keys = min(step.position + last_row, CAPACITY - 1u) + 1u;
+    let keys = seen_by(last_row);
+    let member_row = group.z * ROWS;
+    let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
+    let v_start = group.z * CAPACITY * V_STRIDE + V_FIRST + kv_head * WIDTH;
 
     // First product: 2 rows by 4 keys.
     let score_row = (lid / 8u) * 2u;
     let score_key = (lid % 8u) * 4u;
     let row_a = min(first_row + score_row, last_row);
     let row_b = min(first_row + score_row + 1u, last_row);
-    let q_a = (row_a * HEADS + head) * WIDTH;
-    let q_b = (row_b * HEADS + head) * WIDTH;
+    let q_a = (member_row + row_a) * Q_STRIDE + Q_FIRST + head * WIDTH;
+    let q_b = (member_row + row_b) * Q_STRIDE + Q_FIRST + head * WIDTH;
     // Softmax: four invocations a row, eight keys each.
     let soft_row = lid / 4u;
     let soft_key = (lid % 4u) * 8u;
-    let seen = min(step.position + min(first_row + soft_row, last_row), CAPACITY - 1u) + 1u;
+    let seen = seen_by(min(first_row + soft_row, last_row));
     var top = -3.0e38;
     var total = 0.0;
     // Second product.
@@ -63,8 +92,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var first_key = 0u; first_key < keys; first_key += TILE_KEYS) {
         var a = vec4(0.0);
         var b = vec4(0.0);
-        // Keys past the last are read within the cache and weigh nothing.
-        let at = (min(vec4(first_key + score_key) + vec4(0u, 1u, 2u, 3u), vec4(keys - 1u)) * KV_HEADS + kv_head) * WIDTH;
+        // Past the last key the last is read again, and weighs nothing.
+        let at = min(vec4(first_key + score_key) + vec4(0u, 1u, 2u, 3u), vec4(keys - 1u)) * K_STRIDE + k_start;
         for (var i = 0u; i < WIDTH; i++) {
             let x = q[q_a + i];
             let z = q[q_b + i];
@@ -110,7 +139,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let here = min(keys - first_key, TILE_KEYS);
         for (var j = 0u; j < here; j++) {
-            let start = ((first_key + j) * KV_HEADS + kv_head) * WIDTH;
+            let start = (first_key + j) * V_STRIDE + v_start;
             for (var c = 0u; c < COLUMNS; c++) {
                 let column = c * 16u + value_column;
                 if (column < WIDTH) {
@@ -132,7 +161,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var c = 0u; c < COLUMNS; c++) {
             let column = c * 16u + value_column;
             if (column < WIDTH) {
-                y[(row * HEADS + head) * WIDTH + column] = sum[r * COLUMNS + c] / totals[value_row + r];
+                y[((member_row + row) * HEADS + head) * WIDTH + column] = sum[r * COLUMNS + c] / totals[value_row + r];
             }
         }
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{RopeLayout, Unary},
+    graph::{Mask, RopeLayout, Unary},
 };
 
 /// A piece of WGSL that several kernels include.
@@ -112,7 +112,16 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     }
     all.push((rope_cache::KERNEL, rope_cache::variant(None, &write)?.0));
 
-    let heads = attention::Shape { rows: 1, heads: 9, kv_heads: 3, head_dim: 64, capacity: 2048, scale: 0.125 };
+    let heads = attention::Shape {
+        rows: 1,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        capacity: 2048,
+        scale: 0.125,
+        mask: Mask::Cached,
+        batch: 1,
+    };
     for head_dim in [63, 64, 256] {
         let shape = attention::Shape { head_dim, ..heads };
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
@@ -120,7 +129,12 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         for software in [false, true] {
             all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
         }
-        all.push((attention::TILED, attention::tiled_variant(&attention::Shape { rows: 128, ..shape })?));
+        let (q, kv) = (tensor(128, 9 * head_dim), tensor(2048, 3 * head_dim));
+        for mask in [Mask::Cached, Mask::Causal, Mask::Full] {
+            let shape = attention::Shape { rows: 128, mask, ..shape };
+            let operands = attention::Operands { q, k: kv, v: kv };
+            all.push((attention::TILED, attention::tiled_variant(&shape, &operands)?));
+        }
     }
     for alternatives in [0, 1, 20] {
         for software in [false, true] {
