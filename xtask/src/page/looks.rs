@@ -7,6 +7,7 @@ use super::{
     reader::{set, write_some},
     strings,
 };
+use crate::browser::Session;
 
 pub const TESTS: &[Test] = &[
     Test::new("the_page_fits_a_desk_in_the_light", desktop),
@@ -55,6 +56,15 @@ fn show(visit: &Visit, width: u32, height: u32, phone: bool, dark: bool, name: &
     set(page, "#length", "120")?;
     set(page, "#seed", "11")?;
     write_some(page, "One winter day, a fox was out in the snow.")?;
+    nothing_sticks_out(page)?;
+    match visit.screenshots {
+        Some(folder) => page.screenshot(&visit.root.join(folder).join(format!("{name}.png"))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a page that is wider than its window.
+pub fn nothing_sticks_out(page: &Session) -> Result<()> {
     let wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth", &[])?;
     ensure_that!(wide == 0, "the page is {wide} pixels wider than its window");
     let cut = page.run(
@@ -63,10 +73,7 @@ fn show(visit: &Visit, width: u32, height: u32, phone: bool, dark: bool, name: &
         &[],
     )?;
     ensure_that!(strings(&cut).is_empty(), "these stick out: {cut}");
-    match visit.screenshots {
-        Some(folder) => page.screenshot(&visit.root.join(folder).join(format!("{name}.png"))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 fn names(visit: &Visit) -> Result<()> {

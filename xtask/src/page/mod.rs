@@ -6,6 +6,7 @@
 
 mod face;
 mod looks;
+mod painter;
 mod reader;
 mod sources;
 
@@ -127,7 +128,7 @@ pub fn run(
     }
     let server = server::start(Routes { folders, faults: true }, 0)?;
     let driver = Driver::start(&chromium)?;
-    let tests = [reader::TESTS, looks::TESTS, face::TESTS, sources::TESTS].concat();
+    let tests = [reader::TESTS, looks::TESTS, painter::TESTS, face::TESTS, sources::TESTS].concat();
     for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
         let start = Instant::now();
         let outcome = if test.reference && !reference.is_dir() {

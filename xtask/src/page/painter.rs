@@ -1,0 +1,260 @@
+//! What a reader does on the page for pictures: paints, watches the steps, stops, begins from a picture, changes a part, keeps what came out.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, reader::set};
+use crate::browser::{Gpu, Session};
+
+pub const TESTS: &[Test] = &[
+    Test::new("a_picture_comes_out_of_the_noise_step_by_step", step_by_step),
+    Test::new("a_picture_comes_out_of_the_noise_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
+    Test::new("the_same_seed_paints_the_same_picture_and_another_another", seeds),
+    Test::new("what_is_left_out_and_how_closely_to_follow_change_the_picture", guidance),
+    Test::new("a_painting_stops_and_the_next_one_begins", stop),
+    Test::new("a_picture_keeps_its_settings_in_its_file_and_over_visits", gallery),
+    Test::new("a_picture_begins_from_another", image_to_image),
+    Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting),
+    Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
+    Test::new("the_widget_paints", widget),
+];
+
+fn open(visit: &Visit, query: &str) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/paint.html{query}", visit.address))?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
+        120,
+    )?;
+    let state = page.run("return document.body.dataset.state", &[])?;
+    ensure_that!(state == "ready", "the page is {state}; its notice says {:?}", page.text("#error")?);
+    Ok(())
+}
+
+/// Paints these words and gives the picture's pixels as one string.
+fn paint(page: &Session, words: &str, seed: &str) -> Result<String> {
+    page.clear("#prompt")?;
+    page.type_into("#prompt", words)?;
+    set(page, "#seed", seed)?;
+    page.click("#paint")?;
+    finished(page)?;
+    pixels(page)
+}
+
+fn finished(page: &Session) -> Result<()> {
+    page.wait_for("document.body.dataset.state === 'ready'", 120)?;
+    let said = page.run("const box = document.querySelector('#error'); return box.hidden ? '' : box.innerText", &[])?;
+    ensure_that!(said == "", "a notice says {said}");
+    Ok(())
+}
+
+fn pixels(page: &Session) -> Result<String> {
+    let url = page.run("return document.querySelector('#picture').toDataURL()", &[])?;
+    Ok(url.as_str().context("there is no picture")?.to_owned())
+}
+
+/// The spread of a picture's brightness: a flat one has none.
+fn spread(page: &Session) -> Result<f64> {
+    let spread = page.run(
+        "const canvas = document.querySelector('#picture');
+         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+         const light = []; for (let at = 0; at < data.length; at += 4) light.push((data[at] + data[at + 1] + data[at + 2]) / 3);
+         const mean = light.reduce((a, b) => a + b) / light.length;
+         return Math.sqrt(light.reduce((sum, each) => sum + (each - mean) ** 2, 0) / light.length);",
+        &[],
+    )?;
+    spread.as_f64().context("no spread")
+}
+
+fn painted(visit: &Visit, query: &str, steps: &str) -> Result<()> {
+    let page = &visit.session;
+    open(visit, query)?;
+    set(page, "#steps", steps)?;
+    paint(page, "a fox in the snow", "7")?;
+    let frames = page.run("return document.querySelectorAll('#film button').length", &[])?;
+    ensure_that!(frames == steps.parse::<u64>()?, "{frames} steps are shown, and {steps} were asked for");
+    ensure_that!(spread(page)? > 8.0, "the picture is flat");
+    page.click("#film button")?;
+    let first = pixels(page)?;
+    page.click("#film button:last-child")?;
+    ensure_that!(first != pixels(page)?, "the first step looks like the last");
+    for instrument in ["#speed", "#decode", "#count"] {
+        let said = page.text(instrument)?;
+        ensure_that!(said.chars().any(|c| c.is_ascii_digit()), "{instrument} says {said:?} after a picture");
+    }
+    Ok(())
+}
+
+fn step_by_step(visit: &Visit) -> Result<()> {
+    painted(visit, "", "8")
+}
+
+fn on_webgpu(visit: &Visit) -> Result<()> {
+    painted(visit, "?device=webgpu", "3")
+}
+
+fn seeds(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "4")?;
+    let first = paint(page, "an owl in the forest", "3")?;
+    let other = paint(page, "an owl in the forest", "4")?;
+    let again = paint(page, "an owl in the forest", "3")?;
+    ensure_that!(first == again, "one seed painted two pictures");
+    ensure_that!(first != other, "two seeds painted one picture");
+    Ok(())
+}
+
+fn guidance(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "4")?;
+    let plain = paint(page, "a cat on the beach", "5")?;
+    set(page, "#guidance", "1")?;
+    let free = paint(page, "a cat on the beach", "5")?;
+    ensure_that!(plain != free, "guidance changes nothing");
+    set(page, "#guidance", "4")?;
+    page.type_into("#negative", "night")?;
+    let without = paint(page, "a cat on the beach", "5")?;
+    ensure_that!(plain != without, "what is left out changes nothing");
+    Ok(())
+}
+
+fn stop(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "50")?;
+    page.type_into("#prompt", "a boat on the sea")?;
+    page.click("#paint")?;
+    page.wait_for("document.querySelectorAll('#film button').length >= 2", 60)?;
+    page.click("#stop")?;
+    page.wait_for("document.body.dataset.state === 'ready'", 10)?;
+    let frames = page.run("return document.querySelectorAll('#film button').length", &[])?;
+    ensure_that!(frames.as_u64().is_some_and(|n| n < 50), "{frames} steps were painted in spite of the stop");
+    set(page, "#steps", "2")?;
+    paint(page, "a boat on the sea", "1")?;
+    Ok(())
+}
+
+fn gallery(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "3")?;
+    paint(page, "a whale in the sea, “calm”", "11")?;
+    page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
+    let settings = page.run_async(
+        "const { settingsOfPng } = await import('./png.js');
+         return await settingsOfPng(await (await fetch(document.querySelector('#gallery a').href)).blob());",
+        &[],
+    )?;
+    ensure_that!(
+        settings["prompt"] == "a whale in the sea, “calm”" && settings["seed"] == 11 && settings["steps"] == 3,
+        "the file says {settings}"
+    );
+    open(visit, "")?;
+    page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
+    page.click("#gallery [data-act=again]")?;
+    let words = page.run("return document.querySelector('#prompt').value", &[])?;
+    ensure_that!(words == "a whale in the sea, “calm”", "its settings bring the words {words}");
+    page.click("#gallery [data-act=remove]")?;
+    page.wait_for("document.querySelector('#gallery-section').hidden", 10)?;
+    Ok(())
+}
+
+/// The mean difference of two pictures in a region, from 0 to 255; `inside` is a condition on `x` and `y` in shares of the sides.
+fn difference(page: &Session, before: &str, inside: &str) -> Result<f64> {
+    let mean = page.run_async(
+        &format!(
+            "const load = async (url) => {{ const bitmap = await createImageBitmap(await (await fetch(url)).blob());
+                 const canvas = new OffscreenCanvas(bitmap.width, bitmap.height); const context = canvas.getContext('2d'); context.drawImage(bitmap, 0, 0);
+                 return context.getImageData(0, 0, bitmap.width, bitmap.height); }};
+             const a = await load(args[0]), b = await load(document.querySelector('#picture').toDataURL());
+             let sum = 0, count = 0;
+             for (let row = 0; row < a.height; row++) for (let column = 0; column < a.width; column++) {{
+                 const x = (column + 0.5) / a.width, y = (row + 0.5) / a.height;
+                 if (!({inside})) continue;
+                 for (let c = 0; c < 3; c++) sum += Math.abs(a.data[4 * (row * a.width + column) + c] - b.data[4 * (row * a.width + column) + c]);
+                 count += 3;
+             }}
+             return sum / count;"
+        ),
+        &[Value::from(before)],
+    )?;
+    mean.as_f64().context("no difference")
+}
+
+fn image_to_image(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "6")?;
+    let first = paint(page, "a fox in the snow", "7")?;
+    page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
+    page.click("#gallery [data-act=from]")?;
+    page.wait_for("!document.querySelector('#beginning').hidden", 10)?;
+    set(page, "#strength", "0.2")?;
+    paint(page, "a fox in the snow", "8")?;
+    let near = difference(page, &first, "true")?;
+    set(page, "#strength", "1")?;
+    paint(page, "a fox in the snow", "8")?;
+    let far = difference(page, &first, "true")?;
+    ensure_that!(near < far, "a little strength changes {near}, all of it {far}");
+    page.click("#forget")?;
+    page.wait_for("document.querySelector('#beginning').hidden", 10)?;
+    Ok(())
+}
+
+fn inpainting(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "6")?;
+    let first = paint(page, "a fox in the snow", "7")?;
+    page.click("#repaint")?;
+    page.wait_for("!document.querySelector('#mask').hidden", 10)?;
+    // The brush of the keyboard begins in the middle: over the left half of the picture.
+    page.run(
+        "const mask = document.querySelector('#mask');
+         const press = (key, shiftKey = false) => mask.dispatchEvent(new KeyboardEvent('keydown', { key, shiftKey, bubbles: true, cancelable: true }));
+         for (let i = 0; i < 14; i++) press('ArrowUp');
+         for (let i = 0; i < 3; i++) press('ArrowLeft');
+         for (let row = 0; row < 14; row++) { for (let i = 0; i < 8; i++) press(row % 2 ? 'ArrowRight' : 'ArrowLeft', true); press('ArrowDown', true); }",
+        &[],
+    )?;
+    set(page, "#strength", "1")?;
+    paint(page, "a red house in the forest", "9")?;
+    let (left, right) = (difference(page, &first, "x < 0.2")?, difference(page, &first, "x > 0.85")?);
+    ensure_that!(left > 2.0 * right, "under the brush {left} changed, elsewhere {right}");
+    Ok(())
+}
+
+fn looks(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    for (width, height, phone, dark, name) in [
+        (1280, 1000, false, false, "paint-desktop"),
+        (390, 844, true, false, "paint-phone"),
+        (1280, 1000, false, true, "paint-dark"),
+    ] {
+        page.look_like(width, height, phone, dark)?;
+        open(visit, "")?;
+        set(page, "#steps", "12")?;
+        paint(page, "a fox in the snow at night", "7")?;
+        nothing_sticks_out(page)?;
+        if let Some(folder) = visit.screenshots {
+            page.screenshot(&visit.root.join(folder).join(format!("{name}.png")))?;
+        }
+    }
+    Ok(())
+}
+
+fn widget(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/widgets.html", visit.address))?;
+    page.run("document.querySelector('#third').scrollIntoView()", &[])?;
+    page.wait_for("!document.querySelector('#third').button.disabled", 120)?;
+    let sides = page.run_async(
+        "const widget = document.querySelector('#third'); widget.setAttribute('steps', '3');
+         const picture = await widget.paint(); return [picture?.width ?? 0, picture?.height ?? 0];",
+        &[],
+    )?;
+    ensure_that!(sides[0].as_u64().is_some_and(|n| n >= 64) && sides[0] == sides[1], "the picture's sides are {sides}");
+    Ok(())
+}
