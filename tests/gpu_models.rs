@@ -40,7 +40,7 @@ impl Running {
         let graph = llama.decode().expect("a graph");
         let load = async {
             let mut loader = device.begin(&graph).await?;
-            file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
             loader.finish().await
         };
         let resident = block_on(load).expect("the weights go in");

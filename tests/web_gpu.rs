@@ -28,7 +28,7 @@ async fn greedy(device: &Device, count: usize) -> Vec<u32> {
     let llama = Llama::from_gguf(&file.metadata, &file).unwrap();
     let graph = llama.decode().unwrap();
     let mut loader = device.begin(&graph).await.unwrap();
-    file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();
+    file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();
     let resident = loader.finish().await.unwrap();
     let prompt = [1, 2, 3, 4, 5];
     let mut prefill = resident.compile(&llama.prefill(prompt.len()).unwrap()).await.unwrap();

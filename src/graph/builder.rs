@@ -39,6 +39,11 @@ impl GraphBuilder {
         Ok(WeightId(self.graph.weights.len() as u32 - 1))
     }
 
+    /// The weight that `spec` describes.
+    pub fn declare(&mut self, spec: &WeightSpec) -> Result<WeightId> {
+        self.weight(&spec.name, &spec.shape, spec.dtype)
+    }
+
     pub fn state(&mut self, name: &str, shape: &[usize], dtype: DType) -> Result<StateId> {
         if let Some(i) = self.graph.states.iter().position(|s| s.name == name) {
             let known = &self.graph.states[i];

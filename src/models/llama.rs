@@ -13,7 +13,7 @@ use super::Tensors;
 use crate::{
     Error, Result,
     graph::{Binary, DType, Graph, GraphBuilder, Sampled, Unary, ValueId, WeightId},
-    weights::Metadata,
+    weights::{Metadata, Recipe, Recipes},
 };
 
 /// How many likeliest tokens a step reports beside the chosen one, unless told otherwise.
@@ -222,9 +222,13 @@ impl Llama {
         probe
     }
 
-    /// Weights that stand in no file: they follow from the configuration. Name and numbers.
-    pub fn computed_weights(&self) -> Vec<(&str, &[f32])> {
-        self.config.rope_factors.iter().map(|factors| (ROPE_FACTORS, factors.as_slice())).collect()
+    /// The weights that are not in the file as they are: frequency factors that follow from the configuration.
+    pub fn recipes(&self) -> Recipes {
+        let mut recipes = Recipes::default();
+        if let Some(factors) = &self.config.rope_factors {
+            recipes.add(ROPE_FACTORS, Recipe::Computed(factors.clone()));
+        }
+        recipes
     }
 
     /// One step: the token chosen before → logits → the next. Outputs `sampled` and `logits` `[1, vocabulary]`.

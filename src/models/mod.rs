@@ -12,23 +12,14 @@ pub use conv_vae::ConvVae;
 pub use illustrator::Illustrator;
 pub use llama::Llama;
 
+pub use crate::weights::Tensors;
+
 use std::collections::HashMap;
 
 use crate::{Error, Result, graph::DType, weights::WeightFile};
 
 /// The architectures that run, as `general.architecture` of a GGUF or `model_type` of a `config.json` spells them.
 pub const ARCHITECTURES: &[&str] = &["llama"];
-
-/// Says what a file knows of the tensor with this name: its type and its shape, outermost dimension first.
-pub trait Tensors {
-    fn tensor(&self, name: &str) -> Option<(DType, &[usize])>;
-}
-
-impl Tensors for WeightFile {
-    fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
-        self.tensors.get(name).map(|t| (t.dtype, t.shape.as_slice()))
-    }
-}
 
 /// What a file knows of its tensors, without the file.
 #[derive(Debug, Clone, Default)]

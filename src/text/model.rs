@@ -155,7 +155,7 @@ impl TextModel {
         cancel.race(check_device(&llama, device)).await?;
         let graph = llama.decode()?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
-        file.stream_with(&graph, &llama.computed_weights(), &mut loader, progress, cancel).await?;
+        file.stream_with(&graph, &llama.recipes(), &mut loader, progress, cancel).await?;
         let resident = cancel.race(loader.finish()).await?;
         let mut session = Session::new(llama, device.clone(), resident);
         let alternatives = ALTERNATIVES.min(info.vocabulary);

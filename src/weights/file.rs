@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    gguf,
+    address::file_name,
+    encode, gguf,
     metadata::Metadata,
     safetensors,
     source::{SharedSource, past_the_end},
@@ -38,6 +39,17 @@ impl TensorInfo {
     pub fn rows(&self) -> (usize, u64) {
         let rows = if self.shape.len() > 1 { self.shape[0] } else { 1 };
         (rows, if rows == 0 { 0 } else { self.bytes / rows as u64 })
+    }
+}
+
+/// Says what a file knows of the tensor with this name: its type and its shape, outermost dimension first.
+pub trait Tensors {
+    fn tensor(&self, name: &str) -> Option<(DType, &[usize])>;
+}
+
+impl Tensors for WeightFile {
+    fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
+        self.tensors.get(name).map(|t| (t.dtype, t.shape.as_slice()))
     }
 }
 
@@ -208,7 +220,7 @@ impl WeightFile {
                     safe.push((prefix, contents));
                 }
                 Kind::Json => {
-                    let name = prefix.name.clone();
+                    let name = file_name(&prefix.name).to_string();
                     if extras.insert(name.clone(), prefix.whole_json().await?).is_some() {
                         return Err(Error::bad_argument(format!("{name} was given twice; give each file once")));
                     }
@@ -260,7 +272,7 @@ impl WeightFile {
         Ok(())
     }
 
-    /// A JSON file that was given beside the weights, by its name.
+    /// A JSON file that was given beside the weights, by its name without folders.
     pub fn extra(&self, name: &str) -> Option<&[u8]> {
         self.extras.get(name).map(Vec::as_slice)
     }
@@ -311,7 +323,7 @@ impl WeightFile {
 
     /// The values of a tensor, row-major, whatever it is stored as.
     pub async fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
-        gguf::dequantise(self.tensor(name)?, &self.read_tensor(name).await?)
+        encode::decode(name, self.tensor(name)?.dtype, &self.read_tensor(name).await?)
     }
 }
 

@@ -7,25 +7,29 @@
 //! Opening reads the header alone, a megabyte at a time, so an address need not be fetched whole to be looked at.
 //! Nothing here trusts the file: every count, length, offset and shape is checked against the file's size before
 //! anything is allocated by it, and a file that does not add up is an error with the code `corrupt-file` that says
-//! where. Weights then go to a device in pieces of whole rows, in file order; no second copy of the model is made.
+//! where. Weights then go to a device in pieces of whole rows, in file order; no second copy of the model is made. On the way
+//! they are turned, split, folded and quantised as the model's [`Recipes`] say.
 //!
 //! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
 
 mod address;
 pub mod download;
+mod encode;
 mod file;
 mod gguf;
 mod metadata;
+mod recipe;
 mod safetensors;
 mod source;
 mod stream;
 mod summary;
 
 pub use address::{file_name, resolve_address};
-pub use file::{Format, TensorInfo, WeightFile};
+pub use file::{Format, TensorInfo, Tensors, WeightFile};
 pub use metadata::{FromValue, Metadata, Value};
+pub use recipe::{BatchNorm, Recipe, Recipes, Storage, WeightFinder};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::PathSource;
-pub use source::{ByteSource, MemorySource, SharedSource, past_the_end};
+pub use source::{ByteSource, MemorySource, SharedSource, by_folder, past_the_end};
 pub use stream::RowSink;
 pub use summary::Summary;

@@ -1,6 +1,6 @@
 //! Where bytes come from: memory, a file on disk; the browser's sources are in `web`.
 
-use std::{ops::Range, rc::Rc};
+use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
 use async_trait::async_trait;
 
@@ -13,7 +13,8 @@ use crate::{Error, Result};
 #[allow(clippy::len_without_is_empty)] // An empty file is refused where it is opened, like any other that is no model.
 #[async_trait(?Send)]
 pub trait ByteSource {
-    /// The file's name for people and for telling `config.json` from weights: the last part of a path or an address.
+    /// The file's name for people and for telling `config.json` from weights: the last part of a path or an address, behind the
+    /// folders that tell a pipeline's components apart (`unet/config.json`).
     fn name(&self) -> String;
 
     /// The size in bytes.
@@ -34,6 +35,18 @@ pub trait ByteSource {
 
 /// A source that several readers share.
 pub type SharedSource = Rc<dyn ByteSource>;
+
+/// The sources of each folder, by the folder's own name (`vae` of `models/sd/vae/config.json`; empty for those that stand in none):
+/// a pipeline's components, each to be opened alone.
+pub fn by_folder(sources: Vec<SharedSource>) -> BTreeMap<String, Vec<SharedSource>> {
+    let mut folders: BTreeMap<String, Vec<SharedSource>> = BTreeMap::new();
+    for source in sources {
+        let name = source.name();
+        let folder = name.rsplit('/').nth(1).unwrap_or_default();
+        folders.entry(folder.into()).or_default().push(source);
+    }
+    folders
+}
 
 /// The error for a read past the end.
 pub fn past_the_end(name: &str, range: &Range<u64>, len: u64) -> Error {
@@ -111,6 +124,12 @@ mod path {
             })?;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok(Self { name, file: RefCell::new(file), len })
+        }
+
+        /// The same file under another name, such as `vae/config.json`.
+        pub fn named(mut self, name: impl Into<String>) -> Self {
+            self.name = name.into();
+            self
         }
     }
 

@@ -1,13 +1,19 @@
-//! Brings a graph's weights to a device: in file order, in pieces of whole rows, a few megabytes each.
+//! Brings a graph's weights to a device: in file order, in pieces of whole rows, a few megabytes each, made as their recipes say.
+
+use std::borrow::Cow;
 
 use async_trait::async_trait;
 
-use super::file::{TensorInfo, WeightFile};
+use super::{
+    encode,
+    file::{TensorInfo, WeightFile},
+    recipe::{BatchNorm, Recipe, Recipes},
+};
 use crate::{
     Error, Result,
     backend::Loader,
     cancel::Cancel,
-    graph::{Graph, WeightId},
+    graph::{Graph, WeightId, WeightSpec},
 };
 
 /// Large enough that a piece's costs vanish, small enough that a page stays light and an abort is quick.
@@ -40,10 +46,10 @@ impl WeightFile {
     ///
     /// Errors: `corrupt-file` that names the weight and both shapes.
     pub fn check(&self, graph: &Graph) -> Result<()> {
-        self.wanted(graph, &[]).map(|_| ())
+        self.wanted(graph, &Recipes::default()).map(|_| ())
     }
 
-    /// Reads each weight that `graph` names and gives it to `loader`. `progress` is told the bytes given and the bytes
+    /// Reads each weight that `graph` names and gives it to `loader`. `progress` is told the bytes read and the bytes
     /// in all; `cancel` stops the work between pieces and during reads.
     ///
     /// Errors: those of [`check`](Self::check), of the source and of the loader; `aborted`.
@@ -54,75 +60,301 @@ impl WeightFile {
         progress: &mut dyn FnMut(u64, u64),
         cancel: &Cancel,
     ) -> Result<()> {
-        self.stream_with(graph, &[], loader, progress, cancel).await
+        self.stream_with(graph, &Recipes::default(), loader, progress, cancel).await
     }
 
-    /// The same, with vectors that stand in no file because the model computes them: name and numbers.
+    /// The same, with weights that are made as `recipes` say. A transposed convolution is read whole, all else in pieces.
     pub async fn stream_with(
         &self,
         graph: &Graph,
-        computed: &[(&str, &[f32])],
+        recipes: &Recipes,
         loader: &mut impl RowSink,
         progress: &mut dyn FnMut(u64, u64),
         cancel: &Cancel,
     ) -> Result<()> {
-        let wanted = self.wanted(graph, computed)?;
-        for (name, numbers) in computed {
-            if let Some(weight) = graph.weights.iter().position(|w| w.name == *name) {
-                let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-                loader.put(WeightId(weight as u32), 0, &bytes)?;
-            }
-        }
-        let total = wanted.iter().map(|(_, tensor)| tensor.bytes).sum();
-        let (mut loaded, mut unsettled) = (0, 0);
+        let wanted = self.wanted(graph, recipes)?;
+        let total = wanted.iter().map(|wanted| wanted.bytes).sum();
         progress(0, total);
-        for (weight, tensor) in wanted {
-            let Some(part) = self.parts().get(tensor.part) else {
-                return Err(Error::internal(format!("tensor {} lies in a part that is not there", tensor.name)));
-            };
-            let (rows, row_bytes) = tensor.rows();
-            let rows_a_piece = (PIECE / row_bytes.max(1)).clamp(1, rows.max(1) as u64) as usize;
-            let mut row = 0;
-            while row < rows {
-                let count = rows_a_piece.min(rows - row);
-                let start = tensor.offset + row as u64 * row_bytes;
-                let piece = cancel.race(part.read(start..start + count as u64 * row_bytes)).await?;
-                loader.put(weight, row, &piece)?;
-                row += count;
-                loaded += piece.len() as u64;
-                unsettled += piece.len() as u64;
-                if unsettled >= SETTLE_EVERY {
-                    cancel.race(loader.settle()).await?;
-                    unsettled = 0;
-                }
-                progress(loaded, total);
-            }
+        let mut stream = Stream { file: self, loader, progress, cancel, loaded: 0, total, unsettled: 0 };
+        for wanted in &wanted {
+            stream.make(wanted.weight, wanted.spec, &wanted.recipe).await?;
         }
         for part in self.parts() {
             cancel.race(part.source.finish()).await?;
             part.source.release();
         }
-        cancel.race(loader.settle()).await
+        cancel.race(stream.loader.settle()).await
     }
 
-    /// The graph's weights in the order in which they lie in the files.
-    fn wanted(&self, graph: &Graph, computed: &[(&str, &[f32])]) -> Result<Vec<(WeightId, &TensorInfo)>> {
+    /// The graph's weights in the order in which they lie in the files; computed ones first.
+    fn wanted<'a>(&'a self, graph: &'a Graph, recipes: &'a Recipes) -> Result<Vec<Wanted<'a>>> {
         let mut wanted = Vec::with_capacity(graph.weights.len());
         for (id, spec) in graph.weights.iter().enumerate() {
-            if computed.iter().any(|(name, _)| *name == spec.name) {
-                continue;
+            let recipe = match recipes.get(&spec.name) {
+                Some(recipe) => {
+                    recipe.check(self, &spec.shape)?;
+                    Cow::Borrowed(recipe)
+                }
+                None => {
+                    self.as_it_is(spec)?;
+                    Cow::Owned(Recipe::tensor(&spec.name))
+                }
+            };
+            let mut bytes = 0u64;
+            for name in recipe.tensors() {
+                let tensor = self.tensor(name)?;
+                let part = if matches!(*recipe, Recipe::Rows { .. }) {
+                    line_bytes(tensor)?.saturating_mul(spec.shape.first().copied().unwrap_or(0) as u64)
+                } else {
+                    tensor.bytes
+                };
+                bytes = bytes.saturating_add(part);
             }
-            let tensor = self.tensor(&spec.name)?;
-            if tensor.shape != spec.shape || tensor.dtype != spec.dtype {
-                return Err(Error::corrupt_file(format!(
-                    "tensor {} is {:?} {} in the file, but the model's configuration asks for {:?} {}; \
-                     convert the model again",
-                    spec.name, tensor.shape, tensor.dtype, spec.shape, spec.dtype
-                )));
-            }
-            wanted.push((WeightId(id as u32), tensor));
+            let place = match recipe.tensors().first() {
+                Some(name) => self.tensor(name).map(|t| Some((t.part, t.offset)))?,
+                None => None,
+            };
+            wanted.push((place, Wanted { weight: WeightId(id as u32), spec, recipe, bytes }));
         }
-        wanted.sort_by_key(|(_, tensor)| (tensor.part, tensor.offset));
-        Ok(wanted)
+        wanted.sort_by_key(|(place, _)| *place);
+        Ok(wanted.into_iter().map(|(_, wanted)| wanted).collect())
     }
+
+    /// Refuses a weight that is not the tensor of its own name, shape and type.
+    fn as_it_is(&self, spec: &WeightSpec) -> Result<()> {
+        let tensor = self.tensor(&spec.name)?;
+        if tensor.shape != spec.shape || tensor.dtype != spec.dtype {
+            return Err(Error::corrupt_file(format!(
+                "tensor {} is {:?} {} in the file, but the model's configuration asks for {:?} {}; \
+                 convert the model again",
+                spec.name, tensor.shape, tensor.dtype, spec.shape, spec.dtype
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A weight and what it is made of.
+struct Wanted<'a> {
+    weight: WeightId,
+    spec: &'a WeightSpec,
+    recipe: Cow<'a, Recipe>,
+    /// That are read for it.
+    bytes: u64,
+}
+
+/// Bytes of one step along a tensor's first dimension.
+fn line_bytes(tensor: &TensorInfo) -> Result<u64> {
+    let lines = tensor.shape.first().copied().unwrap_or(1).max(1) as u64;
+    if !tensor.bytes.is_multiple_of(lines) {
+        return Err(Error::unsupported_model(format!(
+            "tensor {} is {} and cannot be split; take the model in F32, F16 or BF16",
+            tensor.name, tensor.dtype
+        )));
+    }
+    Ok(tensor.bytes / lines)
+}
+
+/// A stream on its way.
+struct Stream<'a, L> {
+    file: &'a WeightFile,
+    loader: &'a mut L,
+    progress: &'a mut dyn FnMut(u64, u64),
+    cancel: &'a Cancel,
+    loaded: u64,
+    total: u64,
+    unsettled: u64,
+}
+
+/// What happens to each row between the file and the device.
+struct Rows<'a> {
+    weight: WeightId,
+    spec: &'a WeightSpec,
+    /// Pixels of a window that lie innermost in the file and go outside; 1 where nothing turns.
+    area: usize,
+    /// A factor for each row; empty for none.
+    factors: Vec<f32>,
+}
+
+impl<L: RowSink> Stream<'_, L> {
+    async fn make(&mut self, weight: WeightId, spec: &WeightSpec, recipe: &Recipe) -> Result<()> {
+        let (recipe, factors) = match recipe {
+            Recipe::Folded { weight, norm } => (&**weight, self.norm(norm).await?.0),
+            other => (other, vec![]),
+        };
+        let area = match recipe {
+            Recipe::Conv { window: [height, width], .. } | Recipe::ConvTranspose { window: [height, width], .. } => {
+                height * width
+            }
+            _ => 1,
+        };
+        let rows = Rows { weight, spec, area, factors };
+        match recipe {
+            Recipe::Tensor(tensor) | Recipe::Conv { tensor, .. } => {
+                let tensor = self.file.tensor(tensor)?;
+                self.pieces(&rows, tensor, 0, tensor.offset, rows_of(spec)).await
+            }
+            Recipe::Rows { tensor, first } => {
+                let tensor = self.file.tensor(tensor)?;
+                let start = tensor.offset + *first as u64 * line_bytes(tensor)?;
+                self.pieces(&rows, tensor, 0, start, rows_of(spec)).await
+            }
+            Recipe::Join(names) if spec.shape.len() == 1 => {
+                let mut numbers = vec![];
+                for name in names {
+                    numbers.extend(self.numbers(name).await?);
+                }
+                self.put(&rows, 0, numbers)
+            }
+            Recipe::Join(names) => {
+                let mut first = 0;
+                for name in names {
+                    let tensor = self.file.tensor(name)?;
+                    let count = tensor.shape.first().copied().unwrap_or(0);
+                    self.pieces(&rows, tensor, first, tensor.offset, count).await?;
+                    first += count;
+                }
+                Ok(())
+            }
+            Recipe::ConvTranspose { tensor, .. } => {
+                let numbers = self.numbers(tensor).await?;
+                self.transposed(&rows, &numbers)
+            }
+            Recipe::FoldedBias { bias, norm } => {
+                let (factors, mut shifts) = self.norm(norm).await?;
+                if let Some(bias) = bias {
+                    let bias = self.numbers(bias).await?;
+                    shifts.iter_mut().zip(bias.iter().zip(&factors)).for_each(|(shift, (b, f))| *shift += b * f);
+                }
+                self.put(&rows, 0, shifts)
+            }
+            Recipe::Computed(numbers) => self.put(&rows, 0, numbers.clone()),
+            Recipe::Folded { .. } => Err(Error::internal(format!("{}: two norms after one convolution", spec.name))),
+        }
+    }
+
+    /// `count` rows of a tensor from the byte `start` on, a few megabytes at a time, as rows `first ..` of the weight.
+    async fn pieces(
+        &mut self,
+        rows: &Rows<'_>,
+        tensor: &TensorInfo,
+        first: usize,
+        start: u64,
+        count: usize,
+    ) -> Result<()> {
+        let row_bytes = tensor.dtype.row_bytes(row_len(rows.spec)).map(|bytes| bytes as u64).ok_or_else(|| {
+            Error::unsupported_model(format!(
+                "tensor {} is {} in rows that cannot be split; take the model in F32, F16 or BF16",
+                tensor.name, tensor.dtype
+            ))
+        })?;
+        let rows_a_piece = (PIECE / row_bytes.max(1)).clamp(1, count.max(1) as u64) as usize;
+        let as_they_are = tensor.dtype == rows.spec.dtype && rows.area == 1 && rows.factors.is_empty();
+        let mut row = 0;
+        while row < count {
+            let count = rows_a_piece.min(count - row);
+            let piece = self.read(tensor, start + row as u64 * row_bytes, count as u64 * row_bytes).await?;
+            if as_they_are {
+                self.loader.put(rows.weight, first + row, &piece)?;
+            } else {
+                let numbers = encode::decode(&tensor.name, tensor.dtype, &piece)?;
+                drop(piece);
+                self.put(rows, first + row, turned(numbers, rows.area, row_len(rows.spec)))?;
+            }
+            row += count;
+            self.report().await?;
+        }
+        Ok(())
+    }
+
+    /// Rows of a transposed convolution `[in, out, area]`, whose numbers are all here.
+    fn transposed(&mut self, rows: &Rows<'_>, numbers: &[f32]) -> Result<()> {
+        let (out, columns) = (rows_of(rows.spec), row_len(rows.spec));
+        let channels = columns / rows.area;
+        let rows_a_piece = (PIECE as usize / 4 / columns.max(1)).max(1);
+        for first in (0..out).step_by(rows_a_piece) {
+            let mut piece = Vec::with_capacity(rows_a_piece * columns);
+            for row in first..(first + rows_a_piece).min(out) {
+                for pixel in 0..rows.area {
+                    piece.extend((0..channels).filter_map(|c| numbers.get((c * out + row) * rows.area + pixel)));
+                }
+            }
+            self.put(rows, first, piece)?;
+        }
+        Ok(())
+    }
+
+    /// Numbers of whole rows from `first` on, in the weight's layout, to the device.
+    fn put(&mut self, rows: &Rows<'_>, first: usize, mut numbers: Vec<f32>) -> Result<()> {
+        if !rows.factors.is_empty() {
+            for (row, factor) in numbers.chunks_exact_mut(row_len(rows.spec).max(1)).zip(&rows.factors[first..]) {
+                row.iter_mut().for_each(|v| *v *= factor);
+            }
+        }
+        let bytes = encode::encode(&rows.spec.name, rows.spec.dtype, &numbers)?;
+        self.loader.put(rows.weight, first, &bytes)
+    }
+
+    /// What a batch norm does to each channel: a factor and a shift.
+    async fn norm(&mut self, norm: &BatchNorm) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (weight, bias) = (self.numbers(&norm.weight).await?, self.numbers(&norm.bias).await?);
+        let (mean, variance) = (self.numbers(&norm.mean).await?, self.numbers(&norm.variance).await?);
+        let factors: Vec<f32> = weight.iter().zip(&variance).map(|(w, v)| w / (v + norm.eps).sqrt()).collect();
+        let shifts = bias.iter().zip(mean.iter().zip(&factors)).map(|(b, (m, f))| b - m * f).collect();
+        Ok((factors, shifts))
+    }
+
+    /// All numbers of a tensor.
+    async fn numbers(&mut self, name: &str) -> Result<Vec<f32>> {
+        let tensor = self.file.tensor(name)?;
+        let bytes = self.read(tensor, tensor.offset, tensor.bytes).await?;
+        self.report().await?;
+        encode::decode(name, tensor.dtype, &bytes)
+    }
+
+    async fn read(&mut self, tensor: &TensorInfo, start: u64, len: u64) -> Result<Vec<u8>> {
+        let Some(part) = self.file.parts().get(tensor.part) else {
+            return Err(Error::internal(format!("tensor {} lies in a part that is not there", tensor.name)));
+        };
+        let bytes = self.cancel.race(part.read(start..start.saturating_add(len))).await?;
+        self.loaded += bytes.len() as u64;
+        self.unsettled += bytes.len() as u64;
+        Ok(bytes)
+    }
+
+    /// Tells how far it is, and lets the device catch up now and then.
+    async fn report(&mut self) -> Result<()> {
+        if self.unsettled >= SETTLE_EVERY {
+            self.cancel.race(self.loader.settle()).await?;
+            self.unsettled = 0;
+        }
+        (self.progress)(self.loaded, self.total);
+        Ok(())
+    }
+}
+
+/// Rows as a loader takes them: a vector is one.
+fn rows_of(spec: &WeightSpec) -> usize {
+    if spec.shape.len() > 1 { spec.shape[0] } else { 1 }
+}
+
+fn row_len(spec: &WeightSpec) -> usize {
+    match spec.shape.as_slice() {
+        [n] => *n,
+        shape => shape.iter().skip(1).product(),
+    }
+}
+
+/// Rows `[channels, area]` to `[area, channels]`.
+fn turned(numbers: Vec<f32>, area: usize, row_len: usize) -> Vec<f32> {
+    if area == 1 || row_len == 0 {
+        return numbers;
+    }
+    let mut out = Vec::with_capacity(numbers.len());
+    for row in numbers.chunks_exact(row_len) {
+        for pixel in 0..area {
+            out.extend(row.iter().skip(pixel).step_by(area));
+        }
+    }
+    out
 }

@@ -48,7 +48,7 @@ impl Running {
         let graph = llama.decode().expect("a graph");
         let load = async {
             let mut loader = device.begin(&graph).await?;
-            file.stream_with(&graph, &llama.computed_weights(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
             let resident = loader.finish().await?;
             let decode = resident.compile(&graph).await?;
             vitrine::Result::<_>::Ok((resident, decode))

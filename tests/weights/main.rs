@@ -7,6 +7,7 @@ mod damaged_safetensors;
 mod downloads;
 mod fuzz;
 mod gguf_bytes;
+mod recipes;
 mod reference;
 mod streaming;
 

@@ -104,9 +104,9 @@ fn dtype(t: GgmlDType) -> Option<DType> {
     })
 }
 
-/// The values of a tensor from its bytes, by candle's own dequantisation.
-pub(super) fn dequantise(tensor: &TensorInfo, bytes: &[u8]) -> Result<Vec<f32>> {
-    let ggml = match tensor.dtype {
+/// The numbers in whole blocks (or plain numbers) of `dtype`, by candle's own dequantisation; `name` is for messages.
+pub(super) fn dequantise(name: &str, dtype: DType, bytes: &[u8]) -> Result<Vec<f32>> {
+    let ggml = match dtype {
         DType::F32 => GgmlDType::F32,
         DType::F16 => GgmlDType::F16,
         DType::BF16 => GgmlDType::BF16,
@@ -118,24 +118,24 @@ pub(super) fn dequantise(tensor: &TensorInfo, bytes: &[u8]) -> Result<Vec<f32>> 
         DType::Q4_K => GgmlDType::Q4K,
         DType::Q5_K => GgmlDType::Q5K,
         DType::Q6_K => GgmlDType::Q6K,
-        DType::U32 => return Err(Error::internal(format!("{}: token ids are no weights", tensor.name))),
+        DType::U32 => return Err(Error::internal(format!("{name}: token ids are no weights"))),
     };
-    if bytes.len() as u64 != tensor.bytes {
-        return Err(Error::internal(format!("{}: {} bytes, not {}", tensor.name, bytes.len(), tensor.bytes)));
+    if !bytes.len().is_multiple_of(dtype.block_bytes()) {
+        return Err(Error::internal(format!("{name}: {} bytes are no whole blocks of {dtype}", bytes.len())));
     }
     // candle reads blocks in place, so they must lie as aligned as its structs ask for.
     let mut aligned = vec![0_u64; bytes.len().div_ceil(8).max(1)];
     let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut aligned);
     let Some(aligned) = aligned.get_mut(..bytes.len()) else {
-        return Err(Error::internal(format!("{}: no room for its bytes", tensor.name)));
+        return Err(Error::internal(format!("{name}: no room for its bytes")));
     };
     aligned.copy_from_slice(bytes);
     // One row after another is as good as their shape, and candle quantises no scalars.
-    let shape = vec![tensor.shape.iter().product::<usize>()];
+    let shape = vec![bytes.len() / dtype.block_bytes() * dtype.block_size()];
     let device = candle_core::Device::Cpu;
     let values = || qtensor_from_ggml(ggml, aligned, shape, &device)?.dequantize(&device)?.to_vec1();
     values().map_err(|e: candle_core::Error| {
-        Error::corrupt_file(format!("tensor {} does not dequantise ({e})", tensor.name)).caused_by(e)
+        Error::corrupt_file(format!("tensor {} does not dequantise ({e})", shown(name))).caused_by(e)
     })
 }
 

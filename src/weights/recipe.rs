@@ -1,0 +1,293 @@
+//! How a graph's weights are made from a file's tensors while they stream: under other names, turned to the house's layout, split,
+//! joined, folded, quantised.
+//!
+//! A model finds its weights with a [`WeightFinder`]: for each it names the weight as its graph will, the shape there, and a
+//! [`Recipe`]; the finder checks the file's tensors and says how the weight will be stored. The [`Recipes`] that
+//! come of it go to [`WeightFile::stream_with`](super::WeightFile::stream_with). No number is read here.
+
+use std::collections::BTreeMap;
+
+use super::{Tensors, encode::BLOCK, file::shown};
+use crate::{
+    Error, Result,
+    graph::{DType, WeightSpec},
+};
+
+/// How the matrices of a model are to be stored on the device. Vectors are always F32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// As the file stores them; quantised ones that must be turned become F16.
+    #[default]
+    Keep,
+    F32,
+    F16,
+    /// Quantised while they load. Rows that are no whole blocks of 32 stay as they are, and so does what is quantised already.
+    Q8_0,
+    Q4_0,
+}
+
+/// The statistics and weights of a batch norm (arXiv 1502.03167) that is folded into the convolution before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchNorm {
+    pub weight: String,
+    pub bias: String,
+    pub mean: String,
+    pub variance: String,
+    pub eps: f32,
+}
+
+impl BatchNorm {
+    /// PyTorch's names below `stem`, and its `eps`.
+    pub fn named(stem: &str) -> Self {
+        let name = |part: &str| format!("{stem}.{part}");
+        Self {
+            weight: name("weight"),
+            bias: name("bias"),
+            mean: name("running_mean"),
+            variance: name("running_var"),
+            eps: 1e-5,
+        }
+    }
+
+    pub(super) fn tensors(&self) -> [&str; 4] {
+        [&self.weight, &self.bias, &self.mean, &self.variance]
+    }
+}
+
+/// How one weight is made of the file's tensors, which it names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recipe {
+    /// One tensor; sides of 1 may come and go: `[out, in, 1, 1]` serves as `[out, in]`, `[n, 1, 1]` as `[n]`.
+    Tensor(String),
+    /// Rows `first ..` of a tensor, as many as the weight has.
+    Rows { tensor: String, first: usize },
+    /// The rows of several tensors, one after another.
+    Join(Vec<String>),
+    /// PyTorch's convolution `[out, in, height, width]` → `[out, height · width · in]`.
+    Conv { tensor: String, window: [usize; 2] },
+    /// PyTorch's transposed convolution `[in, out, height, width]` → `[out, height · width · in]`, read whole; a window of `[1, 1]`
+    /// takes a plain matrix `[in, out]` too.
+    ConvTranspose { tensor: String, window: [usize; 2] },
+    /// A convolution's weight of one of these kinds with the batch norm after it folded in.
+    Folded { weight: Box<Recipe>, norm: BatchNorm },
+    /// The bias that goes with it; `None` where the convolution has none.
+    FoldedBias { bias: Option<String>, norm: BatchNorm },
+    /// Numbers that stand in no file because the model computes them.
+    Computed(Vec<f32>),
+}
+
+impl Recipe {
+    pub fn tensor(name: impl Into<String>) -> Self {
+        Self::Tensor(name.into())
+    }
+
+    pub fn rows(tensor: impl Into<String>, first: usize) -> Self {
+        Self::Rows { tensor: tensor.into(), first }
+    }
+
+    pub fn conv(tensor: impl Into<String>, window: [usize; 2]) -> Self {
+        Self::Conv { tensor: tensor.into(), window }
+    }
+
+    pub fn conv_transpose(tensor: impl Into<String>, window: [usize; 2]) -> Self {
+        Self::ConvTranspose { tensor: tensor.into(), window }
+    }
+
+    pub fn folded(self, norm: BatchNorm) -> Self {
+        Self::Folded { weight: Box::new(self), norm }
+    }
+
+    /// Whether rows of the file's tensors are rows of the weight, so that their bytes may serve as they are.
+    pub(super) fn keeps_rows(&self) -> bool {
+        matches!(self, Self::Tensor(_) | Self::Rows { .. } | Self::Join(_))
+    }
+
+    /// The tensors that it reads, its main one first.
+    pub(super) fn tensors(&self) -> Vec<&str> {
+        match self {
+            Self::Tensor(tensor)
+            | Self::Rows { tensor, .. }
+            | Self::Conv { tensor, .. }
+            | Self::ConvTranspose { tensor, .. } => vec![tensor],
+            Self::Join(tensors) => tensors.iter().map(String::as_str).collect(),
+            Self::Folded { weight, norm } => weight.tensors().into_iter().chain(norm.tensors()).collect(),
+            Self::FoldedBias { bias, norm } => bias.as_deref().into_iter().chain(norm.tensors()).collect(),
+            Self::Computed(_) => vec![],
+        }
+    }
+
+    /// Checks that the tensors are there in shapes that make a weight `[rows, columns]` or `[n]`; gives the type of the main one.
+    pub(super) fn check(&self, tensors: &dyn Tensors, shape: &[usize]) -> Result<DType> {
+        let find = |name: &str| find(tensors, name);
+        let expect = |name: &str, wanted: &[usize]| -> Result<DType> {
+            let (dtype, found) = find(name)?;
+            if without_ones(found) != without_ones(wanted) {
+                return Err(misfit(name, found, wanted));
+            }
+            Ok(dtype)
+        };
+        let (rows, columns) = match *shape {
+            [n] => (n, 1),
+            [rows, columns] => (rows, columns),
+            _ => return Err(Error::internal(format!("{self:?} cannot make a weight {shape:?}"))),
+        };
+        let side = |area: usize| {
+            let whole = area > 0 && columns.is_multiple_of(area);
+            whole.then(|| columns / area).ok_or_else(|| Error::internal(format!("{self:?}: {columns} columns")))
+        };
+        match self {
+            Self::Tensor(tensor) => expect(tensor, shape),
+            Self::Rows { tensor, first } => {
+                let (dtype, found) = find(tensor)?;
+                let there = found.first().copied().unwrap_or(0);
+                let end = first.checked_add(rows).filter(|end| *end <= there);
+                if end.is_none() || found.get(1..).map(without_ones) != Some(without_ones(&shape[1..])) {
+                    let wanted = [&[first.saturating_add(rows)], &shape[1..]].concat();
+                    return Err(misfit(tensor, found, &wanted));
+                }
+                Ok(dtype)
+            }
+            Self::Join(names) => {
+                let (mut sum, mut first) = (0usize, None);
+                for name in names {
+                    let (dtype, found) = find(name)?;
+                    let there = found.first().copied().unwrap_or(0);
+                    let wanted = [&[there], &shape[1..]].concat();
+                    if found.get(1..).map(without_ones) != Some(without_ones(&shape[1..])) {
+                        return Err(misfit(name, found, &wanted));
+                    }
+                    sum = sum.saturating_add(there);
+                    first.get_or_insert(dtype);
+                }
+                match first {
+                    Some(dtype) if sum == rows => Ok(dtype),
+                    _ => Err(Error::corrupt_file(format!(
+                        "tensors {} have {sum} rows together, but the model's configuration asks for {rows}; fetch the \
+                         model again",
+                        names.join(", ")
+                    ))),
+                }
+            }
+            Self::Conv { tensor, window: [height, width] } => {
+                let wanted = [rows, side(height * width)?, *height, *width];
+                expect_sides(tensor, find(tensor)?, &wanted)
+            }
+            Self::ConvTranspose { tensor, window: [height, width] } => {
+                let wanted = [side(height * width)?, rows, *height, *width];
+                expect_sides(tensor, find(tensor)?, &wanted)
+            }
+            Self::Folded { weight, norm } => {
+                for name in norm.tensors() {
+                    expect(name, &[rows])?;
+                }
+                weight.check(tensors, shape)
+            }
+            Self::FoldedBias { bias, norm } => {
+                for name in norm.tensors().into_iter().chain(bias.as_deref()) {
+                    expect(name, &[rows])?;
+                }
+                Ok(DType::F32)
+            }
+            Self::Computed(numbers) if Some(numbers.len()) == rows.checked_mul(columns) => Ok(DType::F32),
+            Self::Computed(numbers) => {
+                Err(Error::internal(format!("{} computed numbers for {shape:?}", numbers.len())))
+            }
+        }
+    }
+}
+
+fn find<'a>(tensors: &'a dyn Tensors, name: &str) -> Result<(DType, &'a [usize])> {
+    tensors.tensor(name).ok_or_else(|| {
+        Error::corrupt_file(format!(
+            "the file holds no tensor {}, which its architecture needs; some part of the model is missing",
+            shown(name)
+        ))
+    })
+}
+
+/// Sides of 1 that trail may be left out: a convolution of one pixel may be a plain matrix.
+fn expect_sides(name: &str, (dtype, found): (DType, &[usize]), wanted: &[usize; 4]) -> Result<DType> {
+    let trimmed = |shape: &[usize]| {
+        let len = shape.iter().rposition(|side| *side != 1).map_or(0, |last| last + 1).max(2);
+        shape.get(..len).unwrap_or(shape).to_vec()
+    };
+    if trimmed(found) == trimmed(wanted) { Ok(dtype) } else { Err(misfit(name, found, wanted)) }
+}
+
+fn without_ones(shape: &[usize]) -> Vec<usize> {
+    shape.iter().copied().filter(|side| *side != 1).collect()
+}
+
+fn misfit(name: &str, found: &[usize], wanted: &[usize]) -> Error {
+    Error::corrupt_file(format!(
+        "tensor {} is {found:?} in the file, but the model's configuration asks for {wanted:?}; give the configuration that \
+         belongs to these weights",
+        shown(name)
+    ))
+}
+
+/// The recipes of a model, by the names of its weights. A weight without one is the tensor of its own name, shape and type.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recipes(BTreeMap<String, Recipe>);
+
+impl Recipes {
+    pub fn add(&mut self, weight: impl Into<String>, recipe: Recipe) {
+        self.0.insert(weight.into(), recipe);
+    }
+
+    pub fn get(&self, weight: &str) -> Option<&Recipe> {
+        self.0.get(weight)
+    }
+}
+
+/// Finds the weights of a model in the index of a file.
+pub struct WeightFinder<'a> {
+    tensors: &'a dyn Tensors,
+    storage: Storage,
+    recipes: Recipes,
+}
+
+impl<'a> WeightFinder<'a> {
+    pub fn new(tensors: &'a dyn Tensors, storage: Storage) -> Self {
+        Self { tensors, storage, recipes: Recipes::default() }
+    }
+
+    /// The shape of a tensor of the file.
+    pub fn shape(&self, tensor: &str) -> Option<&'a [usize]> {
+        self.tensors.tensor(tensor).map(|(_, shape)| shape)
+    }
+
+    /// The weight `name` of `shape` by a recipe: what the graph is to declare.
+    ///
+    /// Errors: `corrupt-file` that names the tensor which is missing, or is of another shape, with both shapes.
+    pub fn find(&mut self, name: impl Into<String>, shape: &[usize], recipe: Recipe) -> Result<WeightSpec> {
+        let name = name.into();
+        let mut dtype = recipe.check(self.tensors, shape)?;
+        if let Recipe::Join(names) = &recipe
+            && names.iter().any(|other| self.tensors.tensor(other).is_none_or(|(d, _)| d != dtype))
+        {
+            dtype = DType::F16;
+        }
+        let dtype = stored_as(self.storage, dtype, recipe.keeps_rows(), shape);
+        self.recipes.add(&name, recipe);
+        Ok(WeightSpec { name, shape: shape.into(), dtype })
+    }
+
+    pub fn finish(self) -> Recipes {
+        self.recipes
+    }
+}
+
+/// The type of a weight on the device.
+fn stored_as(storage: Storage, source: DType, keeps_rows: bool, shape: &[usize]) -> DType {
+    let &[_, columns] = shape else { return DType::F32 };
+    let kept = if source.is_quantised() && !keeps_rows { DType::F16 } else { source };
+    let blocks = columns.is_multiple_of(BLOCK) && !kept.is_quantised();
+    match storage {
+        Storage::F32 => DType::F32,
+        Storage::F16 => DType::F16,
+        Storage::Q8_0 if blocks => DType::Q8_0,
+        Storage::Q4_0 if blocks => DType::Q4_0,
+        Storage::Keep | Storage::Q8_0 | Storage::Q4_0 => kept,
+    }
+}
