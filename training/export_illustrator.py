@@ -1,0 +1,96 @@
+"""Writes the trained illustrator as the one GGUF of docs/illustrator.md, and PyTorch's own numbers for fixed inputs.
+
+    python training/export_illustrator.py
+
+The references in tests/fixtures/illustrator.safetensors are computed from the weights as the file holds them (8 bits, widened again), so that what Rust makes of the
+file can be compared closely.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType as T
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from illustrator_model import SAMPLER, SHAPE, Illustrator, sample
+from train_illustrator import ids_of
+
+CAPTION, NEGATIVE = "a fox in the snow at night", "rain"
+
+
+def as_rows(name: str, weight: torch.Tensor) -> np.ndarray:
+    """Convolutions as `[out, height · width · in]`."""
+    if weight.ndim == 4:
+        order = (1, 2, 3, 0) if name == "denoiser.out.weight" else (0, 2, 3, 1)
+        weight = weight.permute(order).reshape(weight.shape[order[0]], -1)
+    return weight.detach().float().contiguous().numpy()
+
+
+def as_stored(name: str, weight: torch.Tensor) -> tuple[np.ndarray, T, torch.Tensor]:
+    """What the file holds of a weight, its type, and the weight as a reader of the file has it."""
+    rows = as_rows(name, weight)
+    if rows.ndim == 1:
+        return rows, T.F32, weight
+    kind = T.Q8_0 if rows.shape[1] % 32 == 0 else T.F16
+    stored = gguf.quants.quantize(rows, kind)
+    again = torch.from_numpy(np.ascontiguousarray(gguf.quants.dequantize(stored, kind))).view(rows.shape)
+    if weight.ndim == 4:
+        o, i, h, w = weight.shape
+        again = again.view(i, h, w, o).permute(3, 0, 1, 2) if name == "denoiser.out.weight" else again.view(o, h, w, i).permute(0, 3, 1, 2)
+    return stored, kind, again.reshape(weight.shape)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--work", type=Path, default=Path("training/work/illustrator"))
+    p.add_argument("--out", type=Path, default=Path("models/illustrator/illustrator-q8_0.gguf"))
+    p.add_argument("--fixture", type=Path, default=Path("tests/fixtures/illustrator.safetensors"))
+    a = p.parse_args()
+    kept = torch.load(a.work / "best.pt", weights_only=True)
+    model = Illustrator()
+    model.load_state_dict(kept["model"])
+    tokenizer = Tokenizer.from_file(str(a.work / "tokenizer.json"))
+
+    config = SHAPE.config(SAMPLER)
+    config["vae"].update(scale=kept["scale"], shift=kept["shift"])
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    writer = gguf.GGUFWriter(a.out, "vitrine-illustrator")
+    writer.add_name("Illustrator")
+    writer.add_string("vitrine.config", json.dumps(config))
+    writer.add_string("tokenizer.huggingface.json", tokenizer.to_str())
+    widened = {}
+    for name, weight in model.state_dict().items():
+        stored, kind, widened[name] = as_stored(name, weight)
+        writer.add_tensor(name, stored, raw_dtype=kind)
+    writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
+    writer.close()
+
+    model.load_state_dict(widened)
+    model.eval()
+    ids = ids_of(tokenizer, [CAPTION, NEGATIVE])
+    s = SHAPE.denoiser
+    noise = torch.randn(1, s.latent_channels, s.latent_size, s.latent_size, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        context = model.text(ids)
+        prediction = model.denoiser(noise, torch.tensor([0.75]), context[:1])
+        latent = sample(model, ids[:1], noise, 12, SAMPLER["guidance"], ids[1:])
+        z = latent / kept["scale"] + kept["shift"]
+        picture = model.vae.decoder(z)
+        encoded = model.vae.encoder(picture.clamp(-1, 1))
+    rows = lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).contiguous()
+    save_file({
+        "ids": ids.float(), "noise": rows(noise), "context": context.reshape(-1, context.shape[-1]).contiguous(), "prediction": rows(prediction),
+        "latent": rows(latent), "picture": rows(picture), "encoded": rows(encoded),
+    }, a.fixture)
+    print(f"{a.out}: {a.out.stat().st_size:,} bytes; {a.fixture}: {a.fixture.stat().st_size:,} bytes; {sum(w.numel() for w in widened.values()):,} parameters")
+
+
+if __name__ == "__main__":
+    main()

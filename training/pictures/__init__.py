@@ -1,0 +1,1 @@
+"""The illustrator's pictures: `world` (what there is), `scene` (what is where), `ground` and `render` (paint), `captions` (words)."""
