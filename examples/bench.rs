@@ -3,6 +3,8 @@
 //! ```text
 //! bench MODEL.gguf cpu|webgpu PROMPT_TOKENS TOKENS REPETITIONS [PROMPTS.json]
 //! ```
+//!
+//! A model that paints is asked for a picture instead, so many times.
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,6 +22,7 @@ mod native {
     use vitrine::{
         backend::{Device, cpu, gpu},
         cancel::Cancel,
+        image::{ImageModel, ImageRequest},
         text::{EncodeOptions, GenerateOptions, LoadOptions, TextModel},
         weights::{PathSource, WeightFile},
     };
@@ -47,6 +50,9 @@ mod native {
         };
         let begun = Instant::now();
         let weights = WeightFile::open(Rc::new(PathSource::open(file)?)).await?;
+        if ImageModel::is_one(&weights) {
+            return paint(&weights, &device, repetitions).await;
+        }
         let model = TextModel::load(&weights, &device, LoadOptions::default(), &mut |_, _| {}, &Cancel::new()).await?;
         let load = milliseconds(begun);
         let warm = generate(&model, &ids(&model, &prompts, 16)?, 4).await?;
@@ -74,6 +80,42 @@ mod native {
             "waits_per_token": stats.generation.waits as f64 / stats.generation.generated_tokens.max(1) as f64,
             "device_bytes": stats.device_bytes,
             "parts": parts.map_or_else(|error| json!(error.code().as_str()), |parts| json!(parts)),
+        });
+        println!("{result}");
+        Ok(())
+    }
+
+    /// Every step of some paintings, after one that warms up.
+    async fn paint(file: &WeightFile, device: &Device, repetitions: usize) -> Result<(), Box<dyn Error>> {
+        let begun = Instant::now();
+        let model = ImageModel::load(file, device, &mut |_, _| {}, &Cancel::new()).await?;
+        let load = milliseconds(begun);
+        let (mut steps, mut decodes, mut wholes) = (vec![], vec![], vec![]);
+        for run in 0..=repetitions {
+            let request =
+                ImageRequest { prompt: "a fox in the snow".into(), seed: Some(7.0), ..ImageRequest::default() };
+            let options = request.check(model.info(), None, None)?;
+            let mut painting = model.paint(options, Cancel::new())?;
+            while let Some(step) = painting.next().await? {
+                if run > 0 {
+                    steps.push(step.step_ms);
+                    decodes.push(step.decode_ms);
+                }
+            }
+            if run > 0 {
+                wholes.push(painting.summary().total_ms);
+            }
+        }
+        let stats = model.stats();
+        let result = json!({
+            "device": device.info(),
+            "load_ms": load,
+            "step_ms": steps,
+            "decode_ms": decodes,
+            "picture_ms": wholes,
+            "dispatches_per_step": stats.denoise.dispatches,
+            "submits_per_step": stats.denoise.submits,
+            "device_bytes": stats.device_bytes,
         });
         println!("{result}");
         Ok(())

@@ -105,6 +105,12 @@ pub struct Measurement {
     pub submits_per_token: Option<f64>,
     /// Tokens that were awaited with no step queued behind them, of all tokens.
     pub waits_per_token: Option<f64>,
+    /// Of a model that paints: a denoising step (both halves of the guidance), the picture of a step, and a whole painting with all previews.
+    pub denoising_step_ms: Option<f64>,
+    pub decode_ms: Option<f64>,
+    pub picture_ms: Option<f64>,
+    pub dispatches_per_step: Option<f64>,
+    pub submits_per_step: Option<f64>,
     /// Weights, caches and plans.
     pub device_bytes: Option<f64>,
     /// `[{ part, runs, ms }]` of a decode step, the longest first; a word where the device could not tell.
@@ -169,7 +175,8 @@ fn print_table(report: &Report) {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
-    for each in &report.measurements {
+    let (pictures, texts): (Vec<_>, Vec<_>) = report.measurements.iter().partition(|m| m.denoising_step_ms.is_some());
+    for each in texts {
         println!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             each.place,
@@ -181,6 +188,25 @@ fn print_table(report: &Report) {
             cell(each.decode_tokens_per_second),
             cell(each.prefill_cpu_seconds),
             cell(each.decode_cpu_seconds)
+        );
+    }
+    if !pictures.is_empty() {
+        println!(
+            "\n| where | device | model | load ms | denoising step ms | decode ms | whole picture ms | dispatches a step |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+    }
+    for each in pictures {
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            each.place,
+            each.device,
+            each.model,
+            cell(each.load_ms),
+            cell(each.denoising_step_ms),
+            cell(each.decode_ms),
+            cell(each.picture_ms),
+            cell(each.dispatches_per_step)
         );
     }
 }
