@@ -7,8 +7,9 @@
 use serde::Deserialize;
 
 use super::{
-    ConvVae, Index,
-    named::{Heads, Named},
+    ConvVae, Denoiser, Index, TextEncoder,
+    diffusion::{Constant, counted},
+    named::{Heads, Named, Types},
 };
 use crate::{
     Error, Result,
@@ -108,12 +109,17 @@ impl IllustratorConfig {
 #[derive(Debug, Clone)]
 pub struct Illustrator {
     config: IllustratorConfig,
-    index: Index,
+    types: Types,
 }
 
 impl Illustrator {
     pub fn from_gguf(file: &WeightFile) -> Result<Self> {
-        Ok(Self { config: IllustratorConfig::from_gguf(&file.metadata)?, index: Index::of(file) })
+        Ok(Self::new(IllustratorConfig::from_gguf(&file.metadata)?, Types::Index(Index::of(file))))
+    }
+
+    /// `types`: in which its weights are kept on the device.
+    pub fn new(config: IllustratorConfig, types: Types) -> Self {
+        Self { config, types }
     }
 
     pub fn config(&self) -> &IllustratorConfig {
@@ -127,7 +133,7 @@ impl Illustrator {
 
     /// Inputs `ids` and `positions` `[batch · length]` U32 → `context` `[batch · length, width]`.
     pub fn text(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator text", &self.index);
+        let mut n = Named::new("illustrator text", &self.types);
         let (ids, positions) = self.text_inputs(&mut n, batch);
         let context = self.add_text(&mut n, batch, ids, positions)?;
         n.g.output("context", context);
@@ -137,7 +143,7 @@ impl Illustrator {
     /// Inputs `latent` `[batch · side², channels]`, `timestep` `[batch, 1]` (1000 t), `context` `[batch · length, width]`, `places` `[batch · rows]` U32
     /// (the rows of each picture, counted from 0) → `prediction` like the latent: `noise − x₀`.
     pub fn denoiser(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator denoiser", &self.index);
+        let mut n = Named::new("illustrator denoiser", &self.types);
         let prediction = self.add_denoiser(&mut n, batch)?;
         n.g.output("prediction", prediction);
         Ok(n.finish())
@@ -145,7 +151,7 @@ impl Illustrator {
 
     /// Input `latent` `[batch · side², channels]` (the autoencoder's own, unscaled) → `picture` `[batch · pixels, 3]` in −1 … 1.
     pub fn decoder(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator decoder", &self.index);
+        let mut n = Named::new("illustrator decoder", &self.types);
         let grid = self.latents(batch);
         let latent = n.g.input("latent", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
         let (picture, _) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
@@ -155,7 +161,7 @@ impl Illustrator {
 
     /// Input `picture` `[batch · pixels, 3]` → `latent`.
     pub fn encoder(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator encoder", &self.index);
+        let mut n = Named::new("illustrator encoder", &self.types);
         let grid = self.latents(batch).times(self.config.vae.factor());
         let picture = n.g.input("picture", &[grid.rows(), 3], DType::F32);
         let (latent, _) = self.config.vae.encode(&mut n, "vae", grid, picture)?;
@@ -165,7 +171,7 @@ impl Illustrator {
 
     /// All four in one: it names every weight, and nobody runs it.
     pub fn whole(&self) -> Result<Graph> {
-        let mut n = Named::new("illustrator", &self.index);
+        let mut n = Named::new("illustrator", &self.types);
         let (ids, positions) = self.text_inputs(&mut n, 1);
         let context = self.add_text(&mut n, 1, ids, positions)?;
         n.g.output("context", context);
@@ -253,6 +259,56 @@ impl Illustrator {
         let x = modulated(n, batch, c.width, m, 0, x)?;
         let window = Window::square(c.patch, c.patch, 0);
         Ok(n.conv_transpose("denoiser.out", c.latent_channels, patches, window, x)?.0)
+    }
+}
+
+impl TextEncoder for Illustrator {
+    fn graph(&self, batch: usize) -> Result<Graph> {
+        self.text(batch)
+    }
+
+    fn length(&self) -> usize {
+        self.config.text.length
+    }
+
+    fn width(&self) -> usize {
+        self.config.text.width
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.config.text.vocabulary
+    }
+}
+
+/// Its timesteps are 1000 t.
+impl Denoiser for Illustrator {
+    fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph> {
+        let side = self.config.denoiser.latent_size;
+        if [height, width, tokens] != [side, side, self.config.text.length] {
+            return Err(Error::bad_argument(format!(
+                "this model paints latents of {side} by {side} from {} tokens alone, not {height} by {width} from {tokens}; \
+                 leave the size as the model has it",
+                self.config.text.length
+            )));
+        }
+        self.denoiser(batch)
+    }
+
+    fn latent_channels(&self) -> usize {
+        self.config.denoiser.latent_channels
+    }
+
+    fn context_width(&self) -> usize {
+        self.config.text.width
+    }
+
+    fn only_size(&self) -> Option<(usize, usize)> {
+        Some((self.config.denoiser.latent_size, self.config.denoiser.latent_size))
+    }
+
+    fn constants(&self, batch: usize, height: usize, width: usize) -> Vec<Constant> {
+        let patch = self.config.denoiser.patch;
+        vec![("places", counted(batch, (height / patch) * (width / patch)))]
     }
 }
 

@@ -3,14 +3,22 @@
 //! May use `graph` and `weights`. A family knows no device: it never sees a number of its weights, only their
 //! names, shapes and types, and says so in a sentence where a file does not fit.
 
+pub mod clip;
+mod config;
 pub mod conv_vae;
+pub mod diffusion;
 pub mod illustrator;
 pub mod llama;
 mod named;
+pub mod unet;
 
+pub use clip::Clip;
 pub use conv_vae::ConvVae;
+pub use diffusion::{Denoiser, TextEncoder};
 pub use illustrator::Illustrator;
 pub use llama::Llama;
+pub use named::Types;
+pub use unet::UNet;
 
 pub use crate::weights::Tensors;
 

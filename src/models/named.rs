@@ -1,16 +1,49 @@
-//! Layers by the names of their weights: what a model of many parts is written with. A weight's type is whatever the file stores; its shape is
-//! the model's, and one that does not fit is a corrupt file by its name.
+//! Layers by the names of their weights: what a model of many parts is written with. A weight's shape is the model's, its type what
+//! [`Types`] say; one that does not fit the file is a corrupt file by its name.
 
-use super::Tensors;
+use super::{Index, Tensors};
 use crate::{
     Error, Result,
-    graph::{Binary, Graph, GraphBuilder, Grid, Mask, Unary, ValueId, WeightId, Window},
+    graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, Unary, ValueId, WeightId, Window},
 };
 
-/// A graph in the making beside the index of a file.
+/// The type in which each weight of a model is kept on the device.
+#[derive(Debug, Clone)]
+pub enum Types {
+    /// As an index has them.
+    Index(Index),
+    /// Matrices (convolutions among them) in this type where their rows are whole blocks of it, else in F16; vectors in F32.
+    Matrices(DType),
+}
+
+impl Types {
+    fn of(&self, name: &str, shape: &[usize]) -> Result<DType> {
+        let index = match self {
+            Self::Index(index) => index,
+            Self::Matrices(_) if shape.len() < 2 => return Ok(DType::F32),
+            Self::Matrices(dtype) => {
+                let whole = shape.last().is_some_and(|columns| dtype.row_bytes(*columns).is_some());
+                return Ok(if whole { *dtype } else { DType::F16 });
+            }
+        };
+        let Some((dtype, found)) = index.tensor(name) else {
+            return Err(Error::corrupt_file(format!(
+                "the file has no weight {name} {shape:?}, which its configuration asks for; fetch the whole file again"
+            )));
+        };
+        if found != shape {
+            return Err(Error::corrupt_file(format!(
+                "weight {name} is {found:?} in the file, but the configuration asks for {shape:?}; the file is damaged or mislabelled"
+            )));
+        }
+        Ok(dtype)
+    }
+}
+
+/// A graph in the making.
 pub struct Named<'a> {
     pub g: GraphBuilder,
-    tensors: &'a dyn Tensors,
+    types: &'a Types,
 }
 
 /// Heads of an attention and the batch it is for.
@@ -22,8 +55,8 @@ pub struct Heads {
 }
 
 impl<'a> Named<'a> {
-    pub fn new(graph: impl Into<String>, tensors: &'a dyn Tensors) -> Self {
-        Self { g: GraphBuilder::new(graph), tensors }
+    pub fn new(graph: impl Into<String>, types: &'a Types) -> Self {
+        Self { g: GraphBuilder::new(graph), types }
     }
 
     pub fn finish(self) -> Graph {
@@ -32,16 +65,7 @@ impl<'a> Named<'a> {
 
     /// The weight called `name`, of `shape`.
     pub fn weight(&mut self, name: &str, shape: &[usize]) -> Result<WeightId> {
-        let Some((dtype, found)) = self.tensors.tensor(name) else {
-            return Err(Error::corrupt_file(format!(
-                "the file has no weight {name} {shape:?}, which its configuration asks for; fetch the whole file again"
-            )));
-        };
-        if found != shape {
-            return Err(Error::corrupt_file(format!(
-                "weight {name} is {found:?} in the file, but the configuration asks for {shape:?}; the file is damaged or mislabelled"
-            )));
-        }
+        let dtype = self.types.of(name, shape)?;
         self.g.weight(name, shape, dtype)
     }
 
@@ -53,6 +77,19 @@ impl<'a> Named<'a> {
         self.g.linear(weight, Some(bias), x)
     }
 
+    /// The same without a bias.
+    pub fn linear_without_bias(&mut self, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
+        let inner = self.columns_of(x);
+        let weight = self.weight(&format!("{name}.weight"), &[out, inner])?;
+        self.g.linear(weight, None, x)
+    }
+
+    /// `name.weight` `[rows, width]`: ids `[t]` → `[t, width]`.
+    pub fn embedding(&mut self, name: &str, rows: usize, width: usize, ids: ValueId) -> Result<ValueId> {
+        let table = self.weight(&format!("{name}.weight"), &[rows, width])?;
+        self.g.embedding(table, ids)
+    }
+
     /// `name.weight` `[out, window · in]` and `name.bias` `[out]`.
     pub fn conv(&mut self, name: &str, out: usize, grid: Grid, window: Window, x: ValueId) -> Result<(ValueId, Grid)> {
         let inner = window.area() * self.columns_of(x);
@@ -61,7 +98,12 @@ impl<'a> Named<'a> {
         self.g.conv2d(weight, Some(bias), grid, window, x)
     }
 
-    /// The same for a transposed convolution.
+    /// A convolution of 3×3 pixels that leaves a picture as large as it was.
+    pub fn conv3(&mut self, name: &str, out: usize, grid: Grid, x: ValueId) -> Result<ValueId> {
+        Ok(self.conv(name, out, grid, Window::square(3, 1, 1), x)?.0)
+    }
+
+    /// As [`conv`](Self::conv), for a transposed convolution.
     pub fn conv_transpose(
         &mut self,
         name: &str,
@@ -84,7 +126,15 @@ impl<'a> Named<'a> {
         self.g.layer_norm(Some(weight), Some(bias), eps, x)
     }
 
-    /// A GroupNorm with `name.weight` and `name.bias`, then SiLU.
+    /// A GroupNorm with `name.weight` and `name.bias`.
+    pub fn group_norm(&mut self, name: &str, groups: usize, eps: f32, batch: usize, x: ValueId) -> Result<ValueId> {
+        let n = self.columns_of(x);
+        let weight = self.weight(&format!("{name}.weight"), &[n])?;
+        let bias = self.weight(&format!("{name}.bias"), &[n])?;
+        self.g.group_norm(weight, bias, groups, eps, batch, x)
+    }
+
+    /// The same, then SiLU.
     pub fn group_norm_silu(
         &mut self,
         name: &str,
@@ -93,23 +143,30 @@ impl<'a> Named<'a> {
         batch: usize,
         x: ValueId,
     ) -> Result<ValueId> {
-        let n = self.columns_of(x);
-        let weight = self.weight(&format!("{name}.weight"), &[n])?;
-        let bias = self.weight(&format!("{name}.bias"), &[n])?;
-        let x = self.g.group_norm(weight, bias, groups, eps, batch, x)?;
+        let x = self.group_norm(name, groups, eps, batch, x)?;
         Ok(self.g.unary(Unary::Silu, x))
     }
 
     /// `name.query`, `name.key`, `name.value`, `name.output`: rows of x look at all rows of y of their member of the batch.
     pub fn attention(&mut self, name: &str, of: Heads, x: ValueId, y: ValueId) -> Result<ValueId> {
-        let Heads { batch, heads, width } = of;
+        let width = of.width;
         let q = self.linear(&format!("{name}.query"), width, x)?;
         let k = self.linear(&format!("{name}.key"), width, y)?;
         let v = self.linear(&format!("{name}.value"), width, y)?;
-        let dim = width / heads;
-        let scale = 1.0 / (dim as f32).sqrt();
-        let a = self.g.attention_between(batch, heads, heads, dim, scale, Mask::Full, q, k, v)?;
+        let a = self.attend(of, Mask::Full, q, k, v)?;
         self.linear(&format!("{name}.output"), width, a)
+    }
+
+    /// Attention without its layers, scaled by the root of a head's width.
+    pub fn attend(&mut self, of: Heads, mask: Mask, q: ValueId, k: ValueId, v: ValueId) -> Result<ValueId> {
+        let Heads { batch, heads, width } = of;
+        if heads == 0 || !width.is_multiple_of(heads) {
+            return Err(Error::corrupt_file(format!(
+                "{heads} heads cannot share a width of {width}; give the configuration that belongs to these weights"
+            )));
+        }
+        let dim = width / heads;
+        self.g.attention_between(batch, heads, heads, dim, 1.0 / (dim as f32).sqrt(), mask, q, k, v)
     }
 
     /// `name.in`, GELU (tanh), `name.out`, four times as wide between them.

@@ -1,0 +1,92 @@
+//! What files call the weights of a text encoder.
+
+use crate::models::{Tensors, diffusion::Origin};
+
+/// How the weights are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// `text_model.encoder.layers.0.self_attn.q_proj.weight`
+    HuggingFace,
+    /// The same without `text_model.`
+    Bare,
+    /// The same behind `cond_stage_model.transformer.`: single files of SD 1.x, and stable-diffusion.cpp's GGUF files.
+    SingleFile,
+    /// `cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight`: single files of SD 2.x. Query, key and value are one
+    /// tensor.
+    OpenClip,
+}
+
+const EMBEDDING: &str = "embeddings.token_embedding.weight";
+
+impl Names {
+    /// Those that `tensors` go by; `None` where there is no text encoder.
+    pub fn of(tensors: &dyn Tensors) -> Option<Self> {
+        let weight = format!("text_model.{EMBEDDING}");
+        [Self::HuggingFace, Self::Bare, Self::SingleFile, Self::OpenClip]
+            .into_iter()
+            .find(|names| tensors.tensor(&names.origin(&weight).name).is_some())
+    }
+
+    /// Where a weight, called as in `transformers`, stands in the file.
+    pub fn origin(self, weight: &str) -> Origin {
+        let bare = weight.strip_prefix("text_model.").unwrap_or(weight);
+        match self {
+            Self::HuggingFace => Origin::same(weight),
+            Self::Bare => Origin::same(bare),
+            Self::SingleFile => Origin::same(&format!("cond_stage_model.transformer.text_model.{bare}")),
+            Self::OpenClip => open_clip(bare),
+        }
+    }
+}
+
+fn open_clip(bare: &str) -> Origin {
+    let whole = |name: String| Origin { name: format!("cond_stage_model.model.{name}"), part: None };
+    match bare {
+        EMBEDDING => return whole("token_embedding.weight".into()),
+        "embeddings.position_embedding.weight" => return whole("positional_embedding".into()),
+        _ => {}
+    }
+    if let Some(end) = bare.strip_prefix("final_layer_norm.") {
+        return whole(format!("ln_final.{end}"));
+    }
+    let layer = bare.strip_prefix("encoder.layers.").and_then(|rest| rest.split_once('.'));
+    let Some((number, place)) = layer else { return whole(bare.into()) };
+    let (place, end) = place.rsplit_once('.').unwrap_or((place, ""));
+    let (place, part) = match place {
+        "self_attn.q_proj" => ("attn.in_proj_", Some(0)),
+        "self_attn.k_proj" => ("attn.in_proj_", Some(1)),
+        "self_attn.v_proj" => ("attn.in_proj_", Some(2)),
+        "self_attn.out_proj" => ("attn.out_proj.", None),
+        "layer_norm1" => ("ln_1.", None),
+        "layer_norm2" => ("ln_2.", None),
+        "mlp.fc1" => ("mlp.c_fc.", None),
+        "mlp.fc2" => ("mlp.c_proj.", None),
+        _ => return whole(bare.into()),
+    };
+    Origin { part: part.map(|i| (i, 3)), ..whole(format!("transformer.resblocks.{number}.{place}{end}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layout_names_the_same_weight_in_its_way() {
+        let key = "text_model.encoder.layers.7.self_attn.k_proj.bias";
+        let single = "cond_stage_model.transformer.text_model.encoder.layers.7.self_attn.k_proj.bias";
+        assert_eq!(Names::SingleFile.origin(key), Origin::same(single));
+        let open = Names::OpenClip.origin(key);
+        assert_eq!(open.name, "cond_stage_model.model.transformer.resblocks.7.attn.in_proj_bias");
+        assert_eq!(open.part, Some((1, 3)));
+        for (ours, theirs) in [
+            ("embeddings.token_embedding.weight", "token_embedding.weight"),
+            ("embeddings.position_embedding.weight", "positional_embedding"),
+            ("final_layer_norm.bias", "ln_final.bias"),
+            ("encoder.layers.0.mlp.fc2.weight", "transformer.resblocks.0.mlp.c_proj.weight"),
+            ("encoder.layers.11.self_attn.out_proj.weight", "transformer.resblocks.11.attn.out_proj.weight"),
+        ] {
+            let origin = Names::OpenClip.origin(&format!("text_model.{ours}"));
+            assert_eq!(origin, Origin::same(&format!("cond_stage_model.model.{theirs}")));
+        }
+    }
+}

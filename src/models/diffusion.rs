@@ -1,0 +1,108 @@
+//! The faces that the networks of a text-to-image model show to whoever runs them, whatever family they are of.
+//!
+//! Uses `graph` alone. Pictures are rows, channels last ([`Grid`](crate::graph::Grid)); a batch is what one graph was made for,
+//! and both halves of classifier-free guidance (arXiv 2207.12598) go through as one batch.
+
+use crate::{Result, graph::Graph};
+
+/// An input whose values follow from the sizes of a graph alone: its name and its words. It is written once, after
+/// [`compile`](crate::backend::Resident::compile).
+pub type Constant = (&'static str, Vec<u32>);
+
+/// Turns token ids into the rows that a denoiser looks at.
+pub trait TextEncoder {
+    /// Inputs `ids` `[batch · length]` U32 and `positions` `[batch · length]` U32 (see [`constants`](Self::constants));
+    /// output `context` `[batch · length, width]`.
+    fn graph(&self, batch: usize) -> Result<Graph>;
+
+    /// Ids of one text, padding included.
+    fn length(&self) -> usize;
+
+    /// Columns of `context`.
+    fn width(&self) -> usize;
+
+    /// How many ids there are: one past it is none of this encoder's.
+    fn vocabulary(&self) -> usize;
+
+    /// `positions`: 0, 1 … for each text of the batch.
+    fn constants(&self, batch: usize) -> Vec<Constant> {
+        vec![("positions", counted(batch, self.length()))]
+    }
+
+    /// Where a weight of its graphs stands in the file it was read from.
+    fn origin(&self, weight: &str) -> Origin {
+        Origin::same(weight)
+    }
+}
+
+/// Says what of a noisy latent is noise (or the clean latent, or a velocity: the scheduler knows).
+pub trait Denoiser {
+    /// One evaluation for `batch` latents of `height` by `width` pixels that look at `tokens` rows of text each.
+    ///
+    /// Inputs: `latent` `[batch · height · width, latent_channels]`; `timestep` `[batch, 1]`, in the unit of the scheduler that the
+    /// model was trained with (0 … 999 for Stable Diffusion, 1000 t for the illustrator's flow); `context` `[batch · tokens, context_width]`; where
+    /// [`takes_guidance`](Self::takes_guidance), `guidance` `[batch, 1]`, the guidance scale itself; and the
+    /// [`constants`](Self::constants). Output: `prediction` `[batch · height · width, prediction_channels]`.
+    ///
+    /// Errors: `bad-argument` for sides that this model cannot take, `invalid-graph` where the configuration contradicts itself.
+    fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph>;
+
+    /// Columns of `latent`: the latent's own, and those of a mask and a masked latent in a model made for inpainting.
+    fn latent_channels(&self) -> usize;
+
+    /// Columns of `prediction`.
+    fn prediction_channels(&self) -> usize {
+        self.latent_channels()
+    }
+
+    /// Columns of `context`.
+    fn context_width(&self) -> usize;
+
+    /// Height and width of a latent must be multiples of this.
+    fn side_multiple(&self) -> usize {
+        1
+    }
+
+    /// The only height and width that it takes, where there is but one.
+    fn only_size(&self) -> Option<(usize, usize)> {
+        None
+    }
+
+    /// Whether guidance was distilled into the model (arXiv 2210.03142, as latent consistency models have it): it is then an
+    /// input, and one half of the batch does.
+    fn takes_guidance(&self) -> bool {
+        false
+    }
+
+    /// Inputs that depend on nothing but the sizes.
+    fn constants(&self, batch: usize, height: usize, width: usize) -> Vec<Constant> {
+        let _ = (batch, height, width);
+        vec![]
+    }
+
+    /// Where a weight of its graphs stands in the file it was read from.
+    fn origin(&self, weight: &str) -> Origin {
+        Origin::same(weight)
+    }
+}
+
+/// Where a file keeps a weight of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The tensor's name in the file.
+    pub name: String,
+    /// Where the tensor is several of the graph's weights on top of each other: which of how many equal parts of its rows.
+    pub part: Option<(usize, usize)>,
+}
+
+impl Origin {
+    /// The whole tensor of the same name.
+    pub fn same(name: &str) -> Self {
+        Self { name: name.into(), part: None }
+    }
+}
+
+/// 0, 1 … `length` − 1, `batch` times.
+pub(super) fn counted(batch: usize, length: usize) -> Vec<u32> {
+    (0..batch).flat_map(|_| 0..length as u32).collect()
+}

@@ -1,0 +1,174 @@
+//! Text encoders and denoisers against what diffusers, transformers and the illustrator's PyTorch twin compute with the same
+//! weights, on both backends. Fixtures: training/make_diffusion_fixtures.py.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+mod hashed;
+
+use std::{collections::HashMap, fs};
+
+use pollster::block_on;
+use serde_json::Value;
+use vitrine::{
+    Error, ErrorCode,
+    backend::{Device, cpu},
+    graph::{DType, Graph, StepParams},
+    models::{
+        Clip, Denoiser, Illustrator, TextEncoder, Types, UNet,
+        clip::{self, ClipConfig},
+        illustrator::IllustratorConfig,
+        unet::{self, UNetConfig},
+    },
+    weights::{Metadata, Value as MetadataValue},
+};
+
+const F32: Types = Types::Matrices(DType::F32);
+
+fn fixture(name: &str) -> Value {
+    let path = format!("{}/tests/fixtures/diffusion/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&fs::read(path).expect("a fixture")).expect("JSON")
+}
+
+fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+fn size(value: &Value) -> usize {
+    value.as_u64().expect("a size") as usize
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// A device to run on: its name, and how to get it.
+fn devices() -> Vec<(&'static str, Device)> {
+    vec![("cpu", Device::Cpu(cpu::Device::new("a test")))]
+}
+
+fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<u32>)], output: &str) -> Vec<f32> {
+    let out = block_on(async {
+        let resident = hashed::resident(device, graph).await?;
+        let mut plan = resident.compile(graph).await?;
+        for (name, words) in inputs {
+            plan.write_input(name, words)?;
+        }
+        plan.step(&StepParams::default(), &[output])?.await
+    });
+    out.expect("a step")[0].iter().map(|bits| f32::from_bits(*bits)).collect()
+}
+
+/// Same direction and same length, on every device.
+fn agrees(
+    name: &str,
+    graph: &Graph,
+    inputs: &[(&str, Vec<u32>)],
+    output: &str,
+    of_output: impl Fn(Vec<f32>) -> Vec<f32>,
+) {
+    let wanted = numbers(&fixture(name)["output"]);
+    for (device_name, device) in devices() {
+        let got = of_output(run(&device, graph, inputs, output));
+        let likeness = cosine(&got, &wanted);
+        let scale = wanted.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let worst = got.iter().zip(&wanted).fold(0f32, |m, (g, w)| m.max((g - w).abs())) / scale;
+        println!("{name} on {device_name}: cosine {likeness:.8}, worst {worst:.2e} of the largest");
+        assert!(likeness >= 0.9999, "{name} on {device_name}: cosine {likeness}");
+        assert!(worst <= 2e-3, "{name} on {device_name}: a number is {worst} of the largest away");
+    }
+}
+
+fn denoises_as_in_python(name: &str, denoiser: &dyn Denoiser) {
+    let f = fixture(name);
+    let (batch, height, width, tokens) = (size(&f["batch"]), size(&f["height"]), size(&f["width"]), size(&f["tokens"]));
+    let graph = denoiser.graph(batch, height, width, tokens).expect("a graph");
+    let latent = hashed::rows("input.latent", batch * height * width * denoiser.latent_channels());
+    let context = hashed::rows("input.context", batch * tokens * denoiser.context_width());
+    let mut inputs = denoiser.constants(batch, height, width);
+    inputs.extend([
+        ("latent", bits(&latent)),
+        ("context", bits(&context)),
+        ("timestep", bits(&numbers(&f["timestep"]))),
+    ]);
+    assert_eq!(denoiser.takes_guidance(), f["guidance"].is_array());
+    if denoiser.takes_guidance() {
+        inputs.push(("guidance", bits(&numbers(&f["guidance"]))));
+    }
+    agrees(name, &graph, &inputs, "prediction", |prediction| prediction);
+}
+
+fn unet_of(name: &str) -> UNet {
+    let config = UNetConfig::from_diffusers(&fixture(name)["config"].to_string()).expect("a configuration");
+    UNet::new(config, unet::Names::Diffusers, F32)
+}
+
+#[test]
+fn a_unet_of_stable_diffusion_1_is_diffusers() {
+    denoises_as_in_python("unet_sd15", &unet_of("unet_sd15"));
+}
+
+#[test]
+fn a_unet_of_stable_diffusion_2_is_diffusers() {
+    denoises_as_in_python("unet_sd21", &unet_of("unet_sd21"));
+}
+
+#[test]
+fn a_pruned_unet_is_diffusers() {
+    denoises_as_in_python("unet_tiny", &unet_of("unet_tiny"));
+}
+
+#[test]
+fn a_unet_with_guidance_as_input_is_diffusers() {
+    denoises_as_in_python("unet_lcm", &unet_of("unet_lcm"));
+}
+
+fn illustrator() -> Illustrator {
+    let config = MetadataValue::String(fixture("illustrator_denoiser")["config"].to_string());
+    let metadata = Metadata::new(HashMap::from([("vitrine.config".into(), config)]));
+    Illustrator::new(IllustratorConfig::from_gguf(&metadata).expect("a configuration"), F32)
+}
+
+#[test]
+fn the_illustrators_denoiser_is_its_twin() {
+    denoises_as_in_python("illustrator_denoiser", &illustrator());
+}
+
+fn reads_as_in_python(name: &str, encoder: &dyn TextEncoder) {
+    let f = fixture(name);
+    let (batch, kept) = (size(&f["batch"]), size(&f["last_rows"]) * encoder.width());
+    let graph = encoder.graph(batch).expect("a graph");
+    let ids: Vec<u32> = f["ids"].as_array().expect("ids").iter().map(|id| size(id) as u32).collect();
+    let mut inputs = encoder.constants(batch);
+    inputs.push(("ids", ids));
+    let text = encoder.length() * encoder.width();
+    agrees(name, &graph, &inputs, "context", |context| {
+        context.chunks_exact(text).flat_map(|text| text[text.len() - kept..].to_vec()).collect()
+    });
+}
+
+#[test]
+fn clip_is_transformers() {
+    for name in ["clip_quick_gelu", "clip_gelu"] {
+        let config = ClipConfig::from_hugging_face(&fixture(name)["config"].to_string()).expect("a configuration");
+        reads_as_in_python(name, &Clip::new(config, clip::Names::HuggingFace, F32));
+    }
+}
+
+#[test]
+fn the_illustrators_text_encoder_is_its_twin() {
+    reads_as_in_python("illustrator_text", &illustrator());
+}
+
+#[test]
+fn sides_that_cannot_be_halved_so_often_are_refused_with_those_that_can() {
+    let error: Error = unet_of("unet_sd15").graph(1, 12, 16, 7).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BadArgument);
+    assert!(error.to_string().contains("multiples of 8"), "{error}");
+    assert!(error.to_string().contains("multiples of 64"), "{error}");
+}
