@@ -200,6 +200,26 @@ proptest! {
 }
 
 #[test]
+fn a_large_pictures_groups_are_normed_in_parts() {
+    // Far from zero, where sums of squares would lose what matters; and a number of rows that no part's divides.
+    for (batch, pixels, groups, width) in [(2, 300, 3, 20), (1, 9001, 2, 1)] {
+        let n = groups * width;
+        let mut g = GraphBuilder::new("t");
+        let x = g.input("x", &[batch * pixels, n + 2], DType::F32);
+        let x = g.columns(2, n, x).unwrap();
+        let w = g.weight("w", &[n], DType::F32).unwrap();
+        let b = g.weight("b", &[n], DType::F32).unwrap();
+        let normed = g.group_norm(w, b, groups, 1e-5, batch, x).unwrap();
+        let other = g.group_norm(w, b, groups, 1e-6, batch, x).unwrap();
+        let other = g.unary(Unary::Silu, other);
+        g.output("norm", normed);
+        g.output("silu", other);
+        let x = numbers(1, batch * pixels * (n + 2)).iter().map(|v| 100.0 + v).collect();
+        agree_to(1e-3, &g.finish(), &[("x", x)]);
+    }
+}
+
+#[test]
 fn timesteps_become_the_same_waves() {
     let mut g = GraphBuilder::new("t");
     let t = g.input("t", &[3, 1], DType::F32);

@@ -253,15 +253,16 @@ impl Maker<'_> {
                 let views = operands.each_ref().map(|t| t.as_ref().map(|t| self.view(t)));
                 vec![elementwise::elementwise(context, &shape, views, &self.step, self.view(out), place)?]
             }
-            Work::Norm { groups, weight, bias, eps, activation, x, out } => {
-                let shape = match groups {
-                    None => norm::Shape::of_rows(x, *eps),
-                    Some((groups, batch)) => norm::Shape::of_groups(x, *groups, *batch, *eps),
-                };
+            Work::Norm { shape, weight, bias, activation, x, out } => {
                 let weight = weight.map(|w| self.vector(w)).transpose()?;
                 let bias = bias.map(|b| self.vector(b)).transpose()?;
                 let (x, y) = (self.view(x), self.view(out));
-                vec![norm::norm(context, &shape, *activation, x, weight.as_ref(), bias.as_ref(), y, place)?]
+                vec![norm::norm(context, shape, *activation, x, weight.as_ref(), bias.as_ref(), y, place)?]
+            }
+            Work::NormFactors { shape, weight, bias, x, partial, out } => {
+                let (weight, bias) = (self.vector(*weight)?, self.vector(*bias)?);
+                let views = [self.view(x), &weight, &bias];
+                norm::factors(context, shape, views, self.at(*partial), self.view(out), place)?
             }
             Work::Timestep { max_period, shift, cosine_first, t, out } => {
                 let size = (out.rows, out.cols);

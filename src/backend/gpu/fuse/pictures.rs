@@ -1,8 +1,9 @@
 //! What pictures and batches need beyond a language model: their operations as kernels.
 
-use super::{Function, Fuser, Source, Tensor, Work, refused};
+use super::{Function, Fuser, Kind, Source, Tensor, Work, refused};
 use crate::{
     Result,
+    backend::gpu::kernels::norm,
     graph::{Binary, Op, Unary, ValueId},
 };
 
@@ -32,15 +33,29 @@ impl Fuser<'_> {
     /// The norm at `at` and the function after it.
     fn norm(&mut self, at: ValueId, activation: Option<Unary>) -> Result<Tensor> {
         let node = self.graph.node(at);
-        let (groups, weight, bias, eps) = match node.op {
-            Op::LayerNorm { weight, bias, eps } => (None, weight, bias, eps),
+        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
+        let label = &node.label;
+        match node.op {
+            Op::LayerNorm { weight, bias, eps } => {
+                let shape = norm::Shape::of_rows(&x, eps);
+                self.emit(Work::Norm { shape, weight, bias, activation, x, out }, label);
+            }
             Op::GroupNorm { weight, bias, groups, eps, batch } => {
-                (Some((groups, batch)), Some(weight), Some(bias), eps)
+                let shape = norm::Shape::of_groups(&x, groups, batch, eps);
+                if shape.is_large() {
+                    let partial = self.store(shape.partial_words(), Kind::Scratch);
+                    let both = self.fresh(batch, 2 * x.cols);
+                    self.emit(Work::NormFactors { shape, weight, bias, x, partial, out: both }, label);
+                    let factors = Tensor { cols: x.cols, ..both };
+                    let operands = [Some(x), Some(factors), Some(Tensor { first: x.cols, ..factors })];
+                    self.elementwise(Function::ScaleShift(activation), operands, out, label);
+                } else {
+                    let (weight, bias) = (Some(weight), Some(bias));
+                    self.emit(Work::Norm { shape, weight, bias, activation, x, out }, label);
+                }
             }
             _ => return Err(refused(node, "no norm")),
-        };
-        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
-        self.emit(Work::Norm { groups, weight, bias, eps, activation, x, out }, &node.label);
+        }
         Ok(out)
     }
 

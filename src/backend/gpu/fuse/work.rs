@@ -1,6 +1,9 @@
 //! What a graph becomes: kernels' work over stores.
 
-use super::super::kernels::attention::{self, Operands};
+use super::super::kernels::{
+    attention::{self, Operands},
+    norm,
+};
 use crate::graph::{RopeLayout, StateId, Unary, WeightId};
 
 /// An index into [`Program::stores`].
@@ -62,6 +65,8 @@ pub enum Function {
     SiluMul,
     /// `a · (1 + c) + b`
     Modulate,
+    /// `f(a · b + c)`
+    ScaleShift(Option<Unary>),
 }
 
 /// Which row of the first operand a row of the result is made of.
@@ -130,14 +135,22 @@ pub enum Work {
         source: Source,
         out: Tensor,
     },
-    /// LayerNorm where `groups` is `None`: each row by itself; else GroupNorm of `(groups, batch)`.
+    /// LayerNorm or GroupNorm, each block by one workgroup.
     Norm {
-        groups: Option<(usize, usize)>,
+        shape: norm::Shape,
         weight: Option<WeightId>,
         bias: Option<WeightId>,
-        eps: f32,
         activation: Option<Unary>,
         x: Tensor,
+        out: Tensor,
+    },
+    /// GroupNorm as a factor and a summand for each channel: `out` is `[batch, 2 · channels]`.
+    NormFactors {
+        shape: norm::Shape,
+        weight: WeightId,
+        bias: WeightId,
+        x: Tensor,
+        partial: StoreId,
         out: Tensor,
     },
     Timestep {
@@ -174,6 +187,7 @@ impl Work {
             Self::Attention { operands: Operands { q, k, v }, partial, out, .. } => {
                 (of(&[Some(*q), Some(*k), Some(*v)]), partial.iter().copied().chain([out.store]).collect())
             }
+            Self::NormFactors { x, partial, out, .. } => (vec![x.store], vec![*partial, out.store]),
             Self::Elementwise { operands, out, .. } => (of(operands), of(&[Some(*out)])),
             Self::Norm { x, out, .. } | Self::Timestep { t: x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
             Self::Sample { logits, seen, token, out, .. } => {

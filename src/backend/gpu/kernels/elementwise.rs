@@ -66,14 +66,16 @@ pub fn variant(shape: &Shape) -> Result<Variant> {
         }
     };
     let variant = match function {
-        Function::Copy => variant.flag("COPY", true),
+        Function::Copy => variant,
         Function::Unary(f) => unary::with(variant, *f),
         Function::Add => variant.flag("ADD", true),
         Function::Mul => variant.flag("MUL", true),
         Function::SiluMul => variant.flag("SILU_MUL", true),
         Function::Modulate => variant.flag("MODULATE", true),
+        Function::ScaleShift(None) => variant.flag("SCALE_SHIFT", true),
+        Function::ScaleShift(Some(f)) => unary::with(variant.flag("SCALE_SHIFT", true), *f),
     };
-    Ok(variant.flag("BINARY", b.is_some()))
+    Ok(variant.flag("BINARY", b.is_some()).flag("TERNARY", c.is_some()))
 }
 
 /// `f(a)`, `f(a, b)` or `f(a, b, c)` → `y`. `step` tells the row where it is a [`Source::Selected`] one.

@@ -1,8 +1,8 @@
 // Functions of up to three values, element by element; also copies rows out of a wider value, or into one.
-// Flags: one of COPY, UNARY (with a flag of `unary.wgsl`), ADD, MUL, SILU_MUL, MODULATE; BINARY with the last four; SELECT, UPSAMPLE
-// (which row of a is read); VEC4 (all that follows is counted in fours).
+// Flags: one of ADD, MUL, SILU_MUL, MODULATE, SCALE_SHIFT, or none; UNARY (a function after it, with a flag of `unary.wgsl`); BINARY,
+// TERNARY (there are b, and c); SELECT, UPSAMPLE (which row of a is read); VEC4 (all that follows is counted in fours).
 // Constants: ROWS, COLS, A_FIRST, A_STRIDE, Y_FIRST, Y_STRIDE, THREADS; B_FIRST, B_STRIDE, SHARE (rows of y that meet one row of b and c)
-// with BINARY; C_FIRST, C_STRIDE with MODULATE; WIDTH (of y's pictures), FACTOR with UPSAMPLE.
+// with BINARY; C_FIRST, C_STRIDE with TERNARY; WIDTH (of y's pictures), FACTOR with UPSAMPLE.
 
 #if VEC4
 alias Number = vec4<f32>;
@@ -19,7 +19,7 @@ alias Number = f32;
 @group(0) @binding(2) var<storage, read> b: array<Number>;
 #endif
 @group(0) @binding(3) var<storage, read_write> y: array<Number>;
-#if MODULATE
+#if TERNARY
 @group(0) @binding(4) var<storage, read> c: array<Number>;
 #endif
 
@@ -44,24 +44,28 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #if BINARY
         let right = b[row / SHARE * B_STRIDE + B_FIRST + col];
 #endif
-        let at = row * Y_STRIDE + Y_FIRST + col;
-#if COPY
-        y[at] = left;
+#if TERNARY
+        let third = c[row / SHARE * C_STRIDE + C_FIRST + col];
 #endif
-#if UNARY
-        y[at] = unary(left);
-#endif
+        var v = left;
 #if ADD
-        y[at] = left + right;
+        v += right;
 #endif
 #if MUL
-        y[at] = left * right;
+        v *= right;
 #endif
 #if SILU_MUL
-        y[at] = left / (1.0 + exp(-left)) * right;
+        v = left / (1.0 + exp(-left)) * right;
 #endif
 #if MODULATE
-        y[at] = left * (1.0 + c[row / SHARE * C_STRIDE + C_FIRST + col]) + right;
+        v = left * (1.0 + third) + right;
 #endif
+#if SCALE_SHIFT
+        v = left * right + third;
+#endif
+#if UNARY
+        v = unary(v);
+#endif
+        y[row * Y_STRIDE + Y_FIRST + col] = v;
     }
 }

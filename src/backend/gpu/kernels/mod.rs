@@ -67,10 +67,13 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             (Function::Mul, 2),
             (Function::SiluMul, 4),
             (Function::Modulate, 2),
+            (Function::ScaleShift(None), 2),
+            (Function::ScaleShift(Some(Unary::Silu)), 2),
         ];
         for (function, members) in unary.into_iter().chain(more) {
             let b = if members > 0 { operand(members) } else { None };
-            let c = if function == Function::Modulate { b } else { None };
+            let ternary = matches!(function, Function::Modulate | Function::ScaleShift(_));
+            let c = if ternary { b } else { None };
             shapes.push(elementwise::Shape::of(function, [operand(4), b, c], Source::Same, tensor(4, cols)));
         }
         for shape in shapes {
@@ -88,6 +91,8 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             all.push((norm::KERNEL, norm::variant(subgroups, &shape, whole, None)?));
             let shape = norm::Shape::of_groups(&tensor(512, 320), 32, 2, 1e-5);
             all.push((norm::KERNEL, norm::variant(subgroups, &shape, whole, Some(Unary::Silu))?));
+            all.push((norm::COLUMNS, norm::columns_variant(&shape)?));
+            all.push((norm::FOLD, norm::fold_variant(subgroups, &shape)?));
         }
     }
 

@@ -1,4 +1,7 @@
 //! LayerNorm and GroupNorm: numbers of a row, or of a group of channels of a picture, to mean 0 and variance 1.
+//!
+//! A row or a small picture's group is one workgroup's work. A large picture's groups are summed up by columns first, since a group's
+//! few channels lie far apart; a factor and a summand for each channel come of it, and any element-by-element kernel applies them.
 
 use super::unary;
 use crate::{
@@ -13,9 +16,17 @@ use crate::{
 };
 
 pub const KERNEL: Kernel = Kernel { name: "norm", source: include_str!("norm.wgsl") };
+pub const COLUMNS: Kernel = Kernel { name: "norm_columns", source: include_str!("norm_columns.wgsl") };
+pub const FOLD: Kernel = Kernel { name: "norm_fold", source: include_str!("norm_fold.wgsl") };
+
+/// Numbers that one workgroup norms by itself, at most.
+const MOST_ALONE: usize = 4096;
+/// Rows that an invocation sums up, at least; and parts that a picture's rows are cut into, at most.
+const LEAST_ROWS: usize = 32;
+const MOST_PARTS: usize = 256;
 
 /// Which numbers are normed together: `pixels` rows of `width` columns.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shape {
     blocks: usize,
     groups: usize,
@@ -36,6 +47,30 @@ impl Shape {
     pub fn of_groups(x: &Tensor, groups: usize, batch: usize, eps: f32) -> Self {
         let (pixels, width) = (x.rows / batch, x.cols / groups);
         Self { blocks: groups * batch, groups, pixels, width, first: x.first, stride: x.stride, eps }
+    }
+}
+
+impl Shape {
+    /// Whether the numbers of a block are too many for one workgroup.
+    pub fn is_large(&self) -> bool {
+        self.pixels * self.width > MOST_ALONE && self.pixels >= 2 * LEAST_ROWS
+    }
+
+    fn part_rows(&self) -> usize {
+        self.pixels.div_ceil(MOST_PARTS).max(LEAST_ROWS)
+    }
+
+    fn parts(&self) -> usize {
+        self.pixels.div_ceil(self.part_rows())
+    }
+
+    fn batch(&self) -> usize {
+        self.blocks / self.groups
+    }
+
+    /// 32-bit words between [`COLUMNS`] and [`FOLD`].
+    pub fn partial_words(&self) -> usize {
+        2 * self.blocks * self.width * self.parts()
     }
 }
 
@@ -88,4 +123,47 @@ pub fn norm(
     let bound = [(0, Some(x)), (1, weight), (2, bias), (3, Some(y))];
     let views: Vec<_> = bound.into_iter().filter_map(|(at, view)| Some((at, view?))).collect();
     ctx.dispatch(&KERNEL, &variant, &views, grid, place)
+}
+
+pub fn columns_variant(shape: &Shape) -> Result<Variant> {
+    Ok(Variant::new(&[
+        ("BATCH", Const::size(shape.batch())?),
+        ("PIXELS", Const::size(shape.pixels)?),
+        ("COLS", Const::size(shape.groups * shape.width)?),
+        ("FIRST", Const::size(shape.first)?),
+        ("STRIDE", Const::size(shape.stride)?),
+        ("PARTS", Const::size(shape.parts())?),
+        ("PART_ROWS", Const::size(shape.part_rows())?),
+    ]))
+}
+
+pub fn fold_variant(subgroups: bool, shape: &Shape) -> Result<Variant> {
+    Ok(Variant::new(&[
+        ("THREADS", Const::U32(64)),
+        ("GROUPS", Const::size(shape.groups)?),
+        ("WIDTH", Const::size(shape.width)?),
+        ("PIXELS", Const::size(shape.pixels)?),
+        ("PARTS", Const::size(shape.parts())?),
+        ("PART_ROWS", Const::size(shape.part_rows())?),
+        ("EPS", Const::F32(shape.eps)),
+    ])
+    .flag("SUBGROUPS", subgroups))
+}
+
+/// Sums `x` up into `partial`, of [`Shape::partial_words`] words, and these → y `[batch, 2, channels]`: factors, then summands.
+pub fn factors(
+    ctx: &Context,
+    shape: &Shape,
+    [x, weight, bias]: [&View; 3],
+    partial: &View,
+    y: &View,
+    place: &str,
+) -> Result<Vec<Dispatch>> {
+    let groups = (shape.partial_words() / 2).div_ceil(64) as u32;
+    let bound = [(0, x), (1, partial)];
+    let columns = ctx.dispatch(&COLUMNS, &columns_variant(shape)?, &bound, [groups, 1, 1], place)?;
+    let bound = [(0, partial), (1, weight), (2, bias), (3, y)];
+    let grid = [shape.groups as u32, shape.batch() as u32, 1];
+    let fold = ctx.dispatch(&FOLD, &fold_variant(ctx.features().subgroups, shape)?, &bound, grid, place)?;
+    Ok(vec![columns, fold])
 }
