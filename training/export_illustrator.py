@@ -3,7 +3,7 @@
     python training/export_illustrator.py
 
 The references in tests/fixtures/illustrator.safetensors are computed from the weights as the file holds them (8 bits, widened again), so that what Rust makes of the
-file can be compared closely.
+file can be compared closely. The catalog is written anew.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from gguf import GGMLQuantizationType as T
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+import make_catalog
 from illustrator_model import SAMPLER, SHAPE, Illustrator, sample
+from smol_shapes import ROOT
 from train_illustrator import ids_of
 
+MODEL = ROOT / "models" / "illustrator" / "illustrator-q8_0.gguf"
 CAPTION, NEGATIVE = "a fox in the snow at night", "rain"
 
 
@@ -33,29 +36,47 @@ def as_rows(name: str, weight: torch.Tensor) -> np.ndarray:
     return weight.detach().float().contiguous().numpy()
 
 
-def as_stored(name: str, weight: torch.Tensor) -> tuple[np.ndarray, T, torch.Tensor]:
-    """What the file holds of a weight, its type, and the weight as a reader of the file has it."""
+def from_rows(name: str, rows: np.ndarray, shape: torch.Size) -> torch.Tensor:
+    """The inverse of `as_rows`."""
+    again = torch.from_numpy(np.array(rows, dtype=np.float32))
+    if len(shape) == 4:
+        o, i, h, w = shape
+        again = again.view(i, h, w, o).permute(3, 0, 1, 2) if name == "denoiser.out.weight" else again.view(o, h, w, i).permute(0, 3, 1, 2)
+    return again.reshape(shape)
+
+
+def as_stored(name: str, weight: torch.Tensor) -> tuple[np.ndarray, T]:
+    """What the file holds of a weight, and its type."""
     rows = as_rows(name, weight)
     if rows.ndim == 1:
-        return rows, T.F32, weight
+        return rows, T.F32
     kind = T.Q8_0 if rows.shape[1] % 32 == 0 else T.F16
-    stored = gguf.quants.quantize(rows, kind)
-    again = torch.from_numpy(np.ascontiguousarray(gguf.quants.dequantize(stored, kind))).view(rows.shape)
-    if weight.ndim == 4:
-        o, i, h, w = weight.shape
-        again = again.view(i, h, w, o).permute(3, 0, 1, 2) if name == "denoiser.out.weight" else again.view(o, h, w, i).permute(0, 3, 1, 2)
-    return stored, kind, again.reshape(weight.shape)
+    return gguf.quants.quantize(rows, kind), kind
+
+
+def read_file(path: Path) -> tuple[Illustrator, Tokenizer, dict]:
+    """The model with the weights of a file, widened; its tokenizer; its `vitrine.config`."""
+    reader, model = gguf.GGUFReader(path), Illustrator()
+    config = json.loads(reader.get_field("vitrine.config").contents())
+    tokenizer = Tokenizer.from_str(reader.get_field("tokenizer.huggingface.json").contents())
+    tensors = {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in reader.tensors}
+    model.load_state_dict({n: from_rows(n, tensors[n], w.shape) for n, w in model.state_dict().items()})
+    return model.eval(), tokenizer, config
 
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--work", type=Path, default=Path("training/work/illustrator"))
-    p.add_argument("--out", type=Path, default=Path("models/illustrator/illustrator-q8_0.gguf"))
-    p.add_argument("--fixture", type=Path, default=Path("tests/fixtures/illustrator.safetensors"))
+    p.add_argument("--decoder", type=Path, help="take the autoencoder's decoder from this file of train_illustrator_vae.py --decoder-only")
+    p.add_argument("--out", type=Path, default=MODEL)
+    p.add_argument("--fixture", type=Path, default=ROOT / "tests" / "fixtures" / "illustrator.safetensors")
     a = p.parse_args()
     kept = torch.load(a.work / "best.pt", weights_only=True)
     model = Illustrator()
     model.load_state_dict(kept["model"])
+    if a.decoder:
+        tuned = torch.load(a.decoder, weights_only=True)["vae"]
+        model.vae.decoder.load_state_dict({n.removeprefix("decoder."): w for n, w in tuned.items() if n.startswith("decoder.")})
     tokenizer = Tokenizer.from_file(str(a.work / "tokenizer.json"))
 
     config = SHAPE.config(SAMPLER)
@@ -65,15 +86,17 @@ def main() -> None:
     writer.add_name("Illustrator")
     writer.add_string("vitrine.config", json.dumps(config))
     writer.add_string("tokenizer.huggingface.json", tokenizer.to_str())
-    widened = {}
     for name, weight in model.state_dict().items():
-        stored, kind, widened[name] = as_stored(name, weight)
+        stored, kind = as_stored(name, weight)
         writer.add_tensor(name, stored, raw_dtype=kind)
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
     writer.close()
 
-    model.load_state_dict(widened)
-    model.eval()
+    exact = {name: weight.clone() for name, weight in model.state_dict().items()}
+    model, tokenizer, _ = read_file(a.out)
+    for name, weight in model.state_dict().items():
+        if float((weight - exact[name]).abs().max()) > 0.01 * float(exact[name].abs().max()) + 1e-6:
+            raise SystemExit(f"{name} does not come back from the file as it went in")
     ids = ids_of(tokenizer, [CAPTION, NEGATIVE])
     s = SHAPE.denoiser
     noise = torch.randn(1, s.latent_channels, s.latent_size, s.latent_size, generator=torch.Generator().manual_seed(3))
@@ -89,7 +112,9 @@ def main() -> None:
         "ids": ids.float(), "noise": rows(noise), "context": context.reshape(-1, context.shape[-1]).contiguous(), "prediction": rows(prediction),
         "latent": rows(latent), "picture": rows(picture), "encoded": rows(encoded),
     }, a.fixture)
-    print(f"{a.out}: {a.out.stat().st_size:,} bytes; {a.fixture}: {a.fixture.stat().st_size:,} bytes; {sum(w.numel() for w in widened.values()):,} parameters")
+    if a.out == MODEL:
+        make_catalog.main()
+    print(f"{a.out}: {a.out.stat().st_size:,} bytes; {a.fixture}: {a.fixture.stat().st_size:,} bytes; {sum(w.numel() for w in exact.values()):,} parameters")
 
 
 if __name__ == "__main__":

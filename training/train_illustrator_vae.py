@@ -1,9 +1,11 @@
 """Trains the illustrator's autoencoder on pictures that are rendered as it goes.
 
     python training/train_illustrator_vae.py --minutes 18
+    python training/train_illustrator_vae.py --minutes 15 --decoder-only [--start training/work/illustrator/vae-best.pt]
 
 Loss: absolute difference of pixels and of neighbouring pixels' differences (edges), and a pull of the latents towards 0. The decoder sees latents with a
 little noise, so that it forgives the denoiser's small errors. The learning rate follows the clock down to 0. Ends with the latents' mean and spread, which the denoiser is trained on.
+With `--decoder-only` the encoder stays as it is, and with it the latents: a decoder can be bettered while or after the denoiser is trained.
 """
 
 from __future__ import annotations
@@ -54,6 +56,8 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
+    p.add_argument("--decoder-only", action="store_true", help="writes vae-decoder.pt, for export_illustrator.py --decoder")
+    p.add_argument("--start", type=Path, default=Path("training/work/illustrator/vae-best.pt"), help="where --decoder-only begins")
     p.add_argument("--out", type=Path, default=Path("training/work/illustrator"))
     p.add_argument("--log", type=Path, default=Path("training/runs/illustrator-vae-v1.jsonl"))
     a = p.parse_args()
@@ -63,9 +67,14 @@ def main() -> None:
     a.out.mkdir(parents=True, exist_ok=True)
     a.log.parent.mkdir(parents=True, exist_ok=True)
     vae = Vae(SHAPE.vae).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=a.rate, betas=(0.9, 0.98), weight_decay=1e-3)
+    start = torch.load(a.start, weights_only=True) if a.decoder_only else None
+    if start:
+        vae.load_state_dict(start["vae"])
+        vae.encoder.requires_grad_(False)
+    trained = [q for q in vae.parameters() if q.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=a.rate, betas=(0.9, 0.98), weight_decay=1e-3)
     mean = torch.optim.swa_utils.AveragedModel(vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
-    step, spent, file = 0, 0.0, a.out / "vae.pt"
+    step, spent, file = 0, 0.0, a.out / ("vae-tuning.pt" if start else "vae.pt")
     if a.resume and file.exists():
         kept = torch.load(file, weights_only=True)
         vae.load_state_dict(kept["vae"]), optimiser.load_state_dict(kept["optimiser"]), mean.load_state_dict(kept["mean"])
@@ -73,7 +82,7 @@ def main() -> None:
     test = batch(random.Random(12345), 128)
     log = a.log.open("a")
     say = lambda **words: (print(words, flush=True), log.write(json.dumps(words) + "\n"), log.flush())
-    say(event="start", run=a.log.stem, commit=git_commit(), date=time.strftime("%Y-%m-%d %H:%M:%S"), machine=cpu_name(), torch=torch.__version__, threads=a.threads, parameters=sum(q.numel() for q in vae.parameters()), step=step)
+    say(event="start", run=a.log.stem, commit=git_commit(), date=time.strftime("%Y-%m-%d %H:%M:%S"), machine=cpu_name(), torch=torch.__version__, threads=a.threads, parameters=sum(q.numel() for q in trained), decoder_only=a.decoder_only, step=step)
     begun, total, told = time.time() - spent, 0.0, time.time()
     while (share := (time.time() - begun) / (60 * a.minutes)) < 1:
         warm = min(1.0, (step + 1) / 100)
@@ -86,7 +95,7 @@ def main() -> None:
         loss = loss_of(y.float(), x) + 1e-3 * z.float().square().mean()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimiser.step()
         mean.update_parameters(vae)
         step, total = step + 1, total + float(loss.detach())
@@ -101,8 +110,8 @@ def main() -> None:
         z = torch.cat([vae.encoder(batch(rng, 128)) for _ in range(8)])
         shown = test[:32]
         again = vae.decoder(vae.encoder(shown)).clamp(-1, 1)
-    shift, scale = float(z.mean()), float(1 / z.std())
-    torch.save({"vae": vae.state_dict(), "scale": scale, "shift": shift}, a.out / "vae-best.pt")
+    shift, scale = (start["shift"], start["scale"]) if start else (float(z.mean()), float(1 / z.std()))
+    torch.save({"vae": vae.state_dict(), "scale": scale, "shift": shift}, a.out / ("vae-decoder.pt" if start else "vae-best.pt"))
     pixels = lambda t: [q for q in ((t + 1) * 127.5).byte().permute(0, 2, 3, 1).numpy()]
     pairs = [q for both in zip(pixels(shown), pixels(again)) for q in both]
     sheet(pairs, 8).save(a.out / "vae.png")

@@ -68,16 +68,23 @@ def places(rng: random.Random, s: Scene) -> list[tuple[str, int, float, float]]:
     return [(who, even(rng.uniform(48, 58)), x + rng.uniform(-3, 3), max(62, base + rng.uniform(-4, 4))) for who, x in zip(pair, (34, 94))]
 
 
-def render(rng: random.Random, s: Scene) -> np.ndarray:
-    """-> u8 [64, 64, 3]."""
+def render_with_places(rng: random.Random, s: Scene) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+    """-> u8 [64, 64, 3], and (subject, x, y) for the middle of each drawing, in pixels."""
     brush = sky(rng, s.time, s.weather)
     PAINTERS[s.ground](brush)
     time = "day" if s.ground == "space" else s.time
+    placed = []
     for subject, size, x, y in places(rng, s):
         image = drawing(subject, size, time)
         brush.image.paste(image, (round(x - image.width / 2), round(y - image.height)), image)
+        placed.append((subject, x / 2, (y - image.height / 2) / 2))
     weather_over(brush)
-    return np.asarray(brush.image.reduce(2))
+    return np.asarray(brush.image.reduce(2)), placed
+
+
+def render(rng: random.Random, s: Scene) -> np.ndarray:
+    """-> u8 [64, 64, 3]."""
+    return render_with_places(rng, s)[0]
 
 
 def sheet(pictures: list[np.ndarray], columns: int, scale: int = 2) -> Image.Image:
