@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_convolution_is_candles(
-        (batch, height, width, channels, out) in (1usize..3, 3usize..9, 3usize..9, 1usize..7, 1usize..11),
+        (batch, height, width, channels, out) in (1usize..3, 3usize..15, 3usize..15, 1usize..7, 1usize..11),
         (side, stride, padding) in (prop::sample::select(vec![1usize, 2, 3]), 1usize..3, prop::array::uniform4(0usize..3)),
     ) {
         let grid = Grid::new(batch, height, width);
@@ -387,4 +387,123 @@ fn a_chain_of_operations_holds_two_values_at_a_time() {
     }
     let value = 64 * 64 * 32 * 4;
     assert!(most >= 2 * value && most < 4 * value, "{most} bytes for values of {value}");
+}
+
+#[test]
+fn what_follows_and_precedes_a_convolution_may_be_computed_with_it() {
+    let (grid, channels) = (Grid::new(2, 6, 5), 5);
+    let large = grid.times(2);
+    let weight: Vec<f32> = numbers(1, channels * 9 * channels);
+    let window = Window::square(3, 1, 1);
+    let x = numbers(2, grid.rows() * channels);
+    let shortcut = numbers(3, large.rows() * channels);
+    let graph = |apart: bool| {
+        let mut g = GraphBuilder::new("t");
+        let v = g.input("x", &[grid.rows(), channels], DType::F32);
+        let shortcut = g.input("shortcut", &[large.rows(), channels], DType::F32);
+        let w = g.weight("w", &[channels, 9 * channels], DType::F32).unwrap();
+        let (v, large) = g.upsample(grid, 2, v).unwrap();
+        let (h, _) = g.conv2d(w, None, large, window, v).unwrap();
+        let sum = g.binary(Binary::Add, shortcut, h).unwrap();
+        let y = g.unary(Unary::LeakyRelu { slope: 0.1 }, sum);
+        if apart {
+            // What the caller reads is a value by itself.
+            g.output("v", v);
+            g.output("h", h);
+            g.output("sum", sum);
+        }
+        g.output("y", y);
+        g.finish()
+    };
+    let inputs: [(&str, &[f32]); 2] = [("x", &x), ("shortcut", &shortcut)];
+    let [joined, apart] = [false, true].map(|apart| run(&graph(apart), &[weight.clone()], &inputs).unwrap());
+    assert_eq!(joined, apart);
+    let at = |i: usize| {
+        let (column, line) = (i / channels % large.width, i / channels / large.width);
+        let (y, n) = (line % large.height, line / large.height);
+        x[((n * grid.height + y / 2) * grid.width + column / 2) * channels + i % channels]
+    };
+    let upsampled: Vec<f32> = (0..large.rows() * channels).map(at).collect();
+    let h = convolve_as_candle(&upsampled, large, channels, &weight, channels, window, &[0.0; 5]);
+    let wanted: Vec<f32> =
+        h.iter().zip(&shortcut).map(|(a, b)| a + b).map(|v| if v > 0.0 { v } else { 0.1 * v }).collect();
+    close(&joined, &wanted);
+}
+
+#[test]
+fn an_activation_after_a_group_norm_may_be_computed_with_it() {
+    let (pixels, channels) = (9, 8);
+    let (x, w, b) = (numbers(1, pixels * channels), numbers(2, channels), numbers(3, channels));
+    let norm = |silu: bool| {
+        one(
+            &[("x", [pixels, channels])],
+            |g, v| {
+                let weight = g.weight("w", &[channels], DType::F32)?;
+                let bias = g.weight("b", &[channels], DType::F32)?;
+                let y = g.group_norm(weight, bias, 2, 1e-5, 1, v[0])?;
+                Ok(if silu { g.unary(Unary::Silu, y) } else { y })
+            },
+            &[w.clone(), b.clone()],
+            &[&x],
+        )
+    };
+    close(&norm(true), &norm(false).iter().map(|v| v / (1.0 + (-v).exp())).collect::<Vec<_>>());
+}
+
+#[test]
+fn convolutions_read_weights_of_every_kind() {
+    let (grid, channels, out) = (Grid::new(1, 9, 11), 32, 10);
+    let x = numbers(1, grid.rows() * channels);
+    for (dtype, stride) in
+        [DType::F16, DType::BF16, DType::Q8_0, DType::Q4_1].into_iter().flat_map(|d| [(d, 1), (d, 2)])
+    {
+        let numbers = numbers(2, out * 9 * channels);
+        // The file's bytes, and the weights that they stand for.
+        let mut bytes = vec![];
+        let mut weight = vec![];
+        for block in numbers.chunks(32) {
+            let quant = |v: &f32, largest: f32| (v * largest).round();
+            match dtype {
+                DType::F16 => block.iter().for_each(|v| {
+                    let half = half::f16::from_f32(*v);
+                    bytes.extend(half.to_le_bytes());
+                    weight.push(half.to_f32());
+                }),
+                DType::BF16 => block.iter().for_each(|v| {
+                    let half = half::bf16::from_f32(*v);
+                    bytes.extend(half.to_le_bytes());
+                    weight.push(half.to_f32());
+                }),
+                DType::Q8_0 => {
+                    bytes.extend(half::f16::from_f32(1.0 / 128.0).to_le_bytes());
+                    bytes.extend(block.iter().map(|v| quant(v, 127.0) as i8 as u8));
+                    weight.extend(block.iter().map(|v| quant(v, 127.0) / 128.0));
+                }
+                _ => {
+                    let nibble = |v: &f32| quant(&(v + 1.0), 7.0) as u8;
+                    for v in [0.125f32, -1.0] {
+                        bytes.extend(half::f16::from_f32(v).to_le_bytes());
+                    }
+                    bytes.extend((0..16).map(|i| nibble(&block[i]) | nibble(&block[i + 16]) << 4));
+                    weight.extend(block.iter().map(|v| f32::from(nibble(v)) * 0.125 - 1.0));
+                }
+            }
+        }
+        let window = Window::square(3, stride, 1);
+        let mut g = GraphBuilder::new("t");
+        let v = g.input("x", &[grid.rows(), channels], DType::F32);
+        let w = g.weight("w", &[out, 9 * channels], dtype).unwrap();
+        let (y, _) = g.conv2d(w, None, grid, window, v).unwrap();
+        g.output("y", y);
+        let graph = g.finish();
+        let got = block_on(async {
+            let mut loader = Device::Cpu(cpu::Device::new("a test")).begin(&graph).await?;
+            loader.put(WeightId(0), 0, &bytes)?;
+            let mut plan = loader.finish().await?.compile(&graph).await?;
+            plan.write_input("x", bytemuck::cast_slice(&x))?;
+            plan.step(&StepParams::default(), &["y"])?.await
+        });
+        let got: Vec<f32> = got.unwrap()[0].iter().map(|bits| f32::from_bits(*bits)).collect();
+        close(&got, &convolve_as_candle(&x, grid, channels, &weight, out, window, &vec![0.0; out]));
+    }
 }

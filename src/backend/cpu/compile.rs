@@ -6,6 +6,7 @@ use super::{
     pictures::Reach,
     resident::{Shared, Weight},
     run::LINEAR_ROWS,
+    winograd::Winograd,
 };
 use crate::{
     Error, Result,
@@ -145,6 +146,7 @@ pub enum Step {
         groups: usize,
         eps: f32,
         batch: usize,
+        silu: bool,
         x: usize,
         out: usize,
     },
@@ -153,6 +155,11 @@ pub enum Step {
         bias: Option<usize>,
         reach: Reach,
         channels: usize,
+        /// The quick way, where it is.
+        winograd: Option<Winograd>,
+        /// What is added to the result, and what becomes of it then.
+        plus: Option<usize>,
+        then: Option<Unary>,
         x: usize,
         out: usize,
     },
@@ -187,6 +194,9 @@ pub struct Compiler<'a> {
     /// Places of the graph's weights and states in [`Shared`].
     weights: Vec<usize>,
     states: Vec<usize>,
+    /// What each node reads, and the picture and factor where it reads an upsampled one as it was before.
+    inputs: Vec<Vec<ValueId>>,
+    upsampled: Vec<Option<(Grid, usize)>>,
     /// The node after which a value is needed no longer; `usize::MAX` for what the caller reads or writes.
     last_use: Vec<usize>,
     pub places: Vec<Option<Place>>,
@@ -203,9 +213,10 @@ pub struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     pub fn new(shared: &'a Shared, graph: &'a Graph) -> Result<Self> {
+        let (inputs, upsampled) = join_upsampling(graph);
         let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
-        for (i, node) in graph.nodes.iter().enumerate() {
-            for input in &node.inputs {
+        for (i, inputs) in inputs.iter().enumerate() {
+            for input in inputs {
                 match last_use.get_mut(input.0 as usize) {
                     Some(last) if (input.0 as usize) < i => *last = i,
                     _ => return Err(Error::invalid_graph(format!("node {i} reads the value of a later one"))),
@@ -223,6 +234,8 @@ impl<'a> Compiler<'a> {
             graph,
             weights: graph.weights.iter().map(|w| shared.weight(w)).collect::<Result<_>>()?,
             states: graph.states.iter().map(|s| shared.state(s)).collect::<Result<_>>()?,
+            inputs,
+            upsampled,
             last_use,
             places: vec![None; graph.nodes.len()],
             steps: vec![],
@@ -256,13 +269,18 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A buffer as long as node `i`'s value.
-    fn take(&mut self, i: usize) -> Result<usize> {
+    /// Length of node `i`'s value.
+    fn words(&self, i: usize) -> Result<usize> {
         let node = &self.graph.nodes[i];
         let len = node.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| n.checked_mul(4).is_some());
-        let len = len.ok_or_else(|| {
+        len.ok_or_else(|| {
             Error::out_of_memory(format!("{} of {:?} is too large; ask for less at once", node.op.name(), node.shape))
-        })?;
+        })
+    }
+
+    /// A buffer as long as node `i`'s value.
+    fn take(&mut self, i: usize) -> Result<usize> {
+        let len = self.words(i)?;
         if let Some(at) = self.free.iter().position(|b| self.sizes[*b] == len) {
             return Ok(self.free.swap_remove(at));
         }
@@ -279,12 +297,16 @@ impl<'a> Compiler<'a> {
     pub fn node(&mut self, i: usize) -> Result<()> {
         let graph = self.graph;
         let node = &graph.nodes[i];
-        let v = &node.inputs;
+        let v = self.inputs[i].clone();
         let input =
             |n: usize| v.get(n).copied().ok_or_else(|| Error::invalid_graph(format!("node {i} lacks an input")));
         let mut place = None;
         match &node.op {
-            Op::Input { .. } => place = Some(self.take(i)?),
+            // Inputs stand in their buffers from the beginning, so these held nothing before.
+            Op::Input { .. } => {
+                self.sizes.push(self.words(i)?);
+                place = Some(self.sizes.len() - 1);
+            }
             Op::LastToken { token } => {
                 let out = self.take(i)?;
                 self.steps.push(Step::LastToken { token: self.state(*token), out });
@@ -368,15 +390,21 @@ impl<'a> Compiler<'a> {
             Op::Unary(f) => {
                 let x = self.buffer(input(0)?)?;
                 let out = self.take_over(i, input(0)?)?;
-                self.steps.push(Step::Unary { f: *f, x, out });
+                if x != out || !self.join_unary(*f, out) {
+                    self.steps.push(Step::Unary { f: *f, x, out });
+                }
                 place = Some(out);
             }
             Op::Binary(f) => {
                 let (a, b) = (self.buffer(input(0)?)?, self.buffer(input(1)?)?);
-                let last = |v: ValueId| self.last_use[v.0 as usize] == i;
-                let out = if !last(input(0)?) && last(input(1)?) { b } else { self.take_over(i, input(0)?)? };
-                let joined = self.join_silu(i, *f, input(0)?, b, out);
-                if !joined {
+                let [a_last, b_last] = [input(0)?, input(1)?].map(|v| self.last_use[v.0 as usize] == i);
+                let sum = if *f == Binary::Add { self.join_sum([(a, a_last), (b, b_last)]) } else { None };
+                let out = match sum {
+                    Some(out) => out,
+                    None if !a_last && b_last => b,
+                    None => self.take_over(i, input(0)?)?,
+                };
+                if sum.is_none() && !self.join_silu(i, *f, input(0)?, b, out) {
                     self.steps.push(Step::Binary { f: *f, a, b, out });
                 }
                 place = Some(out);
@@ -425,7 +453,7 @@ impl<'a> Compiler<'a> {
                 let (weight, bias) = (self.weight(*weight), self.weight(*bias));
                 let out = self.take_over(i, input(0)?)?;
                 let (groups, batch) = (*groups, *batch);
-                self.steps.push(Step::GroupNorm { weight, bias, groups, eps: *eps, batch, x, out });
+                self.steps.push(Step::GroupNorm { weight, bias, groups, eps: *eps, batch, silu: false, x, out });
                 place = Some(out);
             }
             Op::Conv2d { weight, bias, input: grid, window }
@@ -433,16 +461,20 @@ impl<'a> Compiler<'a> {
                 let transposed = matches!(node.op, Op::ConvTranspose2d { .. });
                 let output = if transposed { window.under(*grid) } else { window.over(*grid) };
                 let output = output.ok_or_else(|| Error::invalid_graph("a window does not fit its picture"))?;
-                let reach = Reach { input: *grid, output, window: *window, transposed };
                 let x = self.buffer(input(0)?)?;
+                let (picture, factor) = self.upsampled[i].unwrap_or((*grid, 1));
+                let reach = Reach { input: picture, factor, output, window: *window, transposed };
                 let (weight, bias) = (self.weight(*weight), bias.map(|b| self.weight(b)));
                 let channels = graph.node(input(0)?).shape[1];
                 let out = self.take(i)?;
                 // The scratch now holds patches.
                 self.rounded = None;
-                self.steps.push(Step::Convolution { weight, bias, reach, channels, x, out });
+                let winograd = Winograd::new(&reach, channels, node.shape[1]);
+                let (plus, then) = (None, None);
+                self.steps.push(Step::Convolution { weight, bias, reach, channels, winograd, plus, then, x, out });
                 place = Some(out);
             }
+            Op::Upsample { .. } if v.is_empty() => {}
             Op::Upsample { input: grid, factor } => {
                 let x = self.buffer(input(0)?)?;
                 let out = self.take(i)?;
@@ -464,6 +496,31 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
+    /// Lets a convolution or a norm that was the last step end with a function of what it made in `x`.
+    fn join_unary(&mut self, f: Unary, x: usize) -> bool {
+        match self.steps.last_mut() {
+            Some(Step::Convolution { then: then @ None, out, .. }) if *out == x => *then = Some(f),
+            Some(Step::GroupNorm { silu: silu @ false, out, .. }) if *out == x && f == Unary::Silu => *silu = true,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Lets a convolution that was the last step add the other of two values to what it made, if nothing else needs that.
+    fn join_sum(&mut self, values: [(usize, bool); 2]) -> Option<usize> {
+        let Some(Step::Convolution { plus: plus @ None, then: None, out, .. }) = self.steps.last_mut() else {
+            return None;
+        };
+        let [(a, a_last), (b, b_last)] = values;
+        let other = match *out {
+            out if out == a && a_last && a != b => b,
+            out if out == b && b_last && a != b => a,
+            _ => return None,
+        };
+        *plus = Some(other);
+        Some(*out)
+    }
+
     /// Makes `silu` and a product that follows it at once in the same buffer one step.
     fn join_silu(&mut self, i: usize, f: Binary, a: ValueId, y: usize, out: usize) -> bool {
         let alone = self.last_use[a.0 as usize] == i && a.0 as usize + 1 == i;
@@ -481,7 +538,7 @@ impl<'a> Compiler<'a> {
 
     /// Buffers of values that node `i` was the last to need, save those that its own value took over, are free again.
     fn release(&mut self, i: usize) {
-        let mut done: Vec<usize> = self.graph.nodes[i].inputs.iter().map(|v| v.0 as usize).collect();
+        let mut done: Vec<usize> = self.inputs[i].iter().map(|v| v.0 as usize).collect();
         done.push(i);
         done.sort_unstable();
         done.dedup();
@@ -519,4 +576,30 @@ impl<'a> Compiler<'a> {
         self.ropes.push(Rope { key, table, rows, at: None });
         Ok(self.ropes.len() - 1)
     }
+}
+
+/// Where a convolution alone reads an upsampled picture, it reads the picture before instead: the upsampling then reads nothing and
+/// makes nothing.
+fn join_upsampling(graph: &Graph) -> (Vec<Vec<ValueId>>, Vec<Option<(Grid, usize)>>) {
+    let mut inputs: Vec<_> = graph.nodes.iter().map(|node| node.inputs.clone()).collect();
+    let mut upsampled = vec![None; graph.nodes.len()];
+    let mut reads = vec![0; graph.nodes.len()];
+    let all = graph.nodes.iter().flat_map(|node| &node.inputs).chain(graph.outputs.iter().map(|(_, v)| v));
+    for v in all {
+        if let Some(reads) = reads.get_mut(v.0 as usize) {
+            *reads += 1;
+        }
+    }
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let (Op::Conv2d { .. }, &[x]) = (&node.op, node.inputs.as_slice()) else { continue };
+        let at = x.0 as usize;
+        if let Some(Op::Upsample { input, factor }) = graph.nodes.get(at).map(|n| &n.op)
+            && at < i
+            && reads[at] == 1
+        {
+            inputs[i] = std::mem::take(&mut inputs[at]);
+            upsampled[i] = Some((*input, *factor));
+        }
+    }
+    (inputs, upsampled)
 }

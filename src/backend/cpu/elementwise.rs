@@ -1,7 +1,21 @@
 //! What happens to each row by itself: norms, rotary positions, activations, softmax.
 
 use super::simd::F32x4;
-use crate::graph::RopeLayout;
+use crate::graph::{RopeLayout, Unary};
+
+/// A function of one value, in place.
+pub fn unary(f: Unary, x: &mut [f32]) {
+    match f {
+        Unary::Silu => silu(x),
+        Unary::GeluTanh => gelu_tanh(x),
+        Unary::Gelu => gelu(x),
+        Unary::QuickGelu => quick_gelu(x),
+        Unary::LeakyRelu { slope } => leaky_relu(x, slope),
+        Unary::Tanh => tanh(x),
+        Unary::Sigmoid => sigmoids(x),
+        Unary::Affine { scale, shift } => affine(x, scale, shift),
+    }
+}
 
 /// Calls `f` for every four numbers of `x`; the last are padded with zeros.
 fn by_four(x: &mut [f32], f: impl Fn(F32x4) -> F32x4) {
@@ -35,7 +49,7 @@ pub fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) {
 }
 
 #[inline(always)]
-fn sigmoid(x: F32x4) -> F32x4 {
+pub fn sigmoid(x: F32x4) -> F32x4 {
     let one = F32x4::splat(1.0);
     one.div(one.add(F32x4::splat(0.0).sub(x).exp()))
 }
@@ -57,7 +71,7 @@ pub fn silu_mul(x: &mut [f32], y: &[f32]) {
 }
 
 /// The tanh approximation of GELU: `x · sigmoid(2 · √(2/π) · (x + 0.044715 x³))`.
-pub fn gelu_tanh(x: &mut [f32]) {
+fn gelu_tanh(x: &mut [f32]) {
     let twice = F32x4::splat(2.0 * (2.0 / std::f32::consts::PI).sqrt());
     by_four(x, |v| {
         let cubic = v.mul(v).mul(v).mul(F32x4::splat(0.044_715));
@@ -66,7 +80,7 @@ pub fn gelu_tanh(x: &mut [f32]) {
 }
 
 /// `x · Φ(x)`
-pub fn gelu(x: &mut [f32]) {
+fn gelu(x: &mut [f32]) {
     for v in x {
         *v = (f64::from(*v) * 0.5 * (1.0 + erf(f64::from(*v) * std::f64::consts::FRAC_1_SQRT_2))) as f32;
     }
@@ -101,28 +115,28 @@ fn erf(x: f64) -> f64 {
 }
 
 /// `x · sigmoid(1.702 x)`
-pub fn quick_gelu(x: &mut [f32]) {
+fn quick_gelu(x: &mut [f32]) {
     let by = F32x4::splat(1.702);
     by_four(x, |v| v.mul(sigmoid(v.mul(by))));
 }
 
-pub fn leaky_relu(x: &mut [f32], slope: f32) {
+fn leaky_relu(x: &mut [f32], slope: f32) {
     for v in x {
         *v = if *v > 0.0 { *v } else { slope * *v };
     }
 }
 
 /// `2 · sigmoid(2 x) − 1`
-pub fn tanh(x: &mut [f32]) {
+fn tanh(x: &mut [f32]) {
     let (one, two) = (F32x4::splat(1.0), F32x4::splat(2.0));
     by_four(x, |v| sigmoid(v.mul(two)).mul(two).sub(one));
 }
 
-pub fn sigmoids(x: &mut [f32]) {
+fn sigmoids(x: &mut [f32]) {
     by_four(x, sigmoid);
 }
 
-pub fn affine(x: &mut [f32], scale: f32, shift: f32) {
+fn affine(x: &mut [f32], scale: f32, shift: f32) {
     for v in x {
         *v = *v * scale + shift;
     }

@@ -14,6 +14,9 @@ use crate::graph::DType;
 /// Rows of `x` that go through a wide panel together.
 pub const TILE: usize = 4;
 
+/// The same where rows are floats and many.
+const WIDE_TILE: usize = 6;
+
 /// Rows of whole numbers, [`TILE`] of them side by side (or one alone): `quants` `[row / tile][pair of columns][row % tile][2]`,
 /// `scales` and `sums` (of the quants) `[row / tile][column / 32][row % tile]`. Rows are padded with zeros to whole tiles.
 #[derive(Default)]
@@ -237,6 +240,81 @@ pub fn float_panel(columns: &[FloatColumn], x: &[&[f32]; TILE]) -> [[f32; PANEL]
     let columns_count = columns.len();
     let x = x.map(|x| &x[..columns_count]);
     float_tile(columns, &x).map(eight)
+}
+
+/// Rows of floats against a panel of floats, some at a time: `x` gives a row as long as there are columns, `put` takes its results.
+#[inline(always)]
+pub fn float_rows<'a>(
+    columns: &[FloatColumn],
+    rows: usize,
+    x: impl Fn(usize) -> &'a [f32],
+    mut put: impl FnMut(usize, FloatColumn),
+) {
+    for first in (0..rows).step_by(WIDE_TILE) {
+        // A last tile that is not full repeats its last row.
+        let tile: [&[f32]; WIDE_TILE] = std::array::from_fn(|l| x((first + l).min(rows - 1)));
+        for (l, out) in wide_float_tile(columns, &tile).into_iter().enumerate().take(rows - first) {
+            put(first + l, out.map(F32x4::to_array));
+        }
+    }
+}
+
+/// The heart of pictures: twelve sums in registers, and three more for two weights and a number of `x`.
+#[inline(never)]
+fn wide_float_tile(columns: &[FloatColumn], x: &[&[f32]; WIDE_TILE]) -> [[F32x4; 2]; WIDE_TILE] {
+    let n = columns.len();
+    let x = x.map(|x| &x[..n]);
+    let mut sums = [[F32x4::splat(0.0); 2]; WIDE_TILE];
+    for (k, w) in columns.iter().enumerate() {
+        let w = w.floats();
+        for l in 0..WIDE_TILE {
+            let x = F32x4::splat(x[l][k]);
+            sums[l] = [sums[l][0].add(w[0].mul(x)), sums[l][1].add(w[1].mul(x))];
+        }
+    }
+    sums
+}
+
+/// Panel `p` of a matrix of any type in floats, column by column.
+pub fn widen_panel(w: &Matrix, p: usize, wide: &mut Vec<FloatColumn>) {
+    let n = w.columns;
+    wide.clear();
+    match &w.data {
+        Data::Float(columns) => wide.extend_from_slice(&columns[p * n..][..n]),
+        Data::Half(columns) if w.dtype == DType::BF16 => {
+            widen_halves(cast::<_, Bf16Column>(&columns[p * n..][..n]), wide)
+        }
+        Data::Half(columns) => widen_halves(cast::<_, F16Column>(&columns[p * n..][..n]), wide),
+        Data::Nibbles(quads) => widen_quads(w, p, &quads[p * n / 8..][..n / 8], wide),
+        Data::Bytes(quads) => widen_quads(w, p, &quads[p * n / 8..][..n / 8], wide),
+    }
+}
+
+fn widen_halves<C: Column>(columns: &[C], wide: &mut Vec<FloatColumn>) {
+    wide.extend(columns.iter().map(|c| c.floats().map(F32x4::to_array)));
+}
+
+fn widen_quads<Q: Quad>(w: &Matrix, p: usize, quads: &[Q], wide: &mut Vec<FloatColumn>) {
+    let (size, zero) = (group(w.dtype), i16::from(super::blocks::zero(w.dtype)));
+    let groups = w.columns / size;
+    for (i, quad) in quads.iter().enumerate() {
+        let g = p * groups + i * 8 / size;
+        let (scale, offset) = (&w.scales[g], w.offsets.get(g));
+        for pair in quad.pairs() {
+            let quants = pair.map(|v| {
+                let mut out = [0; 8];
+                v.store(&mut out);
+                out
+            });
+            for column in 0..2 {
+                let value = |half: usize, row: usize| {
+                    let quant = f32::from(quants[half][row * 2 + column] - zero);
+                    quant * scale[half][row] + offset.map_or(0.0, |o| o[half][row])
+                };
+                wide.push([0, 1].map(|half| std::array::from_fn(|row| value(half, row))));
+            }
+        }
+    }
 }
 
 #[inline(always)]

@@ -20,6 +20,7 @@ mod resident;
 mod run;
 mod sample;
 mod simd;
+mod winograd;
 
 pub use plan::Plan;
 pub use resident::{Loader, Resident};

@@ -1,6 +1,6 @@
 //! What happens to pictures and to the members of a batch: rows `[pixels, channels]`, channels last.
 
-use super::simd::F32x4;
+use super::{elementwise, simd::F32x4};
 use crate::graph::{Binary, Grid, Window};
 
 /// Rows of patches that go through a product together: enough to spread the unpacking of weights over, few enough to stay in a cache.
@@ -85,25 +85,86 @@ pub fn layer_norm(x: &mut [f32], n: usize, weight: Option<&[f32]>, bias: Option<
     }
 }
 
-/// Each group of neighbouring channels of each picture to mean 0 and variance 1, then times `weight` plus `bias`.
-pub fn group_norm(x: &mut [f32], weight: &[f32], bias: &[f32], groups: usize, eps: f32, batch: usize) {
-    let n = weight.len();
-    let (width, member) = (n / groups, x.len() / batch);
-    for picture in x.chunks_exact_mut(member) {
-        let mut scales = vec![0.0; n];
-        let mut shifts = vec![0.0; n];
-        for group in 0..groups {
-            let parts = picture.chunks_exact(n).map(|row| &row[group * width..][..width]);
-            let (mean, scale) = mean_and_scale(parts, width * member / n, eps);
-            for c in group * width..(group + 1) * width {
-                scales[c] = scale * weight[c];
-                shifts[c] = bias[c] - mean * scales[c];
+/// Each group of neighbouring channels of each picture to mean 0 and variance 1, then times `weight` plus `bias`, then `silu` if
+/// that follows.
+pub struct GroupNorm<'a> {
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
+    pub groups: usize,
+    pub eps: f32,
+    pub silu: bool,
+}
+
+impl GroupNorm<'_> {
+    /// From `x` to `out`, or in `out` alone. Three passes: means, variances, results.
+    pub fn apply(&self, x: Option<&[f32]>, out: &mut [f32], batch: usize) {
+        let (n, member) = (self.weight.len(), out.len() / batch);
+        let (mut scales, mut shifts) = (vec![0.0; n], vec![0.0; n]);
+        for picture in 0..batch {
+            let at = picture * member..(picture + 1) * member;
+            let from = x.map(|x| &x[at.clone()]);
+            let out = &mut out[at];
+            self.weigh(from.unwrap_or(out), &mut scales, &mut shifts);
+            match from {
+                Some(from) => {
+                    for (to, from) in out.chunks_exact_mut(n).zip(from.chunks_exact(n)) {
+                        to.copy_from_slice(from);
+                        self.finish(to, &scales, &shifts);
+                    }
+                }
+                None => out.chunks_exact_mut(n).for_each(|row| self.finish(row, &scales, &shifts)),
             }
         }
-        for row in picture.chunks_exact_mut(n) {
-            for ((v, scale), shift) in row.iter_mut().zip(&scales).zip(&shifts) {
-                *v = *v * scale + shift;
+    }
+
+    /// What each channel is multiplied by and what is added then.
+    fn weigh(&self, x: &[f32], scales: &mut [f32], shifts: &mut [f32]) {
+        let n = self.weight.len();
+        let width = n / self.groups;
+        let count = (width * (x.len() / n)) as f64;
+        let mut sums = vec![0.0f64; n];
+        by_channel(x, n, &mut sums, |v, _| v, shifts);
+        for (means, sums) in shifts.chunks_exact_mut(width).zip(sums.chunks_exact(width)) {
+            means.fill((sums.iter().sum::<f64>() / count) as f32);
+        }
+        let mut squares = vec![0.0f64; n];
+        by_channel(x, n, &mut squares, |v, mean| v.sub(mean).mul(v.sub(mean)), shifts);
+        for (group, squares) in squares.chunks_exact(width).enumerate() {
+            let scale = 1.0 / ((squares.iter().sum::<f64>() / count) as f32 + self.eps).sqrt();
+            for c in group * width..(group + 1) * width {
+                scales[c] = scale * self.weight[c];
+                shifts[c] = self.bias[c] - shifts[c] * scales[c];
             }
+        }
+    }
+
+    fn finish(&self, row: &mut [f32], scales: &[f32], shifts: &[f32]) {
+        for ((v, scale), shift) in row.iter_mut().zip(scales).zip(shifts) {
+            *v = *v * scale + shift;
+        }
+        if self.silu {
+            elementwise::silu(row);
+        }
+    }
+}
+
+/// Adds up `f(number, y of its channel)` for each channel of rows of `n`; some rows at a time in f32.
+fn by_channel(x: &[f32], n: usize, sums: &mut [f64], f: impl Fn(F32x4, F32x4) -> F32x4, y: &[f32]) {
+    let mut some = vec![0.0f32; n];
+    for rows in x.chunks(n * 64) {
+        some.fill(0.0);
+        for row in rows.chunks_exact(n) {
+            let ((sums, sums_rest), (v, v_rest), (y, y_rest)) =
+                (some.as_chunks_mut::<4>(), row.as_chunks::<4>(), y.as_chunks::<4>());
+            for ((sum, v), y) in sums.iter_mut().zip(v).zip(y) {
+                F32x4::load(sum).add(f(F32x4::load(v), F32x4::load(y))).store(sum);
+            }
+            for ((sum, v), y) in sums_rest.iter_mut().zip(v_rest).zip(y_rest) {
+                *sum += f(F32x4::splat(*v), F32x4::splat(*y)).to_array()[0];
+            }
+        }
+        for (sum, some) in sums.iter_mut().zip(&some) {
+            *sum += f64::from(*some);
         }
     }
 }
@@ -138,6 +199,8 @@ pub fn timestep_embedding(t: &[f32], max_period: f32, shift: f32, cosine_first: 
 #[derive(Debug, Clone, Copy)]
 pub struct Reach {
     pub input: Grid,
+    /// Pixels that each pixel of the input stands for on a side, as if it had been upsampled before.
+    pub factor: usize,
     pub output: Grid,
     pub window: Window,
     pub transposed: bool,
@@ -153,7 +216,15 @@ impl Reach {
         } else {
             (at * stride + k).checked_sub(padding)?
         };
-        (source < side).then_some(source)
+        (source < side * self.factor).then_some(source / self.factor)
+    }
+
+    /// The input row that output pixel `(y, x)` of a picture reads at `(ky, kx)` of its window.
+    #[inline(always)]
+    pub fn pixel(&self, picture: usize, y: usize, x: usize, ky: usize, kx: usize) -> Option<usize> {
+        let y = self.source(y, ky, self.window.padding[0], self.input.height)?;
+        let x = self.source(x, kx, self.window.padding[2], self.input.width)?;
+        Some((picture * self.input.height + y) * self.input.width + x)
     }
 
     /// The patches of output rows `first .. first + rows`, `[rows, height · width · channels]`.

@@ -15,10 +15,11 @@ use super::{
     pictures,
     resident::{Shared, State, Weight},
     sample,
+    winograd::{self, Made},
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Sampled, StepParams, Unary},
+    graph::{Binary, Sampled, StepParams},
 };
 
 /// Rows of a product that are computed in one go: some ten milliseconds of work for the widest of layers.
@@ -48,6 +49,7 @@ struct Scratch {
     sample: sample::Scratch,
     /// Rows of a convolution's patches.
     patches: Vec<f32>,
+    winograd: winograd::Scratch,
 }
 
 /// What steps change.
@@ -100,6 +102,7 @@ impl Room {
             + s.matmul.bytes()
             + s.attention.bytes()
             + s.sample.bytes()
+            + s.winograd.bytes()
             + 4 * s.patches.capacity();
         self.shared.plan_bytes.fetch_add(now.wrapping_sub(self.bytes), Ordering::Relaxed);
         self.bytes = now;
@@ -142,6 +145,7 @@ impl Program {
     pub fn parts(&self, i: usize) -> usize {
         match &self.steps[i] {
             Step::Linear { rows, .. } => rows.div_ceil(LINEAR_ROWS),
+            Step::Convolution { winograd: Some(winograd), .. } => winograd.parts(),
             Step::Convolution { reach, .. } => reach.output.rows().div_ceil(pictures::PATCHES),
             Step::AttentionBetween { heads, batch, rows, .. } => {
                 batch * heads.kv_heads * rows.div_ceil(attention::ROWS)
@@ -225,16 +229,7 @@ impl Program {
                 }
                 with(buffers, *out, |buffers, out| out.copy_from_slice(&buffers[*x][params.row as usize * n..][..n]));
             }
-            Step::Unary { f, x, out } => in_place(buffers, *x, *out, |_, v| match f {
-                Unary::Silu => elementwise::silu(v),
-                Unary::GeluTanh => elementwise::gelu_tanh(v),
-                Unary::Gelu => elementwise::gelu(v),
-                Unary::QuickGelu => elementwise::quick_gelu(v),
-                Unary::LeakyRelu { slope } => elementwise::leaky_relu(v, *slope),
-                Unary::Tanh => elementwise::tanh(v),
-                Unary::Sigmoid => elementwise::sigmoids(v),
-                Unary::Affine { scale, shift } => elementwise::affine(v, *scale, *shift),
-            }),
+            Step::Unary { f, x, out } => in_place(buffers, *x, *out, |_, v| elementwise::unary(*f, v)),
             Step::Binary { f, a, b, out } => {
                 // Both operations commute: the operand that is overwritten goes first.
                 let (a, b) = if b == out { (b, a) } else { (a, b) };
@@ -300,22 +295,42 @@ impl Program {
                 let bias = bias.map(|b| vector(shared, b)).transpose()?;
                 in_place(buffers, *x, *out, |_, v| pictures::layer_norm(v, *width, weight, bias, *eps));
             }
-            Step::GroupNorm { weight, bias, groups, eps, batch, x, out } => {
+            Step::GroupNorm { weight, bias, groups, eps, batch, silu, x, out } => {
                 let (weight, bias) = (vector(shared, *weight)?, vector(shared, *bias)?);
-                in_place(buffers, *x, *out, |_, v| pictures::group_norm(v, weight, bias, *groups, *eps, *batch));
+                let norm = pictures::GroupNorm { weight, bias, groups: *groups, eps: *eps, silu: *silu };
+                let out_at = out;
+                with(buffers, *out, |buffers, out| {
+                    norm.apply((x != out_at).then(|| &buffers[*x][..]), out, *batch);
+                });
             }
-            Step::Convolution { weight, bias, reach, channels, x, out } => {
+            Step::Convolution { weight, bias, reach, channels, winograd, plus, then, x, out } => {
                 let w = matrix(shared, *weight)?;
                 let bias = bias.map(|b| vector(shared, b)).transpose()?;
-                let Scratch { matmul, patches, .. } = scratch;
-                let first = part * pictures::PATCHES;
-                let rows = pictures::PATCHES.min(reach.output.rows() - first);
+                let Scratch { matmul, winograd: room, patches, .. } = scratch;
                 with(buffers, *out, |buffers, out| {
-                    reach.gather(&buffers[*x], *channels, first, rows, patches);
-                    if w.dtype.is_quantised() {
-                        matmul.rows.fill(patches, w.columns);
+                    let x = &buffers[*x];
+                    let made = if let Some(winograd) = winograd {
+                        winograd.run(part, w, bias, x, out, room)
+                    } else {
+                        let first = part * pictures::PATCHES;
+                        let rows = pictures::PATCHES.min(reach.output.rows() - first);
+                        reach.gather(x, *channels, first, rows, patches);
+                        if w.dtype.is_quantised() {
+                            matmul.rows.fill(patches, w.columns);
+                        }
+                        matmul::linear(w, bias, patches, &mut out[first * w.rows..][..rows * w.rows], matmul);
+                        Made { rows: first..first + rows, complete: true }
+                    };
+                    if made.complete {
+                        let range = made.rows.start * w.rows..made.rows.end * w.rows;
+                        let out = &mut out[range.clone()];
+                        if let Some(plus) = plus {
+                            elementwise::add(out, &buffers[*plus][range]);
+                        }
+                        if let Some(f) = then {
+                            elementwise::unary(*f, out);
+                        }
                     }
-                    matmul::linear(w, bias, patches, &mut out[first * w.rows..][..rows * w.rows], matmul);
                 });
             }
             Step::Upsample { input, factor, x, out } => {
