@@ -416,7 +416,8 @@ fn what_follows_and_precedes_a_convolution_may_be_computed_with_it() {
         g.finish()
     };
     let inputs: [(&str, &[f32]); 2] = [("x", &x), ("shortcut", &shortcut)];
-    let [joined, apart] = [false, true].map(|apart| run(&graph(apart), &[weight.clone()], &inputs).unwrap());
+    let [joined, apart] =
+        [false, true].map(|apart| run(&graph(apart), std::slice::from_ref(&weight), &inputs).unwrap());
     assert_eq!(joined, apart);
     let at = |i: usize| {
         let (column, line) = (i / channels % large.width, i / channels / large.width);

@@ -156,7 +156,7 @@ pub enum Step {
         reach: Reach,
         channels: usize,
         /// The quick way, where it is.
-        winograd: Option<Winograd>,
+        winograd: Option<Box<Winograd>>,
         /// What is added to the result, and what becomes of it then.
         plus: Option<usize>,
         then: Option<Unary>,
@@ -469,7 +469,7 @@ impl<'a> Compiler<'a> {
                 let out = self.take(i)?;
                 // The scratch now holds patches.
                 self.rounded = None;
-                let winograd = Winograd::new(&reach, channels, node.shape[1]);
+                let winograd = Winograd::new(&reach, channels, node.shape[1]).map(Box::new);
                 let (plus, then) = (None, None);
                 self.steps.push(Step::Convolution { weight, bias, reach, channels, winograd, plus, then, x, out });
                 place = Some(out);
