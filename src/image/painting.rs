@@ -7,7 +7,7 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    ImageOptions, Noise, Picture, Scheduler, SchedulerName,
+    ImageOptions, Noise, Picture, Scheduler,
     model::{Caption, Inner},
     schedulers::FlowEuler,
     session::{Session, Work, words},
@@ -73,9 +73,8 @@ struct Kept {
 
 impl Painting {
     pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Self {
-        let scheduler: Box<dyn Scheduler> = match options.scheduler {
-            SchedulerName::FlowEuler => Box::new(FlowEuler::new(options.steps)),
-        };
+        // The one that these models are trained for, and that `options` was checked to name.
+        let scheduler = Box::new(FlowEuler::new(options.steps));
         let caption = model.caption(&options.prompt);
         let summary = PaintSummary { seed, steps: 0, total_ms: 0.0, cut: caption.cut, unknown: caption.unknown };
         let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
@@ -172,7 +171,7 @@ impl Painting {
         let size = self.model.latent_numbers();
         let noise: Vec<f32> = self.noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
         let Some(init) = &self.options.init else {
-            self.latent = self.scheduler.noised(0, &vec![0.0; noise.len()], &noise);
+            self.latent = self.scheduler.initial(&noise);
             return Ok(());
         };
         let one = self.model.encode(session, init, &self.cancel).await?;
@@ -210,9 +209,9 @@ impl Painting {
                 *wanted = unwanted + self.options.guidance * (*wanted - unwanted);
             }
         }
-        let mut noise = self.noises[0].clone();
-        let mut stepped = self.scheduler.step(self.at, &prediction, &self.latent, &mut noise);
-        self.noises[0] = noise;
+        let (noises, size) = (&mut self.noises, self.latent.len() / count);
+        let mut draw = || noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
+        let mut stepped = self.scheduler.step(self.at, &prediction, &self.latent, &mut draw);
         self.at += 1;
         let is_final = self.at == self.scheduler.steps();
         if let Some(kept) = &self.kept {

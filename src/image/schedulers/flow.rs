@@ -1,47 +1,52 @@
 //! Euler steps along a rectified flow (arXiv 2209.03003): `x_t = (1 − t) · x₀ + t · noise`, and the denoiser predicts `noise − x₀`.
 
-use super::{Noise, Scheduler, Stepped};
+use super::{Draw, Scheduler, SchedulerConfig, Stepped, prediction::mix};
 
-/// Equal steps from t = 1 to 0; the denoiser is told `1000 t`.
+/// From t = 1 to 0; the denoiser is told `1000 t`.
 #[derive(Debug, Clone)]
 pub struct FlowEuler {
-    steps: usize,
+    /// Of each step, and behind the last.
+    times: Vec<f64>,
+    scale: f64,
 }
 
 impl FlowEuler {
+    /// Equal steps.
     pub fn new(steps: usize) -> Self {
-        Self { steps }
+        Self { times: (0..=steps).map(|i| 1.0 - i as f64 / steps as f64).collect(), scale: 1000.0 }
     }
 
-    fn time(&self, i: usize) -> f32 {
-        1.0 - i as f32 / self.steps as f32
+    /// Steps as diffusers' `FlowMatchEulerDiscreteScheduler` spaces them: more of them near the noise where `shift` is above 1
+    /// (arXiv 2403.03206, section 5.3.2).
+    pub fn shifted(config: &SchedulerConfig, steps: usize) -> Self {
+        let shift = config.shift.unwrap_or(1.0);
+        let scale = config.train_steps() as f64;
+        let shifted = |t: f64| shift * t / (1.0 + (shift - 1.0) * t);
+        let least = shifted(1.0 / scale);
+        let stride = if steps == 1 { 0.0 } else { (1.0 - least) / (steps - 1) as f64 };
+        Self { times: (0..steps).map(|i| shifted(1.0 - i as f64 * stride)).chain([0.0]).collect(), scale }
     }
 }
 
 impl Scheduler for FlowEuler {
     fn steps(&self) -> usize {
-        self.steps
+        self.times.len() - 1
     }
 
     fn timestep(&self, i: usize) -> f32 {
-        1000.0 * self.time(i)
-    }
-
-    fn input_scale(&self, _: usize) -> f32 {
-        1.0
+        (self.scale * self.times[i]) as f32
     }
 
     fn noised(&self, i: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        let t = self.time(i);
-        clean.iter().zip(noise).map(|(x, n)| (1.0 - t) * x + t * n).collect()
+        let t = self.times[i];
+        mix(&[(1.0 - t, clean), (t, noise)])
     }
 
-    fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], _: &mut Noise) -> Stepped {
-        let (now, next) = (self.time(i), self.time(i + 1));
-        let pairs = || latent.iter().zip(prediction);
+    fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], _: Draw) -> Stepped {
+        let (now, next) = (self.times[i], self.times[i + 1]);
         Stepped {
-            latent: pairs().map(|(x, v)| x + (next - now) * v).collect(),
-            clean: pairs().map(|(x, v)| x - now * v).collect(),
+            latent: mix(&[(1.0, latent), (next - now, prediction)]),
+            clean: mix(&[(1.0, latent), (-now, prediction)]),
         }
     }
 }
@@ -56,10 +61,10 @@ mod tests {
         let velocity: Vec<f32> = noise.iter().zip(clean).map(|(n, x)| n - x).collect();
         for steps in [1, 3, 12] {
             let mut flow = FlowEuler::new(steps);
-            let mut latent = flow.noised(0, &[0.0; 3], &noise);
+            let mut latent = flow.initial(&noise);
             assert_eq!(latent, noise);
             for i in 0..steps {
-                let stepped = flow.step(i, &velocity, &latent, &mut Noise::new(0, 0));
+                let stepped = flow.step(i, &velocity, &latent, &mut Vec::new);
                 assert!(stepped.clean.iter().zip(clean).all(|(a, b)| (a - b).abs() < 1e-5));
                 latent = stepped.latent;
             }
