@@ -99,7 +99,7 @@ mod native {
             let y = ctx.storage("y", (t * rows * 4) as u64)?.view();
             let spec = LinearSpec {
                 norm: (normed && t == 1).then_some((&g, 1e-5)),
-                epilogue: if gated { Epilogue::SiluMul } else { Epilogue::None },
+                epilogue: if gated { Epilogue::gated() } else { Epilogue::default() },
                 ..LinearSpec::rows(t, name)
             };
             let begun = Instant::now();

@@ -222,9 +222,9 @@ impl Case {
             norm: self.norm.then_some((&g, eps as f32)),
             bias: self.bias.then_some(&b),
             epilogue: match self.epilogue {
-                0 => Epilogue::None,
-                3 => Epilogue::SiluMul,
-                _ => Epilogue::AddResidual(&residual),
+                0 => Epilogue::default(),
+                3 => Epilogue::gated(),
+                _ => Epilogue::add(&residual, y_cols),
             },
             ..LinearSpec::rows(t, "test")
         };

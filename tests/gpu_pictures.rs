@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use vitrine::{
     Result,
     backend::{
-        Device, cpu,
+        Device, Loader, Plan, Resident, cpu,
         gpu::{self, context::Features},
     },
-    graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, WeightId},
+    graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, WeightId, Window},
 };
 
 /// One device for all tests.
@@ -41,15 +41,19 @@ fn numbers(seed: u64, n: usize) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
+/// The weights of `graph` follow from their number.
+async fn load(mut loader: Loader, graph: &Graph) -> Result<Resident> {
+    for (i, spec) in graph.weights.iter().enumerate() {
+        let values = numbers(i as u64 + 50, spec.shape.iter().product());
+        loader.put(WeightId(i as u32), 0, &encoded(spec.dtype, &values))?;
+    }
+    loader.finish().await
+}
+
 /// All outputs of a step; weights are F32 or Q8_0 and follow from their number.
 fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<f32>)]) -> Result<Vec<Vec<f32>>> {
     block_on(async {
-        let mut loader = device.begin(graph).await?;
-        for (i, spec) in graph.weights.iter().enumerate() {
-            let values = numbers(i as u64 + 50, spec.shape.iter().product());
-            loader.put(WeightId(i as u32), 0, &encoded(spec.dtype, &values))?;
-        }
-        let mut plan = loader.finish().await?.compile(graph).await?;
+        let mut plan = load(device.begin(graph).await?, graph).await?.compile(graph).await?;
         for (name, values) in inputs {
             plan.write_input(name, bytemuck::cast_slice(values))?;
         }
@@ -228,4 +232,109 @@ fn timesteps_become_the_same_waves() {
         g.output(&format!("{columns}"), y);
     }
     agree_to(1e-3, &g.finish(), &[("t", vec![0.0, 1.0, 981.0])]);
+}
+
+/// A convolution of `x`, transposed or not, with a weight and a bias named after `name`.
+#[allow(clippy::too_many_arguments)]
+fn conv(
+    g: &mut GraphBuilder,
+    name: &str,
+    dtype: DType,
+    out: usize,
+    input: Grid,
+    window: Window,
+    transposed: bool,
+    x: ValueId,
+) -> Result<(ValueId, Grid)> {
+    let channels = g.shape(x)[1];
+    let w = g.weight(name, &[out, window.area() * channels], dtype)?;
+    let b = Some(g.weight(&format!("{name}.bias"), &[out], DType::F32)?);
+    if transposed { g.conv_transpose2d(w, b, input, window, x) } else { g.conv2d(w, b, input, window, x) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_agree_for_any_window_stride_and_padding(
+        batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in prop::sample::select(vec![1usize, 3, 4, 20, 32, 64]),
+        out in 1usize..40, kernel in (1usize..5, 1usize..5), stride in 1usize..4, padding in prop::array::uniform4(0usize..3),
+        transposed: bool,
+    ) {
+        let grid = Grid::new(batch, height, width);
+        let window = Window { height: kernel.0, width: kernel.1, stride, padding };
+        let fits = if transposed { window.under(grid) } else { window.over(grid) };
+        prop_assume!(fits.is_some());
+        agree(&[("x", [grid.rows(), channels])], |g, v| {
+            Ok(vec![conv(g, "w", DType::F32, out, grid, window, transposed, v[0])?.0])
+        });
+    }
+}
+
+#[test]
+fn convolutions_with_packed_weights_agree() {
+    let grid = Grid::new(2, 5, 7);
+    for (dtype, channels, side) in [(DType::F16, 12, 3), (DType::F16, 32, 3), (DType::Q8_0, 64, 3), (DType::Q8_0, 4, 4)]
+    {
+        let mut g = GraphBuilder::new("t");
+        let x = g.input("x", &[grid.rows(), channels], DType::F32);
+        let y = conv(&mut g, "w", dtype, 70, grid, Window::square(side, 1, 1), false, x).unwrap().0;
+        g.output("y", y);
+        agree_to(1e-2, &g.finish(), &[("x", numbers(1, grid.rows() * channels))]);
+    }
+}
+
+/// How many kernels of the graph's plan have names that begin with each of `names`.
+fn kernels(graph: &Graph, names: &[&str]) -> Vec<usize> {
+    block_on(async {
+        let resident = as_hardware().begin(graph).await.unwrap();
+        let Plan::Gpu(plan) = load(resident, graph).await.unwrap().compile(graph).await.unwrap() else {
+            unreachable!()
+        };
+        names.iter().map(|name| plan.kernels().filter(|kernel| kernel.starts_with(name)).count()).collect()
+    })
+}
+
+#[test]
+fn what_follows_a_convolution_is_done_by_it() {
+    let grid = Grid::new(2, 4, 6);
+    let (small, same) = (Grid::new(2, 2, 3), Window::square(3, 1, 1));
+    let mut g = GraphBuilder::new("t");
+    let x = g.input("x", &[small.rows(), 8], DType::F32);
+    let time = g.input("time", &[2, 8], DType::F32);
+    let gain = g.input("gain", &[2, 8], DType::F32);
+    let (up, _) = g.upsample(small, 2, x).unwrap();
+    let (a, _) = conv(&mut g, "a", DType::F32, 8, grid, same, false, up).unwrap();
+    let h = g.broadcast(Binary::Add, 2, a, time).unwrap();
+    let h = g.unary(Unary::Silu, h);
+    let (b, _) = conv(&mut g, "b", DType::F32, 8, grid, same, false, h).unwrap();
+    let b = g.binary(Binary::Add, b, h).unwrap();
+    let b = g.unary(Unary::LeakyRelu { slope: 0.0 }, b);
+    let (c, _) = conv(&mut g, "c", DType::F32, 8, grid, Window::square(1, 1, 0), false, b).unwrap();
+    let c = g.broadcast(Binary::Mul, 2, c, gain).unwrap();
+    let c = g.binary(Binary::Add, b, c).unwrap();
+    // Two layers meet: the later adds.
+    let (d, _) = conv(&mut g, "d", DType::F32, 5, grid, same, false, c).unwrap();
+    let (e, _) = conv(&mut g, "e", DType::F32, 5, grid, same, false, b).unwrap();
+    let y = g.binary(Binary::Add, d, e).unwrap();
+    let y = g.unary(Unary::Affine { scale: 0.5, shift: 0.5 }, y);
+    g.output("y", y);
+    let graph = g.finish();
+    let inputs = [("x", numbers(1, small.rows() * 8)), ("time", numbers(2, 16)), ("gain", numbers(3, 16))];
+    agree_to(1e-3, &graph, &inputs);
+    assert_eq!(kernels(&graph, &["matmul", "elementwise"]), [5, 0]);
+}
+
+#[test]
+fn a_value_that_others_read_too_is_kept_as_it_is() {
+    let grid = Grid::new(1, 3, 4);
+    agree(&[("x", [grid.rows(), 8])], |g, v| {
+        let same = Window::square(3, 1, 1);
+        let (a, _) = conv(g, "a", DType::F32, 8, grid, same, false, v[0])?;
+        let relu = g.unary(Unary::LeakyRelu { slope: 0.0 }, a);
+        let (twice, both) = g.upsample(grid, 2, relu)?;
+        let (b, _) = conv(g, "b", DType::F32, 3, both, same, false, twice)?;
+        let sum = g.binary(Binary::Add, a, relu)?;
+        Ok(vec![relu, sum, twice, b])
+    });
 }

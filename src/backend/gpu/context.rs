@@ -222,6 +222,32 @@ impl Context {
         Ok(Buffer::new(self.device().create_buffer(&descriptor), &self.ledger))
     }
 
+    /// `groups` workgroups as a grid within the device's limit; kernels count along x, then y, and there may be a few more.
+    pub fn line(&self, groups: usize) -> [u32; 3] {
+        let most = self.limits().max_compute_workgroups_per_dimension as usize;
+        let y = groups.div_ceil(most).max(1);
+        [groups.div_ceil(y) as u32, y as u32, 1]
+    }
+
+    /// A small uniform buffer of numbers, each as one u32.
+    pub fn numbers(&self, label: &str, numbers: &[usize]) -> Result<Buffer> {
+        let mut words = Vec::with_capacity(numbers.len());
+        for n in numbers {
+            words.push(u32::try_from(*n).map_err(|_| {
+                Error::invalid_graph(format!("{label}: a size of {n} is more than a GPU kernel can count"))
+            })?);
+        }
+        self.words(label, &words)
+    }
+
+    /// A small uniform buffer of words.
+    pub fn words(&self, label: &str, words: &[u32]) -> Result<Buffer> {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.buffer(label, words.len() as u64 * 4, usage)?;
+        self.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(words));
+        Ok(buffer)
+    }
+
     /// The pipeline of one variant of a kernel, made once a device.
     pub fn pipeline(&self, kernel: &Kernel, variant: &Variant) -> Result<wgpu::ComputePipeline> {
         self.alive()?;

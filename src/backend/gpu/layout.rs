@@ -51,10 +51,11 @@ pub struct Layout {
     places: HashMap<String, Place>,
 }
 
-/// A linear layer of the graph.
+/// A linear layer or a convolution of the graph.
 #[derive(Clone, Copy)]
 struct Layer {
-    x: ValueId,
+    /// What a linear layer reads; a convolution reads each number many times, and lies in a matrix of its own.
+    x: Option<ValueId>,
     out: ValueId,
     weight: WeightId,
     bias: Option<WeightId>,
@@ -68,9 +69,12 @@ impl Layout {
         let mut layers = vec![];
         for (i, node) in graph.nodes.iter().enumerate() {
             node.op.weights().for_each(|w| uses[w.0 as usize] += 1);
-            if let (Op::Linear { weight, bias }, [x]) = (&node.op, node.inputs.as_slice()) {
-                layers.push(Layer { x: *x, out: ValueId(i as u32), weight: *weight, bias: *bias });
-            }
+            let (weight, bias, x) = match &node.op {
+                Op::Linear { weight, bias } => (*weight, *bias, node.inputs.first().copied()),
+                Op::Conv2d { weight, bias, .. } | Op::ConvTranspose2d { weight, bias, .. } => (*weight, *bias, None),
+                _ => continue,
+            };
+            layers.push(Layer { x, out: ValueId(i as u32), weight, bias });
         }
         let once = |layer: &Layer| {
             uses[layer.weight.0 as usize] == 1 && layer.bias.is_none_or(|bias| uses[bias.0 as usize] == 1)
@@ -78,12 +82,17 @@ impl Layout {
         let mut layout = Self::default();
         let mut placed = vec![false; layers.len()];
         for i in 0..layers.len() {
-            if placed[i] || layout.places.contains_key(&graph.weight(layers[i].weight).name) {
+            let first = layers[i];
+            if placed[i] {
                 continue;
             }
-            let first = layers[i];
+            if let Some(place) = layout.places.get(&graph.weight(first.weight).name) {
+                layout.must_have_the_bias(graph, *place, &first)?;
+                continue;
+            }
             let alike = |layer: &Layer| {
-                layer.x == first.x
+                layer.x.is_some()
+                    && layer.x == first.x
                     && layer.bias.is_some() == first.bias.is_some()
                     && graph.weight(layer.weight).dtype == graph.weight(first.weight).dtype
                     && once(layer)
@@ -165,6 +174,18 @@ impl Layout {
         }
         self.matrices.push(MatrixSpec { members, dtype, rows, cols: width, bias });
         Ok(())
+    }
+
+    /// Refuses a layer whose matrix an earlier layer uses with another bias: a matrix has one.
+    fn must_have_the_bias(&self, graph: &Graph, place: Place, layer: &Layer) -> Result<()> {
+        let Place::Matrix { matrix, first_row } = place else { return Ok(()) };
+        let its = self.matrices[matrix].bias.map(|vector| Place::Vector { vector, first: first_row });
+        let wanted = layer.bias.map(|bias| self.places.get(&graph.weight(bias).name).copied());
+        if wanted.is_none() && its.is_none() || wanted.flatten().is_some_and(|place| Some(place) == its) {
+            return Ok(());
+        }
+        let name = &graph.weight(layer.weight).name;
+        Err(Error::invalid_graph(format!("weight {name}: two layers with different biases are not for the GPU")))
     }
 
     /// Where the weight called `name` lies.

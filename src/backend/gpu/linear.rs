@@ -1,8 +1,9 @@
-//! Linear layers and embeddings: weights in their GPU form, and the dispatches that use them.
+//! Linear layers, convolutions and embeddings: weights in their GPU form, and the dispatches that use them.
 //!
 //! A [`PackedWeight`] takes rows as a file encodes them and holds them repacked (`repack.rs`), in several buffers where one
 //! binding could not show it whole. [`linear`] and [`embedding`] return dispatches that may be replayed; whatever does
-//! not change from step to step (shapes, where a part's rows go) lies in a small uniform buffer of each.
+//! not change from step to step (shapes, where a part's rows go) lies in a small uniform buffer of each. A convolution is a linear
+//! layer whose rows of x are gathered from a picture; a large one becomes several dispatches, none of which runs for long.
 
 use super::{
     buffer::{Buffer, View},
@@ -11,7 +12,10 @@ use super::{
     repack::{self, Form},
     wgsl::{Kernel, Variant},
 };
-use crate::{Error, Result, graph::DType};
+use crate::{
+    Error, Result,
+    graph::{DType, Grid, Unary, Window},
+};
 
 /// A matrix `[rows, cols]` on the GPU.
 #[derive(Debug, Clone)]
@@ -110,22 +114,66 @@ impl PackedWeight {
     }
 }
 
-/// What happens to a product on its way out.
+/// A value that meets a product, number by number.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    pub view: &'a View,
+    /// Where a row of it begins: `first + row · stride` floats.
+    pub first: usize,
+    pub stride: usize,
+    /// Rows of the product that meet one row of it.
+    pub rows: usize,
+}
+
+/// What happens to a product on its way out: `y = f((W·x + b) · gain + residual)`.
 #[derive(Debug, Clone, Copy, Default)]
-pub enum Epilogue<'a> {
-    #[default]
-    None,
-    /// `y = W·x + r`, r of y's shape. It may be y itself (the same view); else the two must not overlap.
-    AddResidual(&'a View),
+pub struct Epilogue<'a> {
     /// The weight's rows are n of a gate, then n of what it gates: `y[t, n] = silu(gate) · up`.
-    SiluMul,
+    pub gated: bool,
+    pub gain: Option<Side<'a>>,
+    /// It may be y itself (the same view); else the two must not overlap.
+    pub residual: Option<Side<'a>>,
+    pub activation: Option<Unary>,
+}
+
+impl<'a> Epilogue<'a> {
+    /// `y = W·x + r`, r of y's shape `[t, cols]`.
+    pub fn add(view: &'a View, cols: usize) -> Self {
+        Self { residual: Some(Side { view, first: 0, stride: cols, rows: 1 }), ..Self::default() }
+    }
+
+    /// `y = silu(gate) · up`
+    pub fn gated() -> Self {
+        Self { gated: true, ..Self::default() }
+    }
+}
+
+/// Where a convolution's rows come from: a window over the pictures of `input`, each of whose pixels first becomes a square of
+/// `up · up`. Of a transposed one the window is that of the convolution it is the transpose of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    pub input: Grid,
+    pub up: usize,
+    pub window: Window,
+    pub transposed: bool,
+}
+
+impl Gather {
+    /// The sides of its output.
+    pub fn output(&self) -> Option<Grid> {
+        if self.transposed { self.window.under(self.input) } else { self.window.over(self.input.times(self.up)) }
+    }
 }
 
 /// A linear layer's surroundings.
 #[derive(Debug, Clone, Copy)]
 pub struct LinearSpec<'a> {
-    /// Rows of x.
+    /// Rows of y; those of x too where nothing is gathered.
     pub t: usize,
+    /// Where a row of x begins: `first + row · stride` floats; a stride of 0 stands for the weight's columns.
+    pub x_first: usize,
+    pub x_stride: usize,
+    pub gather: Option<Gather>,
     /// An RMSNorm over x before the product: its weight `[cols]` and its epsilon. Only with `t == 1`.
     pub norm: Option<(&'a View, f32)>,
     /// `[rows]`
@@ -138,21 +186,40 @@ pub struct LinearSpec<'a> {
 impl<'a> LinearSpec<'a> {
     /// A bare product of `t` rows.
     pub fn rows(t: usize, place: &'a str) -> Self {
-        Self { t, norm: None, bias: None, epilogue: Epilogue::None, place }
+        let epilogue = Epilogue::default();
+        Self { t, x_first: 0, x_stride: 0, gather: None, norm: None, bias: None, epilogue, place }
     }
 }
 
 /// Numbers in the uniform buffer, in the order of `linear_shape.wgsl`.
-fn shape(ctx: &Context, numbers: [usize; 6], eps: f32) -> Result<Buffer> {
-    let mut words = [0u32; 8];
-    for (word, number) in words.iter_mut().zip(numbers) {
-        *word =
-            u32::try_from(number).map_err(|_| Error::invalid_graph("a size is more than a GPU kernel can count"))?;
+#[derive(Debug, Clone, Copy, Default)]
+struct Shape {
+    rows: usize,
+    cols: usize,
+    t: usize,
+    first_token: usize,
+    first_row: usize,
+    all_rows: usize,
+    y_cols: usize,
+    eps: f32,
+    /// First, stride.
+    x: [usize; 2],
+    /// First, stride, rows of y for one of it.
+    residual: [usize; 3],
+    gain: [usize; 3],
+    /// Channels, height, width, pixels and width of the output, zeros above and on the left.
+    picture: [usize; 7],
+}
+
+impl Shape {
+    fn upload(&self, ctx: &Context) -> Result<Buffer> {
+        let head = [self.rows, self.cols, self.t, self.first_token, self.first_row, self.all_rows, self.y_cols];
+        // The epsilon's bits are as good a number as any.
+        let eps = self.eps.to_bits() as usize;
+        let tail = self.x.iter().chain(&self.residual).chain(&self.gain).chain(&self.picture).chain(&[0]);
+        let numbers: Vec<usize> = head.into_iter().chain([eps]).chain(tail.copied()).collect();
+        ctx.numbers("linear shape", &numbers)
     }
-    words[6] = eps.to_bits();
-    let buffer = ctx.buffer("linear shape", 32, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
-    ctx.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(&words));
-    Ok(buffer)
 }
 
 /// What the kernels bind, by the numbers in their sources.
@@ -166,6 +233,7 @@ mod at {
     pub const NORM: u32 = 5;
     pub const BIAS: u32 = 6;
     pub const RESIDUAL: u32 = 7;
+    pub const GAIN: u32 = 8;
 }
 
 impl Part {
@@ -188,13 +256,6 @@ fn dispatch(
     ctx.dispatch(kernel, variant, &views, grid, place)
 }
 
-/// `groups` workgroups as a grid within the device's limit; kernels count along x, then y.
-fn grid(ctx: &Context, groups: usize) -> [u32; 3] {
-    let most = ctx.limits().max_compute_workgroups_per_dimension as usize;
-    let y = groups.div_ceil(most).max(1);
-    [groups.div_ceil(y) as u32, y as u32, 1]
-}
-
 fn must_hold(view: &View, words: Option<usize>, what: &str, place: &str) -> Result<()> {
     match words.and_then(|n| n.checked_mul(4)) {
         Some(bytes) if bytes as u64 <= view.bytes => Ok(()),
@@ -202,64 +263,132 @@ fn must_hold(view: &View, words: Option<usize>, what: &str, place: &str) -> Resu
     }
 }
 
-/// `y[t, rows] = x[t, cols] · Wᵀ` and what the spec adds to it: a matrix times a vector where `t` is 1, else a matrix.
+/// `y[t, rows] = x[t, cols] · Wᵀ` and what the spec adds to it: a matrix times a vector where `t` is 1, else a matrix; a convolution where
+/// the spec gathers.
 pub fn linear(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearSpec) -> Result<Vec<Dispatch>> {
-    let LinearSpec { t, norm, bias, epilogue, place } = spec;
-    let gated = matches!(epilogue, Epilogue::SiluMul);
+    let LinearSpec { t, norm, bias, epilogue, place, .. } = spec;
+    let gated = epilogue.gated;
     if t == 0 || (norm.is_some() && t != 1) || (gated && !w.rows.is_multiple_of(2)) {
         return Err(Error::internal(format!("linear at {place}: {} rows, {t} tokens: no kernel does this", w.rows)));
     }
+    let conv = match &spec.gather {
+        Some(gather) => Some(conv(gather, w, t, place)?),
+        None => None,
+    };
+    let x_cols = conv.map_or(w.cols, |conv| conv.channels);
+    let x_stride = if spec.x_stride == 0 { x_cols } else { spec.x_stride };
     let y_cols = if gated { w.rows / 2 } else { w.rows };
-    must_hold(x, t.checked_mul(w.cols), "x", place)?;
+    let x_rows = spec.gather.map_or(t, |gather| gather.input.rows());
+    must_hold(x, reach(spec.x_first, x_stride, x_rows, x_cols), "x", place)?;
     must_hold(y, t.checked_mul(y_cols), "y", place)?;
     if gated && w.parts.len() > 1 {
         return gated_in_parts(ctx, w, x, y, spec);
     }
+    let mut common = vec![(at::X, x.clone()), (at::Y, y.clone())];
+    let mut extras = kernels::Extras { gated, activation: epilogue.activation, ..Default::default() };
+    let mut shape = Shape { cols: w.cols, t, all_rows: w.rows, y_cols, ..Default::default() };
+    if let Some((weight, eps)) = norm {
+        must_hold(weight, Some(w.cols), "the norm's weight", place)?;
+        common.push((at::NORM, weight.clone()));
+        extras.norm = true;
+        shape.eps = eps;
+    }
+    if let Some(bias) = bias {
+        must_hold(bias, Some(w.rows), "the bias", place)?;
+        common.push((at::BIAS, bias.clone()));
+        extras.bias = true;
+    }
+    if let Some(gain) = epilogue.gain {
+        must_hold(gain.view, reach(gain.first, gain.stride, t.div_ceil(gain.rows.max(1)), y_cols), "the gain", place)?;
+        common.push((at::GAIN, gain.view.clone()));
+        extras.gain = true;
+        shape.gain = [gain.first, gain.stride, gain.rows.max(1)];
+    }
+    if let Some(side) = epilogue.residual {
+        let rows = t.div_ceil(side.rows.max(1));
+        must_hold(side.view, reach(side.first, side.stride, rows, y_cols), "the residual", place)?;
+        if side.view.buffer.raw() == y.buffer.raw() && side.view.offset == y.offset {
+            extras.in_place = true;
+        } else {
+            common.push((at::RESIDUAL, side.view.clone()));
+            extras.residual = true;
+            extras.shared = side.rows > 1;
+            shape.residual = [side.first, side.stride, side.rows.max(1)];
+        }
+    }
     let mut dispatches = vec![];
     for part in &w.parts {
-        let shape =
-            shape(ctx, [part.rows, w.cols, t, part.first_row, w.rows, y_cols], norm.map_or(0.0, |(_, eps)| eps))?;
-        let mut bindings = part.bindings(&shape);
-        bindings.push((at::X, x.clone()));
-        bindings.push((at::Y, y.clone()));
-        let mut extras = kernels::Extras { silu: gated, ..Default::default() };
-        if let Some((weight, _)) = norm {
-            must_hold(weight, Some(w.cols), "the norm's weight", place)?;
-            bindings.push((at::NORM, weight.clone()));
-            extras.norm = true;
-        }
-        if let Some(bias) = bias {
-            must_hold(bias, Some(w.rows), "the bias", place)?;
-            bindings.push((at::BIAS, bias.clone()));
-            extras.bias = true;
-        }
-        if let Epilogue::AddResidual(residual) = epilogue {
-            must_hold(residual, t.checked_mul(y_cols), "the residual", place)?;
-            if residual.buffer.raw() == y.buffer.raw() && residual.offset == y.offset {
-                extras.in_place = true;
-            } else {
-                bindings.push((at::RESIDUAL, residual.clone()));
-                extras.residual = true;
-            }
-        }
         let outputs = if gated { part.rows / 2 } else { part.rows };
-        let plan = kernels::choose(ctx.features(), w.form, w.cols, t, outputs, extras);
-        let grid = match plan.grid {
-            kernels::Grid::Line(groups) => grid(ctx, groups),
-            kernels::Grid::Plane(x, y) => [x as u32, y as u32, 1],
-        };
-        dispatches.push(dispatch(ctx, plan.kernel, &plan.variant, &bindings, grid, place)?);
+        let fours = spec.x_first.is_multiple_of(4) && x_stride.is_multiple_of(4);
+        let product = kernels::Product { form: w.form, cols: w.cols, t, outputs, extras, conv, fours };
+        let choice = kernels::choose(ctx.features(), &product);
+        shape.rows = part.rows;
+        shape.first_row = part.first_row;
+        shape.x = [spec.x_first / choice.load, x_stride / choice.load];
+        if let (Some(gather), Some(conv)) = (&spec.gather, &conv) {
+            shape.picture = picture(gather, conv.channels / choice.load, place)?;
+        }
+        for (first_token, grid) in grids(ctx, &choice, part.rows as u64 * w.cols as u64, t) {
+            let shape = Shape { first_token, ..shape }.upload(ctx)?;
+            let mut bindings = part.bindings(&shape);
+            bindings.extend(common.iter().cloned());
+            dispatches.push(dispatch(ctx, choice.kernel, &choice.variant, &bindings, grid, place)?);
+        }
     }
     Ok(dispatches)
+}
+
+/// Words that `rows` rows of `cols` reach to.
+fn reach(first: usize, stride: usize, rows: usize, cols: usize) -> Option<usize> {
+    stride.checked_mul(rows.checked_sub(1)?)?.checked_add(first)?.checked_add(cols)
+}
+
+/// First token and grid of each dispatch of a product of `each` multiplications a token.
+fn grids(ctx: &Context, choice: &kernels::Choice, each: u64, t: usize) -> Vec<(usize, [u32; 3])> {
+    let (x, tokens) = match choice.grid {
+        kernels::Grid::Line(groups) => return vec![(0, ctx.line(groups))],
+        kernels::Grid::Tokens { x, tokens } => (x, tokens),
+    };
+    let most = ctx.limits().max_compute_workgroups_per_dimension as u64;
+    let groups = (choice.most / (each * tokens as u64).max(1)).clamp(1, most) as usize;
+    (0..t)
+        .step_by(groups * tokens)
+        .map(|first| {
+            let groups = (t - first).div_ceil(tokens).min(groups);
+            (first, [x as u32, groups as u32, 1])
+        })
+        .collect()
+}
+
+/// What a convolution's kernel is made for, where the weight and the number of rows fit it.
+fn conv(gather: &Gather, w: &PackedWeight, t: usize, place: &str) -> Result<kernels::Conv> {
+    let Gather { window, up, transposed, .. } = *gather;
+    let unfit = || Error::internal(format!("conv2d at {place}: {t} rows and {} columns do not fit {gather:?}", w.cols));
+    let small = |n: usize| n > 0 && n <= 1 << 15;
+    let output = gather.output().ok_or_else(unfit)?;
+    let fits = output.rows() == t && w.cols.is_multiple_of(window.area()) && (!transposed || up == 1);
+    if !fits || ![window.height, window.width, window.stride, up].into_iter().all(small) {
+        return Err(unfit());
+    }
+    let channels = w.cols / window.area();
+    Ok(kernels::Conv { channels, kernel_width: window.width, stride: window.stride, transposed, up })
+}
+
+/// The last numbers of a [`Shape`].
+fn picture(gather: &Gather, channels: usize, place: &str) -> Result<[usize; 7]> {
+    let [top, _, left, _] = gather.window.padding;
+    let input = gather.input;
+    let output = gather.output().ok_or_else(|| Error::internal(format!("conv2d at {place}: no output")))?;
+    Ok([channels, input.height, input.width, output.height * output.width, output.width, top, left])
 }
 
 /// A gated layer whose gate and up rows lie in different buffers: the product first, then the gate.
 fn gated_in_parts(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearSpec) -> Result<Vec<Dispatch>> {
     let n = w.rows / 2;
     let both = ctx.storage("gate and up", (spec.t * w.rows * 4) as u64)?.view();
-    let mut dispatches = linear(ctx, w, x, &both, LinearSpec { epilogue: Epilogue::None, ..spec })?;
-    let shape = shape(ctx, [w.rows, w.cols, spec.t, 0, w.rows, n], 0.0)?;
-    let bindings = vec![(at::SHAPE, shape.view()), (at::X, both), (at::Y, y.clone())];
+    let mut dispatches = linear(ctx, w, x, &both, LinearSpec { epilogue: Epilogue::default(), ..spec })?;
+    let shape = Shape { rows: w.rows, cols: w.cols, t: spec.t, all_rows: w.rows, y_cols: n, ..Default::default() };
+    let bindings = vec![(at::SHAPE, shape.upload(ctx)?.view()), (at::X, both), (at::Y, y.clone())];
     let grid = [n.div_ceil(64) as u32, spec.t as u32, 1];
     dispatches.push(dispatch(ctx, &kernels::GATE, &Variant::default(), &bindings, grid, spec.place)?);
     Ok(dispatches)
@@ -278,8 +407,16 @@ pub fn embedding(
     must_hold(y, t.checked_mul(table.cols), "y", place)?;
     let mut dispatches = vec![];
     for part in &table.parts {
-        let shape = shape(ctx, [part.rows, table.cols, t, part.first_row, table.rows, table.cols], 0.0)?;
-        let mut bindings = part.bindings(&shape);
+        let shape = Shape {
+            rows: part.rows,
+            cols: table.cols,
+            t,
+            first_row: part.first_row,
+            all_rows: table.rows,
+            y_cols: table.cols,
+            ..Default::default()
+        };
+        let mut bindings = part.bindings(&shape.upload(ctx)?);
         bindings.push((at::IDS, ids.clone()));
         bindings.push((at::Y, y.clone()));
         let grid = [table.cols.div_ceil(256) as u32, t as u32, 1];

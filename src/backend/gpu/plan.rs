@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{
     buffer::{Buffer, View},
     context::{Context, Dispatch},
-    fuse::{self, Epilogue, Kind, Program, StoreId, Tensor, Work},
+    fuse::{self, Kind, Program, Side, StoreId, Tensor, Work},
     kernels::{attention, elementwise, norm, rms_norm, rope_cache, sample, step::StepWords, timestep},
     linear::{self, LinearSpec},
     memory,
@@ -181,6 +181,16 @@ impl Maker<'_> {
         &self.stores[store]
     }
 
+    /// What meets a layer's result.
+    fn side(&self, side: &Option<Side>) -> Option<linear::Side<'_>> {
+        side.as_ref().map(|Side { tensor, rows }| linear::Side {
+            view: self.view(tensor),
+            first: tensor.first,
+            stride: tensor.stride,
+            rows: *rows,
+        })
+    }
+
     fn vector(&self, weight: WeightId) -> Result<View> {
         let vector = self.model.layout.vector(&self.graph.weight(weight).name)?;
         Ok(self.model.vectors[vector].view())
@@ -194,20 +204,24 @@ impl Maker<'_> {
                 let table = &self.model.matrices[matrix];
                 linear::embedding(context, table, self.view(ids), self.view(out), out.rows, place)?
             }
-            Work::Linear { matrix, x, norm, epilogue, out } => {
+            Work::Linear { matrix, x, gather, norm, epilogue, out } => {
                 let norm = match norm {
                     Some((weight, eps)) => Some((self.vector(*weight)?, *eps)),
                     None => None,
                 };
                 let bias = self.model.layout.matrices[*matrix].bias.map(|v| self.model.vectors[v].view());
                 let spec = LinearSpec {
-                    t: x.rows,
+                    t: out.rows,
+                    x_first: x.first,
+                    x_stride: x.stride,
+                    gather: *gather,
                     norm: norm.as_ref().map(|(view, eps)| (view, *eps)),
                     bias: bias.as_ref(),
-                    epilogue: match epilogue {
-                        Epilogue::None => linear::Epilogue::None,
-                        Epilogue::Add(residual) => linear::Epilogue::AddResidual(self.view(residual)),
-                        Epilogue::SiluMul => linear::Epilogue::SiluMul,
+                    epilogue: linear::Epilogue {
+                        gated: epilogue.gated,
+                        gain: self.side(&epilogue.gain),
+                        residual: self.side(&epilogue.residual),
+                        activation: epilogue.activation,
                     },
                     place,
                 };

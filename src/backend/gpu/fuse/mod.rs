@@ -2,15 +2,18 @@
 //!
 //! - a norm of one row goes into the linear layers that read it;
 //! - layers that lie in one matrix (see [`super::layout`]) become one;
-//! - `silu(gate) · up` and the residual addition become the end of the layer before them;
+//! - `silu(gate) · up`, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
+//!   convolution before them;
+//! - an enlarged picture goes into the convolution that reads it, the function after a norm into the norm;
 //! - the rotary turns of q and k and both cache writes become one, just before their attention.
 //!
 //! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
 
+mod layers;
 mod pictures;
 mod work;
 
-pub use work::{Epilogue, Function, Kind, Program, Rotary, Source, Stage, Store, StoreId, Tensor, Work};
+pub use work::{Epilogue, Function, Kind, Program, Rotary, Side, Source, Stage, Store, StoreId, Tensor, Work};
 
 use super::{
     kernels::attention,
@@ -18,8 +21,9 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId, WeightId},
+    graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId},
 };
+use layers::Chain;
 
 /// Fuses `graph` for weights that lie as `layout` says.
 pub fn fuse(graph: &Graph, layout: &Layout) -> Result<Program> {
@@ -47,6 +51,8 @@ struct Fuser<'a> {
     consumers: Vec<Vec<ValueId>>,
     /// Nodes whose work a later node does.
     absorbed: Vec<bool>,
+    /// For a node that ends what a layer does to its result: the layer, and all that it does.
+    chains: Vec<Option<Chain>>,
     states: Vec<Option<StoreId>>,
 }
 
@@ -73,11 +79,13 @@ impl<'a> Fuser<'a> {
             tensors: vec![None; graph.nodes.len()],
             consumers,
             absorbed: vec![false; graph.nodes.len()],
+            chains: vec![None; graph.nodes.len()],
             states: vec![None; graph.states.len()],
         };
         for i in 0..graph.nodes.len() {
             fuser.absorb(ValueId(i as u32));
         }
+        fuser.find_chains();
         fuser
     }
 
@@ -99,9 +107,9 @@ impl<'a> Fuser<'a> {
                 Some((silu, None)) => vec![silu],
                 None => vec![],
             },
-            Op::Binary(Binary::Add) => self.residual(at).map(|(layer, _)| layer).into_iter().collect(),
             Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
             Op::Unary(_) => self.normed(at).into_iter().collect(),
+            Op::Conv2d { .. } => self.enlarged(at).into_iter().collect(),
             Op::Attention { .. } => match self.turned(at) {
                 Some(_) => {
                     let [q, k, v] = [0, 1, 2].map(|i| node.inputs[i]);
@@ -143,29 +151,6 @@ impl<'a> Fuser<'a> {
             _ => false,
         };
         Some((silu, whole.then_some((gate, up))))
-    }
-
-    /// For an addition at `at`: the layer before it that can add the other operand to its result.
-    fn residual(&self, at: ValueId) -> Option<(ValueId, ValueId)> {
-        let node = self.graph.node(at);
-        let &[a, b] = node.inputs.as_slice() else { return None };
-        let can = |layer: ValueId| match &self.graph.node(layer).op {
-            Op::Linear { weight, .. } => {
-                let name = &self.graph.weight(*weight).name;
-                let alone = self.layout.matrix(name).is_ok_and(|(m, _)| self.layout.matrices[m].members.len() == 1);
-                alone && a != b && self.is_private(layer)
-            }
-            _ => false,
-        };
-        // The later of two layers, so that the other is there by then.
-        let (late, early) = if a > b { (a, b) } else { (b, a) };
-        if can(late) {
-            Some((late, early))
-        } else if can(early) {
-            Some((early, late))
-        } else {
-            None
-        }
     }
 
     /// Whether the norm at `at` can be done by every layer that reads it.
@@ -276,6 +261,9 @@ impl<'a> Fuser<'a> {
         if rows == 0 || cols == 0 || rows.checked_mul(cols).is_none_or(|n| n > i32::MAX as usize) {
             return Err(refused(node, "a size that the GPU cannot hold"));
         }
+        if self.chains[at.0 as usize].is_some() {
+            return self.chain(at, rows, cols);
+        }
         let label = node.label.as_str();
         let out = match &node.op {
             Op::Input { name } => {
@@ -367,73 +355,6 @@ impl<'a> Fuser<'a> {
                 out
             }
             _ => self.picture(at)?,
-        };
-        self.tensors[at.0 as usize] = Some(out);
-        Ok(())
-    }
-
-    /// The matrix and the input of the layer at `at`, with the norm before it where that is the layer's to do.
-    #[allow(clippy::type_complexity)]
-    fn layer(&mut self, at: ValueId) -> Result<(usize, Tensor, Option<(WeightId, f32)>)> {
-        let node = self.graph.node(at);
-        let Op::Linear { weight, .. } = &node.op else {
-            return Err(refused(node, "expected a linear layer"));
-        };
-        let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name)?;
-        let source = node.inputs[0];
-        let (x, norm) = match &self.graph.node(source).op {
-            Op::RmsNorm { weight, eps } if self.absorbed[source.0 as usize] => {
-                (self.tensor(self.graph.node(source).inputs[0])?, Some((*weight, *eps)))
-            }
-            _ => (self.tensor(source)?, None),
-        };
-        Ok((matrix, self.contiguous(x, &node.label), norm))
-    }
-
-    /// All layers that share the matrix and the input of the layer at `at`.
-    fn layers(&mut self, at: ValueId) -> Result<()> {
-        let node = self.graph.node(at);
-        let (matrix, x, norm) = self.layer(at)?;
-        let spec = &self.layout.matrices[matrix];
-        let out = self.fresh(x.rows, spec.rows);
-        self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::None, out }, &node.label);
-        for (i, other) in self.graph.nodes.iter().enumerate() {
-            let Op::Linear { weight, .. } = &other.op else { continue };
-            let (its, first) = self.layout.matrix(&self.graph.weight(*weight).name)?;
-            if its == matrix && other.inputs == node.inputs && !self.absorbed[i] {
-                self.tensors[i] = Some(Tensor { first, cols: other.shape[1], ..out });
-            }
-        }
-        Ok(())
-    }
-
-    fn binary(&mut self, at: ValueId, f: Binary, rows: usize, cols: usize) -> Result<()> {
-        let node = self.graph.node(at);
-        let label = node.label.as_str();
-        let gated = if f == Binary::Mul { self.gated(at) } else { None };
-        let residual = if f == Binary::Add { self.residual(at) } else { None };
-        let out = if let Some((_, Some((gate, _)))) = gated {
-            let (matrix, x, norm) = self.layer(gate)?;
-            let out = self.fresh(rows, cols);
-            self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::SiluMul, out }, label);
-            out
-        } else if let Some((layer, other)) = residual {
-            let (matrix, x, norm) = self.layer(layer)?;
-            let other = self.tensor(other)?;
-            let other = self.contiguous(other, label);
-            let out = self.fresh(rows, cols);
-            self.emit(Work::Linear { matrix, x, norm, epilogue: Epilogue::Add(other), out }, label);
-            out
-        } else {
-            let (function, a, b) = match (f, gated, silu_mul(self.graph, &node.op, &node.inputs)) {
-                (Binary::Mul, Some(_), Some((gate, up))) => (Function::SiluMul, gate, up),
-                (Binary::Mul, ..) => (Function::Mul, node.inputs[0], node.inputs[1]),
-                (Binary::Add, ..) => (Function::Add, node.inputs[0], node.inputs[1]),
-            };
-            let (a, b) = (self.tensor(a)?, self.tensor(b)?);
-            let out = self.fresh(rows, cols);
-            self.elementwise(function, [Some(a), Some(b), None], out, label);
-            out
         };
         self.tensors[at.0 as usize] = Some(out);
         Ok(())

@@ -1,10 +1,15 @@
 //! What a graph becomes: kernels' work over stores.
 
-use super::super::kernels::{
-    attention::{self, Operands},
-    norm,
+use crate::{
+    backend::gpu::{
+        kernels::{
+            attention::{self, Operands},
+            norm,
+        },
+        linear::Gather,
+    },
+    graph::{RopeLayout, StateId, Unary, WeightId},
 };
-use crate::graph::{RopeLayout, StateId, Unary, WeightId};
 
 /// An index into [`Program::stores`].
 pub type StoreId = usize;
@@ -42,16 +47,28 @@ impl Tensor {
     pub(super) fn is_contiguous(&self) -> bool {
         self.first == 0 && (self.rows == 1 || self.stride == self.cols)
     }
+
+    /// Columns `first .. first + cols` of it.
+    pub(super) fn columns(&self, first: usize, cols: usize) -> Self {
+        Self { first: self.first + first, cols, ..*self }
+    }
 }
 
-/// What happens to a linear layer's result.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Epilogue {
-    None,
-    /// This is added to it.
-    Add(Tensor),
+/// A tensor each of whose rows meets `rows` rows of another value, one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Side {
+    pub tensor: Tensor,
+    pub rows: usize,
+}
+
+/// What happens to a layer's result: `f(result · gain + residual)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Epilogue {
     /// The upper half of the rows is a gate: `silu(gate) · lower`.
-    SiluMul,
+    pub gated: bool,
+    pub gain: Option<Side>,
+    pub residual: Option<Side>,
+    pub activation: Option<Unary>,
 }
 
 /// An element-by-element function of up to three operands.
@@ -101,9 +118,11 @@ pub enum Work {
         ids: Tensor,
         out: Tensor,
     },
+    /// A linear layer, or a convolution where rows of x are gathered.
     Linear {
         matrix: usize,
         x: Tensor,
+        gather: Option<Gather>,
         norm: Option<(WeightId, f32)>,
         epilogue: Epilogue,
         out: Tensor,
@@ -176,8 +195,8 @@ impl Work {
         match self {
             Self::Embedding { ids, out, .. } => (of(&[Some(*ids)]), of(&[Some(*out)])),
             Self::Linear { x, epilogue, out, .. } => {
-                let residual = if let Epilogue::Add(r) = epilogue { Some(*r) } else { None };
-                (of(&[Some(*x), residual]), of(&[Some(*out)]))
+                let side = |side: Option<Side>| side.map(|side| side.tensor);
+                (of(&[Some(*x), side(epilogue.gain), side(epilogue.residual)]), of(&[Some(*out)]))
             }
             Self::RmsNorm { x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
             Self::RopeCache { q, k, v, .. } => {

@@ -1,9 +1,9 @@
-// A linear layer for adapters made of software, where a barrier or a shift costs more than a row of products: each invocation
+// A linear layer or a convolution for adapters made of software, where a barrier or a shift costs more than a row of products: each invocation
 // makes whole rows, four at a time, and shares nothing but the loading of x.
 // A field of a word becomes a float by a mask and one conversion, without a shift: it is too large by a power of two that x was
 // divided by beforehand, and the top field is a signed one (`repack.rs`). There is no fma(): it is a call a lane there.
 // Flags: those of the snippets; TOKENS4 (four tokens an invocation, else one), QUADS2 (eight rows an invocation, else four).
-// Constant: LANES (invocations a workgroup).
+// Constants: LANES (invocations a workgroup), ROW_LANES (of them for different rows, with TOKENS4; the others take other tokens).
 
 #include linear_shape
 #include lanes_input
@@ -210,12 +210,19 @@ fn columns(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, s: vec4<f32>) -> Four {
     return transpose(mat4x4<f32>(p, q, r, s));
 }
 
-fn load(token: u32, step: u32, lane: u32) -> Step {
+alias Spots = array<Spot, 4>;
+
+fn spots_of(token: u32) -> Spots {
     let last = shape.t - 1u;
-    let p = activations(min(token, last), step, lane);
-    let q = activations(min(token + 1u, last), step, lane);
-    let r = activations(min(token + 2u, last), step, lane);
-    let s = activations(min(token + 3u, last), step, lane);
+    return Spots(spot(min(token, last)), spot(min(token + 1u, last)), spot(min(token + 2u, last)), spot(min(token + 3u, last)));
+}
+
+fn load(spots: Spots, step: u32, lane: u32) -> Step {
+    let t = first_tap(step);
+    let p = activations(spots[0], t, step, lane);
+    let q = activations(spots[1], t, step, lane);
+    let r = activations(spots[2], t, step, lane);
+    let s = activations(spots[3], t, step, lane);
     return Step(
         columns(p.a, q.a, r.a, s.a), columns(p.b, q.b, r.b, s.b), columns(p.c, q.c, r.c, s.c), columns(p.d, q.d, r.d, s.d),
         columns(p.e, q.e, r.e, s.e), columns(p.f, q.f, r.f, s.f), columns(p.g, q.g, r.g, s.g), columns(p.h, q.h, r.h, s.h),
@@ -224,8 +231,14 @@ fn load(token: u32, step: u32, lane: u32) -> Step {
         vec4<f32>(p.shifted_late, q.shifted_late, r.shifted_late, s.shifted_late));
 }
 #else
-fn load(token: u32, step: u32, lane: u32) -> Step {
-    let p = activations(token, step, lane);
+alias Spots = Spot;
+
+fn spots_of(token: u32) -> Spots {
+    return spot(token);
+}
+
+fn load(spots: Spots, step: u32, lane: u32) -> Step {
+    let p = activations(spots, first_tap(step), step, lane);
     return Step(p.a, p.b, p.c, p.d, p.e, p.f, p.g, p.h, p.total, p.shifted, p.shifted_late);
 }
 #endif
@@ -254,25 +267,25 @@ fn main(
     let lane = 0u;
 #endif
 #if TOKENS4
-    let token = group.y * 4u;
-    let line = group.x;
+    let token = shape.first_token + (group.y * (LANES / ROW_LANES) + lid / ROW_LANES) * 4u;
+    let unit = group.x * ROW_LANES + lid % ROW_LANES;
 #else
     let token = 0u;
-    let line = group.y * groups.x + group.x;
+    let unit = (group.y * groups.x + group.x) * LANES + lid;
 #endif
+    let spots = spots_of(token);
 #if QUADS2
-    let first = (line * LANES + lid) * 2u * QUAD;
+    let first = unit * 2u * QUAD;
     let more_rows = quad_rows(first + QUAD);
     var more = Sums();
 #else
-    let first = (line * LANES + lid) * QUAD;
+    let first = unit * QUAD;
 #endif
     let rows = quad_rows(first);
     var sums = Sums();
     // Divisions are done here, once: a vector has none on a processor.
     let steps = (shape.cols + 31u) / 32u;
     let stride = row_stride(steps);
-    prepare();
     var at = rows * stride;
     var block = rows * (steps * SCALES);
 #if QUADS2
@@ -281,7 +294,7 @@ fn main(
 #endif
     // Every invocation runs to the end, those without rows too: x is loaded by all of them together.
     for (var step = 0u; step < steps; step++) {
-        let x = load(token, step, lane);
+        let x = load(spots, step, lane);
         sums += products(at, block, x);
         at += vec4<u32>(STRIDE);
         block += vec4<u32>(SCALES);

@@ -1,6 +1,7 @@
-// Thirty-two activations of a token, ready for `lanes_weight.wgsl`: each scaled down by the place of its field in a word.
+// Thirty-two activations of a token, ready for `lanes.wgsl`: each scaled down by the place of its field in a word.
 // Flags: those of `linear_input.wgsl` and of the weight's form; HALVES (a scale per 16); QUARTETS (a subgroup has exactly four invocations, which load a
-// quarter each); WHOLE (cols is a multiple of 32). Needs `shape`, `lane` is the invocation's number in its subgroup.
+// quarter each, float by float); WHOLE (cols, or the channels of a convolution, are a multiple of 32: a step lies in one pixel).
+// Needs `shape`, `lane` is the invocation's number in its subgroup.
 
 struct Activations {
     a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>,
@@ -26,20 +27,17 @@ const ODD = EVEN;
 #endif
 
 #if QUARTETS
-@group(0) @binding(3) var<storage, read> x: array<f32>; // [t, cols]
+#include linear_gather
+
+@group(0) @binding(3) var<storage, read> x: array<f32>; // [rows, x_stride]
 #if NORM
 @group(0) @binding(5) var<storage, read> norm: array<f32>; // [cols]
 #endif
 
 var<private> squares: f32;
-var<private> cols: u32;
-
-fn prepare() {
-    cols = shape.cols;
-}
 
 fn own(at: u32, k: u32) -> f32 {
-    let v = x[at + k];
+    let v = x[at];
 #if NORM
     squares += v * v;
     return v * norm[k];
@@ -52,17 +50,36 @@ fn spread(v: f32) -> vec4<f32> {
     return vec4<f32>(subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u));
 }
 
-fn activations(token: u32, step: u32, lane: u32) -> Activations {
-    let at = token * cols;
+// The part of a pixel that a step reads, the same for all tokens.
+fn first_tap(step: u32) -> Tap {
+    return tap(32u * step);
+}
+
+fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
     let k = 32u * step + lane;
+#if CONV
+    let found = under(s, t);
+    let inside = found != OUTSIDE;
+    let at = select(0u, found, inside) + lane;
+    let a = select(0.0, own(at, k), inside);
+    let b = select(0.0, own(at + 4u, k + 4u), inside);
+    let c = select(0.0, own(at + 8u, k + 8u), inside);
+    let d = select(0.0, own(at + 12u, k + 12u), inside);
+    let e = select(0.0, own(at + 16u, k + 16u), inside);
+    let f = select(0.0, own(at + 20u, k + 20u), inside);
+    let g = select(0.0, own(at + 24u, k + 24u), inside);
+    let h = select(0.0, own(at + 28u, k + 28u), inside);
+#else
+    let at = under(s, t) + lane;
     let a = own(at, k);
-    let b = own(at, k + 4u);
-    let c = own(at, k + 8u);
-    let d = own(at, k + 12u);
-    let e = own(at, k + 16u);
-    let f = own(at, k + 20u);
-    let g = own(at, k + 24u);
-    let h = own(at, k + 28u);
+    let b = own(at + 4u, k + 4u);
+    let c = own(at + 8u, k + 8u);
+    let d = own(at + 12u, k + 12u);
+    let e = own(at + 16u, k + 16u);
+    let f = own(at + 20u, k + 20u);
+    let g = own(at + 24u, k + 24u);
+    let h = own(at + 28u, k + 28u);
+#endif
     let even = EVEN[lane];
     let odd = ODD[lane];
     let evens = (a + c) + (e + g);
@@ -96,40 +113,73 @@ fn norm_scale() -> f32 {
 #include linear_input
 
 var<private> squares: f32;
-var<private> cols4: u32;
 
-fn prepare() {
-    cols4 = shape.cols / 4u;
+fn first_tap(step: u32) -> Tap {
+#if ALIGNED
+    return tap(8u * step);
+#else
+    return tap(32u * step);
+#endif
 }
 
-fn own(token: u32, k4: u32) -> vec4<f32> {
 #if WHOLE
-    let v = x[token * cols4 + k4];
-#else
-    let v = x4(token, k4);
-#endif
+fn own(at: u32, k4: u32) -> vec4<f32> {
+    let v = x[at];
 #if NORM
     squares += dot(v, v);
-#if WHOLE
     return v * norm[k4];
-#else
-    return v * norm4(k4);
-#endif
 #else
     return v;
 #endif
 }
+#else
+fn own(s: Spot, k4: u32) -> vec4<f32> {
+    let v = x4(s, k4);
+#if NORM
+    squares += dot(v, v);
+    return v * norm4(k4);
+#else
+    return v;
+#endif
+}
+#endif
 
-fn activations(token: u32, step: u32, lane: u32) -> Activations {
+fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
     let k4 = 8u * step;
-    let a = own(token, k4);
-    let b = own(token, k4 + 1u);
-    let c = own(token, k4 + 2u);
-    let d = own(token, k4 + 3u);
-    let e = own(token, k4 + 4u);
-    let f = own(token, k4 + 5u);
-    let g = own(token, k4 + 6u);
-    let h = own(token, k4 + 7u);
+#if WHOLE
+#if CONV
+    let found = under(s, t);
+    let inside = found != OUTSIDE;
+    let at = select(0u, found, inside);
+    let a = select(vec4<f32>(), own(at, k4), inside);
+    let b = select(vec4<f32>(), own(at + 1u, k4 + 1u), inside);
+    let c = select(vec4<f32>(), own(at + 2u, k4 + 2u), inside);
+    let d = select(vec4<f32>(), own(at + 3u, k4 + 3u), inside);
+    let e = select(vec4<f32>(), own(at + 4u, k4 + 4u), inside);
+    let f = select(vec4<f32>(), own(at + 5u, k4 + 5u), inside);
+    let g = select(vec4<f32>(), own(at + 6u, k4 + 6u), inside);
+    let h = select(vec4<f32>(), own(at + 7u, k4 + 7u), inside);
+#else
+    let at = under(s, t);
+    let a = own(at, k4);
+    let b = own(at + 1u, k4 + 1u);
+    let c = own(at + 2u, k4 + 2u);
+    let d = own(at + 3u, k4 + 3u);
+    let e = own(at + 4u, k4 + 4u);
+    let f = own(at + 5u, k4 + 5u);
+    let g = own(at + 6u, k4 + 6u);
+    let h = own(at + 7u, k4 + 7u);
+#endif
+#else
+    let a = own(s, k4);
+    let b = own(s, k4 + 1u);
+    let c = own(s, k4 + 2u);
+    let d = own(s, k4 + 3u);
+    let e = own(s, k4 + 4u);
+    let f = own(s, k4 + 5u);
+    let g = own(s, k4 + 6u);
+    let h = own(s, k4 + 7u);
+#endif
     let evens = (a + c) + (e + g);
     let odds = (b + d) + (f + h);
     let sums = evens + odds;

@@ -5,6 +5,8 @@ use super::super::{
     repack::{Form, Kind},
     wgsl::{Const, Kernel, Variant},
 };
+use super::unary;
+use crate::graph::Unary;
 
 pub const MATVEC: Kernel = Kernel { name: "matvec", source: include_str!("matvec.wgsl") };
 pub const MATMUL: Kernel = Kernel { name: "matmul", source: include_str!("matmul.wgsl") };
@@ -17,6 +19,7 @@ pub fn snippet(name: &str) -> Option<&'static str> {
     Some(match name {
         "linear_shape" => include_str!("linear_shape.wgsl"),
         "linear_weight" => include_str!("linear_weight.wgsl"),
+        "linear_gather" => include_str!("linear_gather.wgsl"),
         "linear_input" => include_str!("linear_input.wgsl"),
         "lanes_input" => include_str!("lanes_input.wgsl"),
         "linear_output" => include_str!("linear_output.wgsl"),
@@ -25,13 +28,41 @@ pub fn snippet(name: &str) -> Option<&'static str> {
 }
 
 /// What is fused with a product.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Extras {
     pub norm: bool,
     pub bias: bool,
+    pub gain: bool,
     pub residual: bool,
+    /// Several tokens meet one row of the residual.
+    pub shared: bool,
     pub in_place: bool,
-    pub silu: bool,
+    pub gated: bool,
+    pub activation: Option<Unary>,
+}
+
+/// What the text of a convolution depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    pub channels: usize,
+    pub kernel_width: usize,
+    pub stride: usize,
+    pub transposed: bool,
+    /// How many times the picture is enlarged beforehand, each pixel a square.
+    pub up: usize,
+}
+
+/// A product of `t` rows of x with a weight of `cols` columns that makes `outputs` numbers for each.
+#[derive(Debug, Clone, Copy)]
+pub struct Product {
+    pub form: Form,
+    pub cols: usize,
+    pub t: usize,
+    pub outputs: usize,
+    pub extras: Extras,
+    pub conv: Option<Conv>,
+    /// Rows of x begin at fours of floats.
+    pub fours: bool,
 }
 
 /// How many workgroups.
@@ -39,7 +70,8 @@ pub struct Extras {
 pub enum Grid {
     /// Counted along x, then y: as many as that makes, or a few more.
     Line(usize),
-    Plane(usize, usize),
+    /// So many along x; along y one for every `tokens` of them.
+    Tokens { x: usize, tokens: usize },
 }
 
 /// A kernel, made ready but for the numbers of its bindings.
@@ -48,7 +80,16 @@ pub struct Choice {
     pub kernel: &'static Kernel,
     pub variant: Variant,
     pub grid: Grid,
+    /// Floats that one load of x brings: what places in x are counted in.
+    pub load: usize,
+    /// Products that one dispatch may make without holding up the device.
+    pub most: u64,
 }
+
+/// A dispatch ends well within what a driver's watchdog or a page's patience allows: a tenth of a second on a small GPU, under a
+/// second on a processor.
+const MOST_PRODUCTS: u64 = 1 << 34;
+const MOST_PRODUCTS_IN_SOFTWARE: u64 = 1 << 28;
 
 /// The flags and constants that tell `linear_weight.wgsl` how a weight lies.
 pub fn weight_flags(form: Form) -> Variant {
@@ -66,69 +107,101 @@ pub fn weight_flags(form: Form) -> Variant {
     variant.flag("MIN", form.min).flag("WIDE", form.is_quantised() && form.wide)
 }
 
-fn flags(form: Form, cols: usize, extras: Extras) -> Variant {
-    weight_flags(form)
-        .flag("ALIGNED", cols.is_multiple_of(4))
-        .flag("TAIL", !cols.is_multiple_of(16))
-        .flag("NORM", extras.norm)
-        .flag("BIAS", extras.bias)
-        .flag("RESIDUAL", extras.residual)
-        .flag("IN_PLACE", extras.in_place)
-        .flag("SILU", extras.silu)
+fn flags(p: &Product) -> Variant {
+    let mut variant = weight_flags(p.form)
+        .flag("ALIGNED", aligned(p))
+        .flag("TAIL", !p.cols.is_multiple_of(16))
+        .flag("NORM", p.extras.norm)
+        .flag("BIAS", p.extras.bias)
+        .flag("GAIN", p.extras.gain)
+        .flag("RESIDUAL", p.extras.residual)
+        .flag("SHARED", p.extras.shared)
+        .flag("IN_PLACE", p.extras.in_place)
+        .flag("GATED", p.extras.gated)
+        .flag("ACTIVATION", p.extras.activation.is_some());
+    if let Some(f) = p.extras.activation {
+        variant = unary::with(variant, f);
+    }
+    if let Some(conv) = p.conv {
+        // Windows and strides are small; whoever makes the product has checked them.
+        variant.constants.push(("KERNEL_WIDTH", Const::U32(conv.kernel_width as u32)));
+        variant.constants.push(("STRIDE_BY", Const::U32(conv.stride as u32)));
+        if conv.up > 1 {
+            variant.constants.push(("UP_BY", Const::U32(conv.up as u32)));
+        }
+        variant = variant.flag("CONV", true).flag("TRANSPOSED", conv.transposed).flag("UP", conv.up > 1);
+    }
+    variant
 }
 
-/// The kernel for `t` rows of x times a weight of `cols` columns that makes `outputs` numbers for each.
-pub fn choose(features: Features, form: Form, cols: usize, t: usize, outputs: usize, extras: Extras) -> Choice {
-    let mut variant = flags(form, cols, extras);
-    let quad = if extras.silu { 2 } else { 4 };
+/// Whether x is loaded in fours.
+fn aligned(p: &Product) -> bool {
+    p.fours && p.cols.is_multiple_of(4) && p.conv.is_none_or(|conv| conv.channels.is_multiple_of(4))
+}
+
+/// The kernel for a product.
+pub fn choose(features: Features, p: &Product) -> Choice {
+    let quad = if p.extras.gated { 2 } else { 4 };
     if features.software {
-        return lanes(features, form, cols, t, outputs, quad, variant);
+        return lanes(features, p, quad);
     }
-    if t == 1 {
+    let mut variant = flags(p);
+    let load = if aligned(p) { 4 } else { 1 };
+    let most = MOST_PRODUCTS;
+    if p.t == 1 && p.conv.is_none() {
         // One subgroup a workgroup needs no barrier, where no subgroup is smaller.
         let subgroups = features.subgroups && features.subgroup_sizes.0 >= 32;
         variant.constants.push(("THREADS", Const::U32(if subgroups { 32 } else { 64 })));
         let variant = variant.flag("SUBGROUPS", subgroups);
-        return Choice { kernel: &MATVEC, variant, grid: Grid::Line(outputs.div_ceil(quad)) };
+        return Choice { kernel: &MATVEC, variant, grid: Grid::Line(p.outputs.div_ceil(quad)), load, most };
     }
-    let tokens = if t <= 16 { 16 } else { 64 };
+    let tokens = if p.t <= 16 { 16 } else { 64 };
+    // A picture has few channels at its ends.
+    let row_quads = if p.outputs <= 4 * quad && tokens == 64 { 4 } else { 16 };
     variant.constants.push(("TOKENS", Const::U32(tokens)));
-    let grid = Grid::Plane(outputs.div_ceil(16 * quad), t.div_ceil(tokens as usize));
-    Choice { kernel: &MATMUL, variant, grid }
+    variant.constants.push(("ROW_QUADS", Const::U32(row_quads)));
+    let grid = Grid::Tokens { x: p.outputs.div_ceil(row_quads as usize * quad), tokens: tokens as usize };
+    Choice { kernel: &MATMUL, variant, grid, load, most }
 }
 
 /// Invocations a workgroup of `lanes.wgsl`: few, so that a small layer has enough of them for every core.
 const LANES_A_GROUP: usize = 8;
 
 /// A device made of software: no barriers, whole rows an invocation.
-fn lanes(
-    features: Features,
-    form: Form,
-    cols: usize,
-    t: usize,
-    outputs: usize,
-    quad: usize,
-    mut variant: Variant,
-) -> Choice {
-    let quartets = features.subgroups && features.subgroup_sizes == (4, 4) && cols.is_multiple_of(32);
+fn lanes(features: Features, p: &Product, quad: usize) -> Choice {
+    let (cols, outputs) = (p.cols, p.outputs);
+    let many = p.t > 1 || p.conv.is_some();
     // Rows share the loading of x; but there must be enough invocations.
-    let eight_rows = outputs >= 128 * quad;
-    variant.constants.push(("LANES", Const::U32(LANES_A_GROUP as u32)));
-    let variant = variant
-        .flag("HALVES", form.block == 16)
-        .flag("WHOLE", cols.is_multiple_of(32))
+    let eight_rows = outputs >= 128 * quad || (p.t >= 64 && outputs >= 16 * quad);
+    let rows_each = quad * if eight_rows { 2 } else { 1 };
+    // Where there are few rows, invocations of a workgroup take different tokens.
+    let row_lanes =
+        if many { outputs.div_ceil(rows_each).next_power_of_two().min(LANES_A_GROUP) } else { LANES_A_GROUP };
+    let whole = p.conv.map_or(cols, |conv| conv.channels).is_multiple_of(32);
+    let quartets = features.subgroups && features.subgroup_sizes == (4, 4) && whole && row_lanes.is_multiple_of(4);
+    let mut variant = flags(p)
+        .flag("HALVES", p.form.block == 16)
+        .flag("WHOLE", whole && (aligned(p) || quartets))
         // A step is 32 columns here, so a row of an odd number of sixteens ends inside one.
         .flag("TAIL", cols.is_multiple_of(16) && !cols.is_multiple_of(32))
         .flag("QUARTETS", quartets)
         .flag("SUBGROUPS", quartets)
         .flag("QUADS2", eight_rows)
-        .flag("TOKENS4", t > 1);
-    let groups = outputs.div_ceil(LANES_A_GROUP * quad * if eight_rows { 2 } else { 1 });
-    let grid = if t > 1 { Grid::Plane(groups, t.div_ceil(4)) } else { Grid::Line(groups) };
-    Choice { kernel: &LANES, variant, grid }
+        .flag("TOKENS4", many);
+    variant.constants.push(("LANES", Const::U32(LANES_A_GROUP as u32)));
+    if many {
+        variant.constants.push(("ROW_LANES", Const::U32(row_lanes as u32)));
+    }
+    let grid = if many {
+        Grid::Tokens { x: outputs.div_ceil(row_lanes * rows_each), tokens: LANES_A_GROUP / row_lanes * 4 }
+    } else {
+        Grid::Line(outputs.div_ceil(LANES_A_GROUP * rows_each))
+    };
+    let load = if aligned(p) && !quartets { 4 } else { 1 };
+    Choice { kernel: &LANES, variant, grid, load, most: MOST_PRODUCTS_IN_SOFTWARE }
 }
 
-/// Every variant that [`choose`] and embeddings may ask for on a device.
+/// Every variant that [`choose`] and embeddings may ask for on a device, at sizes that stand for all.
 pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
     use crate::graph::DType as D;
     let mut out = vec![];
@@ -141,21 +214,48 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
             none,
             Extras { norm: true, ..none },
             Extras { norm: true, bias: true, ..none },
-            Extras { norm: true, silu: true, ..none },
+            Extras { norm: true, gated: true, ..none },
             Extras { bias: true, ..none },
-            Extras { bias: true, silu: true, ..none },
+            Extras { bias: true, gated: true, ..none },
             Extras { bias: true, residual: true, ..none },
             Extras { residual: true, ..none },
             Extras { in_place: true, ..none },
-            Extras { silu: true, ..none },
+            Extras { gated: true, ..none },
         ];
+        let mut add = |p: Product| {
+            let choice = choose(features, &p);
+            out.push((choice.kernel, choice.variant));
+        };
         for (&cols, extras) in widths.iter().flat_map(|cols| fused.map(|extras| (cols, extras))) {
             for (t, outputs) in [(1, 256), (16, 256), (128, 256), (1, 1024), (16, 1024)] {
-                if t > 1 && extras.norm {
-                    continue;
+                if t == 1 || !extras.norm {
+                    add(Product { form, cols, t, outputs, extras, conv: None, fours: true });
                 }
-                let choice = choose(features, form, cols, t, outputs, extras);
-                out.push((choice.kernel, choice.variant));
+            }
+        }
+        // A window of 3 · 3 (or 4 · 4) pixels of so many channels; the ends of what a product does depend on no form.
+        let plain = Conv { channels: 64, kernel_width: 3, stride: 1, transposed: false, up: 1 };
+        let product = |conv: Conv, outputs, extras| Product {
+            form,
+            cols: conv.kernel_width * conv.kernel_width * conv.channels,
+            t: 4096,
+            outputs,
+            extras,
+            conv: Some(conv),
+            fours: true,
+        };
+        add(product(plain, 64, Extras { bias: true, ..none }));
+        if form.is_quantised() && form.kind == Kind::Q4 {
+            continue;
+        }
+        add(product(Conv { up: 2, ..plain }, 3, Extras { bias: true, ..none }));
+        add(product(Conv { channels: 4, kernel_width: 4, stride: 2, transposed: true, ..plain }, 64, none));
+        if form.kind == Kind::F32 {
+            add(product(Conv { channels: 3, ..plain }, 64, none));
+            for f in unary::EVERY {
+                let extras =
+                    Extras { bias: true, residual: true, shared: true, gain: true, activation: Some(f), ..none };
+                add(product(plain, 64, extras));
             }
         }
     }

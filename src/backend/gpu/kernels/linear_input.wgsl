@@ -1,32 +1,44 @@
-// The activations x `[t, cols]`.
-// Flags: ALIGNED (cols is a multiple of four), TAIL (cols is no multiple of 16), NORM (an RMSNorm weight is bound).
-// Needs `shape`.
+// The activations x, four columns at a time.
+// Flags: ALIGNED (columns, rows and channels come in fours), TAIL (cols is no multiple of 16), NORM (an RMSNorm weight is bound),
+// and those of `linear_gather.wgsl`. Needs `shape`.
+
+#include linear_gather
 
 #if ALIGNED
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>; // [t, cols / 4]
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>; // [rows, x_stride]
 #if NORM
 @group(0) @binding(5) var<storage, read> norm: array<vec4<f32>>; // [cols / 4]
 #endif
 #else
-@group(0) @binding(3) var<storage, read> x: array<f32>; // [t, cols]
+@group(0) @binding(3) var<storage, read> x: array<f32>; // [rows, x_stride]
 #if NORM
 @group(0) @binding(5) var<storage, read> norm: array<f32>; // [cols]
 #endif
 #endif
 
-// Columns 4·k4 .. 4·k4 + 3 of a token; zeros past the end.
-fn x4(token: u32, k4: u32) -> vec4<f32> {
+// Columns 4·k4 .. 4·k4 + 3 of the token at `s`; zeros past the end and outside a picture.
+fn x4(s: Spot, k4: u32) -> vec4<f32> {
 #if ALIGNED
-    let cols4 = shape.cols / 4u;
 #if TAIL
-    if (k4 >= cols4) { return vec4<f32>(); }
+    if (k4 >= shape.cols / 4u) { return vec4<f32>(); }
 #endif
-    return x[token * cols4 + k4];
+    let at = under(s, tap(k4));
+#if CONV
+    if (at == OUTSIDE) { return vec4<f32>(); }
+#endif
+    return x[at];
 #else
     var v = vec4<f32>();
-    let at = token * shape.cols;
     for (var i = 0u; i < 4u; i++) {
-        if (4u * k4 + i < shape.cols) { v[i] = x[at + 4u * k4 + i]; }
+        let k = 4u * k4 + i;
+        if (k < shape.cols) {
+            let at = under(s, tap(k));
+#if CONV
+            if (at != OUTSIDE) { v[i] = x[at]; }
+#else
+            v[i] = x[at];
+#endif
+        }
     }
     return v;
 #endif

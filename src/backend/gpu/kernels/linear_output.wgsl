@@ -1,17 +1,24 @@
-// Where four rows of a product go: y `[t, y_cols]`, with what is added on the way.
-// Flags: BIAS, RESIDUAL, IN_PLACE (y holds the residual), SILU (rows are n of a gate, then n of what it gates).
-// Needs `shape`.
+// Where four rows of a product go: y `[t, y_cols]`, with what happens on the way: f((W·x + bias) · gain + residual).
+// Flags: BIAS, GAIN, RESIDUAL, IN_PLACE (y holds the residual), SHARED (several tokens meet one row of the residual), ACTIVATION (one of
+// `unary.wgsl`), GATED (rows are n of a gate, then n of what it gates). Needs `shape`.
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, y_cols]
 #if BIAS
 @group(0) @binding(6) var<storage, read> bias: array<f32>; // [all_rows]
 #endif
 #if RESIDUAL
-@group(0) @binding(7) var<storage, read> residual: array<f32>; // [t, y_cols]
+@group(0) @binding(7) var<storage, read> residual: array<f32>; // [t / residual_rows, residual_stride]
+#endif
+#if GAIN
+@group(0) @binding(8) var<storage, read> gain: array<f32>; // [t / gain_rows, gain_stride]
+#endif
+#if ACTIVATION
+alias Number = f32;
+#include unary
 #endif
 
 // Numbers of y that four rows make, and how many this part of the weight makes.
-#if SILU
+#if GATED
 const QUAD = 2u;
 fn outputs() -> u32 { return shape.rows / 2u; }
 #else
@@ -22,7 +29,7 @@ fn outputs() -> u32 { return shape.rows; }
 // The rows that outputs `first` .. `first + QUAD - 1` are made of; those past the end repeat the last.
 fn quad_rows(first: u32) -> vec4<u32> {
     let last = outputs() - 1u;
-#if SILU
+#if GATED
     let a = min(first, last);
     let b = min(first + 1u, last);
     return vec4<u32>(a, b, a + outputs(), b + outputs());
@@ -33,13 +40,24 @@ fn quad_rows(first: u32) -> vec4<u32> {
 
 fn store(output: u32, token: u32, value: f32) {
     if (output >= outputs() || token >= shape.t) { return; }
-    let at = token * shape.y_cols + shape.first_row + output;
+    let column = shape.first_row + output;
+    let at = token * shape.y_cols + column;
     var v = value;
+#if GAIN
+    v *= gain[token / shape.gain_rows * shape.gain_stride + shape.gain_first + column];
+#endif
 #if RESIDUAL
-    v += residual[at];
+#if SHARED
+    v += residual[token / shape.residual_rows * shape.residual_stride + shape.residual_first + column];
+#else
+    v += residual[token * shape.residual_stride + shape.residual_first + column];
+#endif
 #endif
 #if IN_PLACE
     v += y[at];
+#endif
+#if ACTIVATION
+    v = unary(v);
 #endif
     y[at] = v;
 }
@@ -51,7 +69,7 @@ fn store_quad(first: u32, token: u32, product: vec4<f32>) {
     let rows = quad_rows(first) + shape.first_row;
     p += vec4<f32>(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
 #endif
-#if SILU
+#if GATED
     store(first, token, p.x / (1.0 + exp(-p.x)) * p.z);
     store(first + 1u, token, p.y / (1.0 + exp(-p.y)) * p.w);
 #else

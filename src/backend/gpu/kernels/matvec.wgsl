@@ -29,12 +29,13 @@ fn main(
     let first = (group.y * groups.x + group.x) * QUAD;
     if (first >= outputs()) { return; }
     let rows = quad_rows(first);
+    let start = spot(0u);
     var sums = vec4<f32>();
 #if NORM
     var squares = vec4<f32>();
 #endif
     for (var chunk = lid; chunk < chunks(); chunk += THREADS) {
-        var a = array<vec4<f32>, 4>(x4(0u, 4u * chunk), x4(0u, 4u * chunk + 1u), x4(0u, 4u * chunk + 2u), x4(0u, 4u * chunk + 3u));
+        var a = array<vec4<f32>, 4>(x4(start, 4u * chunk), x4(start, 4u * chunk + 1u), x4(start, 4u * chunk + 2u), x4(start, 4u * chunk + 3u));
 #if NORM
         for (var i = 0u; i < 4u; i++) {
             squares.x += dot(a[i], a[i]);

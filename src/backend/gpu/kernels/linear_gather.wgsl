@@ -1,0 +1,78 @@
+// Which numbers of x a token reads: `under(spot(token), tap(k))` is where column k of the token lies in x. All is counted in what x is
+// loaded by: fours of floats, or floats.
+// Flags: CONV (tokens are pixels of pictures, columns are (row of the window, column of the window, channel)); with it
+// TRANSPOSED (the convolution's transpose), UP (every pixel of x stands for UP_BY · UP_BY).
+// Constants with CONV: KERNEL_WIDTH, STRIDE_BY, UP_BY. Needs `shape`.
+
+#if CONV
+// The first pixel of the token's picture in x, and the corner of its window.
+struct Spot {
+    start: u32,
+    y: i32,
+    x: i32,
+}
+
+// A pixel of the window, and a channel.
+struct Tap {
+    y: i32,
+    x: i32,
+    channel: u32,
+}
+
+const OUTSIDE = 0xffffffffu;
+
+fn spot(token: u32) -> Spot {
+    let picture = token / shape.out_pixels;
+    let pixel = token - picture * shape.out_pixels;
+    let y = pixel / shape.out_width;
+    let x = pixel - y * shape.out_width;
+    let start = picture * shape.height * shape.width;
+#if TRANSPOSED
+    return Spot(start, i32(y + shape.top), i32(x + shape.left));
+#else
+    return Spot(start, i32(y * STRIDE_BY) - i32(shape.top), i32(x * STRIDE_BY) - i32(shape.left));
+#endif
+}
+
+fn tap(k: u32) -> Tap {
+    let pixel = k / shape.channels;
+    let y = pixel / KERNEL_WIDTH;
+    return Tap(i32(y), i32(pixel - y * KERNEL_WIDTH), k - pixel * shape.channels);
+}
+
+fn under(s: Spot, t: Tap) -> u32 {
+#if TRANSPOSED
+    // Negative ones are past the end as unsigned.
+    let far_y = u32(s.y - t.y);
+    let far_x = u32(s.x - t.x);
+    let y = far_y / STRIDE_BY;
+    let x = far_x / STRIDE_BY;
+    if (y * STRIDE_BY != far_y || x * STRIDE_BY != far_x || y >= shape.height || x >= shape.width) { return OUTSIDE; }
+#else
+#if UP
+    let y = u32(s.y + t.y) / UP_BY;
+    let x = u32(s.x + t.x) / UP_BY;
+#else
+    let y = u32(s.y + t.y);
+    let x = u32(s.x + t.x);
+#endif
+    if (y >= shape.height || x >= shape.width) { return OUTSIDE; }
+#endif
+    return shape.x_first + (s.start + y * shape.width + x) * shape.x_stride + t.channel;
+}
+#else
+alias Spot = u32;
+alias Tap = u32;
+
+fn spot(token: u32) -> Spot {
+    return shape.x_first + token * shape.x_stride;
+}
+
+fn tap(k: u32) -> Tap {
+    return k;
+}
+
+fn under(s: Spot, t: Tap) -> u32 {
+    return s + t;
+}
+#endif
