@@ -14,9 +14,6 @@ use crate::graph::DType;
 /// Rows of `x` that go through a wide panel together.
 pub const TILE: usize = 4;
 
-/// The same where rows are floats and many.
-const WIDE_TILE: usize = 6;
-
 /// Rows of whole numbers, [`TILE`] of them side by side (or one alone): `quants` `[row / tile][pair of columns][row % tile][2]`,
 /// `scales` and `sums` (of the quants) `[row / tile][column / 32][row % tile]`. Rows are padded with zeros to whole tiles.
 #[derive(Default)]
@@ -236,43 +233,31 @@ fn float_tile<C: Column, const L: usize>(columns: &[C], x: &[&[f32]; L]) -> [[F3
 }
 
 /// [`TILE`] rows of floats against a panel of floats: `x[l]` is as long as there are columns.
+#[inline(never)]
 pub fn float_panel(columns: &[FloatColumn], x: &[&[f32]; TILE]) -> [[f32; PANEL]; TILE] {
     let columns_count = columns.len();
     let x = x.map(|x| &x[..columns_count]);
     float_tile(columns, &x).map(eight)
 }
 
-/// Rows of floats against a panel of floats, some at a time: `x` gives a row as long as there are columns, `put` takes its results.
+/// Any number of rows of floats against a panel of floats: `x` gives a row as long as there are columns, `put` takes its results.
+///
+/// [`TILE`] rows at a time: with six, the sums would just fit into sixteen registers, but browsers keep one to themselves and spill
+/// (17 G products/s in V8 instead of 25).
 #[inline(always)]
 pub fn float_rows<'a>(
     columns: &[FloatColumn],
     rows: usize,
     x: impl Fn(usize) -> &'a [f32],
-    mut put: impl FnMut(usize, FloatColumn),
+    mut put: impl FnMut(usize, [f32; PANEL]),
 ) {
-    for first in (0..rows).step_by(WIDE_TILE) {
+    for first in (0..rows).step_by(TILE) {
         // A last tile that is not full repeats its last row.
-        let tile: [&[f32]; WIDE_TILE] = std::array::from_fn(|l| x((first + l).min(rows - 1)));
-        for (l, out) in wide_float_tile(columns, &tile).into_iter().enumerate().take(rows - first) {
-            put(first + l, out.map(F32x4::to_array));
+        let tile: [&[f32]; TILE] = std::array::from_fn(|l| x((first + l).min(rows - 1)));
+        for (l, out) in float_panel(columns, &tile).into_iter().enumerate().take(rows - first) {
+            put(first + l, out);
         }
     }
-}
-
-/// The heart of pictures: twelve sums in registers, and three more for two weights and a number of `x`.
-#[inline(never)]
-fn wide_float_tile(columns: &[FloatColumn], x: &[&[f32]; WIDE_TILE]) -> [[F32x4; 2]; WIDE_TILE] {
-    let n = columns.len();
-    let x = x.map(|x| &x[..n]);
-    let mut sums = [[F32x4::splat(0.0); 2]; WIDE_TILE];
-    for (k, w) in columns.iter().enumerate() {
-        let w = w.floats();
-        for l in 0..WIDE_TILE {
-            let x = F32x4::splat(x[l][k]);
-            sums[l] = [sums[l][0].add(w[0].mul(x)), sums[l][1].add(w[1].mul(x))];
-        }
-    }
-    sums
 }
 
 /// Panel `p` of a matrix of any type in floats, column by column.
@@ -450,14 +435,6 @@ fn floats<C: Column>(w: &Matrix, columns: &[C], x: &[f32], sink: &mut Sink, wide
             let [a, b] = c.floats();
             [a.to_array(), b.to_array()]
         }));
-        for first in (0..rows).step_by(TILE) {
-            // A last tile that is not full repeats its last row.
-            let tile: [&[f32]; TILE] = std::array::from_fn(|l| &x[(first + l).min(rows - 1) * n..][..n]);
-            for (l, out) in float_panel(wide, &tile).into_iter().enumerate() {
-                if first + l < rows {
-                    sink.put(first + l, p, out);
-                }
-            }
-        }
+        float_rows(wide, rows, |r| &x[r * n..][..n], |r, out| sink.put(r, p, out));
     }
 }

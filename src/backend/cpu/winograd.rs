@@ -215,8 +215,8 @@ impl Winograd {
                     columns,
                     count,
                     |t| &x[t * padded..][..n],
-                    |t, halves| {
-                        out[(t * panels + p) * 2..][..2].copy_from_slice(&halves);
+                    |t, eight| {
+                        out[(t * panels + p) * 2..][..2].as_flattened_mut().copy_from_slice(&eight);
                     },
                 );
             }
