@@ -12,11 +12,13 @@ use super::{
     Tensors, TextEncoder,
     config::Json,
     diffusion::Origin,
+    find::find,
     named::{Heads, Named, Types},
 };
 use crate::{
     Error, Result,
     graph::{DType, Graph, Mask, Unary, ValueId},
+    weights::{Recipes, Storage},
 };
 
 /// The numbers of a text encoder.
@@ -127,6 +129,22 @@ impl Clip {
     /// `types`: in which its weights are kept on the device.
     pub fn new(config: ClipConfig, names: Names, types: Types) -> Self {
         Self { config, names, types }
+    }
+
+    /// Finds every weight in a file and says how each is made on its way to the device; without a configuration, the shapes of
+    /// its tensors say it.
+    ///
+    /// Errors: `corrupt-file` where there is no text encoder, or one that is not as the configuration says.
+    pub fn find(config: Option<ClipConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<(Self, Recipes)> {
+        let names = Names::of(tensors).ok_or_else(|| {
+            Error::corrupt_file(
+                "the file holds no text encoder that goes by a known name; give the model's text encoder too",
+            )
+        })?;
+        let config = config.map_or_else(|| ClipConfig::from_tensors(names, tensors), Ok)?;
+        let draft = Self::new(config.clone(), names, Types::Matrices(DType::F32));
+        let (types, recipes) = find(&draft.graph(1)?, |weight| names.origin(weight), tensors, storage)?;
+        Ok((Self::new(config, names, types), recipes))
     }
 
     pub fn config(&self) -> &ClipConfig {

@@ -7,6 +7,7 @@ pub mod clip;
 mod config;
 pub mod conv_vae;
 pub mod diffusion;
+mod find;
 pub mod illustrator;
 pub mod llama;
 mod named;

@@ -7,19 +7,22 @@
 mod blocks;
 mod config;
 mod names;
+mod single_file;
 mod transformer;
 
-pub use config::{DownBlock, UNetConfig, UpBlock};
+pub use config::{Attention, DownBlock, UNetConfig, UpBlock};
 pub use names::Names;
 
 use super::{
-    Denoiser,
+    Denoiser, Tensors,
     diffusion::Origin,
+    find::find,
     named::{Named, Types},
 };
 use crate::{
     Error, Result,
     graph::{DType, Graph, Grid, Unary, ValueId, Window},
+    weights::{Recipes, Storage},
 };
 
 /// A denoiser.
@@ -45,6 +48,28 @@ impl UNet {
     /// `types`: in which its weights are kept on the device.
     pub fn new(config: UNetConfig, names: Names, types: Types) -> Self {
         Self { config, names, types }
+    }
+
+    /// Finds every weight in a file and says how each is made on its way to the device; without a configuration, the tensors of a
+    /// single-file checkpoint say it.
+    ///
+    /// Errors: `corrupt-file` where there is no U-Net, or one that is not as the configuration says.
+    pub fn find(config: Option<UNetConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<(Self, Recipes)> {
+        let names = Names::of(tensors).ok_or_else(|| {
+            Error::corrupt_file("the file holds no U-Net that goes by a known name; give the model's U-Net too")
+        })?;
+        let config = match (config, names) {
+            (Some(config), _) => config,
+            (None, Names::SingleFile) => UNetConfig::from_single_file(tensors)?,
+            (None, Names::Diffusers) => {
+                return Err(Error::corrupt_file("the U-Net came without its config.json; give both"));
+            }
+        };
+        let draft = Self::new(config.clone(), names, Types::Matrices(DType::F32));
+        let side = draft.side_multiple();
+        let graph = draft.graph(1, side, side, 1)?;
+        let (types, recipes) = find(&graph, |weight| draft.origin(weight), tensors, storage)?;
+        Ok((Self::new(config, names, types), recipes))
     }
 
     pub fn config(&self) -> &UNetConfig {
