@@ -18,6 +18,7 @@ mod painting;
 mod picture;
 pub mod schedulers;
 mod session;
+mod tiles;
 
 pub use model::{ImageModel, ImageModelInfo, ImageModelStats};
 pub use noise::Noise;
@@ -25,3 +26,4 @@ pub use options::{ImageOptions, ImageRequest};
 pub use painting::{PaintStep, PaintSummary, Painting};
 pub use picture::Picture;
 pub use schedulers::{Scheduler, SchedulerName};
+pub use tiles::Tiles;

@@ -3,9 +3,12 @@
 //! May use `graph` and `weights`. A family knows no device: it never sees a number of its weights, only their
 //! names, shapes and types, and says so in a sentence where a file does not fit.
 
+pub mod autoencoder_kl;
+pub mod autoencoder_tiny;
 pub mod clip;
 mod config;
 pub mod conv_vae;
+pub mod dcgan;
 pub mod diffusion;
 mod find;
 pub mod illustrator;
@@ -13,8 +16,11 @@ pub mod llama;
 mod named;
 pub mod unet;
 
+pub use autoencoder_kl::{AutoencoderKl, KlConfig};
+pub use autoencoder_tiny::AutoencoderTiny;
 pub use clip::Clip;
 pub use conv_vae::ConvVae;
+pub use dcgan::Dcgan;
 pub use diffusion::{Denoiser, TextEncoder};
 pub use illustrator::Illustrator;
 pub use llama::Llama;

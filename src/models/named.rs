@@ -1,10 +1,11 @@
 //! Layers by the names of their weights: what a model of many parts is written with. A weight's shape is the model's, its type what
-//! [`Types`] say; one that does not fit the file is a corrupt file by its name.
+//! [`Types`] or a file's tensors say; one that does not fit the file is a corrupt file by its name.
 
 use super::{Index, Tensors};
 use crate::{
     Error, Result,
     graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, Unary, ValueId, WeightId, Window},
+    weights::{Recipe, Recipes, Storage, WeightFinder},
 };
 
 /// The type in which each weight of a model is kept on the device.
@@ -43,7 +44,14 @@ impl Types {
 /// A graph in the making.
 pub struct Named<'a> {
     pub g: GraphBuilder,
-    types: &'a Types,
+    source: Source<'a>,
+}
+
+/// What says the types of weights.
+enum Source<'a> {
+    Types(&'a Types),
+    /// A file's tensors, each checked and with its recipe; and from a weight's name here to its tensor's there.
+    File(WeightFinder<'a>, &'a dyn Fn(&str) -> String),
 }
 
 /// Heads of an attention and the batch it is for.
@@ -56,17 +64,56 @@ pub struct Heads {
 
 impl<'a> Named<'a> {
     pub fn new(graph: impl Into<String>, types: &'a Types) -> Self {
-        Self { g: GraphBuilder::new(graph), types }
+        Self { g: GraphBuilder::new(graph), source: Source::Types(types) }
+    }
+
+    /// For a model whose weights are made of a file's tensors while they load: [`Self::finish_with_recipes`] says how.
+    pub fn of_file(
+        graph: impl Into<String>,
+        tensors: &'a dyn Tensors,
+        storage: Storage,
+        file_name: &'a dyn Fn(&str) -> String,
+    ) -> Self {
+        let finder = WeightFinder::new(tensors, storage);
+        Self { g: GraphBuilder::new(graph), source: Source::File(finder, file_name) }
     }
 
     pub fn finish(self) -> Graph {
         self.g.finish()
     }
 
+    /// The graph, and how its weights are made of the file's tensors.
+    pub fn finish_with_recipes(self) -> (Graph, Recipes) {
+        let recipes = match self.source {
+            Source::Types(_) => Recipes::default(),
+            Source::File(finder, _) => finder.finish(),
+        };
+        (self.g.finish(), recipes)
+    }
+
     /// The weight called `name`, of `shape`.
     pub fn weight(&mut self, name: &str, shape: &[usize]) -> Result<WeightId> {
-        let dtype = self.types.of(name, shape)?;
-        self.g.weight(name, shape, dtype)
+        self.made(name, shape, Recipe::Tensor)
+    }
+
+    /// The same, made of its tensor in the file by a recipe.
+    pub fn made(&mut self, name: &str, shape: &[usize], recipe: impl FnOnce(String) -> Recipe) -> Result<WeightId> {
+        match &mut self.source {
+            Source::Types(types) => {
+                let dtype = types.of(name, shape)?;
+                self.g.weight(name, shape, dtype)
+            }
+            Source::File(finder, file_name) => {
+                let spec = finder.find(name, shape, recipe(file_name(name)))?;
+                self.g.declare(&spec)
+            }
+        }
+    }
+
+    /// A convolution's weight `[out, window · in]`; PyTorch's layout in a file.
+    fn window_weight(&mut self, name: &str, out: usize, channels: usize, window: Window) -> Result<WeightId> {
+        let sides = [window.height, window.width];
+        self.made(&format!("{name}.weight"), &[out, window.area() * channels], |tensor| Recipe::conv(tensor, sides))
     }
 
     /// `name.weight` `[out, in]` and `name.bias` `[out]`: x `[t, in]` → `[t, out]`.
@@ -92,10 +139,22 @@ impl<'a> Named<'a> {
 
     /// `name.weight` `[out, window · in]` and `name.bias` `[out]`.
     pub fn conv(&mut self, name: &str, out: usize, grid: Grid, window: Window, x: ValueId) -> Result<(ValueId, Grid)> {
-        let inner = window.area() * self.columns_of(x);
-        let weight = self.weight(&format!("{name}.weight"), &[out, inner])?;
+        let weight = self.window_weight(name, out, self.columns_of(x), window)?;
         let bias = self.weight(&format!("{name}.bias"), &[out])?;
         self.g.conv2d(weight, Some(bias), grid, window, x)
+    }
+
+    /// The same without a bias.
+    pub fn conv_without_bias(
+        &mut self,
+        name: &str,
+        out: usize,
+        grid: Grid,
+        window: Window,
+        x: ValueId,
+    ) -> Result<(ValueId, Grid)> {
+        let weight = self.window_weight(name, out, self.columns_of(x), window)?;
+        self.g.conv2d(weight, None, grid, window, x)
     }
 
     /// A convolution of 3×3 pixels that leaves a picture as large as it was.

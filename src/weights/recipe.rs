@@ -235,6 +235,11 @@ impl Recipes {
         self.0.insert(weight.into(), recipe);
     }
 
+    /// Takes the recipes of another graph of the same model over.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub fn get(&self, weight: &str) -> Option<&Recipe> {
         self.0.get(weight)
     }

@@ -3,6 +3,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+mod autoencoders;
 mod damaged;
 #[path = "../reference/mod.rs"]
 mod reference;

@@ -1,0 +1,245 @@
+//! Autoencoders and a GAN on the CPU backend against what PyTorch computes from the same files.
+
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use pollster::block_on;
+use vitrine::{
+    Result,
+    backend::{Device, Plan, cpu},
+    cancel::Cancel,
+    graph::{Graph, Grid, StepParams},
+    image::Tiles,
+    models::{AutoencoderKl, AutoencoderTiny, Dcgan},
+    weights::{MemorySource, PathSource, Recipes, SharedSource, Storage, WeightFile},
+};
+
+use crate::{cosine, floats, reference::reference};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)
+}
+
+fn open(paths: &[PathBuf]) -> WeightFile {
+    let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
+    block_on(WeightFile::open_parts(sources.collect())).expect("weights")
+}
+
+fn open_folder(name: &str) -> WeightFile {
+    let files = ["diffusion_pytorch_model.safetensors", "config.json"];
+    open(&files.map(|file| fixture(name).join(file)))
+}
+
+/// A tensor `[batch, channels, height, width]` as rows, and its grid.
+fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
+    let &[batch, channels, height, width] = file.tensor(name).expect("a tensor").shape.as_slice() else {
+        panic!("{name} is no batch of pictures")
+    };
+    let x = block_on(file.read_f32(name)).expect("numbers");
+    let pixels = height * width;
+    let at = |i: usize| {
+        let (c, pixel, n) = (i % channels, i / channels % pixels, i / channels / pixels);
+        x[(n * channels + c) * pixels + pixel]
+    };
+    (Grid::new(batch, height, width), (0..x.len()).map(at).collect())
+}
+
+fn plan(file: &WeightFile, graph: &Graph, recipes: &Recipes) -> Result<Plan> {
+    block_on(async {
+        let mut loader = Device::Cpu(cpu::Device::new("a test")).begin(graph).await?;
+        file.stream_with(graph, recipes, &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+        loader.finish().await?.compile(graph).await
+    })
+}
+
+/// What the graph makes of its one input.
+fn run(file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32]) -> Vec<f32> {
+    let (name, _) = graph.inputs().next().expect("an input");
+    let output = graph.outputs[0].0.clone();
+    let mut plan = plan(file, graph, recipes).expect("the weights go in");
+    plan.write_input(name, bytemuck::cast_slice(input)).expect("an input of this size");
+    let out = block_on(plan.step(&StepParams::default(), &[&output]).expect("a step")).expect("its output");
+    floats(&out[0])
+}
+
+/// Peak signal to noise in decibels, for a range of 1.
+fn psnr(got: &[f32], wanted: &[f32]) -> f64 {
+    assert_eq!(got.len(), wanted.len());
+    let square = |(g, w): (&f32, &f32)| f64::from(g - w).powi(2);
+    -10.0 * (got.iter().zip(wanted).map(square).sum::<f64>() / got.len() as f64).log10()
+}
+
+#[track_caller]
+fn same(got: &[f32], wanted: &[f32]) {
+    let largest = wanted.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let off = got.iter().zip(wanted).fold(0.0f32, |m, (g, w)| m.max((g - w).abs()));
+    assert!(cosine(got, wanted) >= 0.9999 && off <= 1e-3 * largest, "cosine {}, off by {off}", cosine(got, wanted));
+}
+
+#[test]
+fn autoencoder_kl_decodes_and_encodes_as_diffusers_does() {
+    let file = open_folder("autoencoder_kl");
+    let expected = open(&[fixture("autoencoder_kl/expected.safetensors")]);
+    let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder");
+    assert_eq!((vae.factor(), vae.config().latent_channels, vae.config().groups), (2, 4, 8));
+    let (grid, latent) = rows(&expected, "latent");
+    same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+    let (grid, picture) = rows(&expected, "picture");
+    same(&run(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture), &rows(&expected, "moments").1);
+}
+
+/// A safetensors file with other names in its header.
+fn renamed(path: &Path, rename: impl Fn(&str) -> String) -> SharedSource {
+    let bytes = std::fs::read(path).expect("a file");
+    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
+    let header: serde_json::Map<_, _> = header.into_iter().map(|(name, entry)| (rename(&name), entry)).collect();
+    let header = serde_json::to_vec(&header).unwrap();
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_slice(), &bytes[8 + len..]].concat();
+    Rc::new(MemorySource::new("model.safetensors", bytes))
+}
+
+/// The names of latent diffusion's own code for an autoencoder of two levels.
+fn as_in_a_checkpoint(name: &str) -> String {
+    let pairs = [
+        ("decoder.up_blocks.0", "decoder.up.1"),
+        ("decoder.up_blocks.1", "decoder.up.0"),
+        ("down_blocks", "down"),
+        ("mid_block.resnets.0", "mid.block_1"),
+        ("mid_block.resnets.1", "mid.block_2"),
+        ("mid_block.attentions.0.group_norm", "mid.attn_1.norm"),
+        ("mid_block.attentions.0.to_q", "mid.attn_1.q"),
+        ("mid_block.attentions.0.to_k", "mid.attn_1.k"),
+        ("mid_block.attentions.0.to_v", "mid.attn_1.v"),
+        ("mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out"),
+        ("resnets", "block"),
+        ("conv_shortcut", "nin_shortcut"),
+        ("upsamplers.0.conv", "upsample.conv"),
+        ("downsamplers.0.conv", "downsample.conv"),
+        ("conv_norm_out", "norm_out"),
+    ];
+    format!("first_stage_model.{}", pairs.iter().fold(name.to_string(), |n, (from, to)| n.replace(from, to)))
+}
+
+/// As diffusers named them before version 0.18.
+fn as_before(name: &str) -> String {
+    let pairs = [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+    pairs.iter().fold(name.to_string(), |n, (from, to)| n.replace(from, to))
+}
+
+#[test]
+fn an_autoencoder_goes_by_the_names_of_checkpoints_and_of_old_diffusers_too() {
+    let weights = fixture("autoencoder_kl/diffusion_pytorch_model.safetensors");
+    let expected = open(&[fixture("autoencoder_kl/expected.safetensors")]);
+    let (grid, latent) = rows(&expected, "latent");
+    for rename in [as_in_a_checkpoint, as_before] {
+        let config = Rc::new(PathSource::open(fixture("autoencoder_kl/config.json")).unwrap());
+        let file = block_on(WeightFile::open_parts(vec![renamed(&weights, rename), config])).unwrap();
+        let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder by other names");
+        same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+    }
+}
+
+#[test]
+fn a_checkpoints_shapes_tell_the_autoencoders_configuration() {
+    let weights = fixture("autoencoder_kl/diffusion_pytorch_model.safetensors");
+    for rename in [as_in_a_checkpoint, str::to_string] {
+        let file = block_on(WeightFile::open(renamed(&weights, rename))).unwrap();
+        // Shapes do not tell the groups of the norms: the 32 of all published models are assumed, which 16 channels do not fit.
+        let error = AutoencoderKl::from_file(&file, Storage::Keep).unwrap_err().to_string();
+        for part in ["latent_channels: 4", "channels: [16, 32]", "layers: 1", "groups: 32"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
+
+#[test]
+fn autoencoder_tiny_decodes_and_encodes_as_diffusers_does() {
+    let file = open_folder("autoencoder_tiny");
+    let expected = open(&[fixture("autoencoder_tiny/expected.safetensors")]);
+    let vae = AutoencoderTiny::from_file(&file, Storage::Keep).expect("an autoencoder");
+    assert_eq!((vae.factor(), vae.latent_channels(), vae.scale), (2, 4, 1.0));
+    let (grid, latent) = rows(&expected, "latent");
+    same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+    let (grid, picture) = rows(&expected, "picture");
+    same(&run(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture), &rows(&expected, "encoded").1);
+}
+
+#[test]
+fn taef2_decodes_and_encodes_real_pictures_in_f32_and_in_eight_bits() {
+    let Some(folder) = reference("vae/taef2") else { return };
+    let expected = open(&[folder.join("reference.safetensors")]);
+    // One of the three pictures: they are alike in what could go wrong.
+    let first = |name| {
+        let (grid, mut x) = rows(&expected, name);
+        x.truncate(x.len() / grid.batch);
+        (Grid { batch: 1, ..grid }, x)
+    };
+    let ((picture_grid, picture), (latent_grid, latent)) = (first("image"), first("latent"));
+    let decoded = first("decoded").1;
+    // Latents lie within about four of zero: a span of eight.
+    let scaled = |x: &[f32]| x.iter().map(|v| v / 8.0).collect::<Vec<_>>();
+    for (storage, least) in [(Storage::F32, 40.0), (Storage::Q8_0, 30.0)] {
+        let file = open(&[folder.join("taef2_decoder.safetensors")]);
+        let vae = AutoencoderTiny::from_file(&file, storage).expect("a decoder");
+        assert_eq!((vae.has_encoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
+        let got = psnr(&run(&file, &vae.decoder(latent_grid).unwrap(), vae.recipes(), &latent), &decoded);
+        println!("taef2 decodes with {storage:?} weights to {got:.1} dB");
+        assert!(got >= least, "{storage:?}: {got} dB");
+
+        let file = open(&[folder.join("taef2_encoder.safetensors")]);
+        let vae = AutoencoderTiny::from_file(&file, storage).expect("an encoder");
+        assert_eq!((vae.has_decoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
+        let made = run(&file, &vae.encoder(picture_grid).unwrap(), vae.recipes(), &picture);
+        let got = psnr(&scaled(&made), &scaled(&latent));
+        println!("taef2 encodes with {storage:?} weights to {got:.1} dB");
+        assert!(got >= least, "{storage:?}: {got} dB");
+    }
+}
+
+#[test]
+fn a_tiled_decode_is_the_whole_one() {
+    let file = open_folder("autoencoder_tiny");
+    let vae = AutoencoderTiny::from_file(&file, Storage::F32).expect("an autoencoder");
+    let (height, width) = (40, 28);
+    let latent: Vec<f32> = (0..height * width * 4).map(|i| ((i * i) as f32 * 0.01).sin() * 2.0).collect();
+    let whole = run(&file, &vae.decoder(Grid::new(1, height, width)).unwrap(), vae.recipes(), &latent);
+    let mut worst = vec![];
+    for overlap in [4, 12] {
+        let tiles = Tiles::new(height, width, 26, overlap).unwrap();
+        let mut plan = plan(&file, &vae.decoder(tiles.tile()).unwrap(), vae.recipes()).unwrap();
+        let mut told = vec![];
+        let mut progress = |done, all| told.push((done, all));
+        let tiled = block_on(tiles.decode(&mut plan, &latent, 4, &mut progress, &Cancel::new())).unwrap();
+        let all = tiles.corners().len();
+        assert_eq!(told, (0..=all).map(|done| (done, all)).collect::<Vec<_>>());
+        assert!(psnr(&tiled, &whole) > 40.0, "{} dB", psnr(&tiled, &whole));
+        worst.push(tiled.iter().zip(&whole).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())));
+    }
+    // Twelve convolutions see ten pixels of the latent far, most of them faintly.
+    println!("a tiled decode differs by {worst:?}");
+    assert!(worst[0] < 0.1 && worst[1] < 0.01, "{worst:?}");
+}
+
+#[test]
+fn a_dcgan_generates_as_pytorch_does() {
+    let file = open(&[fixture("dcgan/generator.safetensors")]);
+    let expected = open(&[fixture("dcgan/expected.safetensors")]);
+    let gan = Dcgan::from_file(&file, Storage::F32).expect("a generator");
+    assert_eq!((gan.latent(), gan.side(), gan.channels()), (12, 16, 3));
+    let latent = block_on(expected.read_f32("latent")).unwrap();
+    let got = run(&file, &gan.graph(3).unwrap(), gan.recipes(), &latent);
+    same(&got, &rows(&expected, "picture").1);
+}
+
+#[test]
+fn what_is_no_autoencoder_and_no_generator_is_refused() {
+    let gan = open(&[fixture("dcgan/generator.safetensors")]);
+    let vae = open_folder("autoencoder_kl");
+    assert!(Dcgan::is_one(&gan) && !Dcgan::is_one(&vae));
+    assert!(AutoencoderKl::is_one(&vae) && !AutoencoderKl::is_one(&gan) && !AutoencoderTiny::is_one(&vae));
+    assert!(AutoencoderTiny::is_one(&open_folder("autoencoder_tiny")) && !AutoencoderTiny::is_one(&gan));
+    assert!(AutoencoderKl::from_file(&gan, Storage::Keep).is_err() && Dcgan::from_file(&vae, Storage::Keep).is_err());
+}
