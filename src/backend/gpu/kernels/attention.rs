@@ -1,4 +1,5 @@
-//! Grouped-query attention: over the caches split and reduced for one row, tiled for several; between values always tiled.
+//! Grouped-query attention: over the caches split and reduced for one row, tiled for several; between values
+//! always tiled, or row by row on a device made of software.
 
 use crate::{
     Error, Result,
@@ -14,6 +15,7 @@ use crate::{
 pub const SPLIT: Kernel = Kernel { name: "attention_split", source: include_str!("attention_split.wgsl") };
 pub const LANES: Kernel = Kernel { name: "attention_lanes", source: include_str!("attention_lanes.wgsl") };
 pub const REDUCE: Kernel = Kernel { name: "attention_reduce", source: include_str!("attention_reduce.wgsl") };
+pub const ROWS: Kernel = Kernel { name: "attention_rows", source: include_str!("attention_rows.wgsl") };
 pub const TILED: Kernel = Kernel { name: "attention_tiled", source: include_str!("attention_tiled.wgsl") };
 
 /// Invocations of a split, and the keys it looks at together.
@@ -23,7 +25,7 @@ const MOST_SPLITS: usize = 64;
 /// On a device made of software: invocations a workgroup, few so that every core gets some, and splits of a head's keys.
 const LANES_A_GROUP: usize = 8;
 const LANES_SPLITS: usize = 8;
-/// TILE_ROWS of the tiled kernel.
+/// TILE_ROWS of the tiled kernel, and of the one that goes row by row.
 const TILE_ROWS: usize = 16;
 /// Products that one dispatch may make: more, and slow devices seem to hang to those who watch over them.
 const MOST_PRODUCTS: u64 = 2 << 30;
@@ -177,6 +179,7 @@ pub fn attention(
     let of_a_tile = [TILE_ROWS, shape.heads, shape.batch, shape.head_dim, 2, shape.capacity];
     let of_a_tile = of_a_tile.iter().fold(1u64, |all, n| all.saturating_mul(*n as u64));
     let at_once = (MOST_PRODUCTS / of_a_tile.max(1)).clamp(1, tiles as u64) as usize;
+    let kernel = if ctx.features().software { &ROWS } else { &TILED };
     let mut dispatches = vec![];
     for first in (0..tiles).step_by(at_once) {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -184,7 +187,7 @@ pub fn attention(
         ctx.queue().write_buffer(part.raw(), 0, bytemuck::cast_slice(&[first as u32, 0, 0, 0]));
         let part = part.view();
         let bound = [(0, &part), (1, q), (2, k), (3, v), (4, y)];
-        dispatches.push(ctx.dispatch(&TILED, &variant, &bound, grid(at_once.min(tiles - first)), place)?);
+        dispatches.push(ctx.dispatch(kernel, &variant, &bound, grid(at_once.min(tiles - first)), place)?);
     }
     Ok(dispatches)
 }

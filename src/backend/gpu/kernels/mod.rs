@@ -138,7 +138,11 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         for mask in [Mask::Cached, Mask::Causal, Mask::Full] {
             let shape = attention::Shape { rows: 128, mask, ..shape };
             let operands = attention::Operands { q, k: kv, v: kv };
-            all.push((attention::TILED, attention::tiled_variant(&shape, &operands)?));
+            let variant = attention::tiled_variant(&shape, &operands)?;
+            if mask != Mask::Cached {
+                all.push((attention::ROWS, variant.clone()));
+            }
+            all.push((attention::TILED, variant));
         }
     }
     for alternatives in [0, 1, 20] {
