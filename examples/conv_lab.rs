@@ -15,8 +15,12 @@ mod lab {
 
     use vitrine::{
         Result,
-        backend::{Device, cpu},
+        backend::{Device, Plan, cpu},
         graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, Window},
+        models::{
+            Denoiser, Types, UNet,
+            unet::{Names, UNetConfig},
+        },
     };
 
     pub async fn run(side: usize) -> Result<()> {
@@ -44,7 +48,31 @@ mod lab {
         }
         attention(4096, 4096, 8, 40).await?;
         attention(4096, 77, 8, 40).await?;
-        decoder(side).await
+        decoder(side).await?;
+        unet(side).await
+    }
+
+    /// A step of BK-SDM-tiny's U-Net, and where its time goes.
+    async fn unet(side: usize) -> Result<()> {
+        let config = r#"{ "attention_head_dim": 8, "block_out_channels": [320, 640, 1280], "cross_attention_dim": 768,
+            "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"], "mid_block_type": null,
+            "downsample_padding": 1, "flip_sin_to_cos": true, "freq_shift": 0, "in_channels": 4, "out_channels": 4,
+            "layers_per_block": 1, "norm_eps": 1e-5, "norm_num_groups": 32, "act_fn": "silu" }"#;
+        let model = UNet::new(UNetConfig::from_diffusers(config)?, Names::Diffusers, Types::Matrices(DType::Q8_0));
+        let mut plan = load(&model.graph(1, side, side, 77)?).await?;
+        let timings = plan.profile(&StepParams::default()).await?;
+        let whole = Clock::start();
+        plan.step(&StepParams::default(), &["prediction"])?.await?;
+        println!("U-Net of {side}²: {:.0} ms", whole.seconds() * 1e3);
+        let mut parts: std::collections::BTreeMap<&str, f64> = Default::default();
+        for timing in &timings {
+            *parts.entry(timing.label.split(' ').next().unwrap_or_default()).or_default() += timing.milliseconds;
+        }
+        for (part, milliseconds) in parts {
+            println!("    {part:20} {milliseconds:8.1} ms by the clock");
+        }
+        Ok(())
     }
 
     async fn attention(rows: usize, keys: usize, heads: usize, dim: usize) -> Result<()> {
@@ -115,15 +143,20 @@ mod lab {
         }
     }
 
-    /// Weights and inputs of zeros take as long as any.
-    async fn report(what: &str, graph: Graph, products: f64) -> Result<()> {
-        let mut loader = Device::Cpu(cpu::Device::new("a lab")).begin(&graph).await?;
+    /// With weights of zeros.
+    async fn load(graph: &Graph) -> Result<Plan> {
+        let mut loader = Device::Cpu(cpu::Device::new("a lab")).begin(graph).await?;
         for (i, w) in graph.weights.iter().enumerate() {
             let bytes = w.dtype.row_bytes(w.shape[w.shape.len() - 1]).unwrap_or(0);
             let rows = if w.shape.len() == 2 { w.shape[0] } else { 1 };
             loader.put(vitrine::graph::WeightId(i as u32), 0, &vec![0; bytes * rows])?;
         }
-        let mut plan = loader.finish().await?.compile(&graph).await?;
+        loader.finish().await?.compile(graph).await
+    }
+
+    /// Weights and inputs of zeros take as long as any.
+    async fn report(what: &str, graph: Graph, products: f64) -> Result<()> {
+        let mut plan = load(&graph).await?;
         let mut best = f64::INFINITY;
         for _ in 0..2 {
             let begun = Clock::start();

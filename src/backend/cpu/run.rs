@@ -307,6 +307,9 @@ impl Program {
                 let w = matrix(shared, *weight)?;
                 let bias = bias.map(|b| vector(shared, b)).transpose()?;
                 let Scratch { matmul, winograd: room, patches, .. } = scratch;
+                if let (Some(winograd), 0) = (winograd, part) {
+                    winograd.reserve(room)?;
+                }
                 with(buffers, *out, |buffers, out| {
                     let x = &buffers[*x];
                     let made = if let Some(winograd) = winograd {

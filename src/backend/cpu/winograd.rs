@@ -7,12 +7,15 @@
 //! output channels at a time as fit into some megabytes; that costs about as much as four tiles' products. All arithmetic is f32; the
 //! transforms add about 10⁻⁶ to the relative error.
 
+use std::collections::TryReserveError;
+
 use super::{
     matmul::{self, float_rows},
     matrix::{FloatColumn, Matrix, PANEL},
     pictures::Reach,
     simd::F32x4,
 };
+use crate::{Error, Result};
 
 /// Output pixels on a side of a tile, and places (6×6) of the input that it reads.
 const SIDE: usize = 4;
@@ -91,6 +94,25 @@ impl Winograd {
     /// Parts go in order: all strips for the first output channels, then for the next.
     pub fn parts(&self) -> usize {
         self.panels.div_ceil(self.together) * self.strips()
+    }
+
+    /// Makes all the room that a convolution takes, before its first part.
+    pub fn reserve(&self, scratch: &mut Scratch) -> Result<()> {
+        let Scratch { weights, inputs, outputs, wide } = scratch;
+        let fours = PLACES * TILES;
+        let no_room = |e| {
+            Error::out_of_memory("no room for the transformed weights of a convolution; ask for a smaller picture")
+                .caused_by(e)
+        };
+        fn grow<T>(v: &mut Vec<T>, len: usize) -> Result<(), TryReserveError> {
+            v.try_reserve(len.saturating_sub(v.len()))
+        }
+        let n = self.channels;
+        grow(weights, PLACES * self.together * n)
+            .and_then(|()| grow(inputs, fours * n.div_ceil(4)))
+            .and_then(|()| grow(outputs, fours * self.together * 2))
+            .and_then(|()| grow(wide, 9 * n))
+            .map_err(no_room)
     }
 
     /// First output row of a row of tiles.
