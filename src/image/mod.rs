@@ -11,6 +11,8 @@
 //!
 //! Uses `models`, `text` (tokenizers), `weights` and the face of `backend`.
 
+mod autoencoder;
+mod codec;
 mod model;
 mod noise;
 mod options;
@@ -20,6 +22,7 @@ pub mod schedulers;
 mod session;
 mod tiles;
 
+pub use autoencoder::{Autoencoder, AutoencoderInfo};
 pub use model::{ImageModel, ImageModelInfo, ImageModelStats};
 pub use noise::Noise;
 pub use options::{ImageOptions, ImageRequest};

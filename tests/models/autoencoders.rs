@@ -7,11 +7,11 @@ use std::{
 
 use pollster::block_on;
 use vitrine::{
-    Result,
+    ErrorCode, Result,
     backend::{Device, Plan, cpu},
     cancel::Cancel,
     graph::{Graph, Grid, StepParams},
-    image::Tiles,
+    image::{Autoencoder, Picture, Tiles},
     models::{AutoencoderKl, AutoencoderTiny, Dcgan},
     weights::{MemorySource, PathSource, Recipes, SharedSource, Storage, WeightFile},
 };
@@ -242,4 +242,86 @@ fn what_is_no_autoencoder_and_no_generator_is_refused() {
     assert!(AutoencoderKl::is_one(&vae) && !AutoencoderKl::is_one(&gan) && !AutoencoderTiny::is_one(&vae));
     assert!(AutoencoderTiny::is_one(&open_folder("autoencoder_tiny")) && !AutoencoderTiny::is_one(&gan));
     assert!(AutoencoderKl::from_file(&gan, Storage::Keep).is_err() && Dcgan::from_file(&vae, Storage::Keep).is_err());
+}
+
+async fn loaded(file: &WeightFile, storage: Storage) -> Autoencoder {
+    let device = Device::Cpu(cpu::Device::new("a test"));
+    Autoencoder::load(file, &device, storage, &mut |_, _| (), &Cancel::new()).await.expect("an autoencoder")
+}
+
+/// The colours of a picture, 0 … 1, channel by channel.
+fn planes(picture: &Picture) -> Vec<f32> {
+    let pixels = picture.rgba.as_chunks::<4>().0;
+    (0..3).flat_map(|c| pixels.iter().map(move |pixel| f32::from(pixel[c]) / 255.0)).collect()
+}
+
+#[test]
+fn a_trained_autoencoder_is_loaded_by_its_halves_and_goes_both_ways() {
+    let Some(folder) = reference("vae/taef2") else { return };
+    block_on(async {
+        let [decoder, encoder, file] = ["taef2_decoder", "taef2_encoder", "reference"]
+            .map(|name| open(&[folder.join(name).with_extension("safetensors")]));
+        let read = async |name: &str, numbers: usize| {
+            let all = file.read_f32(name).await.expect("numbers");
+            all[..numbers].to_vec()
+        };
+        let (latent, shape) = (read("latent", 32 * 16 * 16).await, [1, 32, 16, 16]);
+        let clip = |v: f32| v.clamp(0.0, 1.0);
+        let decoded: Vec<f32> = read("decoded", 3 * 128 * 128).await.into_iter().map(clip).collect();
+        let image = read("image", 3 * 128 * 128).await;
+        for (storage, least) in [(Storage::Keep, 40.0), (Storage::Q8_0, 30.0)] {
+            let model = loaded(&decoder, storage).await;
+            let info = model.info();
+            assert_eq!((info.kind, info.encodes, info.decodes, info.factor), ("autoencoder", false, true, 8));
+            let picture = model.decode(&latent, &shape, &Cancel::new()).await.expect("a picture");
+            let likeness = psnr(&planes(&picture), &decoded);
+            println!("decoded with {storage:?}: {likeness:.1} dB");
+            assert!(likeness >= least, "{storage:?}: {likeness} dB");
+        }
+        let pixels = 128 * 128;
+        let byte = |i: usize| if i % 4 == 3 { 255 } else { (255.0 * image[i % 4 * pixels + i / 4]).round() as u8 };
+        let picture = Picture::new(128, 128, (0..4 * pixels).map(byte).collect()).expect("a picture");
+        let model = loaded(&encoder, Storage::Keep).await;
+        let (encoded, sides) = model.encode(&picture, &Cancel::new()).await.expect("a latent");
+        assert_eq!(sides, shape);
+        let likeness = psnr(&encoded, &latent);
+        println!("encoded: {likeness:.1} dB");
+        assert!(likeness >= 40.0, "{likeness} dB");
+    });
+}
+
+#[test]
+fn latents_and_pictures_that_cannot_be_are_refused_and_an_abort_leaves_it_usable() {
+    block_on(async {
+        let file = open_folder("autoencoder_kl");
+        assert!(Autoencoder::is_one(&file));
+        let model = loaded(&file, Storage::Keep).await;
+        let (channels, factor) = (model.info().latent_channels, model.info().factor);
+        let (latent, shape, cancel) = (vec![0.1; 4 * channels], [1, channels, 2, 2], Cancel::new());
+        let bad = |error: Option<vitrine::Error>, what: &str| {
+            assert_eq!(error.map(|e| e.code()), Some(ErrorCode::BadArgument), "{what}");
+        };
+        for shape in [
+            vec![],
+            vec![1, channels, 2],
+            vec![1, channels + 1, 2, 2],
+            vec![1, channels, 3, 2],
+            vec![1, channels, 0, 4],
+        ] {
+            bad(model.decode(&latent, &shape, &cancel).await.err(), &format!("{shape:?}"));
+        }
+        bad(model.decode(&latent, &[1, channels, 1 << 40, 1 << 40], &cancel).await.err(), "a vast latent");
+        bad(model.decode(&vec![f32::NAN; 4 * channels], &shape, &cancel).await.err(), "NaN");
+        let odd = Picture::new(factor + 1, factor, vec![0; 4 * factor * (factor + 1)]).expect("a picture");
+        bad(model.encode(&odd, &cancel).await.err(), "an odd side");
+        let before = model.decode(&latent, &shape, &cancel).await.expect("a picture");
+        let aborted = Cancel::new();
+        aborted.cancel();
+        let error = model.decode(&latent, &shape, &aborted).await.err().map(|e| e.code());
+        assert_eq!(error, Some(ErrorCode::Aborted));
+        assert_eq!(model.decode(&latent, &shape, &cancel).await.expect("a picture"), before);
+        model.close();
+        let error = model.decode(&latent, &shape, &cancel).await.err().map(|e| e.code());
+        assert_eq!(error, Some(ErrorCode::Closed));
+    });
 }

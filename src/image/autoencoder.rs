@@ -1,0 +1,312 @@
+//! An autoencoder, one of its halves, or a generator, ready to use: a latent becomes a picture, a picture a latent.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
+
+use futures_util::lock::Mutex;
+use serde::Serialize;
+use web_time::Instant;
+
+use super::{ImageModelStats, Picture, Tiles, codec::Codec, session::words};
+use crate::{
+    Error, Result,
+    backend::{Device, DeviceInfo, Plan, Resident},
+    cancel::Cancel,
+    graph::{Grid, StepParams},
+    weights::{Storage, Summary, WeightFile},
+    yielding::Turns,
+};
+
+/// Latents with a longer side are decoded in tiles of this, so that memory stays that of one.
+const TILE: usize = 64;
+/// What neighbouring tiles share.
+const OVERLAP: usize = 16;
+/// The longest side of a picture.
+const MOST_PIXELS: usize = 4096;
+/// Compiled sizes that are kept.
+const MOST_PLANS: usize = 4;
+
+/// What an autoencoder is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoencoderInfo {
+    /// `"autoencoder"` or `"generator"`.
+    pub kind: &'static str,
+    #[serde(flatten)]
+    pub file: Summary,
+    pub architecture: &'static str,
+    pub latent_channels: usize,
+    /// Pixels of a side for each pixel of the latent's; 0 where a latent is a vector.
+    pub factor: usize,
+    pub encodes: bool,
+    pub decodes: bool,
+    pub device: DeviceInfo,
+}
+
+/// A half on the device, and the plans for the sizes it met.
+struct Half {
+    resident: Resident,
+    plans: HashMap<Grid, Plan>,
+}
+
+struct Halves {
+    decoder: Option<Half>,
+    encoder: Option<Half>,
+    turns: Turns,
+}
+
+struct Inner {
+    codec: Codec,
+    info: AutoencoderInfo,
+    halves: Arc<Mutex<Halves>>,
+    stats: RefCell<ImageModelStats>,
+    closed: Cell<bool>,
+}
+
+/// An autoencoder on a device. Clones are the same one. Calls take turns: while one runs, the next waits.
+#[derive(Clone)]
+pub struct Autoencoder(Rc<Inner>);
+
+impl Autoencoder {
+    /// Whether a file holds an autoencoder or a generator, alone or beside other parts.
+    pub fn is_one(file: &WeightFile) -> bool {
+        Codec::is_one(file)
+    }
+
+    /// Finds what the file holds and streams it to the device, stored as `storage` says. `progress` is told the bytes given to the device and
+    /// the bytes in all.
+    ///
+    /// Errors: `unsupported-model`, `corrupt-file`, `out-of-memory`, `aborted`, and the source's own.
+    pub async fn load(
+        file: &WeightFile,
+        device: &Device,
+        storage: Storage,
+        progress: &mut dyn FnMut(u64, u64),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let begun = Instant::now();
+        let codec = Codec::from_file(file, storage)?;
+        let side = codec.factor();
+        let mut before = 0;
+        let mut halves = Halves { decoder: None, encoder: None, turns: Turns::default() };
+        let wanted = [
+            (codec.decodes(), codec.decoder(Grid::new(1, 1, 1)), &mut halves.decoder),
+            (codec.encodes(), codec.encoder(Grid::new(1, side, side)), &mut halves.encoder),
+        ];
+        for (there, graph, half) in wanted {
+            if !there {
+                continue;
+            }
+            let graph = graph?;
+            let mut loader = cancel.race(device.begin(&graph)).await?;
+            let mut all = 0;
+            let mut tell = |loaded, total| {
+                all = total;
+                progress(before + loaded, before + total);
+            };
+            file.stream_with(&graph, codec.recipes(), &mut loader, &mut tell, cancel).await?;
+            before += all;
+            let resident = cancel.race(loader.finish()).await?;
+            *half = Some(Half { resident, plans: HashMap::new() });
+        }
+        let vector = matches!(codec, Codec::Dcgan(_));
+        let info = AutoencoderInfo {
+            kind: codec.kind(),
+            file: file.summary(),
+            architecture: codec.architecture(),
+            latent_channels: codec.latent_channels(),
+            factor: if vector { 0 } else { codec.factor() },
+            encodes: codec.encodes(),
+            decodes: codec.decodes(),
+            device: device.info(),
+        };
+        let load_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let stats = ImageModelStats { load_ms, device_bytes: halves.bytes(), ..ImageModelStats::default() };
+        Ok(Self(Rc::new(Inner {
+            codec,
+            info,
+            // The lock is for turns, not for threads: a model stays on one.
+            #[allow(clippy::arc_with_non_send_sync)]
+            halves: Arc::new(Mutex::new(halves)),
+            stats: RefCell::new(stats),
+            closed: Cell::new(false),
+        })))
+    }
+
+    pub fn info(&self) -> &AutoencoderInfo {
+        &self.0.info
+    }
+
+    /// `decode_ms` and the cost of a step are those of the latest call.
+    pub fn stats(&self) -> ImageModelStats {
+        *self.0.stats.borrow()
+    }
+
+    /// Refuses all further calls. The device's memory is free when the last clone is dropped.
+    pub fn close(&self) {
+        self.0.closed.set(true);
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.0.closed.get() {
+            return Err(Error::closed("the model was unloaded; load it again"));
+        }
+        Ok(())
+    }
+
+    /// The picture of a latent: row-major numbers of `shape` `[1, channels, height, width]`, as the file's own decoder takes them; `[1, size]` for a
+    /// generator.
+    ///
+    /// Errors: `bad-argument` where there is no decoder or the latent is none of its, `aborted`, `closed`, and the device's own.
+    pub async fn decode(&self, latent: &[f32], shape: &[usize], cancel: &Cancel) -> Result<Picture> {
+        self.check_open()?;
+        let codec = &self.0.codec;
+        let (height, width) = self.sides(latent, shape)?;
+        let latent = turned(latent, codec.latent_channels(), height * width);
+        let mut halves = cancel.race(async { Ok(self.0.halves.lock().await) }).await?;
+        let begun = Instant::now();
+        let Halves { decoder, turns, .. } = &mut *halves;
+        let Some(half) = decoder else {
+            return Err(Error::bad_argument("this file holds no decoder; load the decoder's own file"));
+        };
+        let rows = if height.max(width) > TILE {
+            let tiles = Tiles::new(height, width, TILE, OVERLAP)?;
+            let plan = half.plan(tiles.tile(), |grid| codec.decoder(grid), cancel).await?;
+            tiles.decode(plan, &latent, &mut |_, _| (), cancel).await?
+        } else {
+            let plan = half.plan(Grid::new(1, height, width), |grid| codec.decoder(grid), cancel).await?;
+            run(plan, ("latent", &latent), "picture", cancel).await?
+        };
+        turns.give_way().await;
+        cancel.check()?;
+        let (low, high) = codec.range();
+        let rows = if codec.picture_channels() == 1 { rows.iter().flat_map(|v| [*v; 3]).collect() } else { rows };
+        let picture = Picture::from_rows(width * codec.factor(), height * codec.factor(), &rows, low, high);
+        self.record(&halves, begun);
+        Ok(picture)
+    }
+
+    /// The latent of a picture, row-major, and its shape `[1, channels, height, width]`; the distribution's mean where the encoder gives one.
+    ///
+    /// Errors: `bad-argument` where there is no encoder or the sides do not fit, `aborted`, `closed`, and the device's own.
+    pub async fn encode(&self, picture: &Picture, cancel: &Cancel) -> Result<(Vec<f32>, [usize; 4])> {
+        self.check_open()?;
+        let (codec, factor) = (&self.0.codec, self.0.codec.factor());
+        let (width, height) = (picture.width, picture.height);
+        let fits = |side: usize| side.is_multiple_of(factor) && side <= MOST_PIXELS;
+        if codec.encodes() && !(fits(width) && fits(height)) {
+            let near = |side: usize| (side / factor * factor).clamp(factor, MOST_PIXELS / factor * factor);
+            return Err(Error::bad_argument(format!(
+                "the picture is {width}×{height}, but sides must be multiples of {factor} up to {MOST_PIXELS}; bring it to {}×{}",
+                near(width),
+                near(height)
+            )));
+        }
+        let mut halves = cancel.race(async { Ok(self.0.halves.lock().await) }).await?;
+        let begun = Instant::now();
+        let Halves { encoder, turns, .. } = &mut *halves;
+        let Some(half) = encoder else {
+            return Err(Error::bad_argument("this file holds no encoder; load the encoder's own file"));
+        };
+        let (low, high) = codec.range();
+        let plan = half.plan(Grid::new(1, height, width), |grid| codec.encoder(grid), cancel).await?;
+        let encoded = run(plan, ("picture", &picture.rows(low, high)), codec.encoded(), cancel).await?;
+        turns.give_way().await;
+        cancel.check()?;
+        let shape = [1, codec.latent_channels(), height / factor, width / factor];
+        let pixels = shape[2] * shape[3];
+        let columns = encoded.len() / pixels;
+        let latent = (0..shape[1]).flat_map(|c| (0..pixels).map(move |at| (at, c)));
+        let latent = latent.map(|(at, c)| encoded[at * columns + c]).collect();
+        self.record(&halves, begun);
+        Ok((latent, shape))
+    }
+
+    /// Height and width of a latent.
+    fn sides(&self, latent: &[f32], shape: &[usize]) -> Result<(usize, usize)> {
+        let (codec, channels) = (&self.0.codec, self.0.codec.latent_channels());
+        let vector = matches!(codec, Codec::Dcgan(_));
+        let most = MOST_PIXELS / codec.factor();
+        let sides = match *shape {
+            [1, c, h, w] if c == channels && (!vector || (h, w) == (1, 1)) => Some((h, w)),
+            [1, c] if c == channels && vector => Some((1, 1)),
+            _ => None,
+        };
+        let sides = sides.filter(|(h, w)| (1..=most).contains(h) && (1..=most).contains(w));
+        let Some((height, width)) = sides else {
+            let wanted = match vector {
+                true => format!("[1, {channels}]"),
+                false => format!("[1, {channels}, height, width] with sides from 1 to {most}"),
+            };
+            return Err(Error::bad_argument(format!("the latent's shape is {shape:?}, but must be {wanted}")));
+        };
+        if latent.len() != channels * height * width {
+            return Err(Error::bad_argument(format!(
+                "the latent has {} numbers, but its shape {shape:?} wants {}",
+                latent.len(),
+                channels * height * width
+            )));
+        }
+        if let Some(at) = latent.iter().position(|v| !v.is_finite()) {
+            return Err(Error::bad_argument(format!(
+                "the latent's number {at} is {}; give finite numbers",
+                latent[at]
+            )));
+        }
+        Ok((height, width))
+    }
+
+    fn record(&self, halves: &Halves, begun: Instant) {
+        let mut stats = self.0.stats.borrow_mut();
+        stats.decode_ms = begun.elapsed().as_secs_f64() * 1e3;
+        stats.device_bytes = halves.bytes();
+        let plans = [&halves.decoder, &halves.encoder].into_iter().flatten().flat_map(|half| half.plans.values());
+        if let Some(cost) = plans.map(Plan::cost).max_by_key(|cost| cost.dispatches) {
+            stats.denoise = cost;
+        }
+    }
+}
+
+impl Halves {
+    fn bytes(&self) -> u64 {
+        [&self.decoder, &self.encoder].into_iter().flatten().map(|half| half.resident.bytes()).sum()
+    }
+}
+
+impl Half {
+    /// The plan for a size, compiled when it is first asked for. Few are kept: their memory is that of their pictures.
+    async fn plan(
+        &mut self,
+        grid: Grid,
+        graph: impl Fn(Grid) -> Result<crate::graph::Graph>,
+        cancel: &Cancel,
+    ) -> Result<&mut Plan> {
+        if !self.plans.contains_key(&grid) {
+            if self.plans.len() >= MOST_PLANS {
+                self.plans.clear();
+            }
+            let plan = cancel.race(self.resident.compile(&graph(grid)?)).await?;
+            self.plans.insert(grid, plan);
+        }
+        self.plans.get_mut(&grid).ok_or_else(|| Error::internal("a plan that was just made is gone"))
+    }
+}
+
+/// One input in, one output out.
+async fn run(plan: &mut Plan, input: (&str, &[f32]), output: &str, cancel: &Cancel) -> Result<Vec<f32>> {
+    cancel.check()?;
+    plan.write_input(input.0, &words(input.1))?;
+    let pending = plan.step(&StepParams::default(), &[output])?;
+    let outputs = cancel.race(pending).await?;
+    let words = outputs.into_iter().next().ok_or_else(|| Error::internal(format!("{output} did not come")))?;
+    Ok(words.into_iter().map(f32::from_bits).collect())
+}
+
+/// `[channels, pixels]` → `[pixels, channels]`.
+fn turned(latent: &[f32], channels: usize, pixels: usize) -> Vec<f32> {
+    (0..pixels).flat_map(|at| (0..channels).map(move |c| latent[c * pixels + at])).collect()
+}

@@ -1,0 +1,126 @@
+//! What an autoencoder or a generator is to its callers, whichever family it is of: graphs for a size, and the ranges of their numbers.
+
+use crate::{
+    Error, Result,
+    graph::{Graph, Grid},
+    models::{AutoencoderKl, AutoencoderTiny, Dcgan},
+    weights::{Recipes, Storage, WeightFile},
+};
+
+/// One of the families.
+#[derive(Debug, Clone)]
+pub(super) enum Codec {
+    Kl(AutoencoderKl),
+    Tiny(AutoencoderTiny),
+    /// A latent of one pixel.
+    Dcgan(Dcgan),
+}
+
+impl Codec {
+    pub fn is_one(file: &WeightFile) -> bool {
+        Dcgan::is_one(file) || AutoencoderKl::is_one(file) || AutoencoderTiny::is_one(file)
+    }
+
+    /// Errors: `unsupported-model` where the file holds none, and the family's own.
+    pub fn from_file(file: &WeightFile, storage: Storage) -> Result<Self> {
+        if Dcgan::is_one(file) {
+            return Dcgan::from_file(file, storage).map(Self::Dcgan);
+        }
+        if AutoencoderKl::is_one(file) {
+            return AutoencoderKl::from_file(file, storage).map(Self::Kl);
+        }
+        if AutoencoderTiny::is_one(file) {
+            return AutoencoderTiny::from_file(file, storage).map(Self::Tiny);
+        }
+        Err(Error::unsupported_model(
+            "the file holds no autoencoder or generator whose names are known; give AutoencoderKL, TAESD or DCGAN weights",
+        ))
+    }
+
+    /// `"autoencoder"` or `"generator"`.
+    pub fn kind(&self) -> &'static str {
+        if matches!(self, Self::Dcgan(_)) { "generator" } else { "autoencoder" }
+    }
+
+    pub fn architecture(&self) -> &'static str {
+        match self {
+            Self::Kl(_) => "AutoencoderKL",
+            Self::Tiny(_) => "AutoencoderTiny",
+            Self::Dcgan(_) => "DCGAN",
+        }
+    }
+
+    pub fn encodes(&self) -> bool {
+        match self {
+            Self::Kl(model) => model.has_encoder(),
+            Self::Tiny(model) => model.has_encoder(),
+            Self::Dcgan(_) => false,
+        }
+    }
+
+    pub fn decodes(&self) -> bool {
+        match self {
+            Self::Kl(model) => model.has_decoder(),
+            Self::Tiny(model) => model.has_decoder(),
+            Self::Dcgan(_) => true,
+        }
+    }
+
+    pub fn latent_channels(&self) -> usize {
+        match self {
+            Self::Kl(model) => model.config().latent_channels,
+            Self::Tiny(model) => model.latent_channels(),
+            Self::Dcgan(model) => model.latent(),
+        }
+    }
+
+    /// Pixels of a picture's side for one of the latent's.
+    pub fn factor(&self) -> usize {
+        match self {
+            Self::Kl(model) => model.factor(),
+            Self::Tiny(model) => model.factor(),
+            Self::Dcgan(model) => model.side(),
+        }
+    }
+
+    /// Channels of what the decoder gives: 3, or 1 for grey.
+    pub fn picture_channels(&self) -> usize {
+        if let Self::Dcgan(model) = self { model.channels() } else { 3 }
+    }
+
+    /// The numbers that are black and white.
+    pub fn range(&self) -> (f32, f32) {
+        if matches!(self, Self::Tiny(_)) { (0.0, 1.0) } else { (-1.0, 1.0) }
+    }
+
+    pub fn recipes(&self) -> &Recipes {
+        match self {
+            Self::Kl(model) => model.recipes(),
+            Self::Tiny(model) => model.recipes(),
+            Self::Dcgan(model) => model.recipes(),
+        }
+    }
+
+    /// `latent` → `picture`, for latents of `grid`.
+    pub fn decoder(&self, grid: Grid) -> Result<Graph> {
+        match self {
+            Self::Kl(model) => model.decoder(grid),
+            Self::Tiny(model) => model.decoder(grid),
+            Self::Dcgan(model) => model.graph(grid.batch),
+        }
+    }
+
+    /// `picture` → [`Self::encoded`], for pictures of `grid`.
+    pub fn encoder(&self, grid: Grid) -> Result<Graph> {
+        match self {
+            Self::Kl(model) => model.encoder(grid),
+            Self::Tiny(model) => model.encoder(grid),
+            Self::Dcgan(_) => Err(Error::bad_argument("a generator has no encoder; load an autoencoder for that")),
+        }
+    }
+
+    /// The encoder's output, whose first columns are the latent.
+    pub fn encoded(&self) -> &'static str {
+        if matches!(self, Self::Kl(_)) { "moments" } else { "latent" }
+    }
+}
