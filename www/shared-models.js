@@ -5,7 +5,7 @@
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { Progress } from "./vitrine.js" */
-/** @typedef {Wasm.Model | Wasm.ImageModel} Held */
+/** @typedef {Wasm.Model | Wasm.ImageModel | Wasm.Autoencoder} Held */
 /** @typedef {(signal: AbortSignal, progress: (progress: Progress) => void) => Promise<Held>} Load */
 
 /** A model, loaded or on its way, and those who hold it. */

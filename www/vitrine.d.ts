@@ -94,6 +94,8 @@ export interface LoadOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
   /** What the file holds; read from the file when it is left out. */
   kind?: ModelKind;
+  /** How an autoencoder's or a generator's weights are stored on the device (the default: "keep", as the file has them). */
+  quantization?: "keep" | "f16" | "q8_0" | "q4_0";
   /** Tokens that the model may look back on; the model's own limit, within reason, when left out. */
   contextLength?: number;
   /** The SHA-256, in hexadecimal, of the file at an address; checked before the model is used. Catalogue entries bring their own. */
@@ -395,6 +397,7 @@ export interface AutoencoderInfo {
 /** An autoencoder or one of its halves, or a generator (which decodes alone). */
 export interface Autoencoder {
   readonly info: AutoencoderInfo;
+  /** `decodeMs`, dispatches and submits are those of the latest call. */
   readonly stats: ImageModelStats;
   /** A latent, row-major, of `shape` `[1, channels, height, width]` (NCHW; `[1, size]` for a generator), as the file's own decoder takes it. */
   decode(latent: Float32Array, shape: number[], options?: CallOptions): Promise<ImageData>;

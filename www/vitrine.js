@@ -80,18 +80,18 @@ class OpenEngine {
   /**
    * @param {Face.Source} source
    * @param {Face.LoadOptions} [options]
-   * @returns {Promise<any>} a `TextModel` or an `ImageModel`: see the overloads in vitrine.d.ts
+   * @returns {Promise<any>} a `TextModel`, an `ImageModel` or an `Autoencoder`: see the overloads in vitrine.d.ts
    */
   async load(source, options = {}) {
-    const { signal, onProgress, kind, contextLength, sha256, cache } = options;
-    if (kind !== undefined && !["text", "image"].includes(kind)) {
-      throw new VitrineError("bad-argument", `kind must be "text" or "image", not ${JSON.stringify(kind)}.`);
+    const { signal, onProgress, kind, quantization, contextLength, sha256, cache } = options;
+    if (kind !== undefined && !["text", "image", "autoencoder", "generator"].includes(kind)) {
+      throw new VitrineError("bad-argument", `kind must be "text", "image", "autoencoder" or "generator", not ${JSON.stringify(kind)}.`);
     }
     const { host, engine } = await this.open(signal);
     const args = {
       engine,
       source: describe(source),
-      options: { kind, contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
+      options: { kind, quantization, contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
     };
     const value = await host.call("load", args, { signal, onEvent: onProgress, onLate: (late) => give(host, "unload", { model: late.model }) });
     if (this.#closed) {
@@ -99,8 +99,8 @@ class OpenEngine {
       throw closed("engine");
     }
     this.#device = value.device;
-    const Kind = value.info.kind === "image" ? LoadedImageModel : LoadedTextModel;
-    const model = new Kind(host, value, () => this.#loaded.delete(model));
+    const kinds = { text: LoadedTextModel, image: LoadedImageModel, autoencoder: LoadedAutoencoder, generator: LoadedAutoencoder };
+    const model = new kinds[/** @type {Face.ModelKind} */ (value.info.kind)](host, value, () => this.#loaded.delete(model));
     this.#loaded.add(model);
     return model;
   }
@@ -265,6 +265,32 @@ class LoadedImageModel extends LoadedModel {
       };
       begin().catch((error) => state.end(error));
     });
+  }
+}
+
+/** @extends {LoadedModel<Face.AutoencoderInfo, Face.ImageModelStats>} @implements {Face.Autoencoder} */
+class LoadedAutoencoder extends LoadedModel {
+  /** @param {Float32Array} latent @param {number[]} shape @param {Face.CallOptions} [options] */
+  async decode(latent, shape, { signal } = {}) {
+    if (!(latent instanceof Float32Array)) throw new VitrineError("bad-argument", `The latent is a Float32Array, not ${kindOf(latent)}.`);
+    if (!Array.isArray(shape) || !shape.every((side) => Number.isInteger(side) && side >= 0 && side < 2 ** 31)) {
+      throw new VitrineError("bad-argument", "The latent's shape is an array of whole numbers, like [1, 4, 64, 64].");
+    }
+    const { width, height, data } = await this.#convert("decodeLatent", { latent, shape }, signal);
+    return new ImageData(data, width, height);
+  }
+
+  /** @param {Face.PictureSource} picture @param {Face.CallOptions} [options] @returns {Promise<{ latent: Float32Array, shape: number[] }>} */
+  async encode(picture, { signal } = {}) {
+    if (picture === undefined) throw new VitrineError("bad-argument", "There is no picture. Give ImageData, an ImageBitmap or a Blob.");
+    return this.#convert("encodePicture", { picture: await pixelsOf(picture, "picture") }, signal);
+  }
+
+  /** @param {string} op @param {object} args @param {AbortSignal | undefined} signal */
+  async #convert(op, args, signal) {
+    const { value, stats } = await this.ask(op, args, signal);
+    this.stats = stats;
+    return value;
   }
 }
 

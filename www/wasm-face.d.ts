@@ -5,7 +5,7 @@
  * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
  */
 
-import type { CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TokenizerInfo, Alternative } from "./vitrine.js";
+import type { AutoencoderInfo, CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TokenizerInfo, Alternative } from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
@@ -22,10 +22,10 @@ export interface Engine {
   device(): DeviceInfo;
   load(
     files: SourceFile[],
-    options: { kind?: string; contextLength?: number; cache: boolean },
+    options: { kind?: string; quantization?: string; contextLength?: number; cache: boolean },
     cancel: Cancel,
     progress: (step: Step) => void,
-  ): Promise<Model | ImageModel>;
+  ): Promise<Model | ImageModel | Autoencoder>;
   tokenizer(files: SourceFile[], options: { cache: boolean }, cancel: Cancel): Promise<Tokenizer>;
   free(): void;
 }
@@ -67,6 +67,14 @@ export interface ImageModel {
   info(): ImageModelInfo;
   stats(): ImageModelStats;
   paint(options: PaintOptions, init?: Pixels, mask?: Pixels): Painting;
+  free(): void;
+}
+
+export interface Autoencoder {
+  info(): AutoencoderInfo;
+  stats(): ImageModelStats;
+  decodeLatent(latent: Float32Array, shape: number[], cancel: Cancel): Promise<Pixels>;
+  encodePicture(picture: Pixels, cancel: Cancel): Promise<{ latent: Float32Array; shape: number[] }>;
   free(): void;
 }
 

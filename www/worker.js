@@ -10,6 +10,7 @@ import { SharedModels } from "./shared-models.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { Progress } from "./vitrine.js" */
+/** @import { Held } from "./shared-models.js" */
 /** @typedef {{ code: string, message: string }} Failure */
 
 /** Tokens made before the page takes the first; the page grants more (stream.js). */
@@ -77,6 +78,8 @@ const operations = {
   generate: (args, call) => run(args, call, (model) => writer(model).generate(args.prompt, args.options)),
   chat: (args, call) => run(args, call, (model) => writer(model).chat(args.messages, args.options)),
   paint: (args, call) => run(args, call, (model) => painter(model).paint(args.options, args.init, args.mask)),
+  decodeLatent: (args, call) => convert(args, call, (model, cancel) => model.decodeLatent(args.latent, args.shape, cancel)),
+  encodePicture: (args, call) => convert(args, call, (model, cancel) => model.encodePicture(args.picture, cancel)),
   tokenize: async ({ model, text, add, parse }) => writer(models.get(model)).tokenize(text, add, parse),
   tokenizeChat: async ({ model, messages }) => writer(models.get(model)).tokenizeChat(messages),
   detokenize: async ({ model, tokens }) => writer(models.get(model)).detokenize(tokens),
@@ -133,23 +136,43 @@ class Call {
   }
 }
 
-/** @param {Wasm.Model | Wasm.ImageModel} model */
+/** @param {Held} model */
 function writer(model) {
   if ("generate" in model) return model;
-  throw { code: "bad-argument", message: "This model paints; it has no words. Load a language model for that." };
+  throw { code: "bad-argument", message: "This model is one of pictures; it has no words. Load a language model for that." };
 }
 
-/** @param {Wasm.Model | Wasm.ImageModel} model */
+/** @param {Held} model */
 function painter(model) {
   if ("paint" in model) return model;
-  throw { code: "bad-argument", message: "This model writes; it paints nothing. Load a text-to-image model for that." };
+  throw { code: "bad-argument", message: "This model paints nothing from words. Load a text-to-image model for that." };
+}
+
+/** @param {Held} model */
+function codec(model) {
+  if ("decodeLatent" in model) return model;
+  throw { code: "bad-argument", message: "This model is no autoencoder. Load one, or pass kind: \"autoencoder\" for a file that holds one among others." };
+}
+
+/**
+ * Calls an autoencoder when its turn comes.
+ * @template T
+ * @param {{ model: number }} args
+ * @param {Call} call
+ * @param {(model: Wasm.Autoencoder, cancel: Wasm.Cancel) => Promise<T>} work
+ */
+function convert({ model }, call, work) {
+  return models.turn(model, call.signal, async (held, signal) => {
+    const value = await cancellable(signal, (cancel) => work(codec(held), cancel));
+    return { value, stats: held.stats() };
+  });
 }
 
 /**
  * Runs a generation or a painting when its turn comes.
  * @param {{ model: number }} args
  * @param {Call} call
- * @param {(model: Wasm.Model | Wasm.ImageModel) => Wasm.Generation | Wasm.Painting} begin
+ * @param {(model: Held) => Wasm.Generation | Wasm.Painting} begin
  */
 function run(args, call, begin) {
   return models.turn(args.model, call.signal, async (model, signal) => {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
+    autoencoder::Autoencoder,
     device,
     files::{Files, From},
     image::ImageModel,
@@ -17,7 +18,12 @@ use super::{
     model::Model,
     tokenizer::Tokenizer,
 };
-use crate::{Error, Result, backend::Device, image, text, weights::WeightFile};
+use crate::{
+    Error, Result,
+    backend::Device,
+    image, text,
+    weights::{Storage, WeightFile},
+};
 
 /// Ends a call from outside.
 #[wasm_bindgen]
@@ -56,6 +62,7 @@ struct LoadOptions {
     cache: bool,
     context_length: Option<f64>,
     kind: Option<String>,
+    quantization: Option<String>,
 }
 
 /// How far a load has come.
@@ -80,7 +87,7 @@ impl Engine {
         to_js(&self.device.borrow().info())
     }
 
-    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step: a `Model` or an `ImageModel`.
+    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step: a `Model`, an `ImageModel` or an `Autoencoder`.
     pub async fn load(
         &self,
         files: JsValue,
@@ -143,25 +150,49 @@ async fn load(
             tell(loaded, total);
         }
     };
-    let paints = match options.kind.as_deref() {
-        None => image::ImageModel::is_one(&file),
-        Some("image") => true,
-        Some("text") => false,
-        Some(other) => {
-            return Err(Error::bad_argument(format!("kind is {other:?}, but must be \"text\" or \"image\"")));
-        }
+    let found = match options.kind.as_deref() {
+        None if image::ImageModel::is_one(&file) => "image",
+        None if image::Autoencoder::is_one(&file) => "autoencoder",
+        None => "text",
+        Some(kind) => kind,
     };
-    let model = if paints {
-        let model = image::ImageModel::load(&file, device, &mut uploaded, &cancel).await;
-        model.map(|model| ImageModel::new(model).into())
-    } else {
-        let options = text::LoadOptions { context_length };
-        let model = match insists {
-            true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
-            false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
-        };
-        model.map(|model| Model::new(model).into())
+    let model = match found {
+        "image" => {
+            let model = image::ImageModel::load(&file, device, &mut uploaded, &cancel).await;
+            model.map(|model| ImageModel::new(model).into())
+        }
+        "autoencoder" | "generator" => {
+            let storage = storage(options.quantization.as_deref())?;
+            let model = image::Autoencoder::load(&file, device, storage, &mut uploaded, &cancel).await;
+            model.map(|model| Autoencoder::new(model).into())
+        }
+        "text" => {
+            let options = text::LoadOptions { context_length };
+            let model = match insists {
+                true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
+                false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
+            };
+            model.map(|model| Model::new(model).into())
+        }
+        other => {
+            return Err(Error::bad_argument(format!(
+                "kind is {other:?}, but must be \"text\", \"image\", \"autoencoder\" or \"generator\""
+            )));
+        }
     };
     files.warn().await;
     model
+}
+
+/// How weights are stored on the device; as the file has them where nothing is asked for.
+fn storage(quantization: Option<&str>) -> Result<Storage> {
+    match quantization {
+        None | Some("keep") => Ok(Storage::Keep),
+        Some("f16") => Ok(Storage::F16),
+        Some("q8_0") => Ok(Storage::Q8_0),
+        Some("q4_0") => Ok(Storage::Q4_0),
+        Some(other) => Err(Error::bad_argument(format!(
+            "quantization is {other:?}, but must be \"keep\", \"f16\", \"q8_0\" or \"q4_0\""
+        ))),
+    }
 }

@@ -34,7 +34,7 @@ impl Drop for ImageModel {
 /// What a model took; what no painting has measured yet is left out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Stats {
+pub(super) struct Stats {
     load_ms: f64,
     device_bytes: u64,
     dispatches_per_step: u32,
@@ -131,7 +131,7 @@ impl Painting {
 }
 
 /// A picture that came from the page, if one did.
-fn picture(value: &JsValue, name: &str) -> Result<Option<Picture>> {
+pub(super) fn picture(value: &JsValue, name: &str) -> Result<Option<Picture>> {
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
@@ -142,7 +142,7 @@ fn picture(value: &JsValue, name: &str) -> Result<Option<Picture>> {
     Picture::new(width, height, Uint8ClampedArray::new(&get("data")?).to_vec()).map(Some)
 }
 
-fn pixels(picture: &Picture) -> Result<Object, JsValue> {
+pub(super) fn pixels(picture: &Picture) -> Result<Object, JsValue> {
     let object = Object::new();
     Reflect::set(&object, &"width".into(), &(picture.width as u32).into())?;
     Reflect::set(&object, &"height".into(), &(picture.height as u32).into())?;

@@ -1,11 +1,12 @@
 //! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
 //!
 //! `Engine` opens a device and loads, `Model` writes, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
-//! one, `Tokenizer` stands alone, `Cancel` stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
+//! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
 //!
 //! Uses `text`, `image` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
 //! `globalThis.vitrinePanic` before the module traps.
 
+mod autoencoder;
 mod cache;
 mod device;
 mod engine;

@@ -1,0 +1,158 @@
+//! Autoencoders through `vitrine.js`, on both devices, against what PyTorch makes of the same trained weights.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Test, Visit, ensure_that, nothing, strings};
+use crate::browser::Gpu;
+
+pub const TESTS: &[Test] = &[
+    Test::new("a_trained_decoder_and_encoder_match_their_reference_on_the_cpu", taef2_on_cpu).with_reference(),
+    Test::new("a_trained_decoder_matches_its_reference_on_webgpu", taef2_on_gpu).on(Gpu::SwiftShader).with_reference(),
+    Test::new("eight_bit_weights_decode_nearly_the_same_picture", quantised).with_reference(),
+    Test::new("an_aborted_decoding_leaves_the_autoencoder_usable", abort).with_reference(),
+    Test::new("latents_and_pictures_that_cannot_be_are_refused", refused).with_reference(),
+];
+
+/// `tensor(name)` of the reference, and the ratio of the range 0 … 1 to the mean error, in dB, of pixels against one of its pictures.
+const REFERENCE: &str = "
+    const buffer = await (await fetch('/reference/vae/taef2/reference.safetensors')).arrayBuffer();
+    const length = Number(new DataView(buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+    const tensor = (name) => new Float32Array(buffer.slice(8 + length + header[name].data_offsets[0], 8 + length + header[name].data_offsets[1]));
+    const psnr = (a, b, range) => { let sum = 0; for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2; return 10 * Math.log10(range ** 2 * a.length / sum); };
+    const planes = ({ data, width, height }) => Float32Array.from({ length: 3 * width * height }, (_, i) => data[4 * (i % (width * height)) + Math.floor(i / (width * height))] / 255);
+    const clipped = (values) => values.map((v) => Math.min(1, Math.max(0, v)));
+    const folder = '/reference/vae/taef2/';
+    const shape = [1, 32, 16, 16];
+    const latent = tensor('latent').slice(0, 32 * 16 * 16);
+    const decoded = clipped(tensor('decoded').slice(0, 3 * 128 * 128));
+    const code = async (promise) => { try { await promise; return 'none'; } catch (error) { return error.code; } };
+";
+
+fn with_reference(device: &str, body: &str) -> String {
+    format!("{REFERENCE} const engine = await Engine.create({{ device: '{device}' }}); {body}")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+fn taef2_on_cpu(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_reference(
+            "cpu",
+            "const decoder = await engine.load(folder + 'taef2_decoder.safetensors');
+             const encoder = await engine.load(folder + 'taef2_encoder.safetensors');
+             const picture = await decoder.decode(latent, shape);
+             const image = tensor('image').slice(0, 3 * 128 * 128);
+             const given = new ImageData(128, 128);
+             for (let i = 0; i < 128 * 128; i++) for (let c = 0; c < 4; c++) given.data[4 * i + c] = c === 3 ? 255 : Math.round(255 * image[c * 128 * 128 + i]);
+             const encoded = await encoder.encode(given);
+             const blob = await (async () => { const canvas = new OffscreenCanvas(128, 128); canvas.getContext('2d').putImageData(given, 0, 0); return canvas.convertToBlob(); })();
+             const again = await encoder.encode(blob);
+             return { info: [decoder.info, encoder.info], stats: decoder.stats, shape: encoded.shape,
+                 decode: psnr(planes(picture), decoded, 1), encode: psnr(encoded.latent, latent, 6), blob: psnr(again.latent, encoded.latent, 6) };",
+        ),
+        nothing(),
+    )?;
+    for (info, halves) in [(&seen["info"][0], [false, true]), (&seen["info"][1], [true, false])] {
+        ensure_that!(info["kind"] == "autoencoder", "the kind is {}", info["kind"]);
+        ensure_that!([&info["encodes"], &info["decodes"]] == halves, "the wrong half: {info}");
+        ensure_that!(info["latentChannels"] == 32 && info["factor"] == 8, "channels and factor: {info}");
+    }
+    ensure_that!(seen["shape"] == json!([1, 32, 16, 16]), "the latent's shape is {}", seen["shape"]);
+    // Eight bits a channel leave 59 dB on the way out, and a little noise on the way in.
+    ensure_that!(number(&seen["decode"]) >= 40.0, "decoding: {} dB", seen["decode"]);
+    ensure_that!(number(&seen["encode"]) >= 40.0, "encoding: {} dB", seen["encode"]);
+    ensure_that!(seen["blob"].is_null() || number(&seen["blob"]) >= 60.0, "a PNG encodes otherwise: {}", seen["blob"]);
+    for name in ["loadMs", "decodeMs", "deviceBytes"] {
+        ensure_that!(number(&seen["stats"][name]) > 0.0, "{name} is {}", seen["stats"][name]);
+    }
+    Ok(())
+}
+
+/// A quarter of the latent: a software adapter is slow.
+fn taef2_on_gpu(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const decode = async (device) => {
+             const engine = await Engine.create({ device });
+             const model = await engine.load('/reference/vae/taef2/taef2_decoder.safetensors');
+             const latent = Float32Array.from({ length: 32 * 64 }, (_, i) => 1.2 * Math.sin(i * 12.9898));
+             return { data: (await model.decode(latent, [1, 32, 8, 8])).data, stats: model.stats, device: model.info.device.kind };
+         };
+         const cpu = await decode('cpu'), gpu = await decode('webgpu');
+         let most = 0;
+         for (let i = 0; i < cpu.data.length; i++) most = Math.max(most, Math.abs(cpu.data[i] - gpu.data[i]));
+         return { most, device: gpu.device, stats: gpu.stats };",
+        nothing(),
+    )?;
+    ensure_that!(seen["device"] == "webgpu", "it ran on {}", seen["device"]);
+    ensure_that!(number(&seen["most"]) <= 2.0, "the devices differ by {} of 255", seen["most"]);
+    ensure_that!(number(&seen["stats"]["submitsPerStep"]) <= 1.0, "{} submits", seen["stats"]["submitsPerStep"]);
+    Ok(())
+}
+
+fn quantised(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_reference(
+            "cpu",
+            "const model = await engine.load(folder + 'taef2_decoder.safetensors', { quantization: 'q8_0' });
+             return psnr(planes(await model.decode(latent, shape)), decoded, 1);",
+        ),
+        nothing(),
+    )?;
+    ensure_that!(number(&seen) >= 30.0, "in eight bits: {seen} dB");
+    Ok(())
+}
+
+fn abort(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_reference(
+            "cpu",
+            "const model = await engine.load(folder + 'taef2_decoder.safetensors');
+             const large = new Float32Array(32 * 64 * 64);
+             const abort = new AbortController();
+             const work = code(model.decode(large, [1, 32, 64, 64], { signal: abort.signal }));
+             await new Promise((resolve) => setTimeout(resolve, 100));
+             abort.abort();
+             const outcome = await work;
+             const begun = performance.now();
+             const after = psnr(planes(await model.decode(latent, shape)), decoded, 1);
+             const waited = performance.now() - begun;
+             await model.unload();
+             return { outcome, after, waited, unloaded: await code(model.decode(latent, shape)) };",
+        ),
+        nothing(),
+    )?;
+    ensure_that!(seen["outcome"] == "aborted", "the code is {}", seen["outcome"]);
+    ensure_that!(number(&seen["after"]) >= 40.0, "after an abort it decodes otherwise: {seen}");
+    ensure_that!(number(&seen["waited"]) < 5000.0, "the abort was not heard for {} ms", seen["waited"]);
+    ensure_that!(seen["unloaded"] == "closed", "an unloaded model answers {}", seen["unloaded"]);
+    Ok(())
+}
+
+fn refused(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let codes = visit.call(
+        &with_reference(
+            "cpu",
+            "const decoder = await engine.load(folder + 'taef2_decoder.safetensors');
+             const encoder = await engine.load(folder + 'taef2_encoder.safetensors');
+             return [
+                 await code(decoder.decode(latent, [1, 16, 16, 32])), await code(decoder.decode(latent, [1, 32, 16])), await code(decoder.decode(latent, [1, 32, 16, 17])),
+                 await code(decoder.decode(latent, [1, 32, 0, 0])), await code(decoder.decode(latent, [1, 32, 1e6, 1e6])), await code(decoder.decode(latent.map(() => NaN), shape)),
+                 await code(decoder.decode([...latent], shape)), await code(encoder.decode(latent, shape)), await code(decoder.encode(new ImageData(16, 16))),
+                 await code(encoder.encode(new ImageData(16, 17))), await code(encoder.encode()), await code(encoder.encode(new Blob(['no picture']))),
+                 await code(engine.load(folder + 'taef2_decoder.safetensors', { kind: 'sculpture' })), await code(engine.load(folder + 'taef2_decoder.safetensors', { quantization: 'q1' }))];",
+        ),
+        nothing(),
+    )?;
+    let codes = strings(&codes);
+    ensure_that!(codes.len() == 14 && codes.iter().all(|code| code == "bad-argument"), "the codes are {codes:?}");
+    Ok(())
+}
