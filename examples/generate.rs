@@ -58,15 +58,18 @@ mod native {
         let cancel = Cancel::new();
         let model = TextModel::load(&file, &device, LoadOptions::default(), &mut |_, _| {}, &cancel).await?;
         let mut generation = model.generate(&prompt, options, cancel)?;
-        print!("{prompt}");
+        let mut output = std::io::stdout();
+        // A reader who closed the pipe has read enough.
+        if write!(output, "{prompt}").is_err() {
+            return Ok(());
+        }
         while let Some(event) = generation.next().await? {
-            print!("{}", event.text);
-            // A reader who closed the pipe has read enough.
-            if std::io::stdout().flush().is_err() {
+            if write!(output, "{}", event.text).and_then(|()| output.flush()).is_err() {
                 return Ok(());
             }
         }
-        println!("\n{:#?}\n{:#?}", generation.end_reason(), model.stats());
+        // The same reader misses nothing here.
+        let _ = writeln!(output, "\n{:#?}\n{:#?}", generation.end_reason(), model.stats());
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::{
 const TOLERANCE: f32 = 1e-2;
 
 /// A step of a graph of the model, what it reads and what is compared.
+#[derive(Clone, Copy)]
 pub struct Probe<'a> {
     pub graph: &'a Graph,
     pub inputs: &'a [(&'a str, Vec<u32>)],
@@ -175,6 +176,45 @@ impl Noise {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
+    use crate::{
+        backend::gpu::{self, context::Features},
+        graph::GraphBuilder,
+    };
+
+    /// One product of a weight of `dtype` and its outputs.
+    fn product(dtype: DType, rows: usize) -> Graph {
+        let mut g = GraphBuilder::new(format!("a product of {dtype}"));
+        let weight = g.weight("weight", &[64, 512], dtype).unwrap();
+        let x = g.input("x", &[rows, 512], DType::F32);
+        let y = g.linear(weight, None, x).unwrap();
+        g.output("y", y);
+        g.finish()
+    }
+
+    #[test]
+    fn sound_kernels_pass_with_weights_of_every_type() {
+        let device = pollster::block_on(gpu::Device::open(gpu::Preference::Any));
+        let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
+        let features = device.context().features();
+        let hardware = device.used_as(Features { software: false, subgroups: false, ..features });
+        use DType::*;
+        for dtype in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {
+            for rows in [1, 16] {
+                let graph = product(dtype, rows);
+                let x: Vec<u32> = (0..rows * 512).map(|i| ((i % 7) as f32 - 3.0).to_bits()).collect();
+                let (inputs, params) = ([("x", x)], StepParams::default());
+                let probe = Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None };
+                for device in [&device, &hardware] {
+                    pollster::block_on(check(&Device::Gpu(device.clone()), &[probe])).unwrap();
+                }
+                let measure = Device::Cpu(cpu::Device::new("the measure"));
+                let resident = pollster::block_on(load(&measure, &graph)).unwrap();
+                let (values, _) = pollster::block_on(run(&resident, &probe)).unwrap();
+                let largest = values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+                assert!((1.0..50.0).contains(&largest), "{dtype}: values up to {largest} say little");
+            }
+        }
+    }
 
     #[test]
     fn what_is_no_number_is_never_close() {
