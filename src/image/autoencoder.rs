@@ -176,7 +176,7 @@ impl Autoencoder {
         let rows = if height.max(width) > TILE {
             let tiles = Tiles::new(height, width, TILE, OVERLAP)?;
             let plan = half.plan(tiles.tile(), |grid| codec.decoder(grid), cancel).await?;
-            tiles.decode(plan, &latent, &mut |_, _| (), cancel).await?
+            tiles.decode(plan, &latent, codec.latent_channels(), &mut |_, _| (), cancel).await?
         } else {
             let plan = half.plan(Grid::new(1, height, width), |grid| codec.decoder(grid), cancel).await?;
             run(plan, ("latent", &latent), "picture", cancel).await?

@@ -1,4 +1,4 @@
-//! Autoencoders and a GAN on the CPU backend against what PyTorch computes from the same files.
+//! Autoencoders and a GAN on both backends against what PyTorch computes from the same files.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,7 +8,7 @@ use std::{
 use pollster::block_on;
 use vitrine::{
     ErrorCode, Result,
-    backend::{Device, Plan, cpu},
+    backend::{Device, Plan, cpu, gpu},
     cancel::Cancel,
     graph::{Graph, Grid, StepParams},
     image::{Autoencoder, Picture, Tiles},
@@ -46,19 +46,28 @@ fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
     (Grid::new(batch, height, width), (0..x.len()).map(at).collect())
 }
 
-fn plan(file: &WeightFile, graph: &Graph, recipes: &Recipes) -> Result<Plan> {
+fn cpu_device() -> Device {
+    Device::Cpu(cpu::Device::new("a test"))
+}
+
+fn gpu_device() -> Device {
+    let device = block_on(gpu::Device::open(gpu::Preference::Any));
+    Device::Gpu(device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"))
+}
+
+fn plan(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes) -> Result<Plan> {
     block_on(async {
-        let mut loader = Device::Cpu(cpu::Device::new("a test")).begin(graph).await?;
+        let mut loader = device.begin(graph).await?;
         file.stream_with(graph, recipes, &mut loader, &mut |_, _| (), &Cancel::new()).await?;
         loader.finish().await?.compile(graph).await
     })
 }
 
 /// What the graph makes of its one input.
-fn run(file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32]) -> Vec<f32> {
+fn run(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32]) -> Vec<f32> {
     let (name, _) = graph.inputs().next().expect("an input");
     let output = graph.outputs[0].0.clone();
-    let mut plan = plan(file, graph, recipes).expect("the weights go in");
+    let mut plan = plan(device, file, graph, recipes).expect("the weights go in");
     plan.write_input(name, bytemuck::cast_slice(input)).expect("an input of this size");
     let out = block_on(plan.step(&StepParams::default(), &[&output]).expect("a step")).expect("its output");
     floats(&out[0])
@@ -78,6 +87,14 @@ fn same(got: &[f32], wanted: &[f32]) {
     assert!(cosine(got, wanted) >= 0.9999 && off <= 1e-3 * largest, "cosine {}, off by {off}", cosine(got, wanted));
 }
 
+/// Asserts that the graph makes of its input what is wanted, on either backend.
+#[track_caller]
+fn makes(file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32], wanted: &[f32]) {
+    for device in [cpu_device(), gpu_device()] {
+        same(&run(&device, file, graph, recipes, input), wanted);
+    }
+}
+
 #[test]
 fn autoencoder_kl_decodes_and_encodes_as_diffusers_does() {
     let file = open_folder("autoencoder_kl");
@@ -85,9 +102,9 @@ fn autoencoder_kl_decodes_and_encodes_as_diffusers_does() {
     let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder");
     assert_eq!((vae.factor(), vae.config().latent_channels, vae.config().groups), (2, 4, 8));
     let (grid, latent) = rows(&expected, "latent");
-    same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+    makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
     let (grid, picture) = rows(&expected, "picture");
-    same(&run(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture), &rows(&expected, "moments").1);
+    makes(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture, &rows(&expected, "moments").1);
 }
 
 /// A safetensors file with other names in its header.
@@ -138,7 +155,7 @@ fn an_autoencoder_goes_by_the_names_of_checkpoints_and_of_old_diffusers_too() {
         let config = Rc::new(PathSource::open(fixture("autoencoder_kl/config.json")).unwrap());
         let file = block_on(WeightFile::open_parts(vec![renamed(&weights, rename), config])).unwrap();
         let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder by other names");
-        same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+        makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
     }
 }
 
@@ -162,9 +179,9 @@ fn autoencoder_tiny_decodes_and_encodes_as_diffusers_does() {
     let vae = AutoencoderTiny::from_file(&file, Storage::Keep).expect("an autoencoder");
     assert_eq!((vae.factor(), vae.latent_channels(), vae.scale), (2, 4, 1.0));
     let (grid, latent) = rows(&expected, "latent");
-    same(&run(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent), &rows(&expected, "decoded").1);
+    makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
     let (grid, picture) = rows(&expected, "picture");
-    same(&run(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture), &rows(&expected, "encoded").1);
+    makes(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture, &rows(&expected, "encoded").1);
 }
 
 #[test]
@@ -185,14 +202,18 @@ fn taef2_decodes_and_encodes_real_pictures_in_f32_and_in_eight_bits() {
         let file = open(&[folder.join("taef2_decoder.safetensors")]);
         let vae = AutoencoderTiny::from_file(&file, storage).expect("a decoder");
         assert_eq!((vae.has_encoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
-        let got = psnr(&run(&file, &vae.decoder(latent_grid).unwrap(), vae.recipes(), &latent), &decoded);
-        println!("taef2 decodes with {storage:?} weights to {got:.1} dB");
-        assert!(got >= least, "{storage:?}: {got} dB");
+        for device in [cpu_device(), gpu_device()] {
+            let graph = vae.decoder(latent_grid).unwrap();
+            let got = psnr(&run(&device, &file, &graph, vae.recipes(), &latent), &decoded);
+            let kind = device.info().kind;
+            println!("taef2 decodes with {storage:?} weights to {got:.1} dB on {kind}");
+            assert!(got >= least, "{storage:?} on {kind}: {got} dB");
+        }
 
         let file = open(&[folder.join("taef2_encoder.safetensors")]);
         let vae = AutoencoderTiny::from_file(&file, storage).expect("an encoder");
         assert_eq!((vae.has_decoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
-        let made = run(&file, &vae.encoder(picture_grid).unwrap(), vae.recipes(), &picture);
+        let made = run(&cpu_device(), &file, &vae.encoder(picture_grid).unwrap(), vae.recipes(), &picture);
         let got = psnr(&scaled(&made), &scaled(&latent));
         println!("taef2 encodes with {storage:?} weights to {got:.1} dB");
         assert!(got >= least, "{storage:?}: {got} dB");
@@ -205,11 +226,11 @@ fn a_tiled_decode_is_the_whole_one() {
     let vae = AutoencoderTiny::from_file(&file, Storage::F32).expect("an autoencoder");
     let (height, width) = (40, 28);
     let latent: Vec<f32> = (0..height * width * 4).map(|i| ((i * i) as f32 * 0.01).sin() * 2.0).collect();
-    let whole = run(&file, &vae.decoder(Grid::new(1, height, width)).unwrap(), vae.recipes(), &latent);
+    let whole = run(&cpu_device(), &file, &vae.decoder(Grid::new(1, height, width)).unwrap(), vae.recipes(), &latent);
     let mut worst = vec![];
     for overlap in [4, 12] {
         let tiles = Tiles::new(height, width, 26, overlap).unwrap();
-        let mut plan = plan(&file, &vae.decoder(tiles.tile()).unwrap(), vae.recipes()).unwrap();
+        let mut plan = plan(&cpu_device(), &file, &vae.decoder(tiles.tile()).unwrap(), vae.recipes()).unwrap();
         let mut told = vec![];
         let mut progress = |done, all| told.push((done, all));
         let tiled = block_on(tiles.decode(&mut plan, &latent, 4, &mut progress, &Cancel::new())).unwrap();
@@ -230,8 +251,7 @@ fn a_dcgan_generates_as_pytorch_does() {
     let gan = Dcgan::from_file(&file, Storage::F32).expect("a generator");
     assert_eq!((gan.latent(), gan.side(), gan.channels()), (12, 16, 3));
     let latent = block_on(expected.read_f32("latent")).unwrap();
-    let got = run(&file, &gan.graph(3).unwrap(), gan.recipes(), &latent);
-    same(&got, &rows(&expected, "picture").1);
+    makes(&file, &gan.graph(3).unwrap(), gan.recipes(), &latent, &rows(&expected, "picture").1);
 }
 
 #[test]
