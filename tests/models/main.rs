@@ -5,6 +5,7 @@
 
 mod autoencoders;
 mod damaged;
+mod illustrator;
 #[path = "../reference/mod.rs"]
 mod reference;
 mod smollm2;

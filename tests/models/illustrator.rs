@@ -1,0 +1,190 @@
+//! The shipped illustrator against PyTorch, graph by graph and as a whole painting (`training/export_illustrator.py`).
+
+use std::{path::Path, rc::Rc};
+
+use pollster::block_on;
+use vitrine::{
+    Cancel,
+    backend::{Device, Resident, cpu, gpu},
+    graph::{Graph, StepParams},
+    image::{ImageModel, ImageRequest},
+    models::Illustrator,
+    weights::{PathSource, WeightFile},
+};
+
+const FILE: &str = "models/illustrator/illustrator-q8_0.gguf";
+
+fn open(path: &str) -> WeightFile {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    block_on(WeightFile::open(Rc::new(PathSource::open(&path).expect("the file is part of the repository")))).unwrap()
+}
+
+/// The CPU, and the GPU there is.
+fn devices() -> Vec<Device> {
+    let gpu = block_on(gpu::Device::open(gpu::Preference::Any));
+    vec![
+        Device::Cpu(cpu::Device::new("a test")),
+        Device::Gpu(gpu.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers")),
+    ]
+}
+
+fn load(device: &Device, file: &WeightFile, illustrator: &Illustrator) -> Resident {
+    block_on(async {
+        let graph = illustrator.whole().unwrap();
+        let mut loader = device.begin(&graph).await.unwrap();
+        file.stream(&graph, &mut loader, &mut |_, _| {}, &Cancel::new()).await.unwrap();
+        loader.finish().await.unwrap()
+    })
+}
+
+fn run(resident: &Resident, graph: &Graph, inputs: &[(&str, Vec<u32>)]) -> Vec<f32> {
+    block_on(async {
+        let mut plan = resident.compile(graph).await.unwrap();
+        for (name, words) in inputs {
+            plan.write_input(name, words).unwrap();
+        }
+        let output = graph.outputs[0].0.as_str();
+        let out = plan.step(&StepParams::default(), &[output]).unwrap().await.unwrap();
+        out[0].iter().map(|bits| f32::from_bits(*bits)).collect()
+    })
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+/// In dB, of numbers that go from −1 to 1.
+fn psnr(a: &[f32], b: &[f32]) -> f64 {
+    let error = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64;
+    10.0 * (4.0 / error).log10()
+}
+
+#[test]
+fn every_part_of_the_illustrator_agrees_with_pytorch() {
+    let (file, reference) = (open(FILE), open("tests/fixtures/illustrator.safetensors"));
+    let wanted = |name: &str| block_on(reference.read_f32(name)).unwrap();
+    let ids: Vec<u32> = wanted("ids").iter().map(|id| *id as u32).collect();
+    let illustrator = Illustrator::from_gguf(&file).unwrap();
+    let (text, vae) = (&illustrator.config().text, &illustrator.config().vae);
+    for device in devices() {
+        let resident = load(&device, &file, &illustrator);
+        let positions: Vec<u32> = (0..2).flat_map(|_| 0..text.length as u32).collect();
+        let inputs = [("ids", ids.clone()), ("positions", positions)];
+        let context = run(&resident, &illustrator.text(2).unwrap(), &inputs);
+        assert!(cosine(&context, &wanted("context")) > 0.9999, "{}", cosine(&context, &wanted("context")));
+
+        let noise = wanted("noise");
+        let half = &wanted("context")[..context.len() / 2];
+        let patches = illustrator.config().denoiser.latent_size.pow(2) / illustrator.config().denoiser.patch.pow(2);
+        let inputs = [
+            ("latent", bits(&noise)),
+            ("timestep", bits(&[750.0])),
+            ("context", bits(half)),
+            ("places", (0..patches as u32).collect()),
+        ];
+        let prediction = run(&resident, &illustrator.denoiser(1).unwrap(), &inputs);
+        assert!(cosine(&prediction, &wanted("prediction")) > 0.9999, "{}", cosine(&prediction, &wanted("prediction")));
+
+        let z: Vec<f32> = wanted("latent").iter().map(|v| v / vae.scale + vae.shift).collect();
+        let picture = run(&resident, &illustrator.decoder(1).unwrap(), &[("latent", bits(&z))]);
+        assert!(psnr(&picture, &wanted("picture")) > 40.0, "{}", psnr(&picture, &wanted("picture")));
+        let given: Vec<f32> = wanted("picture").iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+        let encoded = run(&resident, &illustrator.encoder(1).unwrap(), &[("picture", bits(&given))]);
+        assert!(cosine(&encoded, &wanted("encoded")) > 0.9999, "{}", cosine(&encoded, &wanted("encoded")));
+    }
+}
+
+fn paint(model: &ImageModel, request: ImageRequest) -> Vec<vitrine::image::PaintStep> {
+    let options = request.check(model.info(), None, None).unwrap();
+    let mut painting = model.paint(options, Cancel::new()).unwrap();
+    let mut steps = vec![];
+    while let Some(step) = block_on(painting.next()).unwrap() {
+        steps.push(step);
+    }
+    steps
+}
+
+fn model() -> ImageModel {
+    let device = Device::Cpu(cpu::Device::new("a test"));
+    block_on(ImageModel::load(&open(FILE), &device, &mut |_, _| {}, &Cancel::new())).unwrap()
+}
+
+fn request(prompt: &str) -> ImageRequest {
+    ImageRequest { prompt: prompt.into(), seed: Some(5.0), steps: Some(3.0), ..ImageRequest::default() }
+}
+
+#[test]
+fn a_painting_brings_a_picture_each_step_and_ends() {
+    let model = model();
+    let steps = paint(&model, request("a fox in the snow"));
+    assert_eq!(
+        steps.iter().map(|s| (s.step, s.steps, s.is_final)).collect::<Vec<_>>(),
+        [(1, 3, false), (2, 3, false), (3, 3, true)]
+    );
+    assert!(steps.iter().all(|s| s.pictures.len() == 1 && s.pictures[0].rgba.len() == 4 * 64 * 64));
+    assert_ne!(steps[0].pictures, steps[2].pictures);
+    let again = paint(&model, request("a fox in the snow"));
+    assert_eq!(again[2].pictures, steps[2].pictures);
+    let quiet = paint(&model, ImageRequest { preview: Some(false), ..request("a fox in the snow") });
+    assert!(quiet[0].pictures.is_empty() && quiet[2].pictures == steps[2].pictures);
+}
+
+#[test]
+fn words_that_the_model_never_met_and_those_past_its_reach_are_named() {
+    let model = model();
+    let long = format!("a zxqv fox {}", "in the snow ".repeat(20));
+    let options = request(&long).check(model.info(), None, None).unwrap();
+    let painting = model.paint(options, Cancel::new()).unwrap();
+    assert_eq!(painting.summary().unknown, ["zxqv"]);
+    assert!(painting.summary().cut.as_deref().is_some_and(|cut| cut.ends_with("in the snow")));
+    for prompt in ["", "zxqv", "🦊🦊🦊"] {
+        assert!(paint(&model, request(prompt)).last().is_some_and(|step| step.is_final));
+    }
+}
+
+#[test]
+fn a_painting_that_is_cancelled_or_whose_model_is_closed_ends_with_that_code() {
+    let model = model();
+    let options = || request("a fox").check(model.info(), None, None).unwrap();
+    let cancel = Cancel::new();
+    let mut painting = model.paint(options(), cancel.clone()).unwrap();
+    assert!(block_on(painting.next()).unwrap().is_some());
+    cancel.cancel();
+    assert_eq!(block_on(painting.next()).unwrap_err().code().as_str(), "aborted");
+    assert!(block_on(painting.next()).unwrap().is_none());
+    assert_eq!(paint(&model, request("a fox")).len(), 3);
+    let mut painting = model.paint(options(), Cancel::new()).unwrap();
+    model.close();
+    assert_eq!(block_on(painting.next()).unwrap_err().code().as_str(), "closed");
+}
+
+#[test]
+fn a_wish_that_cannot_be_is_refused_by_name() {
+    let model = model();
+    let refused = |request: ImageRequest, name: &str| {
+        let error = request.check(model.info(), None, None).unwrap_err();
+        assert_eq!(error.code().as_str(), "bad-argument");
+        assert!(error.to_string().contains(name), "{error}");
+    };
+    let base = || request("a fox");
+    for steps in [0.0, 2.5, f64::NAN, 1e9] {
+        refused(ImageRequest { steps: Some(steps), ..base() }, "steps");
+    }
+    for guidance in [f64::NAN, -1.0, f64::INFINITY] {
+        refused(ImageRequest { guidance: Some(guidance), ..base() }, "guidance");
+    }
+    refused(ImageRequest { width: Some(65.0), ..base() }, "multiple of 64");
+    refused(ImageRequest { strength: Some(0.0), ..base() }, "strength");
+    refused(ImageRequest { scheduler: Some("heun".into()), ..base() }, "flow-euler");
+    refused(ImageRequest { count: Some(0.0), ..base() }, "count");
+    let picture = |side: usize| vitrine::image::Picture::new(side, side, vec![255; 4 * side * side]).unwrap();
+    let error = base().check(model.info(), Some(picture(64)), Some(picture(32))).unwrap_err();
+    assert!(error.to_string().contains("32×32"), "{error}");
+    assert!(base().check(model.info(), None, Some(picture(64))).is_err());
+}
