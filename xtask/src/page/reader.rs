@@ -46,7 +46,7 @@ fn tokens_stream(visit: &Visit) -> Result<()> {
              .observe(document.querySelector('#story'), { childList: true, subtree: true, characterData: true });",
         &[],
     )?;
-    set(page, "#length", "60")?;
+    set(page, "#length", "300")?;
     page.type_into("#prompt", "Once upon a time")?;
     page.click("#write")?;
     settled(page)?;
@@ -57,7 +57,8 @@ fn tokens_stream(visit: &Visit) -> Result<()> {
     let lengths = page.run("return window.lengths", &[])?;
     let lengths: Vec<u64> = lengths.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
     let growths = lengths.windows(2).filter(|pair| pair[1] > pair[0]).count();
-    ensure_that!(growths >= 5, "the text did not grow step by step: {lengths:?}");
+    // Tokens are shown once a frame, and a fast machine makes dozens in one.
+    ensure_that!(growths >= 3, "the text did not grow step by step: {lengths:?}");
     for instrument in ["#speed", "#ttft", "#count"] {
         let said = page.text(instrument)?;
         ensure_that!(said.chars().any(|c| c.is_ascii_digit()), "{instrument} says {said:?} after a story");
