@@ -26,6 +26,14 @@ use crate::{
 /// A character that no caption holds: it becomes the token of unknown words.
 const NO_WORD: &str = "\u{e000}";
 
+/// What the denoisers of Stable Diffusion's checkpoints and of diffusers' folders are called.
+const DENOISERS: [&str; 2] = ["model.diffusion_model.", "time_embedding.linear_1."];
+
+/// Whether a file is the house illustrator's.
+fn is_house(file: &WeightFile) -> bool {
+    file.metadata.get("general.architecture").ok().flatten() == Some(illustrator::ARCHITECTURE)
+}
+
 /// What a model is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,9 +98,9 @@ pub(super) struct Inner {
 pub struct ImageModel(Rc<Inner>);
 
 impl ImageModel {
-    /// Whether a file is one that this reads.
+    /// Whether a file is meant to paint from words: the house's own, or a pipeline that [`Self::load`] refuses in words.
     pub fn is_one(file: &WeightFile) -> bool {
-        file.metadata.get("general.architecture").ok().flatten() == Some(illustrator::ARCHITECTURE)
+        is_house(file) || file.tensors.keys().any(|name| DENOISERS.iter().any(|part| name.starts_with(part)))
     }
 
     /// Reads the configuration and the words, streams the weights to the device and compiles what every painting needs. `progress` is told
@@ -106,6 +114,12 @@ impl ImageModel {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
+        if !is_house(file) {
+            return Err(Error::unsupported_model(
+                "this is no text-to-image model that paints here: of those only the illustrator's own kind runs yet. \
+                 With { kind: \"autoencoder\" } a checkpoint's autoencoder decodes and encodes",
+            ));
+        }
         let illustrator = Illustrator::from_gguf(file)?;
         let json: &str = file.metadata.require("tokenizer.huggingface.json")?;
         let tokenizer = Tokenizer::from_json(json.as_bytes())?;

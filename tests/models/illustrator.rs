@@ -9,7 +9,7 @@ use vitrine::{
     graph::{Graph, StepParams},
     image::{ImageModel, ImageRequest},
     models::Illustrator,
-    weights::{PathSource, WeightFile},
+    weights::{MemorySource, PathSource, WeightFile},
 };
 
 const FILE: &str = "models/illustrator/illustrator-q8_0.gguf";
@@ -162,6 +162,18 @@ fn a_painting_that_is_cancelled_or_whose_model_is_closed_ends_with_that_code() {
     let mut painting = model.paint(options(), Cancel::new()).unwrap();
     model.close();
     assert_eq!(block_on(painting.next()).unwrap_err().code().as_str(), "closed");
+}
+
+#[test]
+fn a_whole_checkpoint_is_refused_with_a_way_to_its_autoencoder() {
+    let header = br#"{"model.diffusion_model.out.2.bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat();
+    let file = block_on(WeightFile::open(Rc::new(MemorySource::new("model.safetensors", bytes)))).unwrap();
+    assert!(ImageModel::is_one(&file));
+    let device = Device::Cpu(cpu::Device::new("a test"));
+    let refused = block_on(ImageModel::load(&file, &device, &mut |_, _| {}, &Cancel::new())).err().unwrap();
+    assert_eq!(refused.code().as_str(), "unsupported-model");
+    assert!(refused.to_string().contains("kind: \"autoencoder\""), "{refused}");
 }
 
 #[test]
