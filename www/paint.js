@@ -78,8 +78,12 @@ async function generate(model, signal) {
       announcer.textContent = `The picture is finished: ${wanted.prompt || "no words"}.`;
       await gallery.add(await pngWithSettings(step.image, { ...wanted, seed: step.seed, model: models.entry?.id ?? model.info.name }));
     }
-    const cut = stream.summary?.cut;
-    if (cut) notices.tell("The model did not read all of it", `It reads no more at once; “${cut}” was left out.`);
+    const { cut, unknown = [] } = stream.summary ?? {};
+    const unread = [
+      ...(unknown.length > 0 ? [`It never met ${unknown.map((word) => `“${word}”`).join(", ")}. It knows ${model.info.words.join(", ")}.`] : []),
+      ...(cut ? [`It reads no more at once; “${cut}” was left out.`] : []),
+    ];
+    if (unread.length > 0) notices.tell("The model did not read all of it", unread.join(" "));
   } catch (error) {
     tell(error);
   } finally {

@@ -291,7 +291,7 @@ export interface ImageOptions extends CallOptions {
   init?: PictureSource;
   /** How much of `init` may change, above 0 to 1 (the default: 0.75). */
   strength?: number;
-  /** Where `init` may change: white (or opaque) pixels are painted anew, the others stay. Of the picture's size. */
+  /** Where `init` may change: white and opaque pixels are painted anew, the others stay. Of the picture's size. */
   mask?: PictureSource;
   /** Whether every step brings a picture of how far it is (the default: yes). */
   preview?: boolean;
