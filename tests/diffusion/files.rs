@@ -146,3 +146,15 @@ fn a_unet_in_eight_bits_still_points_where_it_did() {
     assert!(blocks > graph.weights.len() / 4, "{blocks} of {} weights are blocks", graph.weights.len());
     crate::denoising_within(name, &unet, 0.999, |device, graph| block_on(load(device, &file, graph, &recipes)));
 }
+
+#[test]
+fn clip_in_eight_bits_still_reads_what_it_did() {
+    let name = "clip_quick_gelu";
+    let config = ClipConfig::from_hugging_face(&fixture(name)["config"].to_string()).expect("a configuration");
+    let draft = Clip::new(config.clone(), clip::Names::HuggingFace, F32).graph(1).expect("a graph");
+    let file = file_of(&draft, Origin::same);
+    let (found, recipes) = Clip::find(Some(config), &file, Storage::Q8_0).expect("all weights");
+    let graph = found.graph(1).expect("a graph");
+    assert!(graph.weights.iter().any(|w| w.dtype == DType::Q8_0), "no weight is blocks");
+    crate::reading_within(name, &found, 0.999, |device, graph| block_on(load(device, &file, graph, &recipes)));
+}
