@@ -12,6 +12,6 @@ export const jobs = all.flatMap((peer) => {
   if (peer.peer === "transformers.js") return device === "cpu" && existsSync(`../models/${peer.job.model}`) ? [peer] : [];
   if (peer.peer !== "wllama" || !existsSync(`..${peer.job.model}`)) return [];
   const { model, prompts, pp, tg, reps, check } = peer.job;
-  const job = { vitrine: "/vitrine/vitrine.js", model, prompts, device, pp, tg, reps, check };
+  const job = { vitrine: "/vitrine/vitrine.js", files: [model], prompts, device, pp, tg, reps, check };
   return [peer, { ...peer, id: peer.id.replace("wllama", "vitrine"), peer: "vitrine", page: "/bench/measure.html", job }];
 });

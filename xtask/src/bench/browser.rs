@@ -1,6 +1,8 @@
 //! The site in headless Chromium, through `bench/measure.html`: a fresh browser for each measurement.
 
-use anyhow::{Context, Result};
+use std::{fs, path::PathBuf};
+
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Device, Measurement, median, models::Model};
@@ -22,8 +24,7 @@ pub fn measure(
     let chromium = system::ensure_chromium()?;
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
-        let folder = model.file.parent().context("a model without a folder")?;
-        folders.push((format!("/measured/{at}/"), folder.to_path_buf()));
+        folders.push((format!("/measured/{at}/"), model.folder()?.to_path_buf()));
     }
     folders.push(("/".to_owned(), site.dist.clone()));
     let server = server::start(Routes { folders, faults: false }, 0)?;
@@ -37,18 +38,38 @@ pub fn measure(
             let session = Session::open(&driver, &chromium, gpu)?;
             session.goto(&format!("{}/bench/measure.html", server.address()))?;
             session.wait_for("window.ready", 30)?;
-            let name = |path: &std::path::Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let address =
+                |path: &PathBuf| format!("/measured/{at}/{}", path.file_name().unwrap_or_default().to_string_lossy());
             let job = json!({
                 "vitrine": "/vitrine.js",
-                "model": format!("/measured/{at}/{}", name(&model.file)),
-                "prompts": model.prompts.as_deref().map(|file| format!("/measured/{at}/{}", name(file))),
+                "files": model.files.iter().map(address).collect::<Vec<_>>(),
+                "prompts": model.prompts.as_ref().map(address),
+                "latent": model.latent,
                 "device": device.name(), "pp": prompt, "tg": tokens, "reps": reps,
             });
-            let result = session.run_async("return await window.runJob(args[0])", &[job])?;
+            let mut result = session.run_async("return await window.runJob(args[0])", &[job])?;
+            result["resident_bytes"] = json!(renderer_bytes(driver.process()));
             measurements.push(measurement("browser", *device, &model.name, result));
         }
     }
     Ok(measurements)
+}
+
+/// The most memory that a renderer of this driver's browser has held, as Linux tells it.
+fn renderer_bytes(driver: u32) -> Option<u64> {
+    let text = |pid: u32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let figure = |pid: u32, name: &str| -> Option<u64> {
+        text(pid, "status").lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+    };
+    let numbered = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    let renderers = fs::read_dir("/proc").ok()?.flatten().filter_map(numbered).filter(|pid| {
+        let mut above = Some(*pid);
+        while let Some(parent) = above.filter(|pid| *pid > 1 && *pid != driver) {
+            above = figure(parent, "PPid:").and_then(|pid| u32::try_from(pid).ok());
+        }
+        above == Some(driver) && text(*pid, "cmdline").contains("--type=renderer")
+    });
+    renderers.filter_map(|pid| figure(pid, "VmHWM:")).max().map(|kib| kib * 1024)
 }
 
 /// A result in the words of `bench/measure.html`, as a measurement.
@@ -68,10 +89,12 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         waits_per_token: result["waits_per_token"].as_f64(),
         denoising_step_ms: median(&result["step_ms"]),
         decode_ms: median(&result["decode_ms"]),
+        decode_ms_of_processor: median(&result["decode_cpu_ms"]),
         picture_ms: median(&result["picture_ms"]),
         dispatches_per_step: result["dispatches_per_step"].as_f64(),
         submits_per_step: result["submits_per_step"].as_f64(),
         device_bytes: result["device_bytes"].as_f64(),
+        resident_bytes: result["resident_bytes"].as_f64(),
         ms_per_token_by_part: result["parts"].clone(),
         detail: result,
     }

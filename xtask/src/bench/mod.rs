@@ -5,6 +5,7 @@ mod browser;
 mod models;
 mod native;
 mod peers;
+mod shapes;
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -26,7 +27,8 @@ pub struct Options {
     /// Only in headless Chromium
     #[arg(long)]
     browser: bool,
-    /// A GGUF file, or a part of the name of one of the models that are measured otherwise
+    /// A GGUF file, or a part of a name: of a model that is measured otherwise, or of a decoder that takes minutes and is measured only so
+    /// (taesd-1024, vae-256, vae-512, vae-1024)
     #[arg(long)]
     model: Option<String>,
     /// Models beside those of the page: a folder that training/smol_shapes.py filled
@@ -109,10 +111,14 @@ pub struct Measurement {
     pub denoising_step_ms: Option<f64>,
     pub decode_ms: Option<f64>,
     pub picture_ms: Option<f64>,
+    /// Processor time of a decode: natively of the process, among peers of the browser's processes.
+    pub decode_ms_of_processor: Option<f64>,
     pub dispatches_per_step: Option<f64>,
     pub submits_per_step: Option<f64>,
     /// Weights, caches and plans.
     pub device_bytes: Option<f64>,
+    /// The most memory that the process held; in a browser, the page's renderer. Linux alone tells.
+    pub resident_bytes: Option<f64>,
     /// `[{ part, runs, ms }]` of a decode step, the longest first; a word where the device could not tell.
     pub ms_per_token_by_part: Value,
     /// Everything else that was reported.
@@ -170,12 +176,15 @@ fn print_table(report: &Report) {
         megabytes(report.wasm_bytes),
         megabytes(report.wasm_brotli_bytes)
     );
-    println!(
-        "| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
     let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1}"));
-    let (pictures, texts): (Vec<_>, Vec<_>) = report.measurements.iter().partition(|m| m.denoising_step_ms.is_some());
+    let (pictures, texts): (Vec<_>, Vec<_>) =
+        report.measurements.iter().partition(|m| m.denoising_step_ms.or(m.decode_ms).is_some());
+    if !texts.is_empty() {
+        println!(
+            "| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
+    }
     for each in texts {
         println!(
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -192,21 +201,27 @@ fn print_table(report: &Report) {
     }
     if !pictures.is_empty() {
         println!(
-            "\n| where | device | model | load ms | denoising step ms | decode ms | whole picture ms | dispatches a step |"
+            "\n| where | device | model | load ms | denoising step ms | decode ms | of processor | whole picture ms | dispatches, submits a step | device MB | resident MB |"
         );
-        println!("|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|");
     }
+    let megabytes = |bytes: Option<f64>| bytes.map_or("–".to_owned(), |bytes| format!("{:.0}", bytes / 1e6));
+    let count = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.0}"));
     for each in pictures {
         println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {}, {} | {} | {} |",
             each.place,
             each.device,
             each.model,
             cell(each.load_ms),
             cell(each.denoising_step_ms),
             cell(each.decode_ms),
+            cell(each.decode_ms_of_processor),
             cell(each.picture_ms),
-            cell(each.dispatches_per_step)
+            count(each.dispatches_per_step),
+            count(each.submits_per_step),
+            megabytes(each.device_bytes),
+            megabytes(each.resident_bytes)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The crate on this machine, through `examples/bench.rs`: one process a measurement, so that no run warms up another.
+//! The crate on this machine, through `examples/bench.rs` and `examples/decode.rs`: one process a measurement, so that no run warms up another.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -15,15 +15,31 @@ pub fn measure(workspace: &Workspace, models: &[Model], devices: &[Device], reps
         "page",
         "--example",
         "bench",
+        "--example",
+        "decode",
     ]))?;
-    let program = workspace.target.join("page").join("examples").join(format!("bench{}", std::env::consts::EXE_SUFFIX));
+    let program = |name: &str| {
+        workspace.target.join("page").join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    };
     let mut measurements = vec![];
     for model in models {
         for device in devices {
-            let (prompt, tokens) = device.tokens();
-            let mut command = workspace.command(&program);
-            command.arg(&model.file).args([device.name(), &prompt.to_string(), &tokens.to_string(), &reps.to_string()]);
-            command.args(&model.prompts).env("RAYON_NUM_THREADS", "1");
+            let mut command;
+            if let Some(side) = model.latent {
+                command = workspace.command(program("decode"));
+                command.args([device.name(), &side.to_string(), &reps.to_string()]).args(&model.files);
+            } else {
+                let (prompt, tokens) = device.tokens();
+                command = workspace.command(program("bench"));
+                command.args(&model.files).args([
+                    device.name(),
+                    &prompt.to_string(),
+                    &tokens.to_string(),
+                    &reps.to_string(),
+                ]);
+                command.args(&model.prompts);
+            }
+            command.env("RAYON_NUM_THREADS", "1");
             eprintln!("  native {} on {}", model.name, device.name());
             let output = command.output().context("could not start the measuring program")?;
             if !output.status.success() {

@@ -75,9 +75,9 @@ fn link_models(folder: &Path, models: &[Model]) -> Result<()> {
     }
     for model in models {
         let Some(prompts) = &model.prompts else { continue };
-        let source = model.file.parent().context("a model without a folder")?;
+        let source = model.folder()?;
         let shape = source.file_name().context("a model without a folder")?.to_string_lossy();
-        for file in [&model.file, prompts] {
+        for file in model.files.iter().chain([prompts]) {
             link(file, &linked.join(&*shape))?;
         }
         // The same weights as transformers.js takes them, where ../shared/peers/make_models made them.
@@ -148,7 +148,8 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             prefill_cpu_seconds: processor("pp"),
             decode_cpu_seconds: processor("tg"),
             denoising_step_ms: None,
-            decode_ms: None,
+            decode_ms: figure("decode_ms"),
+            decode_ms_of_processor: processor("run").map(|seconds| seconds * 1e3),
             picture_ms: None,
             dispatches_per_step: None,
             submits_per_step: None,
@@ -156,6 +157,11 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             submits_per_token: figure("submits_per_token"),
             waits_per_token: figure("waits_per_token"),
             device_bytes: figure("device_bytes"),
+            resident_bytes: rounds
+                .iter()
+                .filter_map(|round| round["peak"]["renderer"].as_f64())
+                .reduce(f64::max)
+                .map(|mib| mib * 1048576.0),
             ms_per_token_by_part: last("parts"),
             detail: json!(rounds),
         }

@@ -48,6 +48,11 @@ impl Driver {
         Ok(Self { child, address: format!("http://127.0.0.1:{port}"), agent: configuration.build().into() })
     }
 
+    /// The number of its process, under which the browser's run.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Opens a session and returns its name.
     pub fn open(&self, capabilities: Value) -> Result<String> {
         let answer = self.post("/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }))?;
