@@ -1,17 +1,33 @@
-// Jobs for the peers' harness: each of the peers' jobs on a language model, and Vitrine's on the same file right after it, so that
+// Jobs for the peers' harness: each of the peers' jobs on a model that is there, and Vitrine's on the same work right after it, so that
 // both meet the machine in the same mood. Copied beside the harness's own jobs.mjs by `cargo xtask bench --against peers`.
 import { existsSync } from "node:fs";
 import { jobs as all } from "./jobs.mjs";
 
 const modes = { t1: "cpu", webgpu: "webgpu" };
+// Vitrine's files of the shapes that onnxruntime-web is given as ONNX, and the sides of their latents.
+const taesd = ["/models/taesd/taesd_decoder.safetensors"];
+const vae = ["/models/vae/config.json", "/models/vae/diffusion_pytorch_model.safetensors"];
+const decoders = { taesd128: [taesd, 16], taesd512: [taesd, 64], vae256: [vae, 32], vae512: [vae, 64] };
+const there = (address) => existsSync(`..${address}`);
+
+/** What Vitrine is asked on the same work, or undefined where it cannot be compared. */
+function ours(peer) {
+  if (peer.peer === "wllama" && there(peer.job.model)) {
+    const { model, prompts, pp, tg, reps, check } = peer.job;
+    return { files: [model], prompts, pp, tg, reps, check };
+  }
+  const [files, latent] = decoders[peer.tag] ?? [[]];
+  if (peer.peer !== "onnxruntime-web" || latent === undefined || ![peer.job.model, ...files].every(there)) return undefined;
+  return { files, latent, reps: peer.job.reps };
+}
 
 export const jobs = all.flatMap((peer) => {
   const device = modes[peer.mode];
   if (!device) return [];
   // On a software adapter transformers.js does not finish in seven minutes.
-  if (peer.peer === "transformers.js") return device === "cpu" && existsSync(`../models/${peer.job.model}`) ? [peer] : [];
-  if (peer.peer !== "wllama" || !existsSync(`..${peer.job.model}`)) return [];
-  const { model, prompts, pp, tg, reps, check } = peer.job;
-  const job = { vitrine: "/vitrine/vitrine.js", files: [model], prompts, device, pp, tg, reps, check };
-  return [peer, { ...peer, id: peer.id.replace("wllama", "vitrine"), peer: "vitrine", page: "/bench/measure.html", job }];
+  if (peer.peer === "transformers.js") return device === "cpu" && there(`/models/${peer.job.model}`) ? [peer] : [];
+  const job = ours(peer);
+  if (!job) return [];
+  const id = `vitrine${peer.id.slice(peer.id.indexOf("/"))}`;
+  return [peer, { ...peer, id, peer: "vitrine", page: "/bench/measure.html", job: { vitrine: "/vitrine/vitrine.js", device, ...job } }];
 });

@@ -161,6 +161,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     print_table(&report);
     print_parts(&report.measurements);
+    peers::print_ratios(&report.measurements);
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_string_pretty(&report)?)?;
         println!("written to {}", file.display());

@@ -33,7 +33,7 @@ pub fn measure(workspace: &Workspace, site: &Site, models: &[Model], options: &O
     let mut install = Command::new(npm);
     install.current_dir(&web).args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
     workspace::run(&mut install)?;
-    link_models(&folder, models)?;
+    link_models(&folder, models, options.models.as_deref())?;
     let results = folder.join("results.jsonl");
     if results.exists() {
         fs::remove_file(&results)?;
@@ -48,6 +48,30 @@ pub fn measure(workspace: &Workspace, site: &Site, models: &[Model], options: &O
     bench.arg("--root").arg(format!("/bench/={}", workspace.root.join("bench").display()));
     workspace::run(bench.stdin(Stdio::null()))?;
     read(&results)
+}
+
+/// A line of JSON for each peer and model: how many times the time of Vitrine it takes for the same work.
+pub fn print_ratios(measurements: &[Measurement]) {
+    println!();
+    for ours in measurements.iter().filter(|each| each.place == "vitrine") {
+        let same =
+            |each: &&Measurement| each.place != ours.place && each.model == ours.model && each.device == ours.device;
+        for peer in measurements.iter().filter(same) {
+            let times = |time: fn(&Measurement) -> Option<f64>| Some(time(peer)? / time(ours)?);
+            let line = json!({
+                "peer": peer.place, "model": peer.model, "device": peer.device,
+                "times_the_processor_time": {
+                    "prefill": times(|m| m.prefill_cpu_seconds),
+                    "decode": times(|m| m.decode_cpu_seconds.or(m.decode_ms_of_processor)),
+                },
+                "times_the_clock": {
+                    "prefill": times(|m| m.prefill_tokens_per_second.map(f64::recip)),
+                    "decode": times(|m| m.decode_tokens_per_second.map(f64::recip).or(m.decode_ms)),
+                },
+            });
+            println!("{line}");
+        }
+    }
 }
 
 /// The harness's own files; installed packages beside them stay.
@@ -68,12 +92,26 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// `models/SHAPE/…` as the harness looks for it: hard links where the file system allows, else copies.
-fn link_models(folder: &Path, models: &[Model]) -> Result<()> {
+fn link_models(folder: &Path, models: &[Model], shapes: Option<&Path>) -> Result<()> {
     let linked = folder.join("models");
     if linked.exists() {
         fs::remove_dir_all(&linked)?;
     }
     for model in models {
+        if model.latent.is_some() {
+            let name = model.folder()?.file_name().context("a model without a name")?;
+            // Where ../shared/peers/make_models made the same shape as ONNX.
+            let onnx = shapes.map(|shapes| shapes.join(name)).filter(|onnx| onnx.is_dir());
+            for file in onnx.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()) {
+                if file.extension().is_some_and(|extension| extension == "onnx") {
+                    link(&file, &linked.join(name))?;
+                }
+            }
+            for file in &model.files {
+                link(file, &linked.join(name))?;
+            }
+            continue;
+        }
         let Some(prompts) = &model.prompts else { continue };
         let source = model.folder()?;
         let shape = source.file_name().context("a model without a folder")?.to_string_lossy();
@@ -137,6 +175,10 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
         };
         let figure = |name: &str| median(&all(name));
         let last = |name: &str| rounds.last().map_or(Value::Null, |round| round["result"][name].clone());
+        // onnxruntime-web's page has words of its own; where it repeats nothing, its first run counts.
+        let decodes =
+            rounds.iter().any(|round| ["decode_ms", "run_ms"].iter().any(|name| !round["result"][name].is_null()));
+        let decode_ms = figure("decode_ms").or(figure("run_ms")).or(figure("first_ms"));
         Measurement {
             place: peer,
             device: mode,
@@ -148,8 +190,8 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             prefill_cpu_seconds: processor("pp"),
             decode_cpu_seconds: processor("tg"),
             denoising_step_ms: None,
-            decode_ms: figure("decode_ms"),
-            decode_ms_of_processor: processor("run").map(|seconds| seconds * 1e3),
+            decode_ms: decode_ms.filter(|_| decodes),
+            decode_ms_of_processor: processor("run").or(processor("first")).filter(|_| decodes).map(|s| s * 1e3),
             picture_ms: None,
             dispatches_per_step: None,
             submits_per_step: None,
