@@ -1,5 +1,7 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
+import { folderOf, repositoryOf } from "./pipeline.js";
+
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { CatalogEntry } from "./vitrine.js" */
 /** @typedef {{ address: string, base?: string } | { blob: Blob, name: string }} OneFile */
@@ -56,11 +58,13 @@ export async function resolveSource(source) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
       throw {
         code: "bad-argument",
-        message: `There is no model called "${source.address}" here (known: ${known}). Give one of these, a file, https://… or hf://owner/repo/file.gguf.`,
+        message: `There is no model called "${source.address}" here (known: ${known}). Give one of these, a file, https://…, hf://owner/repo or hf://owner/repo/file.gguf.`,
       };
     }
   }
   const address = absolute(source);
+  const several = (await folderOf(address)) ?? (await repositoryOf(address));
+  if (several) return bundle(several.map(([name, file]) => [name, { address: file }]));
   return { key: address, files: [{ name: nameOf(address), address }] };
 }
 

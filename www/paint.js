@@ -11,7 +11,7 @@ import { keepOffline } from "./page/offline.js";
 import { PaintSettings } from "./page/paint-settings.js";
 import { pngWithSettings, settingsOfPng } from "./png.js";
 
-/** @import { ImageModel, PaintStream } from "./vitrine.js" */
+/** @import { ImageModel, PaintStream, PaintSummary } from "./vitrine.js" */
 
 const easel = new Easel();
 const gallery = new Gallery();
@@ -37,6 +37,8 @@ const beginning = element("beginning", HTMLElement);
 const buttons = Object.fromEntries(["paint", "stop", "repaint", "clear-mask"].map((id) => [id, element(id, HTMLButtonElement)]));
 const [speed, decode, count, device] = ["speed", "decode", "count", "device"].map((id) => element(id, HTMLOutputElement));
 const announcer = element("announcer", HTMLElement);
+const unread = element("unread", HTMLElement);
+const vocabulary = element("vocabulary", HTMLDetailsElement);
 
 /** The painting under way. @type {{ abort: AbortController, done: Promise<void> } | undefined} */
 let painting;
@@ -49,6 +51,7 @@ async function paint() {
   const { model } = models;
   if (!model) return;
   notices.close();
+  unread.hidden = true;
   const abort = new AbortController();
   const current = { abort, done: Promise.resolve() };
   painting = current;
@@ -76,14 +79,12 @@ async function generate(model, signal) {
       if (!step.final || !step.image) continue;
       settings.used = step.seed;
       announcer.textContent = `The picture is finished: ${wanted.prompt || "no words"}.`;
-      await gallery.add(await pngWithSettings(step.image, { ...wanted, seed: step.seed, model: models.entry?.id ?? model.info.name }));
+      const called = models.entry?.id ?? model.info.name;
+      for (const [at, image] of step.images.entries()) {
+        await gallery.add(await pngWithSettings(image, { ...wanted, count: 1, seed: (step.seed + at) % 2 ** 32, model: called }));
+      }
     }
-    const { cut, unknown = [] } = stream.summary ?? {};
-    const unread = [
-      ...(unknown.length > 0 ? [`It never met ${unknown.map((word) => `“${word}”`).join(", ")}. It knows ${model.info.words.join(", ")}.`] : []),
-      ...(cut ? [`It reads no more at once; “${cut}” was left out.`] : []),
-    ];
-    if (unread.length > 0) notices.tell("The model did not read all of it", unread.join(" "));
+    if (stream.summary) tellUnread(stream.summary);
   } catch (error) {
     tell(error);
   } finally {
@@ -104,6 +105,23 @@ function tell(error) {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const lost = code === "device-lost" || code === "internal" || code === "closed";
   notices.show(error, lost ? { label: "Load the model again", act: () => models.reload() } : undefined);
+}
+
+/** Says which words had no part in the picture. @param {PaintSummary} summary */
+function tellUnread({ cut, unknown = [] }) {
+  const quoted = unknown.map((word) => `“${word}”`).join(", ");
+  unread.replaceChildren();
+  if (cut) unread.append(`It reads no more at once; “${cut}” was left out. `);
+  if (unknown.length > 0) {
+    const show = make("button", { type: "button", class: "plain" }, "See the words it knows");
+    show.addEventListener("click", () => {
+      vocabulary.open = true;
+      vocabulary.querySelector("summary")?.focus();
+      vocabulary.scrollIntoView({ block: "nearest" });
+    });
+    unread.append(`It never met ${quoted} and painted without. `, show);
+  }
+  unread.hidden = !cut && unknown.length === 0;
 }
 
 /** @param {number} milliseconds */
@@ -206,7 +224,12 @@ models.addEventListener("settled", update);
 models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();
-  if (models.model) settings.fit(models.model.info);
+  if (models.model) {
+    const { info } = models.model;
+    settings.fit(info);
+    vocabulary.hidden = info.words.length === 0;
+    vocabulary.querySelector(".vocabulary")?.replaceChildren(info.words.join(", "));
+  }
   showExamples();
   update();
 });

@@ -65,6 +65,8 @@ export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
 /**
  * A model: a catalogue id, `https://…`, `hf://owner/repo/file.gguf` (a revision after `@` if wanted), a `File`, a `Blob`,
  * an `ArrayBuffer`; `parts`, the pieces of one split GGUF in order; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
+ * A folder of diffusers: the address of its `model_index.json`, `hf://owner/repo`, or its files by name (`"unet/config.json"` …). A
+ * single-file checkpoint holds no vocabulary, so its `tokenizer.json` is given with it.
  */
 export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles;
 export interface NamedFiles {

@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     graph::{Graph, Grid},
-    models::{AutoencoderKl, AutoencoderTiny, Dcgan},
+    models::{AutoencoderKl, AutoencoderTiny, Dcgan, Illustrator},
     weights::{Recipes, Storage, WeightFile},
 };
 
@@ -14,6 +14,8 @@ pub(super) enum Codec {
     Tiny(AutoencoderTiny),
     /// A latent of one pixel.
     Dcgan(Dcgan),
+    /// The house illustrator's.
+    House(Illustrator, Recipes),
 }
 
 impl Codec {
@@ -47,6 +49,7 @@ impl Codec {
             Self::Kl(_) => "AutoencoderKL",
             Self::Tiny(_) => "AutoencoderTiny",
             Self::Dcgan(_) => "DCGAN",
+            Self::House(..) => "ConvVae",
         }
     }
 
@@ -55,6 +58,7 @@ impl Codec {
             Self::Kl(model) => model.has_encoder(),
             Self::Tiny(model) => model.has_encoder(),
             Self::Dcgan(_) => false,
+            Self::House(..) => true,
         }
     }
 
@@ -62,7 +66,7 @@ impl Codec {
         match self {
             Self::Kl(model) => model.has_decoder(),
             Self::Tiny(model) => model.has_decoder(),
-            Self::Dcgan(_) => true,
+            Self::Dcgan(_) | Self::House(..) => true,
         }
     }
 
@@ -71,6 +75,7 @@ impl Codec {
             Self::Kl(model) => model.config().latent_channels,
             Self::Tiny(model) => model.latent_channels(),
             Self::Dcgan(model) => model.latent(),
+            Self::House(model, _) => model.config().vae.latent_channels,
         }
     }
 
@@ -80,6 +85,7 @@ impl Codec {
             Self::Kl(model) => model.factor(),
             Self::Tiny(model) => model.factor(),
             Self::Dcgan(model) => model.side(),
+            Self::House(model, _) => model.config().vae.factor(),
         }
     }
 
@@ -93,11 +99,22 @@ impl Codec {
         if matches!(self, Self::Tiny(_)) { (0.0, 1.0) } else { (-1.0, 1.0) }
     }
 
+    /// A denoiser works on `(z − shift) · scale`.
+    pub fn scale_and_shift(&self) -> (f32, f32) {
+        match self {
+            Self::Kl(model) => (model.config().scale, model.config().shift),
+            Self::House(model, _) => (model.config().vae.scale, model.config().vae.shift),
+            // Its latents are those of the denoiser, whatever its configuration says for those who bring them to 0 … 1.
+            Self::Tiny(_) | Self::Dcgan(_) => (1.0, 0.0),
+        }
+    }
+
     pub fn recipes(&self) -> &Recipes {
         match self {
             Self::Kl(model) => model.recipes(),
             Self::Tiny(model) => model.recipes(),
             Self::Dcgan(model) => model.recipes(),
+            Self::House(_, recipes) => recipes,
         }
     }
 
@@ -107,6 +124,7 @@ impl Codec {
             Self::Kl(model) => model.decoder(grid),
             Self::Tiny(model) => model.decoder(grid),
             Self::Dcgan(model) => model.graph(grid.batch),
+            Self::House(model, _) => model.decoder(grid),
         }
     }
 
@@ -115,6 +133,7 @@ impl Codec {
         match self {
             Self::Kl(model) => model.encoder(grid),
             Self::Tiny(model) => model.encoder(grid),
+            Self::House(model, _) => model.encoder(grid),
             Self::Dcgan(_) => Err(Error::bad_argument("a generator has no encoder; load an autoencoder for that")),
         }
     }

@@ -12,14 +12,18 @@
 //! Uses `models`, `text` (tokenizers), `weights` and the face of `backend`.
 
 mod autoencoder;
+mod caption;
 mod codec;
 mod model;
 mod noise;
 mod options;
 mod painting;
 mod picture;
+mod pipeline;
+mod preview;
 pub mod schedulers;
 mod session;
+mod stable_diffusion;
 mod tiles;
 
 pub use autoencoder::{Autoencoder, AutoencoderInfo};

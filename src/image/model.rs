@@ -12,27 +12,18 @@ use web_time::Instant;
 
 use super::{
     ImageOptions, Painting, Picture, SchedulerName,
+    caption::Caption,
+    pipeline::Pipeline,
+    preview::{self, Preview},
     session::{Session, Work, words},
 };
 use crate::{
     Error, Result,
     backend::{Device, DeviceInfo, StepCost},
     cancel::Cancel,
-    models::{Illustrator, illustrator},
-    text::{EncodeOptions, Tokenizer},
-    weights::{Summary, WeightFile},
+    graph::Grid,
+    weights::{Storage, Summary, WeightFile},
 };
-
-/// A character that no caption holds: it becomes the token of unknown words.
-const NO_WORD: &str = "\u{e000}";
-
-/// What the denoisers of Stable Diffusion's checkpoints and of diffusers' folders are called.
-const DENOISERS: [&str; 2] = ["model.diffusion_model.", "time_embedding.linear_1."];
-
-/// Whether a file is the house illustrator's.
-fn is_house(file: &WeightFile) -> bool {
-    file.metadata.get("general.architecture").ok().flatten() == Some(illustrator::ARCHITECTURE)
-}
 
 /// What a model is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,22 +65,13 @@ pub struct ImageModelStats {
     pub decode_ms: f64,
 }
 
-/// A prompt as the text encoder takes it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Caption {
-    /// As many as the encoder reads, padded.
-    pub ids: Vec<u32>,
-    pub cut: Option<String>,
-    pub unknown: Vec<String>,
-}
-
 pub(super) struct Inner {
     pub session: Arc<Mutex<Session>>,
-    tokenizer: Tokenizer,
-    unknown: Option<u32>,
+    pub pipeline: Rc<Pipeline>,
     info: ImageModelInfo,
-    config: illustrator::IllustratorConfig,
     stats: RefCell<ImageModelStats>,
+    /// Fitted when it is first asked for.
+    preview: RefCell<Option<Preview>>,
     closed: Cell<bool>,
 }
 
@@ -98,77 +80,77 @@ pub(super) struct Inner {
 pub struct ImageModel(Rc<Inner>);
 
 impl ImageModel {
-    /// Whether a file is meant to paint from words: the house's own, or a pipeline that [`Self::load`] refuses in words.
+    /// Whether files are meant to paint from words: the house's own, or a pipeline of Stable Diffusion.
     pub fn is_one(file: &WeightFile) -> bool {
-        is_house(file) || file.tensors.keys().any(|name| DENOISERS.iter().any(|part| name.starts_with(part)))
+        Pipeline::is_one(file)
     }
 
-    /// Reads the configuration and the words, streams the weights to the device and compiles what every painting needs. `progress` is told
-    /// the bytes given to the device and the bytes in all.
+    /// Reads the configurations and the words, streams the weights to the device, stored as `storage` says, and compiles what every painting needs
+    /// where there is but one size. `progress` is told the bytes given to the device and the bytes in all.
     ///
-    /// Errors: `unsupported-model`, `corrupt-file`, `out-of-memory`, `aborted`, and the source's own.
+    /// Errors: `unsupported-model`, `bad-argument` where a part is missing, `corrupt-file`, `out-of-memory`, `aborted`, and the source's own.
     pub async fn load(
         file: &WeightFile,
         device: &Device,
+        storage: Storage,
         progress: &mut dyn FnMut(u64, u64),
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
-        if !is_house(file) {
-            return Err(Error::unsupported_model(
-                "this is no text-to-image model that paints here: of those only the illustrator's own kind runs yet. \
-                 With { kind: \"autoencoder\" } a checkpoint's autoencoder decodes and encodes",
-            ));
+        let (pipeline, loads) = Pipeline::from_file(file, storage)?;
+        let pipeline = Rc::new(pipeline);
+        let bytes = loads.iter().map(|load| file.bytes_of(&load.graph, &load.recipes)).collect::<Result<Vec<_>>>()?;
+        let total = bytes.iter().sum();
+        let (mut residents, mut before) = (vec![], 0);
+        for (load, bytes) in loads.iter().zip(bytes) {
+            let mut loader = cancel.race(device.begin(&load.graph)).await?;
+            let mut tell = |loaded, _| progress(before + loaded, total);
+            file.stream_some(&load.graph, &load.recipes, &mut loader, &mut tell, cancel).await?;
+            residents.push((load.works, cancel.race(loader.finish()).await?));
+            before += bytes;
         }
-        let illustrator = Illustrator::from_gguf(file)?;
-        let json: &str = file.metadata.require("tokenizer.huggingface.json")?;
-        let tokenizer = Tokenizer::from_json(json.as_bytes())?;
-        let config = illustrator.config().clone();
-        tokenizer.check_rows(config.text.vocabulary)?;
-        let graph = illustrator.whole()?;
-        let mut loader = cancel.race(device.begin(&graph)).await?;
-        file.stream(&graph, &mut loader, progress, cancel).await?;
-        let resident = cancel.race(loader.finish()).await?;
-        let mut session = Session::new(illustrator, resident);
-        for (work, batch) in [(Work::Text, 2), (Work::Denoise, 2), (Work::Decode, 1)] {
-            cancel.race(async { session.plan(work, batch).await.map(|_| ()) }).await?;
+        file.finish(cancel).await?;
+        let mut session = Session::new(pipeline.clone(), residents);
+        let mut denoise = StepCost::default();
+        if let Some((height, width)) = pipeline.denoiser.only_size() {
+            for (work, batch) in [(Work::Text, 2), (Work::Denoise, 2), (Work::Decode, 1)] {
+                let grid = if work == Work::Text { Grid::new(batch, 1, 1) } else { Grid::new(batch, height, width) };
+                let cost = cancel.race(session.cost(work, grid)).await?;
+                denoise = if work == Work::Denoise { cost } else { denoise };
+            }
         }
-        let side = config.denoiser.latent_size * config.vae.factor();
-        let known = [SchedulerName::FlowEuler];
+        let defaults = &pipeline.defaults;
         let info = ImageModelInfo {
             kind: "image",
             file: file.summary(),
-            architecture: illustrator::ARCHITECTURE.into(),
-            width: side,
-            height: side,
-            size_multiple: side,
-            largest: side,
-            fixed_size: true,
-            steps: config.sampler.steps,
-            guidance: config.sampler.guidance,
-            scheduler: SchedulerName::parse(&config.sampler.scheduler, &known)
-                .map_err(|e| Error::unsupported_model(format!("vitrine.config: {e}")))?,
-            schedulers: known.to_vec(),
-            takes_pictures: true,
-            words: vocabulary(&tokenizer),
+            architecture: pipeline.architecture.clone(),
+            width: defaults.width,
+            height: defaults.height,
+            size_multiple: pipeline.multiple(),
+            largest: pipeline.largest,
+            fixed_size: pipeline.denoiser.only_size().is_some(),
+            steps: defaults.steps,
+            guidance: defaults.guidance,
+            scheduler: defaults.scheduler,
+            schedulers: pipeline.schedulers.clone(),
+            takes_pictures: pipeline.codec.encodes(),
+            words: pipeline.reader.vocabulary(),
             device: device.info(),
         };
         let stats = ImageModelStats {
             load_ms: begun.elapsed().as_secs_f64() * 1e3,
             device_bytes: session.device_bytes(),
-            denoise: session.cost(Work::Denoise, 2).await?,
+            denoise,
             ..ImageModelStats::default()
         };
-        let encoded = tokenizer.encode(NO_WORD, EncodeOptions::default())?;
         Ok(Self(Rc::new(Inner {
-            unknown: encoded.first().copied(),
-            tokenizer,
+            pipeline,
             info,
-            config,
             // The lock is for turns, not for threads: a model stays on one.
             #[allow(clippy::arc_with_non_send_sync)]
             session: Arc::new(Mutex::new(session)),
             stats: RefCell::new(stats),
+            preview: RefCell::new(None),
             closed: Cell::new(false),
         })))
     }
@@ -193,7 +175,7 @@ impl ImageModel {
 
     /// Begins a painting. Nothing is computed before the first [`Painting::next`].
     ///
-    /// Errors: `closed`.
+    /// Errors: `closed`; `bad-argument` where the scheduler cannot take so many steps.
     pub fn paint(&self, options: ImageOptions, cancel: Cancel) -> Result<Painting> {
         self.0.check_open()?;
         let seed = match options.seed {
@@ -201,7 +183,7 @@ impl ImageModel {
             None => getrandom::u32()
                 .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
         };
-        Ok(Painting::new(self.0.clone(), options, seed, cancel))
+        Painting::new(self.0.clone(), options, seed, cancel)
     }
 }
 
@@ -213,89 +195,104 @@ impl Inner {
         Ok(())
     }
 
-    pub fn record(&self, step_ms: f64, decode_ms: f64) {
+    /// What a step took, and its cost.
+    pub fn record(&self, step_ms: f64, decode_ms: f64, denoise: StepCost) {
         let mut stats = self.stats.borrow_mut();
-        (stats.step_ms, stats.decode_ms) = (step_ms, decode_ms);
+        (stats.step_ms, stats.decode_ms, stats.denoise) = (step_ms, decode_ms, denoise);
     }
 
-    /// Numbers of one picture's latent.
-    pub fn latent_numbers(&self) -> usize {
-        let c = &self.config.denoiser;
-        c.latent_size * c.latent_size * c.latent_channels
+    /// The latent's sides for a picture's.
+    pub fn latents(&self, batch: usize, width: usize, height: usize) -> Grid {
+        let factor = self.pipeline.codec.factor();
+        Grid::new(batch, height / factor, width / factor)
     }
 
-    /// Rows that the denoiser has for one picture.
-    pub fn patches(&self) -> usize {
-        let c = &self.config.denoiser;
-        (c.latent_size / c.patch).pow(2)
-    }
-
-    /// The prompt's known words, as many as the encoder reads at once.
     pub fn caption(&self, prompt: &str) -> Caption {
-        let text = &self.config.text;
-        let (mut ids, mut unknown, mut cut): (Vec<u32>, Vec<String>, Vec<&str>) = (vec![], vec![], vec![]);
-        for word in prompt.split_whitespace() {
-            let encoded = self.tokenizer.encode(word, EncodeOptions::default()).unwrap_or_default();
-            let known: Vec<u32> = encoded.iter().copied().filter(|id| Some(*id) != self.unknown).collect();
-            if known.is_empty() {
-                unknown.push(word.into());
-            } else if cut.is_empty() && ids.len() + known.len() <= text.length {
-                ids.extend(known);
-            } else {
-                cut.push(word);
-            }
-        }
-        ids.resize(text.length, text.pad);
-        Caption { ids, cut: (!cut.is_empty()).then(|| cut.join(" ")), unknown }
+        self.pipeline.reader.read(prompt)
     }
 
-    /// A picture as the denoiser sees it.
-    pub async fn encode(&self, session: &mut Session, picture: &Picture, cancel: &Cancel) -> Result<Vec<f32>> {
-        let rows = words(&picture.rows(-1.0, 1.0));
-        let z = session.run(Work::Encode, 1, &[("picture", &rows)], "latent", cancel).await?;
-        let vae = &self.config.vae;
-        Ok(z.into_iter().map(|v| (v - vae.shift) * vae.scale).collect())
+    /// A picture as the denoiser sees it, from rows that are −1 … 1.
+    pub async fn encode(
+        &self,
+        session: &mut Session,
+        rows: &[f32],
+        latents: Grid,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        let codec = &self.pipeline.codec;
+        let (low, high) = codec.range();
+        let rows: Vec<f32> = rows.iter().map(|v| (v + 1.0) / 2.0 * (high - low) + low).collect();
+        let pixels = Grid { batch: 1, ..latents }.times(codec.factor());
+        let encoded = session.run(Work::Encode, pixels, &[("picture", &words(&rows))], codec.encoded(), cancel).await?;
+        let (scale, shift) = codec.scale_and_shift();
+        let (channels, columns) = (codec.latent_channels(), encoded.len() / (latents.height * latents.width));
+        let first = encoded.chunks_exact(columns).flat_map(|row| &row[..channels]);
+        Ok(first.map(|v| (v - shift) * scale).collect())
     }
 
-    /// Pictures of `count` latents.
+    /// Pictures of a batch of latents.
     pub async fn decode(
         &self,
         session: &mut Session,
         latent: &[f32],
-        count: usize,
+        latents: Grid,
         cancel: &Cancel,
     ) -> Result<Vec<Picture>> {
-        let vae = &self.config.vae;
-        let z: Vec<f32> = latent.iter().map(|v| v / vae.scale + vae.shift).collect();
+        let codec = &self.pipeline.codec;
+        let ((scale, shift), (low, high)) = (codec.scale_and_shift(), codec.range());
+        let z: Vec<f32> = latent.iter().map(|v| v / scale + shift).collect();
         let mut pictures = vec![];
-        for one in z.chunks_exact(z.len() / count) {
-            let rows = session.run(Work::Decode, 1, &[("latent", &words(one))], "picture", cancel).await?;
-            pictures.push(Picture::from_rows(self.info.width, self.info.height, &rows, -1.0, 1.0));
+        for one in z.chunks_exact(z.len() / latents.batch) {
+            let rows = session.decode(one, Grid { batch: 1, ..latents }, cancel).await?;
+            let factor = codec.factor();
+            pictures.push(Picture::from_rows(latents.width * factor, latents.height * factor, &rows, low, high));
         }
         Ok(pictures)
     }
 
-    /// A mask of pixels as one of the latent's numbers: whatever touches white may change.
+    /// Pictures of a batch of latents on their way: decoded, or drawn where that is much cheaper.
+    pub async fn glance(
+        &self,
+        session: &mut Session,
+        latent: &[f32],
+        latents: Grid,
+        cancel: &Cancel,
+    ) -> Result<Vec<Picture>> {
+        if !self.pipeline.cheap_previews {
+            return self.decode(session, latent, latents, cancel).await;
+        }
+        let codec = &self.pipeline.codec;
+        let (low, high) = codec.range();
+        let (channels, factor) = (codec.latent_channels(), codec.factor());
+        if self.preview.borrow().is_none() {
+            let mut noise = super::Noise::new(1, 0);
+            let sample = preview::sample(channels, &mut || noise.next_number());
+            let (scale, shift) = codec.scale_and_shift();
+            let z: Vec<f32> = sample.iter().map(|v| v / scale + shift).collect();
+            let grid = Grid::new(1, preview::SAMPLE_SIDE, preview::SAMPLE_SIDE);
+            let rows = session.decode(&z, grid, cancel).await?;
+            let colours = preview::means(&rows, preview::SAMPLE_SIDE, factor);
+            *self.preview.borrow_mut() = Some(Preview::fit(&sample, channels, &colours));
+        }
+        let preview = self.preview.borrow();
+        let Some(preview) = preview.as_ref() else { return Ok(vec![]) };
+        let (width, height) = (latents.width, latents.height);
+        let small = latent.chunks_exact(latent.len() / latents.batch).map(|one| preview.colours(one));
+        let small = small.map(|rows| Picture::from_rows(width, height, &rows, low, high));
+        Ok(small.map(|picture| picture.fitted(width * factor, height * factor)).collect())
+    }
+
+    /// A mask of pixels as one of the latent's pixels: whatever touches white may change.
     pub fn latent_mask(&self, mask: &Picture) -> Vec<f32> {
-        let (side, channels) = (self.config.denoiser.latent_size, self.config.denoiser.latent_channels);
-        let factor = self.config.vae.factor();
-        let pixels = mask.mask();
-        (0..side * side)
-            .flat_map(|at| {
-                let (y, x) = (at / side * factor, at % side * factor);
+        let factor = self.pipeline.codec.factor();
+        let (width, pixels) = (mask.width / factor, mask.mask());
+        (0..width * (mask.height / factor))
+            .map(|at| {
+                let (y, x) = (at / width * factor, at % width * factor);
                 let square = (y..y + factor).flat_map(|y| (x..x + factor).map(move |x| y * mask.width + x));
                 let white = square.map(|i| pixels[i]).fold(0.0f32, f32::max);
-                std::iter::repeat_n(if white >= 0.5 { 1.0 } else { 0.0 }, channels)
+                if white >= 0.5 { 1.0 } else { 0.0 }
             })
             .collect()
     }
-}
-
-/// The words of a vocabulary that is a list of words.
-fn vocabulary(tokenizer: &Tokenizer) -> Vec<String> {
-    let all = (0..tokenizer.vocabulary_size() as u32).filter_map(|id| tokenizer.token_text(id));
-    let mut words: Vec<String> =
-        all.filter(|word| word.chars().all(char::is_alphanumeric) && !word.is_empty()).collect();
-    words.sort_unstable();
-    words
 }

@@ -8,11 +8,11 @@ use web_time::Instant;
 
 use super::{
     ImageOptions, Noise, Picture, Scheduler,
-    model::{Caption, Inner},
-    schedulers::FlowEuler,
+    caption::Caption,
+    model::Inner,
     session::{Session, Work, words},
 };
-use crate::{Cancel, Result};
+use crate::{Cancel, Result, graph::Grid};
 
 /// A denoising step, and the pictures as far as they have come.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,8 @@ pub struct Painting {
     context: Vec<u32>,
     /// The latent of the picture to begin from, and the noise that stands for it; with a mask.
     kept: Option<Kept>,
+    /// What a denoiser that was trained to fill in sees beside the latent: `[count · latent rows, channels + 1]`, the mask and what stays.
+    beside: Option<Vec<f32>>,
     at: usize,
     begun: Option<Instant>,
     summary: PaintSummary,
@@ -72,13 +74,12 @@ struct Kept {
 }
 
 impl Painting {
-    pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Self {
-        // The one that these models are trained for, and that `options` was checked to name.
-        let scheduler = Box::new(FlowEuler::new(options.steps));
+    pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
+        let scheduler = model.pipeline.schedule.scheduler(options.scheduler, options.steps)?;
         let caption = model.caption(&options.prompt);
         let summary = PaintSummary { seed, steps: 0, total_ms: 0.0, cut: caption.cut, unknown: caption.unknown };
         let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
-        Self {
+        Ok(Self {
             model,
             guard: None,
             cancel,
@@ -88,11 +89,12 @@ impl Painting {
             latent: vec![],
             context: vec![],
             kept: None,
+            beside: None,
             at: 0,
             begun: None,
             summary,
             over: false,
-        }
+        })
     }
 
     /// What it took so far.
@@ -144,18 +146,22 @@ impl Painting {
         self.guard = Some(session);
         self.summary.steps += 1;
         self.summary.total_ms = begun.elapsed().as_secs_f64() * 1e3;
-        self.model.record(step.step_ms, step.decode_ms);
         Ok(step)
     }
 
+    /// Whether both halves of guidance are computed: the scale is no input of the denoiser, and not 1.
     fn guided(&self) -> bool {
-        self.options.guidance != 1.0
+        self.options.guidance != 1.0 && !self.model.pipeline.denoiser.takes_guidance()
+    }
+
+    /// Of the latents of all pictures.
+    fn latents(&self) -> Grid {
+        self.model.latents(self.options.count, self.options.width, self.options.height)
     }
 
     /// Reads the words, and makes the latent that the first step begins with.
     async fn prepare(&mut self, session: &mut Session) -> Result<()> {
         let count = self.options.count;
-        let text = session.illustrator.config().text.clone();
         let wanted = self.model.caption(&self.options.prompt);
         let mut captions = vec![&wanted; count];
         let unwanted: Caption = self.model.caption(&self.options.negative_prompt);
@@ -163,46 +169,76 @@ impl Painting {
             captions.extend(std::iter::repeat_n(&unwanted, count));
         }
         let ids: Vec<u32> = captions.iter().flat_map(|caption| caption.ids.iter().copied()).collect();
-        let positions: Vec<u32> = captions.iter().flat_map(|_| 0..text.length as u32).collect();
-        let inputs = [("ids", ids.as_slice()), ("positions", positions.as_slice())];
-        let context = session.run(Work::Text, captions.len(), &inputs, "context", &self.cancel).await?;
+        let grid = Grid::new(captions.len(), 1, 1);
+        let context = session.run(Work::Text, grid, &[("ids", &ids)], "context", &self.cancel).await?;
         self.context = words(&context);
 
-        let size = self.model.latent_numbers();
+        let grid = self.latents();
+        let size = grid.height * grid.width * self.model.pipeline.channels();
         let noise: Vec<f32> = self.noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
+        if self.model.pipeline.fills_in() {
+            self.beside = Some(self.look_beside(session, grid).await?);
+        }
         let Some(init) = &self.options.init else {
             self.latent = self.scheduler.initial(&noise);
             return Ok(());
         };
-        let one = self.model.encode(session, init, &self.cancel).await?;
+        let one = self.model.encode(session, &init.rows(-1.0, 1.0), grid, &self.cancel).await?;
         let clean = one.repeat(count);
         // The share of the way that is gone over again.
         let steps = self.options.steps;
         let again = ((steps as f32 * self.options.strength).round() as usize).clamp(1, steps);
         self.at = steps - again;
-        self.latent = self.scheduler.noised(self.at, &clean, &noise);
-        if let Some(mask) = &self.options.mask {
-            let one = self.model.latent_mask(mask);
-            self.kept = Some(Kept { clean, noise, mask: one.repeat(count) });
+        self.latent = match self.at {
+            0 => self.scheduler.initial(&noise),
+            at => self.scheduler.noised(at, &clean, &noise),
+        };
+        if let (Some(mask), None) = (&self.options.mask, &self.beside) {
+            let channels = self.model.pipeline.channels();
+            let one = self.model.latent_mask(mask).into_iter().flat_map(|v| std::iter::repeat_n(v, channels));
+            self.kept = Some(Kept { clean, noise, mask: one.collect::<Vec<_>>().repeat(count) });
         }
         Ok(())
+    }
+
+    /// The mask, and the latent of the picture without what the mask covers; all of it is covered where there is none.
+    async fn look_beside(&self, session: &mut Session, grid: Grid) -> Result<Vec<f32>> {
+        let ImageOptions { init, mask, width, height, count, .. } = &self.options;
+        let mut rows = init.as_ref().map_or_else(|| vec![0.0; 3 * width * height], |init| init.rows(-1.0, 1.0));
+        let covered = mask.as_ref().map_or_else(|| vec![1.0; width * height], Picture::mask);
+        for (pixel, covered) in rows.as_chunks_mut::<3>().0.iter_mut().zip(covered) {
+            *pixel = if covered >= 0.5 { [0.0; 3] } else { *pixel };
+        }
+        let stays = self.model.encode(session, &rows, grid, &self.cancel).await?;
+        let covered = mask.as_ref().map_or_else(|| vec![1.0; grid.height * grid.width], |m| self.model.latent_mask(m));
+        let stays = stays.chunks_exact(self.model.pipeline.channels());
+        let one: Vec<f32> = covered.iter().zip(stays).flat_map(|(m, z)| [&[*m], z].concat()).collect();
+        Ok(one.repeat(*count))
     }
 
     async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
         let (count, begun) = (self.options.count, Instant::now());
         let batch = if self.guided() { 2 * count } else { count };
-        let scale = self.scheduler.input_scale(self.at);
-        let one: Vec<f32> = self.latent.iter().map(|v| v * scale).collect();
+        let (latents, scale) = (self.latents(), self.scheduler.input_scale(self.at));
+        let mut one: Vec<f32> = self.latent.iter().map(|v| v * scale).collect();
+        if let Some(beside) = &self.beside {
+            let channels = self.model.pipeline.channels();
+            let rows = one.chunks_exact(channels).zip(beside.chunks_exact(channels + 1));
+            one = rows.flat_map(|(latent, beside)| [latent, beside].concat()).collect();
+        }
         let latent = words(&one.repeat(batch / count));
         let timestep = words(&vec![self.scheduler.timestep(self.at); batch]);
-        let places: Vec<u32> = (0..batch).flat_map(|_| 0..self.model.patches() as u32).collect();
-        let inputs = [
+        let guidance = words(&vec![self.options.guidance; batch]);
+        let mut inputs = vec![
             ("latent", latent.as_slice()),
-            ("timestep", &timestep),
-            ("context", &self.context),
-            ("places", places.as_slice()),
+            ("timestep", timestep.as_slice()),
+            ("context", self.context.as_slice()),
         ];
-        let mut prediction = session.run(Work::Denoise, batch, &inputs, "prediction", &self.cancel).await?;
+        if self.model.pipeline.denoiser.takes_guidance() {
+            inputs.push(("guidance", &guidance));
+        }
+        let grid = Grid { batch, ..latents };
+        let mut prediction = session.run(Work::Denoise, grid, &inputs, "prediction", &self.cancel).await?;
         if self.guided() {
             let unwanted = prediction.split_off(prediction.len() / 2);
             for (wanted, unwanted) in prediction.iter_mut().zip(unwanted) {
@@ -229,13 +265,16 @@ impl Painting {
         let begun = Instant::now();
         let mut pictures = vec![];
         if is_final || self.options.preview {
-            let shown = if is_final { &self.latent } else { &stepped.clean };
-            pictures = self.model.decode(session, shown, count, &self.cancel).await?;
+            pictures = match is_final {
+                true => self.model.decode(session, &self.latent, latents, &self.cancel).await?,
+                false => self.model.glance(session, &stepped.clean, latents, &self.cancel).await?,
+            };
             if let (Some(init), Some(mask)) = (&self.options.init, &self.options.mask) {
                 pictures.iter_mut().for_each(|picture| keep_outside(picture, init, mask));
             }
         }
         let decode_ms = begun.elapsed().as_secs_f64() * 1e3;
+        self.model.record(step_ms, decode_ms, session.cost(Work::Denoise, grid).await?);
         let (step, steps) = (self.summary.steps + 1, self.summary.steps + 1 + self.scheduler.steps() - self.at);
         Ok(PaintStep { step, steps, pictures, is_final, step_ms, decode_ms })
     }

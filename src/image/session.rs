@@ -1,15 +1,22 @@
 //! What an image model keeps between calls: its weights on the device and its compiled plans.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
+use super::{pipeline::Pipeline, tiles::Tiles};
 use crate::{
-    Error, Result,
+    Error, ErrorCode, Result,
     backend::{Pending, Plan, Resident, StepCost},
     cancel::Cancel,
-    graph::StepParams,
-    models::Illustrator,
+    graph::{Grid, StepParams},
     yielding::Turns,
 };
+
+/// Latents with a longer side are decoded in tiles of this, so that memory stays that of one.
+pub const TILE: usize = 64;
+/// What neighbouring tiles share.
+pub const OVERLAP: usize = 16;
+/// Compiled plans that are kept: those of two sizes.
+const MOST_PLANS: usize = 8;
 
 /// The graphs of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,51 +37,89 @@ fn floats(words: Vec<u32>) -> Vec<f32> {
 }
 
 pub struct Session {
-    pub illustrator: Illustrator,
-    resident: Resident,
-    plans: HashMap<(Work, usize), Plan>,
+    pipeline: Rc<Pipeline>,
+    residents: Vec<(&'static [Work], Resident)>,
+    plans: HashMap<(Work, Grid), Plan>,
     turns: Turns,
 }
 
 impl Session {
-    pub fn new(illustrator: Illustrator, resident: Resident) -> Self {
-        Self { illustrator, resident, plans: HashMap::new(), turns: Turns::default() }
+    pub fn new(pipeline: Rc<Pipeline>, residents: Vec<(&'static [Work], Resident)>) -> Self {
+        Self { pipeline, residents, plans: HashMap::new(), turns: Turns::default() }
     }
 
     pub fn device_bytes(&self) -> u64 {
-        self.resident.bytes()
+        self.residents.iter().map(|(_, resident)| resident.bytes()).sum()
     }
 
-    /// The plan of a graph for `batch` pictures, compiled when it is first asked for.
-    pub async fn plan(&mut self, work: Work, batch: usize) -> Result<&mut Plan> {
-        if !self.plans.contains_key(&(work, batch)) {
+    /// The plan of a graph, compiled when it is first asked for: for `grid.batch` texts, for latents of `grid`, or for pictures of `grid`.
+    pub async fn plan(&mut self, work: Work, grid: Grid) -> Result<&mut Plan> {
+        if !self.plans.contains_key(&(work, grid)) {
+            if self.plans.len() >= MOST_PLANS {
+                self.plans.clear();
+            }
+            let pipeline = &self.pipeline;
             let graph = match work {
-                Work::Text => self.illustrator.text(batch)?,
-                Work::Denoise => self.illustrator.denoiser(batch)?,
-                Work::Decode => self.illustrator.decoder(batch)?,
-                Work::Encode => self.illustrator.encoder(batch)?,
+                Work::Text => pipeline.text.graph(grid.batch)?,
+                Work::Denoise => {
+                    pipeline.denoiser.graph(grid.batch, grid.height, grid.width, pipeline.text.length())?
+                }
+                Work::Decode => pipeline.codec.decoder(grid)?,
+                Work::Encode => pipeline.codec.encoder(grid)?,
             };
-            let plan = self.resident.compile(&graph).await?;
-            self.plans.insert((work, batch), plan);
+            let resident = self.residents.iter().find(|(works, _)| works.contains(&work)).map(|(_, resident)| resident);
+            let resident = resident.ok_or_else(|| Error::internal(format!("no weights were loaded for {work:?}")))?;
+            let mut plan = resident.compile(&graph).await.map_err(|error| self.smaller(error, work, grid))?;
+            let constants = match work {
+                Work::Text => pipeline.text.constants(grid.batch),
+                Work::Denoise => pipeline.denoiser.constants(grid.batch, grid.height, grid.width),
+                Work::Decode | Work::Encode => vec![],
+            };
+            for (name, words) in constants {
+                plan.write_input(name, &words)?;
+            }
+            self.plans.insert((work, grid), plan);
         }
-        self.plans.get_mut(&(work, batch)).ok_or_else(|| Error::internal("a plan that was just made is gone"))
+        self.plans.get_mut(&(work, grid)).ok_or_else(|| Error::internal("a plan that was just made is gone"))
     }
 
-    pub async fn cost(&mut self, work: Work, batch: usize) -> Result<StepCost> {
-        Ok(self.plan(work, batch).await?.cost())
+    /// Says which size to try where one does not fit the device.
+    fn smaller(&self, error: Error, work: Work, grid: Grid) -> Error {
+        let (factor, multiple) = (self.pipeline.codec.factor(), self.pipeline.multiple());
+        let scale = if work == Work::Encode { 1 } else { factor };
+        let half = |side: usize| (side * scale / 2 / multiple * multiple).max(multiple);
+        if error.code() != ErrorCode::OutOfMemory || work == Work::Text {
+            return error;
+        }
+        let fewer = if grid.batch > 2 { ", or one picture at a time" } else { "" };
+        Error::new(
+            ErrorCode::OutOfMemory,
+            format!(
+                "{}×{} pixels do not fit this device ({error}); try {}×{}{fewer}",
+                grid.width * scale,
+                grid.height * scale,
+                half(grid.width),
+                half(grid.height)
+            ),
+        )
+        .caused_by(error)
+    }
+
+    pub async fn cost(&mut self, work: Work, grid: Grid) -> Result<StepCost> {
+        Ok(self.plan(work, grid).await?.cost())
     }
 
     /// Runs a graph once: writes its inputs and waits for its one output.
     pub async fn run(
         &mut self,
         work: Work,
-        batch: usize,
+        grid: Grid,
         inputs: &[(&str, &[u32])],
         output: &str,
         cancel: &Cancel,
     ) -> Result<Vec<f32>> {
         cancel.check()?;
-        let plan = self.plan(work, batch).await?;
+        let plan = self.plan(work, grid).await?;
         for (name, words) in inputs {
             plan.write_input(name, words)?;
         }
@@ -83,5 +128,16 @@ impl Session {
         self.turns.give_way().await;
         cancel.check()?;
         outputs.into_iter().next().map(floats).ok_or_else(|| Error::internal(format!("{output} did not come")))
+    }
+
+    /// The rows of one latent's picture `[pixels, 3]`; in tiles where the latent is large.
+    pub async fn decode(&mut self, latent: &[f32], grid: Grid, cancel: &Cancel) -> Result<Vec<f32>> {
+        if grid.height.max(grid.width) <= TILE {
+            return self.run(Work::Decode, grid, &[("latent", &words(latent))], "picture", cancel).await;
+        }
+        let tiles = Tiles::new(grid.height, grid.width, TILE, OVERLAP)?;
+        let channels = self.pipeline.channels();
+        let plan = self.plan(Work::Decode, tiles.tile()).await?;
+        tiles.decode(plan, latent, channels, &mut |_, _| (), cancel).await
     }
 }

@@ -46,7 +46,7 @@ impl AutoencoderKl {
                 "the file holds no autoencoder whose names are known; give AutoencoderKL weights or a whole checkpoint",
             ));
         };
-        let config = match file.extra_json("config.json")? {
+        let config = match file.config_of_class("AutoencoderKL")?.map(|(json, _)| json) {
             Some(json) if json["block_out_channels"].is_array() => KlConfig::from_json(&json)?,
             _ => KlConfig::from_shapes(file, &names)?,
         };

@@ -81,7 +81,7 @@ impl AutoencoderTiny {
     ///
     /// Errors: `corrupt-file` that names what is missing or misshapen, `unsupported-model` for another activation or upsampling.
     pub fn from_file(file: &WeightFile, storage: Storage) -> Result<Self> {
-        let config = file.extra_json("config.json")?.unwrap_or_default();
+        let config = file.config_of_class("AutoencoderTiny")?.map(|(json, _)| json).unwrap_or_default();
         for (key, known) in [("act_fn", "relu"), ("upsample_fn", "nearest")] {
             if let Some(other) = config[key].as_str().filter(|value| *value != known) {
                 return Err(Error::unsupported_model(format!(

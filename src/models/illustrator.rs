@@ -149,20 +149,18 @@ impl Illustrator {
         Ok(n.finish())
     }
 
-    /// Input `latent` `[batch · side², channels]` (the autoencoder's own, unscaled) → `picture` `[batch · pixels, 3]` in −1 … 1.
-    pub fn decoder(&self, batch: usize) -> Result<Graph> {
+    /// Input `latent` `[grid.rows(), channels]` (the autoencoder's own, unscaled) → `picture` `[factor² · grid.rows(), 3]` in −1 … 1.
+    pub fn decoder(&self, grid: Grid) -> Result<Graph> {
         let mut n = Named::new("illustrator decoder", &self.types);
-        let grid = self.latents(batch);
         let latent = n.g.input("latent", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
         let (picture, _) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
         n.g.output("picture", picture);
         Ok(n.finish())
     }
 
-    /// Input `picture` `[batch · pixels, 3]` → `latent`.
-    pub fn encoder(&self, batch: usize) -> Result<Graph> {
+    /// Input `picture` `[grid.rows(), 3]` → `latent` `[grid.rows() / factor², channels]`.
+    pub fn encoder(&self, grid: Grid) -> Result<Graph> {
         let mut n = Named::new("illustrator encoder", &self.types);
-        let grid = self.latents(batch).times(self.config.vae.factor());
         let picture = n.g.input("picture", &[grid.rows(), 3], DType::F32);
         let (latent, _) = self.config.vae.encode(&mut n, "vae", grid, picture)?;
         n.g.output("latent", latent);

@@ -158,7 +158,8 @@ async fn load(
     };
     let model = match found {
         "image" => {
-            let model = image::ImageModel::load(&file, device, &mut uploaded, &cancel).await;
+            let storage = storage(options.quantization.as_deref())?;
+            let model = image::ImageModel::load(&file, device, storage, &mut uploaded, &cancel).await;
             model.map(|model| ImageModel::new(model).into())
         }
         "autoencoder" | "generator" => {

@@ -38,6 +38,7 @@ pub enum From {
 /// A file at an address, with what is known of it beforehand.
 #[derive(Deserialize)]
 struct Address {
+    name: Option<String>,
     address: String,
     size: Option<f64>,
     sha256: Option<String>,
@@ -54,12 +55,13 @@ impl Files {
                 files.sources.push(Rc::new(BlobSource::new(name, blob)));
                 continue;
             }
-            let Address { address, size, sha256 } = from_js(file, "the model's files")?;
+            let Address { name, address, size, sha256 } = from_js(file, "the model's files")?;
             let expected = Expected {
                 size: size.map(|size| size as u64),
                 sha256: sha256.as_deref().map(parse_sha256).transpose()?,
             };
-            let source = UrlSource::open(&address, UrlOptions { cache, expected, ..UrlOptions::default() }).await?;
+            let options = UrlOptions { name, cache, expected, ..UrlOptions::default() };
+            let source = UrlSource::open(&address, options).await?;
             let source = Rc::new(source);
             files.from = files.from.max(if source.is_cached() { From::Cache } else { From::Network });
             files.addresses.push(source.clone());

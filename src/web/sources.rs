@@ -90,6 +90,8 @@ impl ByteSource for BlobSource {
 /// How an address is loaded.
 #[derive(Debug, Clone)]
 pub struct UrlOptions {
+    /// What the file is called, folders included; else the last part of its address.
+    pub name: Option<String>,
     /// Keep the bytes for the next visit, and use those of the last.
     pub cache: bool,
     pub expected: Expected,
@@ -98,7 +100,7 @@ pub struct UrlOptions {
 
 impl Default for UrlOptions {
     fn default() -> Self {
-        Self { cache: true, expected: Expected::default(), patience: Patience::default() }
+        Self { name: None, cache: true, expected: Expected::default(), patience: Patience::default() }
     }
 }
 
@@ -123,7 +125,7 @@ impl UrlSource {
     /// status and what to do, and `corrupt-file` where the bytes do not have the expected SHA-256.
     pub async fn open(address: &str, options: UrlOptions) -> Result<Self> {
         let address = absolute(&resolve_address(address)?)?;
-        let name = file_name(&address).to_string();
+        let name = options.name.clone().unwrap_or_else(|| file_name(&address).into());
         let meter = Rc::<Meter>::default();
         let fetch = Fetch { address: address.clone(), meter: meter.clone() };
         let mut warnings = vec![];

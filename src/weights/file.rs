@@ -1,6 +1,6 @@
 //! A model's files taken together: formats told apart, headers read, tensors found by name.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use super::{
     address::file_name,
@@ -59,6 +59,7 @@ pub struct WeightFile {
     /// Of the (first) GGUF; empty for safetensors, whose `config.json` is an [extra](Self::extra).
     pub metadata: Metadata,
     pub tensors: BTreeMap<String, TensorInfo>,
+    /// By the names that they were given with, folders included.
     extras: BTreeMap<String, Vec<u8>>,
     parts: Vec<Part>,
 }
@@ -92,6 +93,8 @@ pub(super) fn shown(name: &str) -> String {
 
 /// The largest header that is read: a vocabulary of a million tokens takes a tenth of it.
 const HEADER_LIMIT: u64 = 256 << 20;
+/// The one file beside weights that is no JSON: a tokenizer's merges, line by line.
+const MERGES: &str = "merges.txt";
 /// The largest JSON file that is taken in beside the weights.
 const JSON_LIMIT: u64 = 128 << 20;
 /// How much is read first; most headers fit.
@@ -132,7 +135,7 @@ impl Prefix {
         Ok(())
     }
 
-    async fn whole_json(mut self) -> Result<Vec<u8>> {
+    async fn whole_text(mut self) -> Result<Vec<u8>> {
         if self.len > JSON_LIMIT {
             return Err(Error::corrupt_file(format!(
                 "{}: {} MiB are too many for a JSON file; give the model's own config.json or tokenizer.json",
@@ -154,7 +157,8 @@ impl Prefix {
 enum Kind {
     Gguf,
     Safetensors,
-    Json,
+    /// JSON, or a list of lines (`merges.txt`).
+    Text,
 }
 
 fn kind(prefix: &Prefix) -> Result<Kind> {
@@ -171,8 +175,8 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if bytes.get(8) == Some(&b'{') && !text_starts("{") {
         return Ok(Kind::Safetensors);
     }
-    if text_starts("{") || text_starts("[") {
-        return Ok(Kind::Json);
+    if text_starts("{") || text_starts("[") || file_name(name) == MERGES {
+        return Ok(Kind::Text);
     }
     let html = text_starts("<!doctype") || text_starts("<html") || text_starts("<?xml");
     Err(match bytes {
@@ -219,9 +223,9 @@ impl WeightFile {
                     let contents = safetensors::read(&mut prefix).await?;
                     safe.push((prefix, contents));
                 }
-                Kind::Json => {
-                    let name = file_name(&prefix.name).to_string();
-                    if extras.insert(name.clone(), prefix.whole_json().await?).is_some() {
+                Kind::Text => {
+                    let name = prefix.name.clone();
+                    if extras.insert(name.clone(), prefix.whole_text().await?).is_some() {
                         return Err(Error::bad_argument(format!("{name} was given twice; give each file once")));
                     }
                     continue;
@@ -272,20 +276,34 @@ impl WeightFile {
         Ok(())
     }
 
-    /// A JSON file that was given beside the weights, by its name without folders.
+    /// A text file that was given beside the weights, by its name without folders; where several folders hold one of that name, by the
+    /// folder and the name.
     pub fn extra(&self, name: &str) -> Option<&[u8]> {
-        self.extras.get(name).map(Vec::as_slice)
+        let fits = |key: &str| key == name || key.strip_suffix(name).is_some_and(|folder| folder.ends_with('/'));
+        let mut fitting = self.extras.iter().filter(|(key, _)| fits(key));
+        match (fitting.next(), fitting.next()) {
+            (Some((_, bytes)), None) => Some(bytes),
+            _ => self.extras.get(name).map(Vec::as_slice),
+        }
     }
 
     /// The same, parsed; one that is no JSON is an error with the code `corrupt-file`.
     pub fn extra_json(&self, name: &str) -> Result<Option<serde_json::Value>> {
-        self.extra(name)
-            .map(|bytes| {
-                serde_json::from_slice(bytes).map_err(|e| {
-                    Error::corrupt_file(format!("{name}: this is not JSON ({e}); fetch it again")).caused_by(e)
-                })
-            })
-            .transpose()
+        self.extra(name).map(|bytes| json(name, bytes)).transpose()
+    }
+
+    /// The `config.json` of a part of a pipeline, by its class in diffusers (`_class_name`) or transformers (`architectures`), and its text; or
+    /// the only one there is, where it names no class.
+    pub fn config_of_class(&self, class: &str) -> Result<Option<(serde_json::Value, Cow<'_, str>)>> {
+        let configs = self.extras.iter().filter(|(name, _)| file_name(name) == "config.json");
+        let configs: Vec<_> = configs
+            .map(|(name, bytes)| Ok((json(name, bytes)?, String::from_utf8_lossy(bytes))))
+            .collect::<Result<_>>()?;
+        let alone = configs.len() == 1;
+        Ok(configs.into_iter().find(|(config, _)| {
+            let named = [&config["_class_name"], &config["architectures"][0]];
+            named.iter().any(|name| **name == class) || (alone && named.iter().all(|name| name.is_null()))
+        }))
     }
 
     /// The names of the JSON files beside the weights.
@@ -325,6 +343,11 @@ impl WeightFile {
     pub async fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         encode::decode(name, self.tensor(name)?.dtype, &self.read_tensor(name).await?)
     }
+}
+
+fn json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::corrupt_file(format!("{name}: this is not JSON ({e}); fetch it again")).caused_by(e))
 }
 
 impl Part {

@@ -72,16 +72,39 @@ impl WeightFile {
         progress: &mut dyn FnMut(u64, u64),
         cancel: &Cancel,
     ) -> Result<()> {
+        self.stream_some(graph, recipes, loader, progress, cancel).await?;
+        self.finish(cancel).await
+    }
+
+    /// The bytes that [`Self::stream_with`] will read.
+    pub fn bytes_of(&self, graph: &Graph, recipes: &Recipes) -> Result<u64> {
+        Ok(self.wanted(graph, recipes)?.iter().map(|wanted| wanted.bytes).sum())
+    }
+
+    /// Ends the reading: sources bring what is left of their files, for the cache, and compare checksums.
+    pub async fn finish(&self, cancel: &Cancel) -> Result<()> {
+        for part in self.parts() {
+            cancel.race(part.source.finish()).await?;
+            part.source.release();
+        }
+        Ok(())
+    }
+
+    /// As [`Self::stream_with`], for one graph among several of a model: [`Self::finish`] follows the last.
+    pub async fn stream_some(
+        &self,
+        graph: &Graph,
+        recipes: &Recipes,
+        loader: &mut impl RowSink,
+        progress: &mut dyn FnMut(u64, u64),
+        cancel: &Cancel,
+    ) -> Result<()> {
         let wanted = self.wanted(graph, recipes)?;
         let total = wanted.iter().map(|wanted| wanted.bytes).sum();
         progress(0, total);
         let mut stream = Stream { file: self, loader, progress, cancel, loaded: 0, total, unsettled: 0 };
         for wanted in &wanted {
             stream.make(wanted.weight, wanted.spec, &wanted.recipe).await?;
-        }
-        for part in self.parts() {
-            cancel.race(part.source.finish()).await?;
-            part.source.release();
         }
         cancel.race(stream.loader.settle()).await
     }

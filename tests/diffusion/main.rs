@@ -5,6 +5,7 @@
 
 mod files;
 mod hashed;
+mod pipeline;
 mod runs;
 
 use std::{collections::HashMap, fs};

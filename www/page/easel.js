@@ -25,17 +25,25 @@ export class Easel {
   }
 
   /** @param {PaintStep} step */
-  step({ step, steps, image, final }) {
+  step({ step, steps, image, images, final }) {
     if (!image) return;
-    this.#show(image, final ? this.#words : `${this.#words}, after ${step} of ${steps} steps`);
-    const frame = make("button", { type: "button", "data-step": String(step), "aria-label": `Step ${step} of ${steps}`, "aria-pressed": "true" }, thumbnail(image));
+    const first = this.#frame(image, `Step ${step} of ${steps}`, final ? this.#words : `${this.#words}, after ${step} of ${steps} steps`);
+    // The other pictures of a batch are shown when they are finished.
+    const others = final ? images.slice(1) : [];
+    others.forEach((other, at) => this.#frame(other, `Picture ${at + 2} of ${images.length}`, `${this.#words}, picture ${at + 2} of ${images.length}`));
+    first.click();
+    this.#film.scrollLeft = this.#film.scrollWidth;
+  }
+
+  /** Another picture on the film. @param {ImageData} image @param {string} label @param {string} words */
+  #frame(image, label, words) {
+    const frame = make("button", { type: "button", "aria-label": label, "aria-pressed": "false" }, thumbnail(image));
     frame.addEventListener("click", () => {
-      this.#show(image, `${this.#words}, after ${step} of ${steps} steps`);
+      this.#show(image, words);
       this.#mark(frame);
     });
     this.#film.append(frame);
-    this.#mark(frame);
-    this.#film.scrollLeft = this.#film.scrollWidth;
+    return frame;
   }
 
   end() {

@@ -2,7 +2,9 @@
 
 import { pageEngine } from "../engine.js";
 import { VitrineError } from "../vitrine.js";
+import { pipelineFiles } from "../pipeline.js";
 import { bytesInWords, countInWords, element, make } from "./dom.js";
+import { filesBelow, pathOf } from "./folders.js";
 
 /** @import { CatalogEntry, Model, Progress, Source } from "../vitrine.js" */
 
@@ -53,6 +55,13 @@ export class Models extends EventTarget {
       this.openFiles([...(input.files ?? [])]);
       input.value = "";
     });
+    const folder = document.getElementById("folder-input");
+    if (folder instanceof HTMLInputElement) {
+      folder.addEventListener("change", () => {
+        this.openFiles([...(folder.files ?? [])]);
+        folder.value = "";
+      });
+    }
     element("address-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const address = this.#address.value.trim();
@@ -120,9 +129,16 @@ export class Models extends EventTarget {
     if (this.#last) await this.load(this.#last.source, this.#last.options);
   }
 
-  /** One file, or the pieces of one model. @param {File[]} files */
+  /** One file, the pieces of one model, or a folder of them. @param {File[]} files */
   openFiles(files) {
     if (files.length === 0 || this.#show.take?.(files)) return;
+    const paths = new Map(files.map((file) => [file, pathOf(file)]));
+    const index = files.find((file) => file.name === "model_index.json");
+    if (index) {
+      const parts = pipelineFiles([...paths.values()]).map((path) => [path, files.find((file) => paths.get(file) === path)]);
+      this.load({ files: Object.fromEntries(parts) }, { name: index.webkitRelativePath.split("/")[0] || "a pipeline" });
+      return;
+    }
     const named = files.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
     const split = named.length > 1 && named.every((file) => /-\d+-of-\d+\.gguf$/i.test(file.name));
     const source = named.length === 1 ? named[0] : split ? { parts: named } : { files: Object.fromEntries(named.map((file) => [file.name, file])) };
@@ -218,7 +234,9 @@ export class Models extends EventTarget {
       if (!carries(event)) return;
       event.preventDefault();
       veil.hidden = true;
-      this.openFiles([...(event.dataTransfer?.files ?? [])]);
+      const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
+      if (!entries.some((entry) => entry?.isDirectory)) return this.openFiles([...(event.dataTransfer?.files ?? [])]);
+      filesBelow(entries).then((files) => this.openFiles(files));
     });
   }
 }

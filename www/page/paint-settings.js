@@ -38,7 +38,9 @@ const SCALES = {
 }; // prettier-ignore
 
 /** Sides offered beside the model's own. */
-const FACTORS = [0.5, 1, 1.5, 2];
+const FACTORS = [0.5, 0.75, 1, 1.5, 2];
+/** Pictures at once. */
+const COUNTS = ["1", "2", "4"];
 
 export class PaintSettings {
   #steps;
@@ -47,6 +49,7 @@ export class PaintSettings {
   #negative = make("input", { type: "text", id: "negative", "data-test": "negative", autocomplete: "off", "aria-describedby": "negative-words" });
   #scheduler = make("select", { id: "scheduler", "data-test": "scheduler", "aria-describedby": "scheduler-words" });
   #size = make("select", { id: "size", "data-test": "size", "aria-describedby": "size-words" });
+  #count = make("select", { id: "pictures", "data-test": "pictures", "aria-describedby": "pictures-words" });
   #seed;
 
   constructor() {
@@ -65,7 +68,9 @@ export class PaintSettings {
       field(this.#negative, "Leave out", "Words for what the picture should not show; they need some guidance."),
       this.#seed.row,
     ];
+    this.#count.append(...COUNTS.map((count) => make("option", { value: count }, count)));
     const more = [
+      field(this.#count, "Pictures", "So many at once, each from noise of its own."),
       field(this.#size, "Size", "Pixels. Sizes that the model was not made for come out stranger."),
       field(this.#scheduler, "Scheduler", "The way from noise to the picture."),
     ];
@@ -81,7 +86,8 @@ export class PaintSettings {
     const side = (/** @type {number} */ pixels, /** @type {number} */ factor) =>
       Math.max(1, Math.round((pixels * factor) / info.sizeMultiple)) * info.sizeMultiple;
     const factors = info.fixedSize ? [1] : FACTORS;
-    const sizes = factors.map((factor) => `${side(info.width, factor)}×${side(info.height, factor)}`);
+    const pairs = factors.map((factor) => [side(info.width, factor), side(info.height, factor)]);
+    const sizes = pairs.filter((pair) => Math.max(...pair) <= info.largest).map((pair) => pair.join("×"));
     this.#size.replaceChildren(...[...new Set(sizes)].map((size) => make("option", { value: size }, size)));
     this.#size.value = `${info.width}×${info.height}`;
     this.#scheduler.replaceChildren(...info.schedulers.map((name) => make("option", { value: name }, SCHEDULERS[name] ?? name)));
@@ -105,6 +111,7 @@ export class PaintSettings {
       scheduler: /** @type {SchedulerName} */ (this.#scheduler.value),
       width,
       height,
+      ...(this.#count.value === "1" ? {} : { count: Number(this.#count.value) }),
     };
   }
 

@@ -13,6 +13,8 @@ pub const TESTS: &[Test] = &[
     Test::new("what_is_left_out_and_how_closely_to_follow_change_the_picture", guidance),
     Test::new("a_painting_stops_and_the_next_one_begins", stop),
     Test::new("a_picture_keeps_its_settings_in_its_file_and_over_visits", gallery),
+    Test::new("words_it_never_met_are_named_beside_those_it_knows", unknown_words),
+    Test::new("several_pictures_are_painted_at_once", several),
     Test::new("a_picture_begins_from_another", image_to_image),
     Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting),
     Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
@@ -158,6 +160,39 @@ fn gallery(visit: &Visit) -> Result<()> {
     ensure_that!(words == "a whale in the sea, “calm”", "its settings bring the words {words}");
     page.click("#gallery [data-act=remove]")?;
     page.wait_for("document.querySelector('#gallery-section').hidden", 10)?;
+    Ok(())
+}
+
+fn unknown_words(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "2")?;
+    paint(page, "a fox, quixotically blue, in the snow", "1")?;
+    let said = page.text("#unread")?;
+    ensure_that!(said.contains("“quixotically”") && !said.contains("fox"), "it says {said:?}");
+    page.click("#unread button")?;
+    let words = page.text("#vocabulary .vocabulary")?;
+    ensure_that!(words.split(", ").any(|word| word == "lantern"), "it knows {words:?}");
+    paint(page, "a fox in the snow", "1")?;
+    let hidden = page.run("return document.querySelector('#unread').hidden", &[])?;
+    ensure_that!(hidden == true, "known words are called unknown");
+    Ok(())
+}
+
+fn several(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    set(page, "#steps", "2")?;
+    let alone = paint(page, "a cat on the beach", "6")?;
+    page.run("document.querySelector('#settings details').open = true", &[])?;
+    set(page, "#pictures", "2")?;
+    paint(page, "a cat on the beach", "5")?;
+    page.wait_for("document.querySelectorAll('#gallery figure').length === 3", 10)?;
+    let frames = page.run("return document.querySelectorAll('#film button').length", &[])?;
+    ensure_that!(frames == 3, "two steps and a second picture are {frames} frames");
+    page.click("#film button:last-child")?;
+    let apart = difference(page, &alone, "true")?;
+    ensure_that!(apart < 2.0, "the second picture of seed 5 is {apart} from that of seed 6");
     Ok(())
 }
 

@@ -11,6 +11,9 @@ pub const TESTS: &[Test] = &[
     Test::new("a_trained_decoder_matches_its_reference_on_webgpu", taef2_on_gpu).on(Gpu::SwiftShader).with_reference(),
     Test::new("eight_bit_weights_decode_nearly_the_same_picture", quantised).with_reference(),
     Test::new("an_aborted_decoding_leaves_the_autoencoder_usable", abort).with_reference(),
+    Test::new("a_folder_of_diffusers_paints_on_the_cpu", |visit| pipeline(visit, "cpu")),
+    Test::new("a_folder_of_diffusers_paints_on_webgpu", |visit| pipeline(visit, "webgpu")).on(Gpu::SwiftShader),
+    Test::new("the_one_model_of_a_repository_is_found", repositories),
     Test::new("latents_and_pictures_that_cannot_be_are_refused", refused).with_reference(),
 ];
 
@@ -32,6 +35,71 @@ const REFERENCE: &str = "
 
 fn with_reference(device: &str, body: &str) -> String {
     format!("{REFERENCE} const engine = await Engine.create({{ device: '{device}' }}); {body}")
+}
+
+/// By the address of its index, then by its files; against what diffusers paints from the same noise.
+fn pipeline(visit: &Visit, device: &str) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const folder = '/fixtures/pipeline/';
+         const buffer = await (await fetch(folder + 'reference.safetensors')).arrayBuffer();
+         const length = Number(new DataView(buffer).getBigUint64(0, true));
+         const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+         const wanted = new Float32Array(buffer.slice(8 + length + header.picture.data_offsets[0], 8 + length + header.picture.data_offsets[1]));
+         const engine = await Engine.create({ device: args[0].device });
+         const wish = { prompt: 'A fox, in the SNOW', negativePrompt: 'night', seed: 7, steps: 5, guidance: 5, width: 48, height: 32 };
+         const distance = ({ data }) => { let sum = 0; for (let i = 0; i < wanted.length; i++) sum += (data[4 * Math.floor(i / 3) + (i % 3)] / 255 - wanted[i]) ** 2; return 10 * Math.log10(wanted.length / sum); };
+         const model = await engine.load(folder + 'model_index.json');
+         const kinds = []; let glances = 0, last;
+         for await (const step of model.generate(wish)) { glances += step.image ? 1 : 0; last = step; kinds.push(step.final); }
+         const names = ['model_index.json', 'scheduler/scheduler_config.json', 'tokenizer/vocab.json', 'tokenizer/merges.txt',
+             ...['unet', 'vae'].flatMap((part) => [part + '/config.json', part + '/diffusion_pytorch_model.safetensors']), 'text_encoder/config.json', 'text_encoder/model.safetensors'];
+         const files = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await (await fetch(folder + name)).blob()])));
+         const again = await engine.load({ files }, { kind: 'image', quantization: 'q8_0' });
+         const eight = await again.generate({ ...wish, preview: false }).picture();
+         const code = async (promise) => { try { await promise; return 'none'; } catch (error) { return error.code; } };
+         const { 'tokenizer/vocab.json': _, ...less } = files;
+         const lacking = await code(engine.load({ files: less }));
+         const odd = await code(model.generate({ ...wish, width: 50 }).picture());
+         return { info: model.info, stats: model.stats, glances, steps: kinds.length, whole: distance(last.image), eight: distance(eight), lacking, odd };",
+        json!({ "device": device }),
+    )?;
+    ensure_that!(number(&seen["whole"]) >= 40.0, "the picture: {} dB", seen["whole"]);
+    ensure_that!(number(&seen["eight"]) >= 25.0, "in eight bits: {} dB", seen["eight"]);
+    ensure_that!(seen["glances"] == 5 && seen["steps"] == 5, "{} glances in {} steps", seen["glances"], seen["steps"]);
+    ensure_that!(seen["info"]["architecture"] == "StableDiffusionPipeline", "it says {}", seen["info"]);
+    ensure_that!(seen["stats"]["submitsPerStep"].as_u64().is_some_and(|n| n <= 2), "it took {}", seen["stats"]);
+    for what in ["lacking", "odd"] {
+        ensure_that!(seen[what] == "bad-argument", "{what}: {}", seen[what]);
+    }
+    Ok(())
+}
+
+fn repositories(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const { modelFiles } = await import('./pipeline.js');
+         const refused = (paths) => { try { modelFiles(paths, 'hf://o/r'); return ''; } catch (error) { return error.message; } };
+         return { pipeline: modelFiles(['README.md', 'model_index.json', 'unet/config.json', 'unet/diffusion_pytorch_model.safetensors', 'unet/diffusion_pytorch_model.fp16.safetensors',
+                 'unet/diffusion_pytorch_model.bin', 'safety_checker/model.safetensors', 'vae/config.json', 'vae/diffusion_pytorch_model.safetensors', 'tokenizer/vocab.json'], ''),
+             text: modelFiles(['config.json', 'model.safetensors', 'tokenizer.json', 'onnx/model.onnx'], ''), one: modelFiles(['a.gguf', 'README.md'], ''),
+             two: refused(['a.gguf', 'b.gguf']), none: refused(['model.bin']) };",
+        nothing(),
+    )?;
+    let wanted = json!([
+        "model_index.json",
+        "tokenizer/vocab.json",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+        "vae/config.json"
+    ]);
+    ensure_that!(seen["pipeline"] == wanted, "the pipeline is {}", seen["pipeline"]);
+    ensure_that!(seen["text"] == json!(["model.safetensors", "config.json", "tokenizer.json"]), "{}", seen["text"]);
+    ensure_that!(seen["one"] == json!(["a.gguf"]), "{}", seen["one"]);
+    ensure_that!(seen["two"].as_str().is_some_and(|m| m.contains("hf://o/r/b.gguf")), "{}", seen["two"]);
+    ensure_that!(seen["none"].as_str().is_some_and(|m| m.contains("no GGUF")), "{}", seen["none"]);
+    Ok(())
 }
 
 fn number(value: &Value) -> f64 {

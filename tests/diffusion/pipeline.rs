@@ -1,0 +1,199 @@
+//! A whole pipeline as diffusers publishes them, from its folder: the picture that diffusers paints from the same noise
+//! (training/make_pipeline_fixture.py), and what is said where a part is missing.
+
+use std::{path::Path, rc::Rc};
+
+use pollster::block_on;
+use vitrine::{
+    Cancel, ErrorCode,
+    backend::Device,
+    image::{ImageModel, ImageRequest, PaintStep, Picture},
+    weights::{MemorySource, SharedSource, Storage, WeightFile},
+};
+
+use super::devices;
+
+const FOLDER: &str = "tests/fixtures/pipeline";
+const PARTS: [&str; 10] = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+];
+const WIDTH: usize = 48;
+const HEIGHT: usize = 32;
+
+fn source(name: &str) -> SharedSource {
+    Rc::new(MemorySource::new(name, std::fs::read(Path::new(FOLDER).join(name)).expect("a file of the fixture")))
+}
+
+fn open(names: &[&str]) -> WeightFile {
+    block_on(WeightFile::open_parts(names.iter().map(|name| source(name)).collect())).expect("files")
+}
+
+fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result<ImageModel> {
+    block_on(ImageModel::load(file, device, storage, &mut |_, _| (), &Cancel::new()))
+}
+
+fn wish() -> ImageRequest {
+    ImageRequest {
+        prompt: "A fox, in the SNOW".into(),
+        negative_prompt: Some("night".into()),
+        seed: Some(7.0),
+        steps: Some(5.0),
+        guidance: Some(5.0),
+        width: Some(WIDTH as f64),
+        height: Some(HEIGHT as f64),
+        ..ImageRequest::default()
+    }
+}
+
+fn paint(model: &ImageModel, wish: ImageRequest, init: Option<Picture>, mask: Option<Picture>) -> Vec<PaintStep> {
+    let options = wish.check(model.info(), init, mask).expect("a wish that can be met");
+    let mut painting = model.paint(options, Cancel::new()).expect("a painting");
+    std::iter::from_fn(|| block_on(painting.next()).expect("a step")).collect()
+}
+
+fn last(steps: &[PaintStep]) -> &[Picture] {
+    &steps.last().expect("a step").pictures
+}
+
+fn wanted(name: &str) -> Vec<f32> {
+    block_on(open(&["reference.safetensors"]).read_f32(name)).expect("a reference")
+}
+
+/// Of a picture against rows of 0 … 1.
+fn psnr(picture: &Picture, rows: &[f32]) -> f64 {
+    let found = picture.rows(0.0, 1.0);
+    assert_eq!(found.len(), rows.len());
+    let error: f64 = found.iter().zip(rows).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / rows.len() as f64;
+    -10.0 * error.log10()
+}
+
+#[test]
+fn a_folder_of_diffusers_paints_what_diffusers_paints() {
+    let file = open(&PARTS);
+    for (name, device) in devices() {
+        let model = load(&file, &device, Storage::Keep).expect("a model");
+        assert_eq!((model.info().size_multiple, model.info().width, model.info().largest), (4, 32, 1024));
+        assert_eq!(model.info().schedulers.len(), 8);
+        let steps = paint(&model, wish(), None, None);
+        assert_eq!(steps.len(), 5);
+        let psnr_of = psnr(&last(&steps)[0], &wanted("picture"));
+        println!("{name}: {psnr_of:.1} dB");
+        assert!(psnr_of >= 40.0, "{name}: {psnr_of}");
+        // A glance at the way has the picture's size, and its colours in large.
+        let glance = &steps[3].pictures[0];
+        assert_eq!((glance.width, glance.height), (WIDTH, HEIGHT));
+        assert!(psnr(glance, &wanted("picture")) > 10.0);
+        let small = load(&file, &device, Storage::Q8_0).expect("a model in eight bits");
+        let psnr_of = psnr(&last(&paint(&small, wish(), None, None))[0], &wanted("picture"));
+        println!("{name}, eight bits: {psnr_of:.1} dB");
+        assert!(psnr_of >= 25.0, "{name}, eight bits: {psnr_of}");
+    }
+}
+
+#[test]
+fn a_model_made_for_filling_in_fills_in_as_in_diffusers() {
+    let parts = PARTS.map(|name| name.replace("unet/", "inpainting/"));
+    let file = open(&parts.each_ref().map(String::as_str));
+    let pixel = |i: usize| {
+        let (x, y) = (i % WIDTH, i / WIDTH);
+        [(x * 5) as u8, (y * 7) as u8, (255 - 2 * x - 3 * y) as u8, 255]
+    };
+    let given = Picture::new(WIDTH, HEIGHT, (0..WIDTH * HEIGHT).flat_map(pixel).collect()).expect("a picture");
+    let white = |i: usize| (16..36).contains(&(i % WIDTH)) && i / WIDTH > 7;
+    let mask = (0..WIDTH * HEIGHT).flat_map(|i| if white(i) { [255; 4] } else { [0, 0, 0, 255] }).collect();
+    let mask = Picture::new(WIDTH, HEIGHT, mask).expect("a mask");
+    let demanded = wanted("filled");
+    for (name, device) in devices() {
+        let model = load(&file, &device, Storage::Keep).expect("a model");
+        let wish = ImageRequest { strength: Some(1.0), ..wish() };
+        let steps = paint(&model, wish, Some(given.clone()), Some(mask.clone()));
+        let found = &last(&steps)[0];
+        // diffusers gives the decoder's picture; here what the mask leaves alone is the given picture's own.
+        for i in 0..WIDTH * HEIGHT {
+            let pixel = &found.rgba[4 * i..][..3];
+            if !white(i) {
+                assert_eq!(pixel, &given.rgba[4 * i..][..3], "{name}: pixel {i}");
+                continue;
+            }
+            for (a, b) in pixel.iter().zip(&demanded[3 * i..]) {
+                assert!((f32::from(*a) / 255.0 - b).abs() < 0.02, "{name}: pixel {i}: {pixel:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pictures_of_a_batch_are_those_of_their_seeds() {
+    let (_, device) = devices().remove(0);
+    let model = load(&open(&PARTS), &device, Storage::Keep).expect("a model");
+    let schedulers = ["euler-ancestral", "dpm++-2m-karras", "lcm"];
+    for scheduler in schedulers {
+        let asked = |seed: f64, count: f64| ImageRequest {
+            scheduler: Some(scheduler.into()),
+            seed: Some(seed),
+            count: Some(count),
+            ..wish()
+        };
+        let both = paint(&model, asked(7.0, 2.0), None, None);
+        let one = paint(&model, asked(8.0, 1.0), None, None);
+        let second = &last(&both)[1];
+        assert!(psnr(second, &last(&one)[0].rows(0.0, 1.0)) > 45.0, "{scheduler}");
+        assert_ne!(&last(&both)[0], second, "{scheduler}");
+    }
+}
+
+#[test]
+fn what_the_encoder_cannot_read_at_once_is_told() {
+    let (_, device) = devices().remove(0);
+    let model = load(&open(&PARTS), &device, Storage::Keep).expect("a model");
+    let prompt = "a fox in the snow a fox in the snow a fox in the night".to_string();
+    let wish = ImageRequest { prompt, steps: Some(1.0), ..wish() };
+    let options = wish.check(model.info(), None, None).expect("a wish");
+    let painting = model.paint(options, Cancel::new()).expect("a painting");
+    // Fourteen tokens fit between the marks, and each word is one.
+    assert_eq!(painting.summary().cut.as_deref(), Some("night"));
+}
+
+#[test]
+fn a_missing_part_is_named_and_another_models_is_refused() {
+    let (_, device) = devices().remove(0);
+    for (without, said) in [
+        ("vae/diffusion_pytorch_model.safetensors", "autoencoder"),
+        ("unet/diffusion_pytorch_model.safetensors", "U-Net"),
+        ("text_encoder/model.safetensors", "text encoder"),
+        ("tokenizer/merges.txt", "tokenizer.json"),
+    ] {
+        let left: Vec<&str> = PARTS.into_iter().filter(|name| *name != without).collect();
+        let error = load(&open(&left), &device, Storage::Keep).err().expect("a part is missing");
+        assert!(error.to_string().contains(said), "without {without}: {error}");
+    }
+    let index = MemorySource::new("model_index.json", br#"{"_class_name": "FluxPipeline"}"#.to_vec());
+    let file = block_on(WeightFile::open_parts(vec![Rc::new(index), source(PARTS[9])])).expect("files");
+    assert!(ImageModel::is_one(&file));
+    let error = load(&file, &device, Storage::Keep).err().expect("no pipeline that runs");
+    assert_eq!(error.code(), ErrorCode::UnsupportedModel);
+    assert!(error.to_string().contains("FluxPipeline"), "{error}");
+}
+
+#[test]
+fn sizes_and_steps_that_cannot_be_are_refused_with_what_can() {
+    let (_, device) = devices().remove(0);
+    let model = load(&open(&PARTS), &device, Storage::Keep).expect("a model");
+    let refused = |wish: ImageRequest| wish.check(model.info(), None, None).expect_err("a wish that cannot be met");
+    assert!(refused(ImageRequest { width: Some(50.0), ..wish() }).to_string().contains("a multiple of 4"));
+    assert!(refused(ImageRequest { height: Some(4096.0), ..wish() }).to_string().contains("1024"));
+    assert!(refused(ImageRequest { steps: Some(0.0), ..wish() }).to_string().contains("steps is 0"));
+    assert!(refused(ImageRequest { guidance: Some(f64::NAN), ..wish() }).to_string().contains("guidance is NaN"));
+    let many = ImageRequest { scheduler: Some("lcm".into()), steps: Some(51.0), ..wish() };
+    let options = many.check(model.info(), None, None).expect("a whole number");
+    assert_eq!(model.paint(options, Cancel::new()).err().map(|error| error.code()), Some(ErrorCode::BadArgument));
+}
