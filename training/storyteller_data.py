@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import time
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from llama_gguf import read_tokenizer
 from stories.requests import conversation, held_out_requests
 from stories.tell import Ask, tell
 
@@ -30,6 +32,18 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
+
+
+def clean(text: str) -> str | None:
+    """Plain quotes and dashes, single spaces; None for a text that still holds characters out of ASCII."""
+    for broken in ("â€™", "â€˜", "’", "‘"):
+        text = text.replace(broken, "'")
+    for broken in ("â€œ", "â€\x9d", "â€", "“", "”"):
+        text = text.replace(broken, '"')
+    text = re.sub(r"\s*(—|–|--)\s*", ", ", text).replace("…", "...").replace("_", "")
+    text = re.sub(r" +([.,!?;])", r"\1", re.sub(r"[ \t]+", " ", text))
+    text = re.sub(r" ?\n ?", "\n", re.sub(r"\n{3,}", "\n\n", text)).strip()
+    return text if text.isascii() and text[-1:] in '.!?"' else None
 
 
 def corpus_documents(folder: Path) -> dict[str, list[str]]:
@@ -69,7 +83,7 @@ def corpus_documents(folder: Path) -> dict[str, list[str]]:
                 piece = ""
             if len(paragraph) < 1500:
                 piece = f"{piece}\n\n{paragraph}".strip() if paragraph.strip() else piece
-    return out
+    return {kind: [text for text in map(clean, texts) if text] for kind, texts in out.items()}
 
 
 def train_tokenizer(texts: list[str]) -> Tokenizer:
@@ -137,11 +151,10 @@ def main() -> None:
     p.add_argument("--out", type=Path, default=Path("training/work/storyteller"))
     p.add_argument("--corpora", type=Path, default=Path("../shared/reference/corpora"))
     p.add_argument("--documents", type=int, default=64000, help="documents that the generator writes")
-    p.add_argument("--tiny", type=int, default=3036, help="TinyStories among the documents (there are some 1,500; more come twice)")
-    p.add_argument("--tales", type=int, default=1400, help="pieces of fairy tales among the documents")
-    p.add_argument("--plain", type=float, default=0.15, help="share of the generated stories that stand without a request")
-    p.add_argument("--named", type=float, default=1.0, help="scales how often the generator names its characters")
-    p.add_argument("--tokenizer", type=Path, help="use this tokenizer.json instead of training one")
+    p.add_argument("--tiny", type=int, default=1500, help="TinyStories among the documents")
+    p.add_argument("--tales", type=int, default=300, help="pieces of fairy tales among the documents")
+    p.add_argument("--plain", type=float, default=0.22, help="share of the generated stories that stand without a request")
+    p.add_argument("--tokenizer", type=Path, help="use the tokenizer of this GGUF instead of training one")
     p.add_argument("--seed", type=int, default=4)
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -152,7 +165,7 @@ def main() -> None:
 
     tokenizer_file = a.out / "tokenizer.json"
     if a.tokenizer:
-        tokenizer_file.write_bytes(a.tokenizer.read_bytes())
+        read_tokenizer(a.tokenizer).save(str(tokenizer_file))
     if not tokenizer_file.exists():
         sample_rng = random.Random(a.seed + 1)
         texts = [text for _ in range(6000) for _, text in conversation(sample_rng)]
@@ -160,17 +173,17 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_file))
     encoder = Encoder(tokenizer)
 
-    documents = [encoder.plain(text) for text in (corpora["tiny"] * 2)[: a.tiny]]
+    documents = [encoder.plain(text) for text in corpora["tiny"][: a.tiny]]
     documents += [encoder.plain(text) for text in rng.sample(corpora["tales"], min(len(corpora["tales"]), a.tales))]
     from_corpora = sum(len(d[0]) for d in documents)
     distinct = set()
     for i in range(a.documents):
         if rng.random() < a.plain:
-            story = tell(rng, Ask(named=a.named))
+            story = tell(rng, Ask())
             text = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
             documents.append(encoder.plain(text))
         else:
-            turns = conversation(rng, a.named)
+            turns = conversation(rng)
             text = turns[1][1]
             documents.append(encoder.chat(turns))
         distinct.add(hash(text))
@@ -181,7 +194,7 @@ def main() -> None:
     np.savez(a.out / "train.npz", tokens=tokens, segments=segments, weights=weights)
 
     held_rng = random.Random(a.seed + 1000)
-    held = [encoder.chat(conversation(held_rng, a.named)) for _ in range(600)]
+    held = [encoder.chat(conversation(held_rng)) for _ in range(600)]
     for name, docs in (("held_stories", held), ("held_tiny", [encoder.plain(t) for t in corpora["tiny_held_out"]])):
         t, s, w = pack(docs)
         np.savez(a.out / f"{name}.npz", tokens=t, segments=s, weights=w)

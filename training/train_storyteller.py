@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from llama_gguf import read_weights
 from stories.lexicon import NAMES_HE, NAMES_SHE, load
 from storyteller_model import SHAPE, Storyteller
 
@@ -89,6 +90,16 @@ class Optimizer:
     def state(self) -> dict:
         return {"master": self.master, "first": self.first, "second": self.second, "steps": self.steps}
 
+    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
+        """Begins with the weights of a finished model; momenta and clock stay at nothing."""
+        if weights.keys() != self.master.keys() or any(self.master[n].shape != w.shape for n, w in weights.items()):
+            raise SystemExit("the weights to start with are of another shape than storyteller_model.SHAPE")
+        for n, w in weights.items():
+            self.master[n] = torch.from_numpy(w.copy())
+        with torch.no_grad():
+            for n, p in self.named.items():
+                p.copy_(self.master[n])
+
     def load(self, state: dict) -> None:
         self.master, self.first, self.second, self.steps = state["master"], state["first"], state["second"], state["steps"]
         with torch.no_grad():
@@ -142,8 +153,8 @@ def names_of_things(tokenizer: Tokenizer) -> list[int]:
     """Tokens that are a character, a thing, a name or a pronoun: few of all, and what binds a story together."""
     lexicon = load()
     words = [c.noun for c in lexicon.characters] + [t.noun for t in lexicon.things] + list(NAMES_HE) + list(NAMES_SHE) + "he she him her his".split()
-    spelled = [tokenizer.encode(" " + w, add_special_tokens=False).ids for w in words]
-    return sorted({ids[0] for ids in spelled if len(ids) == 1})
+    spelled = {i for w in words for i in tokenizer.encode(" " + w, add_special_tokens=False).ids}
+    return sorted(i for i in spelled if len(tokenizer.id_to_token(i)) > 2)
 
 
 def held_out_loss(loss, rows: Rows, count: int) -> float:
@@ -179,7 +190,7 @@ def main() -> None:
     p.add_argument("--adam-rate", type=float, default=0.003)
     p.add_argument("--stress", type=int, default=2, help="weight of the tokens that name characters and things")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--start", type=Path, help="begin with the weights, moments and clock of this checkpoint (a second phase on other data)")
+    p.add_argument("--start", type=Path, help="begin with the weights of this GGUF, which needs the same tokenizer and shape")
     p.add_argument("--resume", action="store_true")
     p.add_argument("--compile", action="store_true", help="torch.compile: a third faster after some minutes of compiling")
     a = p.parse_args()
@@ -195,11 +206,13 @@ def main() -> None:
     checkpoint = a.data / "checkpoint.pt"
     a.log.parent.mkdir(parents=True, exist_ok=True)
     spent, tokens = 0.0, 0
-    if a.start or (a.resume and checkpoint.exists()):
-        saved = torch.load(a.start or checkpoint)
+    if a.resume and checkpoint.exists():
+        saved = torch.load(checkpoint)
         optimizer.load(saved["optimizer"])
         spent, tokens = saved["seconds"], saved["tokens"]
-    log = a.log.open("a" if a.resume or a.start else "w")
+    elif a.start:
+        optimizer.set_weights(read_weights(a.start, SHAPE))
+    log = a.log.open("a" if a.resume else "w")
 
     def write(value: dict) -> None:
         log.write(json.dumps(value) + "\n")
@@ -208,7 +221,7 @@ def main() -> None:
 
     write({
         "run": a.log.stem, "commit": git_commit(), "date": time.strftime("%Y-%m-%d %H:%M:%S"), "machine": cpu_name(), "threads": a.threads, "torch": torch.__version__, "parameters": sum(p.numel() for p in model.parameters()),
-        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "stress": a.stress, "seed": a.seed, "data": a.data.name, "resumed_at_step": optimizer.steps,
+        "shape": SHAPE.__dict__, "batch": BATCH, "rows": len(rows.tokens), "muon_rate": a.muon_rate, "adam_rate": a.adam_rate, "minutes": a.minutes, "stress": a.stress, "seed": a.seed, "data": a.data.name, "start": a.start.name if a.start else None, "resumed_at_step": optimizer.steps,
     })
     loss_fn = torch.compile(model.loss) if a.compile else model.loss
     eager = model.loss

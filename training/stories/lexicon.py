@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-# noun: traits ; pronoun (h = he, s = she, nothing = either)
+# noun: traits ; pronoun (h = he, s = she; where nothing is said, SHE below decides). A character has one pronoun in every story: a small
+# model keeps to what is always so.
 CHARACTERS = """
 fox: clever, quick, curious
 rabbit: shy, quick, gentle
@@ -136,6 +137,12 @@ teacher: patient, kind, clever
 tailor: neat, quick, poor
 miller: strong, dusty, honest
 """
+
+SHE = set(
+    """rabbit mouse owl squirrel deer cat kitten duck duckling goose hen cow calf pony goat sheep lamb turtle ant bee butterfly spider ladybird firefly sparrow swan seagull parrot
+stork elephant giraffe zebra kangaroo koala panda otter skunk seal dolphin octopus starfish fish hamster caterpillar dragon unicorn ghost baker gardener painter astronaut inventor musician teacher
+explorer""".split()
+)
 
 # category; noun: adjectives
 THINGS = """
@@ -548,7 +555,7 @@ CATEGORY = {
 class Character:
     noun: str
     traits: tuple[str, ...]
-    pronoun: str  # "he", "she" or "" for either
+    pronoun: str  # "he" or "she"
 
 
 @dataclass(frozen=True)
@@ -578,7 +585,7 @@ def load() -> Lexicon:
     for line in CHARACTERS.strip().splitlines():
         noun, rest = line.split(": ")
         traits, _, pronoun = rest.partition("; ")
-        characters.append(Character(noun, tuple(traits.split(", ")), {"h": "he", "s": "she", "": ""}[pronoun]))
+        characters.append(Character(noun, tuple(traits.split(", ")), {"h": "he", "s": "she", "": "she" if noun in SHE else "he"}[pronoun]))
     things = []
     for line in THINGS.strip().splitlines():
         category, rest = line.split("; ")

@@ -11,6 +11,7 @@ import re
 import zlib
 
 from .lexicon import NAMES_HE, NAMES_SHE, Character, Place, Thing, article, load
+from .picture_words import picture_line
 from .tell import OTHER_PLACES, TONES, Ask, Story, can_carry, cast, capital, choose, invented_word, tell
 
 Turn = tuple[str, str]
@@ -59,28 +60,29 @@ def request_for(rng: random.Random, hero: Character, thing: Thing | None, place:
 def odd_cast(rng: random.Random, ask: Ask) -> None:
     """Now and then a word from outside the little world, so that the model learns to take over what it is told."""
     roll = rng.random()
-    if roll < 0.35:
-        ask.thing = Thing(invented_word(rng), ("strange", "shiny", "small"), rng.choice(("nature", "tool", "toy")))
-    elif roll < 0.7:
-        ask.hero = Character(invented_word(rng), ("odd", "friendly", "curious", "shy"), "")
+    if roll < 0.5:
+        noun = invented_word(rng) if roll < 0.3 else f"{rng.choice(rng.choice(load().things).noun.split())} {rng.choice(load().things).noun.split()[-1]}"
+        ask.thing = Thing(noun, ("strange", "shiny", "small"), rng.choice(("nature", "tool", "toy")))
+    elif roll < 0.75:
+        ask.hero = Character(invented_word(rng), ("odd", "friendly", "curious", "shy"), "he")
     else:
         noun = rng.choice(OTHER_PLACES)
         ask.place = Place(f"{rng.choice(('in', 'near', 'by'))} the {noun}", f"the {noun}", ("It was very quiet.", "Everything looked strange.", "A door creaked somewhere."))
 
 
-def ask_and_tell(rng: random.Random, named: float) -> tuple[Story, str, bool]:
+def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
     """A story, the request that it answers, and whether a title was asked for."""
     while True:
-        ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None, named=named)
-        if rng.random() < 0.06:
+        ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None)
+        if rng.random() < 0.12:
             odd_cast(rng, ask)
-        asks_friend, asks_name = rng.random() < 0.1, rng.random() < 0.15 * named
+        asks_friend, asks_name = rng.random() < 0.08, rng.random() < 0.12
         hero, friend, thing, place = cast(rng, ask)
         ask.hero, ask.place = hero, place
         if asks_friend:
             ask.friend = friend
         if asks_name:
-            ask.name = rng.choice(NAMES_SHE if hero.pronoun == "she" else NAMES_HE if hero.pronoun == "he" else NAMES_HE + NAMES_SHE)
+            ask.name = rng.choice(NAMES_SHE if hero.pronoun == "she" else NAMES_HE)
         if not can_carry(thing):
             ask.tone = None
         ask.thing = thing
@@ -92,13 +94,6 @@ def ask_and_tell(rng: random.Random, named: float) -> tuple[Story, str, bool]:
         title = rng.random() < 0.2
         text = request_for(rng, hero, thing if give_thing else None, place if give_place else None, ask.friend, ask.name, verb, ask.tone, ask.short, title)
         return story, text, title
-
-
-def caption(rng: random.Random, s: Story) -> str:
-    """One picture in one line."""
-    a_thing = article(f"{rng.choice(s.thing.adjectives)} {s.thing.noun}" if rng.random() < 0.3 else s.thing.noun)
-    link = rng.choice(("and", "next to", "with"))
-    return f"{article(s.hero.noun)} {link} {a_thing} {s.place.phrase}"
 
 
 def question(rng: random.Random, s: Story) -> Turn:
@@ -125,17 +120,17 @@ SMALL_TALK = (
 )
 
 
-def conversation(rng: random.Random, named: float = 1.0) -> list[Turn]:
+def conversation(rng: random.Random) -> list[Turn]:
     roll = rng.random()
     if roll < 0.012:
         asked, answered = rng.choice(SMALL_TALK)
         return [("user", choose(rng, asked)), ("assistant", choose(rng, answered))]
-    story, request, titled = ask_and_tell(rng, named)
+    story, request, titled = ask_and_tell(rng)
     body = f"{story.title}\n\n{story.text}" if titled else story.text
     if roll < 0.05:
         request = choose(rng, "[Tell me a story.|Tell me a story|A story, please.|Tell me something.|Please tell me a story.|Another one, please.]")
         body = story.text
-    elif roll < 0.10:
+    elif roll < 0.12:
         sentences = re.split(r"(?<=[.!?]) ", story.text.split("\n\n")[0])
         cut = rng.randint(1, max(1, len(sentences) - 1))
         start = " ".join(sentences[:cut])
@@ -143,14 +138,16 @@ def conversation(rng: random.Random, named: float = 1.0) -> list[Turn]:
         lead = choose(rng, "[Go on with this story:|Continue:|Continue this story:|How does it go on?|Finish this story:]")
         return [("user", f"{lead} {start}"), ("assistant", rest.strip())]
     turns = [("user", request), ("assistant", body)]
-    if roll > 0.78 and len(body) < 1250:
+    if roll > 0.72 and len(body) < 1250:
         for _ in range(rng.choice((1, 1, 2))):
             kind = rng.random()
             if kind < 0.45:
                 asked, answered = question(rng, story)
             elif kind < 0.75:
                 asked = choose(rng, "[Describe the next picture.|Describe a picture for it in one line.|What would a picture of it show?|Describe the next picture in one line.]")
-                answered = caption(rng, story)
+                answered = picture_line(rng, story.hero.noun, story.thing.noun, story.place.noun, story.text)
+                if answered is None:
+                    continue
             else:
                 asked = choose(rng, "[Give it a title.|What should it be called?|Give the story a title.|A title, please.]")
                 answered = story.title

@@ -43,7 +43,7 @@ MACROS = {
     "open_time": "{time}, {a_c} [was walking {p}|went for a walk {p}|was out {p}|was on the way home|woke up and stretched|set out {p}|was all alone {p}]. {weather?} {trait?}",
     "open_place": "[{P} lived {a_c}.|{P}, there lived {a_c}.|Far away, {p}, lived {a_c}.|{Sense} That was where {a_c} lived.] {trait}",
     "open_plain": "[This is the story of {a_c}.|There once was {a_c}.|Do you know the tale of {a_c}?|Let me tell you about {a_c}.|Everyone knew {a_c}.] {trait} {weather?}",
-    "trait": "[{He} was {trait1} and {trait2}, and {he} loved to {habit}.|{C} loved to {habit}.|{He} was the most {trait1} {noun} {p}.|Everyone said that {c} was very {trait1}.|{C} was {trait1}, but also a little {trait2}.|Nothing made {c} happier than to {habit}.|{C} was {trait1}, and {he} liked to {habit}.]",
+    "trait": "[{He} was {trait1} and {trait2}, and {he} loved to {habit}.|{C} loved to {habit}.|No other {noun} was as {trait1}.|Everyone said that {c} was very {trait1}.|{C} was {trait1}, but also a little {trait2}.|Nothing made {c} happier than to {habit}.|{C} was {trait1}, and {he} liked to {habit}.]",
     "find": "[{find_lead} {a_t}.|{find_lead} {a_t}.|{find_lead} {a_t} {p}.]",
     "find_lead_small": "[{Time_in}, {he} found|There, {p}, {c} found|And there, right in front of {him}, lay|Suddenly {c} saw|{C} looked down and saw|Half hidden {p} lay|{P}, {c} came upon|Something caught {c}'s eye. It was|{C} nearly stepped on something. It was|What was that? {C} bent down and found|{C} stopped. In front of {his} feet lay]",
     "find_lead_big": "[There, {p}, {c} found|And there, right in front of {him}, was|Suddenly {c} saw|{P}, {c} came upon|Something caught {c}'s eye. It was|{C} rubbed {his} eyes. There was|What was that? {C} came closer and found|Around the corner {c} discovered]",
@@ -75,7 +75,7 @@ class Ask:
     name: str | None = None
     tone: str | None = None
     short: bool = False
-    named: float = 1.0  # scales how often heroes and friends have names of their own
+    named: float = 0.12  # how often the hero has a name that nobody asked for
 
 
 @dataclass
@@ -177,15 +177,13 @@ class Teller:
         self.seen_thing = False
 
     def who(self, noun: str, name: str | None) -> str:
-        return name if name and self.rng.random() < 0.62 else f"the {noun}"
+        return name or f"the {noun}"
 
     def intro(self, key: str, noun: str, name: str | None, traits: tuple[str, ...]) -> str:
         if key in self.introduced:
             return self.who(noun, name)
         self.introduced.add(key)
         described = f"{self.rng.choice(traits)} {noun}" if self.rng.random() < 0.6 else noun
-        if name and self.rng.random() < 0.12:
-            return f"{name} the {noun}"
         called = self.rng.choice(("named", "named", "called")) if name else ""
         return article(described) + (f" {called} {name}" if name else "")
 
@@ -233,6 +231,8 @@ class Teller:
             return simple[low]
         if low == "habit":
             return rng.choice(HABITS.split("|"))
+        if s.short and low in ("weather?", "trait?", "look"):
+            return ""
         if low == "weather":
             return rng.choice(WEATHER)
         if low == "look":
@@ -271,7 +271,8 @@ def cast(rng: random.Random, ask: Ask) -> tuple[Character, Character, Thing, Pla
     lexicon = load()
     hero = ask.hero or rng.choice(lexicon.characters)
     friend = ask.friend
-    while friend is None or friend.noun == hero.noun:
+    # a friend that nobody asked for has the other pronoun, so that "he" and "she" say who is meant
+    while friend is None or friend.noun == hero.noun or (ask.friend is None and friend.pronoun == hero.pronoun):
         friend = rng.choice(lexicon.characters)
     return hero, friend, ask.thing or rng.choice(lexicon.things), ask.place or rng.choice(lexicon.places)
 
@@ -284,19 +285,12 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
         while not fitting:
             thing = rng.choice(load().things)
             fitting = [p for p in plots() if fits(p, thing) and ask.tone in p.tones]
-    rare = [p for p in fitting if p.needs != "carry"]
-    plot = rng.choice(rare) if rare and rng.random() < 0.25 else rng.choice(fitting)
-    pronoun = hero.pronoun or rng.choice(("he", "she"))
+    plot = rng.choice(fitting)
+    pronoun, friend_pronoun = hero.pronoun, friend.pronoun
     name = ask.name
-    if name:
-        pronoun = hero.pronoun or ("he" if name in NAMES_HE else "she")
-    elif rng.random() < 0.75 * ask.named:
+    if not name and rng.random() < ask.named:
         name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
-    other = "she" if pronoun == "he" else "he"
-    friend_pronoun = friend.pronoun or (other if rng.random() < 0.85 else pronoun)
     friend_name = None
-    if rng.random() < 0.6 * ask.named:
-        friend_name = rng.choice([n for n in (NAMES_HE if friend_pronoun == "he" else NAMES_SHE) if n != name])
     tone = ask.tone or rng.choice(plot.tones)
     for _ in range(20):
         story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
