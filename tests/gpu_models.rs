@@ -152,3 +152,35 @@ fn a_profile_times_every_dispatch_of_a_step_on_the_gpu_and_every_operation_on_th
         assert!(parts.iter().any(|part| part.runs == model.llama.config().layers && part.ms > 0.0), "{parts:?}");
     }
 }
+
+/// The file that ships, its words scored after PyTorch's own, against the logits that PyTorch has for it.
+#[test]
+fn the_shipped_storyteller_has_pytorchs_logits_on_both_devices() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let answers = std::fs::read(root.join("tests/fixtures/storyteller_greedy.json")).expect("a fixture");
+    let answers: serde_json::Value = serde_json::from_slice(&answers).expect("JSON");
+    let numbers = |v: &serde_json::Value| -> Vec<u32> {
+        v.as_array().expect("a list").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
+    };
+    for device in [cpu_device(), gpu_device()] {
+        let model = Running::open(&root.join("models/storyteller/storyteller-q8_0.gguf"), &device);
+        let vocabulary = model.llama.config().vocabulary;
+        for case in answers["cases"].as_array().expect("cases") {
+            let (prompt, greedy) = (numbers(&case["prompt_ids"]), numbers(&case["greedy"]));
+            let ids: Vec<u32> = prompt.iter().chain(&greedy[..greedy.len() - 1]).copied().collect();
+            let logits = model.score(&ids);
+            let rows: Vec<&[f32]> = logits.chunks_exact(vocabulary).skip(prompt.len() - 1).collect();
+            for (row, top) in [(rows[0], &case["top_after_prompt"]), (rows[rows.len() - 1], &case["top_last"])] {
+                for likely in top.as_array().expect("the likeliest") {
+                    let (token, want) = (likely["token"].as_u64().unwrap() as usize, likely["logit"].as_f64().unwrap());
+                    let got = f64::from(row[token]);
+                    assert!((got - want).abs() < 0.15, "token {token} has {got}, PyTorch's is {want}");
+                }
+            }
+            for (row, token) in rows.iter().zip(&greedy) {
+                let most = row.iter().copied().fold(f32::MIN, f32::max);
+                assert!(most - row[*token as usize] < 0.15, "PyTorch's next word is not the likeliest");
+            }
+        }
+    }
+}

@@ -155,6 +155,7 @@ def main() -> None:
     p.add_argument("--tales", type=int, default=300, help="pieces of fairy tales among the documents")
     p.add_argument("--plain", type=float, default=0.22, help="share of the generated stories that stand without a request")
     p.add_argument("--tokenizer", type=Path, help="use the tokenizer of this GGUF instead of training one")
+    p.add_argument("--distinct", action="store_true", help="leave out a story that was written before, to the letter")
     p.add_argument("--seed", type=int, default=4)
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
@@ -176,17 +177,18 @@ def main() -> None:
     documents = [encoder.plain(text) for text in corpora["tiny"][: a.tiny]]
     documents += [encoder.plain(text) for text in rng.sample(corpora["tales"], min(len(corpora["tales"]), a.tales))]
     from_corpora = sum(len(d[0]) for d in documents)
-    distinct = set()
+    distinct: set[int] = set()
     for i in range(a.documents):
         if rng.random() < a.plain:
-            story = tell(rng, Ask())
-            text = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
-            documents.append(encoder.plain(text))
+            story = tell(rng, Ask(named=0.5))  # what goes on from a bare beginning often has to keep a name
+            told = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
+            document = encoder.plain(told)
         else:
             turns = conversation(rng)
-            text = turns[1][1]
-            documents.append(encoder.chat(turns))
-        distinct.add(hash(text))
+            told, document = turns[1][1], encoder.chat(turns)
+        if not a.distinct or hash(told) not in distinct:
+            documents.append(document)
+        distinct.add(hash(told))
         if i % 10000 == 9999:
             print(f"{i + 1} documents, {time.time() - begin:.0f} s", flush=True)
     rng.shuffle(documents)

@@ -110,7 +110,7 @@ def _table(text: str) -> dict[str, str]:
     return out
 
 
-_HEROES, _THINGS, _GROUNDS = _table(HEROES), _table(THINGS), _table(GROUNDS)
+_HEROES, _THINGS, GROUND_OF = _table(HEROES), _table(THINGS), _table(GROUNDS)
 DRAWN = "bunny hare kitten puppy duckling pony donkey lamb toad lioness piglet calf dragon unicorn ghost girl witch robin sparrow deer elephant giraffe panda tiger lion pig".split()
 DRAWN_THINGS = "lamp diary ship sunflower present box".split()
 
@@ -130,7 +130,7 @@ def time_word(text: str) -> str:
 
 def picture_line(rng: random.Random, hero: str, thing: str, place: str, text: str) -> str | None:
     """One line in the illustrator's words for a story, or None where it has no word for the hero or the place."""
-    who, what, ground = hero_word(hero), thing_word(thing), _GROUNDS.get(place)
+    who, what, ground = hero_word(hero), thing_word(thing), GROUND_OF.get(place)
     if not who or not ground:
         return None
     line = article(who)

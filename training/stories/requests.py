@@ -74,7 +74,7 @@ def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
     """A story, the request that it answers, and whether a title was asked for."""
     while True:
         ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None)
-        if rng.random() < 0.12:
+        if rng.random() < 0.2:
             odd_cast(rng, ask)
         asks_friend, asks_name = rng.random() < 0.08, rng.random() < 0.12
         hero, friend, thing, place = cast(rng, ask)

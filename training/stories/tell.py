@@ -183,7 +183,7 @@ class Teller:
         if key in self.introduced:
             return self.who(noun, name)
         self.introduced.add(key)
-        described = f"{self.rng.choice(traits)} {noun}" if self.rng.random() < 0.6 else noun
+        described = f"{self.rng.choice((*traits, 'little') if noun != 'giant' else traits)} {noun}" if self.rng.random() < 0.6 else noun
         called = self.rng.choice(("named", "named", "called")) if name else ""
         return article(described) + (f" {called} {name}" if name else "")
 

@@ -1,0 +1,115 @@
+"""What a chat can ask of the storyteller besides a story, each with a check: short, sad, funny, a title, a question, a picture line, go on, a name.
+
+An exam is a list of `Task`: the turns so far, and a function that says whether an answer is right. The stories in the turns are the generator's,
+about heroes, things and places that never met in training.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pictures.captions import all_words
+
+from .check import clean, has, loops
+from .lexicon import NAMES_HE, NAMES_SHE, article, load
+from .picture_words import GROUND_OF, hero_word
+from .requests import Turn, held_out, request_for
+from .tell import Ask, Story, can_carry, tell
+
+
+@dataclass(frozen=True)
+class Task:
+    kind: str
+    turns: tuple[Turn, ...]
+    right: Callable[[str], bool]
+
+
+class ToneReader:
+    """Naive Bayes over words: does a text read like the generator's stories of one tone? Trained on the generator, checked on it too."""
+
+    def __init__(self, tones: tuple[str, ...] = ("sad", "funny", "kind"), each: int = 1500, seed: int = 9):
+        rng = random.Random(seed)
+        self.counts = {t: Counter() for t in tones}
+        self.size = {}
+        for tone in tones:
+            for _ in range(each):
+                self.counts[tone].update(self.words(tell(rng, Ask(tone=tone, thing=self.small_thing(rng))).text))
+            self.size[tone] = sum(self.counts[tone].values())
+        self.known = len(set().union(*self.counts.values()))
+        right = sum(self.tone(tell(rng, Ask(tone=t, thing=self.small_thing(rng))).text) == t for t in tones for _ in range(200))
+        self.accuracy = right / (200 * len(tones))
+
+    @staticmethod
+    def small_thing(rng: random.Random):
+        return rng.choice([t for t in load().things if can_carry(t)])
+
+    @staticmethod
+    def words(text: str) -> set[str]:
+        words = re.findall(r"[a-z']+", text.lower())
+        return set(words) | {f"{a} {b}" for a, b in zip(words, words[1:])}
+
+    def tone(self, text: str) -> str:
+        score = {t: sum(math.log((c[w] + 0.5) / (self.size[t] + 0.5 * self.known)) for w in self.words(text)) for t, c in self.counts.items()}
+        return max(score, key=score.get)
+
+
+def unseen_story(rng: random.Random, **asked) -> Story:
+    """A story about three that never met in training."""
+    while True:
+        hero, thing, place = rng.choice(load().characters), rng.choice(load().things), rng.choice(load().places)
+        if held_out(hero.noun, thing.noun, place.noun) and can_carry(thing):
+            return tell(rng, Ask(hero=hero, thing=thing, place=place, named=0.0, **asked))
+
+
+def line(answer: str, words: int) -> bool:
+    """One line of a few words."""
+    return "\n" not in answer.strip() and 0 < len(answer.split()) <= words
+
+
+def exam(each: int, seed: int) -> list[Task]:
+    rng, reader = random.Random(seed), ToneReader()
+    drawn = set(all_words())
+    out: list[Task] = []
+
+    def wish(s: Story, tone: str | None = None, short: bool = False, name: str | None = None) -> Turn:
+        return "user", request_for(rng, s.hero, s.thing, s.place, None, name, "finds", tone, short, False)
+
+    for _ in range(each):
+        for tone in ("sad", "funny"):
+            out.append(Task(tone, (wish(unseen_story(rng), tone),), lambda a, tone=tone: reader.tone(a) == tone))
+        s = unseen_story(rng)
+        out.append(Task("short", (wish(s, short=True),), lambda a: len(a.split()) <= 115))
+        out.append(Task("not asked to be short", (wish(s),), lambda a: len(a.split()) > 115))
+        s = unseen_story(rng)
+        name = rng.choice(NAMES_SHE if s.pronoun == "she" else NAMES_HE)
+        out.append(Task("a name that was asked for", (wish(s, name=name),), lambda a, name=name: a.count(name) >= 3))
+        s = unseen_story(rng)
+        told = (wish(s), ("assistant", s.text))
+        out.append(Task("title", (*told, ("user", rng.choice(("Give it a title.", "What should it be called?", "A title, please.")))), lambda a, s=s: line(a, 9) and (has(a, s.hero.noun) or has(a, s.thing.noun) or has(a, s.place.noun))))
+        s = unseen_story(rng)
+        told = (wish(s), ("assistant", s.text))
+        out.append(Task("question: who", (*told, ("user", "Who is the story about?")), lambda a, s=s: line(a, 12) and has(a, s.hero.noun)))
+        out.append(Task("question: where", (*told, ("user", "Where does the story happen?")), lambda a, s=s: line(a, 12) and s.place.phrase in a))
+        out.append(Task("question: what", (*told, ("user", "Which thing matters in the story?")), lambda a, s=s: line(a, 12) and has(a, s.thing.noun)))
+        s = unseen_story(rng)
+        while s.place.noun not in GROUND_OF or not hero_word(s.hero.noun):
+            s = unseen_story(rng)
+        told = (wish(s), ("assistant", s.text))
+        ask = ("user", rng.choice(("Describe the next picture in one line.", "What would a picture of it show?")))
+        out.append(Task("picture: only words that the illustrator knows", (*told, ask), lambda a: line(a, 16) and set(a.split()) <= drawn))
+        out.append(Task("picture: hero and ground", (*told, ask), lambda a, s=s: article(hero_word(s.hero.noun)) in a and GROUND_OF[s.place.noun] in a))
+        s = unseen_story(rng)
+        start = " ".join(re.split(r"(?<=[.!?]) ", s.text.split("\n\n")[0])[:2])
+        out.append(Task("go on", (("user", f"Go on with this story: {start}"),), lambda a, s=s: has(a, s.hero.noun) and clean(a) and not loops(a) and len(a.split()) > 30))
+    return out
+
+
+def openings() -> list[str]:
+    """Beginnings without any request, as a visitor may type them."""
+    plain = ["Once upon a time", "Once upon a time, there was", "One day", "Long ago", "The old man", "The fox", "In the forest", "There was a little girl", "It was a dark night", "A dragon", "Deep under the sea", "The king was sad", "My"]
+    return plain * 4
