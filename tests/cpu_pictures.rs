@@ -272,6 +272,27 @@ fn columns_are_cut_out_and_put_side_by_side() {
 }
 
 #[test]
+fn a_half_gates_the_other() {
+    let x = [1.0, -2.0, 0.5, 3.0, 0.0, 4.0, -1.0, 2.0];
+    let relu = |v: f32| v.max(0.0);
+    for right in [false, true] {
+        let mut g = GraphBuilder::new("t");
+        let both = g.input("x", &[2, 4], DType::F32);
+        let (a, b) = (g.columns(0, 2, both).unwrap(), g.columns(2, 2, both).unwrap());
+        let (gate, other) = if right { (b, a) } else { (a, b) };
+        let gate = g.unary(Unary::LeakyRelu { slope: 0.0 }, gate);
+        let y = g.binary(Binary::Mul, other, gate).unwrap();
+        g.output("y", y);
+        let wanted: Vec<f32> = x
+            .chunks(4)
+            .flat_map(|row| [0, 1].map(|i| (row[i], row[i + 2])))
+            .map(|(a, b)| if right { a * relu(b) } else { relu(a) * b })
+            .collect();
+        close(&run(&g.finish(), &[], &[("x", &x)]).unwrap(), &wanted);
+    }
+}
+
+#[test]
 fn every_pixel_becomes_a_square() {
     let (grid, channels) = (Grid::new(2, 2, 3), 2);
     let x = numbers(3, grid.rows() * channels);

@@ -325,6 +325,47 @@ fn what_follows_a_convolution_is_done_by_it() {
     assert_eq!(kernels(&graph, &["matmul", "elementwise"]), [5, 0]);
 }
 
+/// A linear layer whose halves meet: `f` of the one, the right where `right` holds, times the other.
+fn halves_that_meet(g: &mut GraphBuilder, f: Unary, right: bool, n: usize, x: ValueId) -> Result<ValueId> {
+    let weight = g.weight("both.weight", &[2 * n, g.shape(x)[1]], DType::F32)?;
+    let bias = g.weight("both.bias", &[2 * n], DType::F32)?;
+    let both = g.linear(weight, Some(bias), x)?;
+    let (a, b) = (g.columns(0, n, both)?, g.columns(n, n, both)?);
+    let (gate, other) = if right { (b, a) } else { (a, b) };
+    let gate = g.unary(f, gate);
+    if right { g.binary(Binary::Mul, other, gate) } else { g.binary(Binary::Mul, gate, other) }
+}
+
+#[test]
+fn a_layer_does_the_product_of_its_halves() {
+    for (t, n, f, right) in [
+        (1, 12, Unary::Gelu, true),
+        (5, 9, Unary::Gelu, true),
+        (70, 40, Unary::Gelu, true),
+        (3, 7, Unary::QuickGelu, false),
+    ] {
+        let mut g = GraphBuilder::new("t");
+        let x = g.input("x", &[t, 20], DType::F32);
+        let y = halves_that_meet(&mut g, f, right, n, x).unwrap();
+        g.output("y", y);
+        let graph = g.finish();
+        agree_to(1e-4, &graph, &[("x", numbers(1, t * 20))]);
+        assert_eq!(kernels(&graph, &["mat", "elementwise"]), [1, 0], "{t} rows of {n}");
+    }
+}
+
+#[test]
+fn halves_that_others_read_too_are_cut() {
+    agree(&[("x", [6, 20])], |g, v| {
+        let weight = g.weight("both.weight", &[16, 20], DType::F32)?;
+        let both = g.linear(weight, None, v[0])?;
+        let (a, b) = (g.columns(0, 8, both)?, g.columns(8, 8, both)?);
+        let gate = g.unary(Unary::Gelu, b);
+        let product = g.binary(Binary::Mul, a, gate)?;
+        Ok(vec![product, gate, both])
+    });
+}
+
 #[test]
 fn a_value_that_others_read_too_is_kept_as_it_is() {
     let grid = Grid::new(1, 3, 4);

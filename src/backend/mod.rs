@@ -10,6 +10,7 @@
 //! resident share its states, so what a prefill wrote a decode reads. Dropping all plans and the resident frees the memory.
 
 pub mod cpu;
+mod gate;
 pub mod gpu;
 pub mod profile;
 pub mod self_check;

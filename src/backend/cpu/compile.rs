@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::gate::{self, Gate},
     graph::{Binary, Graph, Grid, Mask, Op, RopeLayout, StateId, Unary, ValueId, WeightId},
 };
 
@@ -126,6 +127,13 @@ pub enum Step {
         x: usize,
         out: usize,
     },
+    Gated {
+        f: Unary,
+        last: bool,
+        n: usize,
+        x: usize,
+        out: usize,
+    },
     Concat {
         rows: usize,
         a: usize,
@@ -197,6 +205,8 @@ pub struct Compiler<'a> {
     /// What each node reads, and the picture and factor where it reads an upsampled one as it was before.
     inputs: Vec<Vec<ValueId>>,
     upsampled: Vec<Option<(Grid, usize)>>,
+    /// For a product of two halves of one value: how they meet.
+    gates: Vec<Option<Gate>>,
     /// The node after which a value is needed no longer; `usize::MAX` for what the caller reads or writes.
     last_use: Vec<usize>,
     pub places: Vec<Option<Place>>,
@@ -213,7 +223,7 @@ pub struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     pub fn new(shared: &'a Shared, graph: &'a Graph) -> Result<Self> {
-        let (inputs, upsampled) = join_upsampling(graph);
+        let (inputs, upsampled, gates) = join(graph);
         let mut last_use: Vec<usize> = (0..graph.nodes.len()).collect();
         for (i, inputs) in inputs.iter().enumerate() {
             for input in inputs {
@@ -236,6 +246,7 @@ impl<'a> Compiler<'a> {
             states: graph.states.iter().map(|s| shared.state(s)).collect::<Result<_>>()?,
             inputs,
             upsampled,
+            gates,
             last_use,
             places: vec![None; graph.nodes.len()],
             steps: vec![],
@@ -387,12 +398,19 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::SelectRow { x, out });
                 place = Some(out);
             }
+            Op::Unary(_) | Op::Columns { .. } if v.is_empty() => {}
             Op::Unary(f) => {
                 let x = self.buffer(input(0)?)?;
                 let out = self.take_over(i, input(0)?)?;
                 if x != out || !self.join_unary(*f, out) {
                     self.steps.push(Step::Unary { f: *f, x, out });
                 }
+                place = Some(out);
+            }
+            Op::Binary(_) if let Some(Gate { f, last, .. }) = self.gates[i] => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take(i)?;
+                self.steps.push(Step::Gated { f, last, n: node.shape[1], x, out });
                 place = Some(out);
             }
             Op::Binary(f) => {
@@ -578,19 +596,20 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Where a convolution alone reads an upsampled picture, it reads the picture before instead: the upsampling then reads nothing and
-/// makes nothing.
-fn join_upsampling(graph: &Graph) -> (Vec<Vec<ValueId>>, Vec<Option<(Grid, usize)>>) {
+/// What each node reads where one step does the work of several, and how: a convolution that alone reads an upsampled picture reads
+/// the picture before instead, a product of two halves the value that both are cut from. What lies between then reads nothing and makes
+/// nothing.
+fn join(graph: &Graph) -> (Vec<Vec<ValueId>>, Vec<Option<(Grid, usize)>>, Vec<Option<Gate>>) {
     let mut inputs: Vec<_> = graph.nodes.iter().map(|node| node.inputs.clone()).collect();
     let mut upsampled = vec![None; graph.nodes.len()];
-    let mut reads = vec![0; graph.nodes.len()];
-    let all = graph.nodes.iter().flat_map(|node| &node.inputs).chain(graph.outputs.iter().map(|(_, v)| v));
-    for v in all {
-        if let Some(reads) = reads.get_mut(v.0 as usize) {
-            *reads += 1;
-        }
-    }
+    let mut gates = vec![None; graph.nodes.len()];
+    let reads = gate::reads(graph);
     for (i, node) in graph.nodes.iter().enumerate() {
+        if let Some(gate) = Gate::at(graph, &reads, i) {
+            gate.parts.iter().for_each(|part| inputs[part.0 as usize].clear());
+            inputs[i] = vec![gate.both];
+            gates[i] = Some(gate);
+        }
         let (Op::Conv2d { .. }, &[x]) = (&node.op, node.inputs.as_slice()) else { continue };
         let at = x.0 as usize;
         if let Some(Op::Upsample { input, factor }) = graph.nodes.get(at).map(|n| &n.op)
@@ -601,5 +620,5 @@ fn join_upsampling(graph: &Graph) -> (Vec<Vec<ValueId>>, Vec<Option<(Grid, usize
             upsampled[i] = Some((*input, *factor));
         }
     }
-    (inputs, upsampled)
+    (inputs, upsampled, gates)
 }

@@ -1,7 +1,7 @@
 //! What happens to pictures and to the members of a batch: rows `[pixels, channels]`, channels last.
 
 use super::{elementwise, simd::F32x4};
-use crate::graph::{Binary, Grid, Window};
+use crate::graph::{Binary, Grid, Unary, Window};
 
 /// Rows of patches that go through a product together: enough to spread the unpacking of weights over, few enough to stay in a cache.
 pub const PATCHES: usize = 64;
@@ -38,6 +38,17 @@ pub fn modulate(x: &mut [f32], shift: &[f32], scale: &[f32], batch: usize) {
 pub fn columns(x: &[f32], width: usize, first: usize, columns: usize, out: &mut [f32]) {
     for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(columns)) {
         out.copy_from_slice(&row[first..first + columns]);
+    }
+}
+
+/// Each row of `x` is two halves: `f` of the one, the last where `last` holds, times the other.
+pub fn gated(f: Unary, last: bool, x: &[f32], n: usize, out: &mut [f32]) {
+    for (row, out) in x.chunks_exact(2 * n).zip(out.chunks_exact_mut(n)) {
+        let (left, right) = row.split_at(n);
+        let (gate, other) = if last { (right, left) } else { (left, right) };
+        out.copy_from_slice(gate);
+        elementwise::unary(f, out);
+        elementwise::mul(out, other);
     }
 }
 

@@ -287,6 +287,9 @@ impl Program {
             Step::Columns { first, columns, width, x, out } => {
                 with(buffers, *out, |buffers, out| pictures::columns(&buffers[*x], *width, *first, *columns, out));
             }
+            Step::Gated { f, last, n, x, out } => {
+                with(buffers, *out, |buffers, out| pictures::gated(*f, *last, &buffers[*x], *n, out));
+            }
             Step::Concat { rows, a, b, out } => {
                 with(buffers, *out, |buffers, out| pictures::concat(&buffers[*a], &buffers[*b], *rows, out));
             }

@@ -17,6 +17,8 @@ use crate::{
     graph::{DType, Grid, Unary, Window},
 };
 
+pub use kernels::Gate;
+
 /// A matrix `[rows, cols]` on the GPU.
 #[derive(Debug, Clone)]
 pub struct PackedWeight {
@@ -128,8 +130,8 @@ pub struct Side<'a> {
 /// What happens to a product on its way out: `y = f((W·x + b) · gain + residual)`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
-    /// The weight's rows are n of a gate, then n of what it gates: `y[t, n] = silu(gate) · up`.
-    pub gated: bool,
+    /// The weight's rows are n of a gate and n of what it gates: `y[t, n] = f(gate) · other`. Not with an activation.
+    pub gate: Option<Gate>,
     pub gain: Option<Side<'a>>,
     /// It may be y itself (the same view); else the two must not overlap.
     pub residual: Option<Side<'a>>,
@@ -144,7 +146,7 @@ impl<'a> Epilogue<'a> {
 
     /// `y = silu(gate) · up`
     pub fn gated() -> Self {
-        Self { gated: true, ..Self::default() }
+        Self { gate: Some(Gate::SILU), ..Self::default() }
     }
 }
 
@@ -267,8 +269,9 @@ fn must_hold(view: &View, words: Option<usize>, what: &str, place: &str) -> Resu
 /// the spec gathers.
 pub fn linear(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearSpec) -> Result<Vec<Dispatch>> {
     let LinearSpec { t, norm, bias, epilogue, place, .. } = spec;
-    let gated = epilogue.gated;
-    if t == 0 || (norm.is_some() && t != 1) || (gated && !w.rows.is_multiple_of(2)) {
+    let gated = epilogue.gate.is_some();
+    let ungatable = !w.rows.is_multiple_of(2) || epilogue.activation.is_some();
+    if t == 0 || (norm.is_some() && t != 1) || (gated && ungatable) {
         return Err(Error::internal(format!("linear at {place}: {} rows, {t} tokens: no kernel does this", w.rows)));
     }
     let conv = match &spec.gather {
@@ -281,11 +284,11 @@ pub fn linear(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearS
     let x_rows = spec.gather.map_or(t, |gather| gather.input.rows());
     must_hold(x, reach(spec.x_first, x_stride, x_rows, x_cols), "x", place)?;
     must_hold(y, t.checked_mul(y_cols), "y", place)?;
-    if gated && w.parts.len() > 1 {
-        return gated_in_parts(ctx, w, x, y, spec);
+    if let (Some(gate), true) = (epilogue.gate, w.parts.len() > 1) {
+        return gated_in_parts(ctx, w, x, y, &gate, spec);
     }
     let mut common = vec![(at::X, x.clone()), (at::Y, y.clone())];
-    let mut extras = kernels::Extras { gated, activation: epilogue.activation, ..Default::default() };
+    let mut extras = kernels::Extras { gate: epilogue.gate, activation: epilogue.activation, ..Default::default() };
     let mut shape = Shape { cols: w.cols, t, all_rows: w.rows, y_cols, ..Default::default() };
     if let Some((weight, eps)) = norm {
         must_hold(weight, Some(w.cols), "the norm's weight", place)?;
@@ -382,15 +385,22 @@ fn picture(gather: &Gather, channels: usize, place: &str) -> Result<[usize; 7]> 
     Ok([channels, input.height, input.width, output.height * output.width, output.width, top, left])
 }
 
-/// A gated layer whose gate and up rows lie in different buffers: the product first, then the gate.
-fn gated_in_parts(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearSpec) -> Result<Vec<Dispatch>> {
+/// A gated layer whose rows lie in different buffers: the product first, then the gate.
+fn gated_in_parts(
+    ctx: &Context,
+    w: &PackedWeight,
+    x: &View,
+    y: &View,
+    gate: &Gate,
+    spec: LinearSpec,
+) -> Result<Vec<Dispatch>> {
     let n = w.rows / 2;
     let both = ctx.storage("gate and up", (spec.t * w.rows * 4) as u64)?.view();
     let mut dispatches = linear(ctx, w, x, &both, LinearSpec { epilogue: Epilogue::default(), ..spec })?;
     let shape = Shape { rows: w.rows, cols: w.cols, t: spec.t, all_rows: w.rows, y_cols: n, ..Default::default() };
     let bindings = vec![(at::SHAPE, shape.upload(ctx)?.view()), (at::X, both), (at::Y, y.clone())];
     let grid = [n.div_ceil(64) as u32, spec.t as u32, 1];
-    dispatches.push(dispatch(ctx, &kernels::GATE, &Variant::default(), &bindings, grid, spec.place)?);
+    dispatches.push(dispatch(ctx, &kernels::GATE, &kernels::gate_variant(gate), &bindings, grid, spec.place)?);
     Ok(dispatches)
 }
 

@@ -218,7 +218,7 @@ impl Maker<'_> {
                     norm: norm.as_ref().map(|(view, eps)| (view, *eps)),
                     bias: bias.as_ref(),
                     epilogue: linear::Epilogue {
-                        gated: epilogue.gated,
+                        gate: epilogue.gate,
                         gain: self.side(&epilogue.gain),
                         residual: self.side(&epilogue.residual),
                         activation: epilogue.activation,

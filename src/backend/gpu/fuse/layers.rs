@@ -3,7 +3,10 @@
 use super::{Epilogue, Function, Fuser, Side, Tensor, Work, refused};
 use crate::{
     Result,
-    backend::gpu::{layout::silu_mul, linear::Gather},
+    backend::gpu::{
+        layout::silu_mul,
+        linear::{Gate, Gather},
+    },
     graph::{Binary, Grid, Op, Unary, ValueId, WeightId, Window},
 };
 
@@ -95,7 +98,7 @@ impl Fuser<'_> {
             None => Ok(None),
         };
         let (gain, residual) = (side(chain.gain)?, side(chain.residual)?);
-        let epilogue = Epilogue { gated: false, gain, residual, activation: chain.activation };
+        let epilogue = Epilogue { gate: None, gain, residual, activation: chain.activation };
         let out = self.fresh(rows, cols);
         self.emit(Work::Linear { matrix, x, gather, norm, epilogue, out }, &node.label);
         self.tensors[at.0 as usize] = Some(out);
@@ -169,10 +172,15 @@ impl Fuser<'_> {
         let node = self.graph.node(at);
         let label = node.label.as_str();
         let gated = if f == Binary::Mul { self.gated(at) } else { None };
-        let out = if let Some((_, Some((gate, _)))) = gated {
-            let Factors { matrix, x, gather, norm } = self.factors(gate)?;
+        let layer = match (self.halved(at), gated) {
+            (Some(halves), _) => Some((halves.both, Gate { f: halves.f, last: halves.last })),
+            (None, Some((_, Some((gate, _))))) => Some((gate, Gate::SILU)),
+            _ => None,
+        };
+        let out = if let Some((layer, gate)) = layer {
+            let Factors { matrix, x, gather, norm } = self.factors(layer)?;
             let out = self.fresh(rows, cols);
-            let epilogue = Epilogue { gated: true, ..Epilogue::default() };
+            let epilogue = Epilogue { gate: Some(gate), ..Epilogue::default() };
             self.emit(Work::Linear { matrix, x, gather, norm, epilogue, out }, label);
             out
         } else {

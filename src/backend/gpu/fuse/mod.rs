@@ -2,7 +2,7 @@
 //!
 //! - a norm of one row goes into the linear layers that read it;
 //! - layers that lie in one matrix (see [`super::layout`]) become one;
-//! - `silu(gate) · up`, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
+//! - `silu(gate) · up` and GEGLU's product of two halves, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
 //!   convolution before them;
 //! - an enlarged picture goes into the convolution that reads it, the function after a norm into the norm;
 //! - the rotary turns of q and k and both cache writes become one, just before their attention.
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::gate,
     graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId},
 };
 use layers::Chain;
@@ -49,6 +50,7 @@ struct Fuser<'a> {
     program: Program,
     tensors: Vec<Option<Tensor>>,
     consumers: Vec<Vec<ValueId>>,
+    reads: Vec<usize>,
     /// Nodes whose work a later node does.
     absorbed: Vec<bool>,
     /// For a node that ends what a layer does to its result: the layer, and all that it does.
@@ -78,6 +80,7 @@ impl<'a> Fuser<'a> {
             program: Program::default(),
             tensors: vec![None; graph.nodes.len()],
             consumers,
+            reads: gate::reads(graph),
             absorbed: vec![false; graph.nodes.len()],
             chains: vec![None; graph.nodes.len()],
             states: vec![None; graph.states.len()],
@@ -102,10 +105,11 @@ impl<'a> Fuser<'a> {
     fn absorb(&mut self, at: ValueId) {
         let node = self.graph.node(at);
         let parts: Vec<ValueId> = match &node.op {
-            Op::Binary(Binary::Mul) => match self.gated(at) {
-                Some((silu, Some((gate, up)))) => vec![silu, gate, up],
-                Some((silu, None)) => vec![silu],
-                None => vec![],
+            Op::Binary(Binary::Mul) => match (self.halved(at), self.gated(at)) {
+                (Some(halves), _) => [halves.parts.as_slice(), &[halves.both]].concat(),
+                (None, Some((silu, Some((gate, up))))) => vec![silu, gate, up],
+                (None, Some((silu, None))) => vec![silu],
+                (None, None) => vec![],
             },
             Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
             Op::Unary(_) => self.normed(at).into_iter().collect(),
@@ -122,6 +126,14 @@ impl<'a> Fuser<'a> {
         for part in parts {
             self.absorbed[part.0 as usize] = true;
         }
+    }
+
+    /// For a product at `at` of one half of a layer's result and a function of the other: both, where the layer can do it all.
+    fn halved(&self, at: ValueId) -> Option<gate::Gate> {
+        let halves = gate::Gate::at(self.graph, &self.reads, at.0 as usize)?;
+        let Op::Linear { weight, .. } = &self.graph.node(halves.both).op else { return None };
+        let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name).ok()?;
+        (self.layout.matrices[matrix].members.len() == 1 && self.reads[halves.both.0 as usize] == 2).then_some(halves)
     }
 
     /// For `silu(a) · b` at `at`: the silu's node, and both layers where their matrix can do it all.

@@ -6,7 +6,7 @@ use crate::{
             attention::{self, Operands},
             norm,
         },
-        linear::Gather,
+        linear::{Gate, Gather},
     },
     graph::{RopeLayout, StateId, Unary, WeightId},
 };
@@ -64,8 +64,8 @@ pub struct Side {
 /// What happens to a layer's result: `f(result · gain + residual)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Epilogue {
-    /// The upper half of the rows is a gate: `silu(gate) · lower`.
-    pub gated: bool,
+    /// The rows are those of two halves, of which the result is `f(gate) · other`.
+    pub gate: Option<Gate>,
     pub gain: Option<Side>,
     pub residual: Option<Side>,
     pub activation: Option<Unary>,

@@ -27,6 +27,28 @@ pub fn snippet(name: &str) -> Option<&'static str> {
     })
 }
 
+/// The weight's rows are those of two halves of a result, which becomes `f(gate) · other`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    pub f: Unary,
+    /// The gate is the second half.
+    pub last: bool,
+}
+
+impl Gate {
+    /// `silu(first half) · second half`
+    pub const SILU: Self = Self { f: Unary::Silu, last: false };
+
+    fn flags(&self, variant: Variant) -> Variant {
+        unary::with(variant.flag("GATE_LAST", self.last), self.f)
+    }
+}
+
+/// What the gate of a weight in several parts is made with.
+pub fn gate_variant(gate: &Gate) -> Variant {
+    gate.flags(Variant::default())
+}
+
 /// What is fused with a product.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Extras {
@@ -37,7 +59,7 @@ pub struct Extras {
     /// Several tokens meet one row of the residual.
     pub shared: bool,
     pub in_place: bool,
-    pub gated: bool,
+    pub gate: Option<Gate>,
     pub activation: Option<Unary>,
 }
 
@@ -117,10 +139,13 @@ fn flags(p: &Product) -> Variant {
         .flag("RESIDUAL", p.extras.residual)
         .flag("SHARED", p.extras.shared)
         .flag("IN_PLACE", p.extras.in_place)
-        .flag("GATED", p.extras.gated)
+        .flag("GATED", p.extras.gate.is_some())
         .flag("ACTIVATION", p.extras.activation.is_some());
     if let Some(f) = p.extras.activation {
         variant = unary::with(variant, f);
+    }
+    if let Some(gate) = p.extras.gate {
+        variant = gate.flags(variant);
     }
     if let Some(conv) = p.conv {
         // Windows and strides are small; whoever makes the product has checked them.
@@ -141,7 +166,7 @@ fn aligned(p: &Product) -> bool {
 
 /// The kernel for a product.
 pub fn choose(features: Features, p: &Product) -> Choice {
-    let quad = if p.extras.gated { 2 } else { 4 };
+    let quad = if p.extras.gate.is_some() { 2 } else { 4 };
     if features.software {
         return lanes(features, p, quad);
     }
@@ -214,13 +239,14 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
             none,
             Extras { norm: true, ..none },
             Extras { norm: true, bias: true, ..none },
-            Extras { norm: true, gated: true, ..none },
+            Extras { norm: true, gate: Some(Gate::SILU), ..none },
             Extras { bias: true, ..none },
-            Extras { bias: true, gated: true, ..none },
+            Extras { bias: true, gate: Some(Gate::SILU), ..none },
+            Extras { bias: true, gate: Some(Gate { f: Unary::Gelu, last: true }), ..none },
             Extras { bias: true, residual: true, ..none },
             Extras { residual: true, ..none },
             Extras { in_place: true, ..none },
-            Extras { gated: true, ..none },
+            Extras { gate: Some(Gate::SILU), ..none },
         ];
         let mut add = |p: Product| {
             let choice = choose(features, &p);
@@ -259,7 +285,7 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
             }
         }
     }
-    out.push((&GATE, Variant::default()));
+    out.extend([Gate::SILU, Gate { f: Unary::Gelu, last: true }].map(|gate| (&GATE, gate_variant(&gate))));
     let mut known = std::collections::HashSet::new();
     out.retain(|(kernel, variant)| known.insert(variant.key(kernel)));
     out

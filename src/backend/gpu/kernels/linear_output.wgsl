@@ -1,6 +1,7 @@
 // Where four rows of a product go: y `[t, y_cols]`, with what happens on the way: f((W·x + bias) · gain + residual).
-// Flags: BIAS, GAIN, RESIDUAL, IN_PLACE (y holds the residual), SHARED (several tokens meet one row of the residual), ACTIVATION (one of
-// `unary.wgsl`), GATED (rows are n of a gate, then n of what it gates). Needs `shape`.
+// Flags: BIAS, GAIN, RESIDUAL, IN_PLACE (y holds the residual), SHARED (several tokens meet one row of the residual), ACTIVATION (with one of
+// `unary.wgsl`), GATED (rows are n of a gate, then n of what it gates: f(gate) · the other, f one of `unary.wgsl`), GATE_LAST (the other way
+// round); UNARY with either function. Needs `shape`.
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, y_cols]
 #if BIAS
@@ -12,7 +13,7 @@
 #if GAIN
 @group(0) @binding(8) var<storage, read> gain: array<f32>; // [t / gain_rows, gain_stride]
 #endif
-#if ACTIVATION
+#if UNARY
 alias Number = f32;
 #include unary
 #endif
@@ -70,8 +71,11 @@ fn store_quad(first: u32, token: u32, product: vec4<f32>) {
     p += vec4<f32>(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
 #endif
 #if GATED
-    store(first, token, p.x / (1.0 + exp(-p.x)) * p.z);
-    store(first + 1u, token, p.y / (1.0 + exp(-p.y)) * p.w);
+#if GATE_LAST
+    p = p.zwxy;
+#endif
+    store(first, token, unary(p.x) * p.z);
+    store(first + 1u, token, unary(p.y) * p.w);
 #else
     store(first, token, p.x);
     store(first + 1u, token, p.y);
