@@ -56,6 +56,11 @@ pub async fn check(device: &Device, probes: &[Probe<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// The CPU, in the place of a device that is `faulty`.
+pub fn instead(faulty: &Error) -> Device {
+    Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {faulty}.")))
+}
+
 async fn load(device: &Device, graph: &Graph) -> Result<Resident> {
     let mut loader = device.begin(graph).await?;
     let mut noise = Noise(0x2545_f491_4f6c_dd1d);

@@ -14,6 +14,7 @@
 mod autoencoder;
 mod caption;
 mod codec;
+mod device_check;
 mod model;
 mod noise;
 mod options;
@@ -27,6 +28,7 @@ mod stable_diffusion;
 mod tiles;
 
 pub use autoencoder::{Autoencoder, AutoencoderInfo};
+pub use device_check::check_device;
 pub use model::{ImageModel, ImageModelInfo, ImageModelStats};
 pub use noise::Noise;
 pub use options::{ImageOptions, ImageRequest};

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, ErrorCode, Result,
     backend::{
-        Device, DeviceInfo, StepCost, cpu,
+        Device, DeviceInfo, StepCost,
         profile::{Part, by_part},
         self_check::{self, Probe},
     },
@@ -189,7 +189,7 @@ impl TextModel {
     ) -> Result<Self> {
         match Self::load(file, device, options, progress, cancel).await {
             Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty => {
-                *device = Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {faulty}.")));
+                *device = self_check::instead(&faulty);
                 Self::load(file, device, options, progress, cancel).await
             }
             loaded => loaded,

@@ -156,6 +156,9 @@ async fn load(
         None => "text",
         Some(kind) => kind,
     };
+    if matches!(found, "image" | "autoencoder" | "generator") {
+        cancel.race(image::check_device(device, insists)).await?;
+    }
     let model = match found {
         "image" => {
             let storage = storage(options.quantization.as_deref())?;

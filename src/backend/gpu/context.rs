@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -64,6 +67,8 @@ struct Shared {
     limits: wgpu::Limits,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     failure: Arc<Mutex<Option<(ErrorCode, String)>>>,
+    /// The kernels of pictures were seen to compute what the CPU does.
+    paints_well: AtomicBool,
     /// What a driver might make of a kernel: tests put faults into its text.
     #[cfg(test)]
     fault: Mutex<Option<Fault>>,
@@ -126,6 +131,7 @@ impl Context {
             limits,
             pipelines,
             failure,
+            paints_well: AtomicBool::new(false),
             #[cfg(test)]
             fault: Mutex::new(None),
         });
@@ -281,6 +287,15 @@ impl Context {
         let source = wgpu::ShaderSource::Wgsl(text.into());
         let label = variant.key(kernel);
         Ok(self.device().create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source }))
+    }
+
+    /// Whether somebody has told that this device computes pictures as the CPU does.
+    pub fn paints_well(&self) -> bool {
+        self.shared.paints_well.load(Ordering::Relaxed)
+    }
+
+    pub fn found_to_paint_well(&self) {
+        self.shared.paints_well.store(true, Ordering::Relaxed);
     }
 
     /// From now on this device computes wrongly.

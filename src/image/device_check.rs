@@ -1,0 +1,138 @@
+//! Whether a GPU computes what pictures need as the CPU does, before a model is sent there: see [`self_check`].
+//!
+//! One small step stands for the kernels that denoisers and decoders are made of: a convolution with what follows it, a norm of groups,
+//! attention, an enlarged picture, a gated layer with weights in eight bits.
+
+use crate::{
+    ErrorCode, Result,
+    backend::{
+        Device,
+        self_check::{self, Probe},
+    },
+    graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, Window},
+};
+
+const CHANNELS: usize = 32;
+/// Sides that no tile of a kernel divides.
+const PICTURE: Grid = Grid { batch: 1, height: 5, width: 7 };
+
+/// Puts the CPU in the place of a GPU that computes wrong numbers, with the reason; one that was found sound is not asked again.
+///
+/// Errors: `device-lost`, `out-of-memory` and the like from the device; `device-faulty` where the caller `insists` on it.
+pub async fn check_device(device: &mut Device, insists: bool) -> Result<()> {
+    let Device::Gpu(gpu) = &*device else { return Ok(()) };
+    if gpu.context().paints_well() {
+        return Ok(());
+    }
+    match check(device).await {
+        Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty && !insists => {
+            *device = self_check::instead(&faulty);
+            Ok(())
+        }
+        Err(error) => Err(error),
+        Ok(()) => {
+            gpu.context().found_to_paint_well();
+            Ok(())
+        }
+    }
+}
+
+async fn check(device: &Device) -> Result<()> {
+    let graph = probe()?;
+    let numbers = PICTURE.rows() * CHANNELS;
+    let x: Vec<u32> = (0..numbers).map(|i| ((i * i) as f32 * 0.37).sin().to_bits()).collect();
+    let inputs = [("x", x)];
+    let params = StepParams::default();
+    self_check::check(
+        device,
+        &[Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None }],
+    )
+    .await
+}
+
+fn probe() -> Result<Graph> {
+    let mut g = GraphBuilder::new("a small picture");
+    let x = g.input("x", &[PICTURE.rows(), CHANNELS], DType::F32);
+    let h = conv(&mut g, "first", DType::F16, PICTURE, x)?;
+    let h = g.binary(Binary::Add, h, x)?;
+    let (weight, bias) =
+        (g.weight("norm.weight", &[CHANNELS], DType::F32)?, g.weight("norm.bias", &[CHANNELS], DType::F32)?);
+    let h = g.group_norm(weight, bias, 8, 1e-5, 1, h)?;
+    let h = g.unary(Unary::Silu, h);
+    let seen = g.attention_between(1, 2, 2, CHANNELS / 2, 0.25, Mask::Full, h, h, h)?;
+    let h = g.binary(Binary::Add, seen, h)?;
+    let h = g.layer_norm(None, None, 1e-5, h)?;
+    let weight = g.weight("gated.weight", &[2 * CHANNELS, CHANNELS], DType::Q8_0)?;
+    let both = g.linear(weight, None, h)?;
+    let (h, gate) = (g.columns(0, CHANNELS, both)?, g.columns(CHANNELS, CHANNELS, both)?);
+    let gate = g.unary(Unary::Gelu, gate);
+    let h = g.binary(Binary::Mul, h, gate)?;
+    let (h, large) = g.upsample(PICTURE, 2, h)?;
+    let y = conv(&mut g, "last", DType::F32, large, h)?;
+    g.output("y", y);
+    Ok(g.finish())
+}
+
+/// 3 · 3 pixels, as many channels as there were.
+fn conv(g: &mut GraphBuilder, name: &str, dtype: DType, grid: Grid, x: ValueId) -> Result<ValueId> {
+    let weight = g.weight(&format!("{name}.weight"), &[CHANNELS, 9 * CHANNELS], dtype)?;
+    let bias = g.weight(&format!("{name}.bias"), &[CHANNELS], DType::F32)?;
+    Ok(g.conv2d(weight, Some(bias), grid, Window::square(3, 1, 1), x)?.0)
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::time::Instant;
+
+    use pollster::block_on;
+
+    use super::*;
+    use crate::backend::gpu::{
+        self,
+        context::{Fault, Features},
+    };
+
+    /// A device of its own, for it stays broken; used as software is or as hardware is.
+    fn device(fault: Option<Fault>, software: bool) -> Device {
+        let device = block_on(gpu::Device::open(gpu::Preference::Any));
+        let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
+        fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
+        let features = device.context().features();
+        Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
+    }
+
+    /// A fault for each family of kernels that the probe runs, and whether they run on software.
+    const FAULTS: [(Fault, bool); 5] = [
+        (("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"), true),
+        (("norm", "squares += v * v;", "squares += v;"), true),
+        (("attention_rows", "sum[i] / total", "sum[i]"), true),
+        (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),
+        (("matmul", "sums[3] += w * a.w;", "sums[3] += w * a.z;"), false),
+    ];
+
+    #[test]
+    fn a_sound_gpu_is_checked_once_and_kept() {
+        for software in [false, true] {
+            let mut device = device(None, software);
+            let begun = Instant::now();
+            block_on(check_device(&mut device, false)).unwrap();
+            println!("checked in {:?}", begun.elapsed());
+            assert_eq!(device.info().kind, "webgpu");
+            let Device::Gpu(gpu) = &device else { panic!("another device") };
+            assert!(gpu.context().paints_well());
+        }
+    }
+
+    #[test]
+    fn a_gpu_with_any_kernel_of_pictures_wrong_gives_its_place_to_the_cpu_and_says_why() {
+        for (fault, software) in FAULTS {
+            let mut device = device(Some(fault), software);
+            let name = device.info().name;
+            let insisted = block_on(check_device(&mut device, true)).map_err(|error| error.code());
+            assert_eq!(insisted, Err(ErrorCode::DeviceFaulty), "{fault:?}");
+            block_on(check_device(&mut device, false)).unwrap();
+            let (kind, reason) = (device.info().kind, device.info().reason);
+            assert!(kind == "cpu" && reason.contains(&name) && reason.contains("wrong numbers"), "{fault:?}: {reason}");
+        }
+    }
+}
