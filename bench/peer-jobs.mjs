@@ -5,8 +5,9 @@ import { jobs as all } from "./jobs.mjs";
 
 const modes = { t1: "cpu", webgpu: "webgpu" };
 // Vitrine's files of the shapes that onnxruntime-web is given as ONNX, and the sides of their latents.
-const taesd = ["/models/taesd/taesd_decoder.safetensors"];
-const vae = ["/models/vae/config.json", "/models/vae/diffusion_pytorch_model.safetensors"];
+const below = (folder, ...names) => names.map((name) => ({ name, address: `${folder}/${name}` }));
+const taesd = below("/models/taesd", "taesd_decoder.safetensors");
+const vae = below("/models/vae", "config.json", "diffusion_pytorch_model.safetensors");
 const decoders = { taesd128: [taesd, 16], taesd512: [taesd, 64], vae256: [vae, 32], vae512: [vae, 64] };
 const there = (address) => existsSync(`..${address}`);
 
@@ -14,10 +15,10 @@ const there = (address) => existsSync(`..${address}`);
 function ours(peer) {
   if (peer.peer === "wllama" && there(peer.job.model)) {
     const { model, prompts, pp, tg, reps, check } = peer.job;
-    return { files: [model], prompts, pp, tg, reps, check };
+    return { files: below(...model.split(/\/(?=[^/]*$)/)), prompts, pp, tg, reps, check };
   }
   const [files, latent] = decoders[peer.tag] ?? [[]];
-  if (peer.peer !== "onnxruntime-web" || latent === undefined || ![peer.job.model, ...files].every(there)) return undefined;
+  if (peer.peer !== "onnxruntime-web" || latent === undefined || ![peer.job.model, ...files.map(({ address }) => address)].every(there)) return undefined;
   return { files, latent, reps: peer.job.reps };
 }
 

@@ -7,6 +7,9 @@
 //! `SIDE` is the latent's (64 for pictures of 512²); the files are one model's, its `config.json` among them where it has one.
 
 #[cfg(not(target_arch = "wasm32"))]
+mod process;
+
+#[cfg(not(target_arch = "wasm32"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     pollster::block_on(native::measure())
 }
@@ -16,7 +19,7 @@ fn main() {}
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
-    use std::{env, error::Error, fs, rc::Rc, time::Instant};
+    use std::{env, error::Error, rc::Rc, time::Instant};
 
     use serde_json::json;
     use vitrine::{
@@ -25,6 +28,8 @@ mod native {
         image::Autoencoder,
         weights::{PathSource, SharedSource, Storage, WeightFile},
     };
+
+    use super::process::{peak_bytes, processor_ms};
 
     pub async fn measure() -> Result<(), Box<dyn Error>> {
         let arguments: Vec<String> = env::args().skip(1).collect();
@@ -72,7 +77,7 @@ mod native {
             "dispatches_per_step": stats.denoise.dispatches,
             "submits_per_step": stats.denoise.submits,
             "device_bytes": stats.device_bytes,
-            "resident_bytes": peak(),
+            "resident_bytes": peak_bytes(),
             "mean_byte": level,
         });
         println!("{result}");
@@ -81,19 +86,5 @@ mod native {
 
     fn milliseconds(since: Instant) -> f64 {
         since.elapsed().as_secs_f64() * 1e3
-    }
-
-    /// The time that this process has had of the processor, as Linux tells it in hundredths of a second.
-    fn processor_ms() -> Option<f64> {
-        let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11).map(str::parse::<f64>);
-        Some((fields.next()?.ok()? + fields.next()?.ok()?) * 10.0)
-    }
-
-    /// The most memory this process has held, as Linux tells it.
-    fn peak() -> Option<u64> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 }

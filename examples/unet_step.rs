@@ -4,6 +4,11 @@
 //! ```text
 //! unet_step cpu|webgpu [BATCH] [LATENT_SIDE] [STEPS]
 //! ```
+//!
+//! Prints a line of JSON in the words of `cargo xtask bench`, which runs it.
+
+#[cfg(not(target_arch = "wasm32"))]
+mod process;
 
 #[cfg(not(target_arch = "wasm32"))]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,6 +32,8 @@ mod native {
             unet::{Names, UNetConfig},
         },
     };
+
+    use super::process::{peak_bytes, processor_ms};
 
     const CONFIG: &str = r#"{
         "block_out_channels": [320, 640, 1280], "layers_per_block": 1, "mid_block_type": null, "cross_attention_dim": 768,
@@ -84,17 +91,20 @@ mod native {
         plan.write_input("latent", &rows(batch * side * side * unet.latent_channels()))?;
         plan.write_input("context", &rows(batch * TOKENS * unet.context_width()))?;
         plan.write_input("timestep", &vec![500f32.to_bits(); batch])?;
-        let (mut step_ms, mut rms) = (vec![], 0.0);
+        let (mut step_ms, mut step_cpu_ms, mut rms) = (vec![], vec![], 0.0);
         for _ in 0..steps {
-            let begun = Instant::now();
+            let (begun, spent) = (Instant::now(), processor_ms());
             let out = plan.step(&StepParams::default(), &["prediction"])?.await?;
             step_ms.push(begun.elapsed().as_secs_f64() * 1e3);
+            step_cpu_ms.extend(spent.zip(processor_ms()).map(|(before, after)| after - before));
             let squares = out[0].iter().map(|bits| f64::from(f32::from_bits(*bits)).powi(2));
             rms = (squares.sum::<f64>() / out[0].len() as f64).sqrt();
         }
+        let cost = plan.cost();
         let result = json!({
             "device": device.info(), "weights": weights, "batch": batch, "latent": [side, side], "load_ms": load_ms, "step_ms": step_ms,
-            "bytes": resident.bytes(), "cost": plan.cost(), "prediction_rms": rms,
+            "device_bytes": resident.bytes(), "dispatches_per_step": cost.dispatches, "submits_per_step": cost.submits,
+            "step_cpu_ms": step_cpu_ms, "resident_bytes": peak_bytes(), "prediction_rms": rms,
         });
         println!("{result}");
         Ok(())

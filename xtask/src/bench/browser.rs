@@ -1,11 +1,14 @@
 //! The site in headless Chromium, through `bench/measure.html`: a fresh browser for each measurement.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Device, Measurement, median, models::Model};
+use super::{
+    Device, Measurement, median,
+    models::{Model, Picture},
+};
 use crate::{
     browser::{Driver, Gpu, Session},
     build::Site,
@@ -24,7 +27,7 @@ pub fn measure(
     let chromium = system::ensure_chromium()?;
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
-        folders.push((format!("/measured/{at}/"), model.folder()?.to_path_buf()));
+        folders.push((format!("/measured/{at}/"), model.folder.clone()));
     }
     folders.push(("/".to_owned(), site.dist.clone()));
     let server = server::start(Routes { folders, faults: false }, 0)?;
@@ -38,13 +41,20 @@ pub fn measure(
             let session = Session::open(&driver, &chromium, gpu)?;
             session.goto(&format!("{}/bench/measure.html", server.address()))?;
             session.wait_for("window.ready", 30)?;
-            let address =
-                |path: &PathBuf| format!("/measured/{at}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            let address = |file: &String| format!("/measured/{at}/{file}");
+            let (latent, paint) = match model.picture {
+                Some(Picture::Decode(latent)) => (Some(latent), None),
+                Some(Picture::Paint(pixels)) => (None, Some(pixels)),
+                None => (None, None),
+            };
+            let files: Vec<_> =
+                model.files.iter().map(|file| json!({ "name": file, "address": address(file) })).collect();
             let job = json!({
                 "vitrine": "/vitrine.js",
-                "files": model.files.iter().map(address).collect::<Vec<_>>(),
+                "files": files,
                 "prompts": model.prompts.as_ref().map(address),
-                "latent": model.latent,
+                "latent": latent,
+                "paint": paint,
                 "device": device.name(), "pp": prompt, "tg": tokens, "reps": reps,
             });
             let mut result = session.run_async("return await window.runJob(args[0])", &[job])?;
@@ -89,7 +99,7 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         waits_per_token: result["waits_per_token"].as_f64(),
         denoising_step_ms: median(&result["step_ms"]),
         decode_ms: median(&result["decode_ms"]),
-        decode_ms_of_processor: median(&result["decode_cpu_ms"]),
+        processor_ms: median(&result["decode_cpu_ms"]).or(median(&result["step_cpu_ms"])),
         picture_ms: median(&result["picture_ms"]),
         dispatches_per_step: result["dispatches_per_step"].as_f64(),
         submits_per_step: result["submits_per_step"].as_f64(),

@@ -111,8 +111,8 @@ pub struct Measurement {
     pub denoising_step_ms: Option<f64>,
     pub decode_ms: Option<f64>,
     pub picture_ms: Option<f64>,
-    /// Processor time of a decode: natively of the process, among peers of the browser's processes.
-    pub decode_ms_of_processor: Option<f64>,
+    /// Processor time of a decode, or of a step where no decode was measured: natively of the process, among peers of the browser's processes.
+    pub processor_ms: Option<f64>,
     pub dispatches_per_step: Option<f64>,
     pub submits_per_step: Option<f64>,
     /// Weights, caches and plans.
@@ -217,7 +217,7 @@ fn print_table(report: &Report) {
             cell(each.load_ms),
             cell(each.denoising_step_ms),
             cell(each.decode_ms),
-            cell(each.decode_ms_of_processor),
+            cell(each.processor_ms),
             cell(each.picture_ms),
             count(each.dispatches_per_step),
             count(each.submits_per_step),

@@ -1,4 +1,4 @@
-//! Which files are measured: the page's own models, random weights in well-known shapes for decoders, and those for language models
+//! Which files are measured: the page's own models, random weights in well-known shapes for pictures, and for language models
 //! where there are some.
 
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::shapes::Shape;
 use crate::workspace::Workspace;
@@ -15,65 +15,67 @@ use crate::workspace::Workspace;
 #[derive(Debug, Clone)]
 pub struct Model {
     pub name: String,
-    /// In one folder.
-    pub files: Vec<PathBuf>,
+    pub folder: PathBuf,
+    /// Below the folder.
+    pub files: Vec<String>,
     /// Prompts of fixed length, where it has some.
-    pub prompts: Option<PathBuf>,
-    /// The side of the latent that a decoder is given.
-    pub latent: Option<usize>,
+    pub prompts: Option<String>,
+    pub picture: Option<Picture>,
+}
+
+/// What is asked of a model of pictures in a well-known shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// A latent with sides of so many pixels becomes a picture.
+    Decode(usize),
+    /// Two steps of a painting with sides of so many pixels, without guidance.
+    Paint(usize),
 }
 
 impl Model {
-    pub fn folder(&self) -> Result<&Path> {
-        self.files.first().and_then(|file| file.parent()).context("a model without a folder")
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().map(|file| self.folder.join(file))
     }
 }
 
 /// The types that the shapes are measured in; f16 and f32 are for comparing results, not speed.
 const SCHEMES: [&str; 3] = ["q4_0", "q8_0", "q4_k_m"];
 
-/// A decoder at one size of picture.
-struct Decoding {
-    name: &'static str,
-    shape: Shape,
-    latent: usize,
-    /// Measured only where it is asked for by name: it takes minutes.
-    long: bool,
-}
-
-const DECODINGS: [Decoding; 6] = [
-    Decoding { name: "taesd-128", shape: Shape::Taesd, latent: 16, long: false },
-    Decoding { name: "taesd-512", shape: Shape::Taesd, latent: 64, long: false },
-    Decoding { name: "taesd-1024", shape: Shape::Taesd, latent: 128, long: true },
-    Decoding { name: "vae-256", shape: Shape::Vae, latent: 32, long: true },
-    Decoding { name: "vae-512", shape: Shape::Vae, latent: 64, long: true },
-    Decoding { name: "vae-1024", shape: Shape::Vae, latent: 128, long: true },
+/// Work of a well-known shape at one size, and whether it takes minutes: then it is measured only where it is asked for by name.
+const PICTURES: [(&str, Shape, Picture, bool); 8] = [
+    ("taesd-128", Shape::Taesd, Picture::Decode(16), false),
+    ("taesd-512", Shape::Taesd, Picture::Decode(64), false),
+    ("taesd-1024", Shape::Taesd, Picture::Decode(128), true),
+    ("vae-256", Shape::Vae, Picture::Decode(32), true),
+    ("vae-512", Shape::Vae, Picture::Decode(64), true),
+    ("vae-1024", Shape::Vae, Picture::Decode(128), true),
+    ("tiny-sd-128", Shape::TinySd, Picture::Paint(128), true),
+    ("tiny-sd-512", Shape::TinySd, Picture::Paint(512), true),
 ];
 
 /// A file that `wanted` names, or all models whose names contain it.
 pub fn find(workspace: &Workspace, shapes: Option<&Path>, wanted: Option<&str>) -> Result<Vec<Model>> {
     if let Some(file) = wanted.map(Path::new).filter(|file| file.is_file()) {
-        return Ok(vec![model(fs::canonicalize(file)?)]);
+        return Ok(vec![model(&fs::canonicalize(file)?)]);
     }
     let mut files = ggufs_below(&workspace.root.join("models"));
     if let Some(folder) = shapes {
         let measured = |file: &PathBuf| SCHEMES.iter().any(|scheme| stem(file).ends_with(scheme));
         files.extend(ggufs_below(&fs::canonicalize(folder)?).into_iter().filter(measured));
     }
-    let mut models: Vec<Model> =
-        files.into_iter().map(model).filter(|model| wanted.is_none_or(|part| model.name.contains(part))).collect();
-    for decoding in DECODINGS {
-        if wanted.map_or(!decoding.long, |part| decoding.name.contains(part)) {
-            models.push(Model {
-                name: decoding.name.to_owned(),
-                files: decoding.shape.files(&workspace.target.join("shapes"))?,
-                prompts: None,
-                latent: Some(decoding.latent),
-            });
+    let mut models: Vec<Model> = files
+        .iter()
+        .map(|file| model(file))
+        .filter(|model| wanted.is_none_or(|part| model.name.contains(part)))
+        .collect();
+    for (name, shape, picture, long) in PICTURES {
+        if wanted.map_or(!long, |part| name.contains(part)) {
+            let (folder, files) = shape.files(&workspace.target.join("shapes"))?;
+            models.push(Model { name: name.to_owned(), folder, files, prompts: None, picture: Some(picture) });
         }
     }
     if models.is_empty() {
-        let names = DECODINGS.map(|decoding| decoding.name).join(", ");
+        let names = PICTURES.map(|(name, ..)| name).join(", ");
         bail!(
             "there is no such model; give a file, a part of one of {names}, or a folder of shapes with --models (made by training/smol_shapes.py)"
         );
@@ -81,9 +83,16 @@ pub fn find(workspace: &Workspace, shapes: Option<&Path>, wanted: Option<&str>) 
     Ok(models)
 }
 
-fn model(file: PathBuf) -> Model {
+fn model(file: &Path) -> Model {
+    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let prompts = file.with_file_name("prompts.json");
-    Model { name: stem(&file), prompts: prompts.is_file().then_some(prompts), files: vec![file], latent: None }
+    Model {
+        name: stem(file),
+        folder: file.parent().unwrap_or(Path::new("")).to_path_buf(),
+        files: vec![name(file)],
+        prompts: prompts.is_file().then(|| name(&prompts)),
+        picture: None,
+    }
 }
 
 fn stem(file: &Path) -> String {

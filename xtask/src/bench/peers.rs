@@ -62,7 +62,7 @@ pub fn print_ratios(measurements: &[Measurement]) {
                 "peer": peer.place, "model": peer.model, "device": peer.device,
                 "times_the_processor_time": {
                     "prefill": times(|m| m.prefill_cpu_seconds),
-                    "decode": times(|m| m.decode_cpu_seconds.or(m.decode_ms_of_processor)),
+                    "decode": times(|m| m.decode_cpu_seconds.or(m.processor_ms)),
                 },
                 "times_the_clock": {
                     "prefill": times(|m| m.prefill_tokens_per_second.map(f64::recip)),
@@ -98,29 +98,28 @@ fn link_models(folder: &Path, models: &[Model], shapes: Option<&Path>) -> Result
         fs::remove_dir_all(&linked)?;
     }
     for model in models {
-        if model.latent.is_some() {
-            let name = model.folder()?.file_name().context("a model without a name")?;
+        let shape = model.folder.file_name().context("a model without a folder")?.to_string_lossy();
+        let folder = linked.join(&*shape);
+        if model.picture.is_some() {
             // Where ../shared/peers/make_models made the same shape as ONNX.
-            let onnx = shapes.map(|shapes| shapes.join(name)).filter(|onnx| onnx.is_dir());
+            let onnx = shapes.map(|shapes| shapes.join(&*shape)).filter(|onnx| onnx.is_dir());
             for file in onnx.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()) {
                 if file.extension().is_some_and(|extension| extension == "onnx") {
-                    link(&file, &linked.join(name))?;
+                    link(&file, &folder)?;
                 }
             }
             for file in &model.files {
-                link(file, &linked.join(name))?;
+                link(&model.folder.join(file), folder.join(file).parent().unwrap_or(&folder))?;
             }
             continue;
         }
         let Some(prompts) = &model.prompts else { continue };
-        let source = model.folder()?;
-        let shape = source.file_name().context("a model without a folder")?.to_string_lossy();
         for file in model.files.iter().chain([prompts]) {
-            link(file, &linked.join(&*shape))?;
+            link(&model.folder.join(file), &folder)?;
         }
         // The same weights as transformers.js takes them, where ../shared/peers/make_models made them.
         let onnx = format!("{shape}-onnx");
-        let from = source.with_file_name(&onnx);
+        let from = model.folder.with_file_name(&onnx);
         if from.is_dir() && !linked.join(&onnx).exists() {
             link_all(&from, &linked.join(&onnx))?;
         }
@@ -191,7 +190,7 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             decode_cpu_seconds: processor("tg"),
             denoising_step_ms: None,
             decode_ms: decode_ms.filter(|_| decodes),
-            decode_ms_of_processor: processor("run").or(processor("first")).filter(|_| decodes).map(|s| s * 1e3),
+            processor_ms: processor("run").or(processor("first")).filter(|_| decodes).map(|s| s * 1e3),
             picture_ms: None,
             dispatches_per_step: None,
             submits_per_step: None,
