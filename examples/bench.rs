@@ -24,7 +24,7 @@ mod native {
         cancel::Cancel,
         image::{ImageModel, ImageRequest},
         text::{EncodeOptions, GenerateOptions, LoadOptions, TextModel},
-        weights::{PathSource, WeightFile},
+        weights::{PathSource, Storage, WeightFile},
     };
 
     /// What one generation took, in milliseconds.
@@ -88,7 +88,7 @@ mod native {
     /// Every step of some paintings, after one that warms up.
     async fn paint(file: &WeightFile, device: &Device, repetitions: usize) -> Result<(), Box<dyn Error>> {
         let begun = Instant::now();
-        let model = ImageModel::load(file, device, &mut |_, _| {}, &Cancel::new()).await?;
+        let model = ImageModel::load(file, device, Storage::Keep, &mut |_, _| {}, &Cancel::new()).await?;
         let load = milliseconds(begun);
         let (mut steps, mut decodes, mut wholes) = (vec![], vec![], vec![]);
         for run in 0..=repetitions {

@@ -4,7 +4,7 @@
 //! The two single-file layouts hold no vocabulary: a `tokenizer.json` (or CLIP's `vocab.json` and `merges.txt`) goes with them. What no file says is
 //! as Stable Diffusion 1.x has it; a `scheduler_config.json` beside a checkpoint says otherwise.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     caption::Reader,
@@ -35,6 +35,14 @@ const CLASSES: [&str; 5] = [
 const LARGEST: usize = 1024;
 /// Of a latent, where the U-Net's configuration does not say.
 const SAMPLE_SIZE: usize = 64;
+
+/// What CLIP's tokenizers do before their merges: lower case and single spaces, then words, digits one by one, and runs of other marks.
+const CLIP_SPLITS: &str = r#""normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
+    {"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "},{"type":"Lowercase"}]},
+    "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","behavior":"Removed","invert":true,"pattern":{"Regex":
+    "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"}},
+    {"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}]},
+    "decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}"#;
 
 pub fn is_one(file: &WeightFile) -> bool {
     let denoiser = || file.tensors.keys().any(|name| DENOISERS.iter().any(|part| name.starts_with(part)));
@@ -176,23 +184,22 @@ fn tokenizer(file: &WeightFile) -> Result<Tokenizer> {
     };
     let merges = String::from_utf8_lossy(merges);
     let merges: Vec<&str> = merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
-    let mark = |text: &str| json!({"id": vocabulary[text], "content": text, "special": true, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false});
-    let marks: Vec<Value> =
-        ["<|startoftext|>", "<|endoftext|>"].into_iter().filter(|t| vocabulary[t].is_u64()).map(mark).collect();
-    let split = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
-    let whole = json!({
-        "version": "1.0",
-        "added_tokens": marks,
-        "normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}, {"type": "Lowercase"}]},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "pattern": {"Regex": split}, "behavior": "Removed", "invert": true},
-            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        ]},
-        "post_processor": null,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "unk_token": "<|endoftext|>", "continuing_subword_prefix": "", "end_of_word_suffix": "</w>", "fuse_unk": false, "vocab": vocabulary, "merges": merges},
-    });
-    Tokenizer::from_json(whole.to_string().as_bytes())
+    let merges = Value::from(merges);
+    let mark = |text: &str| {
+        let id = &vocabulary[text];
+        format!(
+            r#"{{"id":{id},"content":"{text}","special":true,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false}}"#
+        )
+    };
+    let marks: Vec<String> =
+        ["<|startoftext|>", "<|endoftext|>"].into_iter().filter(|text| vocabulary[text].is_u64()).map(mark).collect();
+    let marks = marks.join(",");
+    // As `transformers` writes it for this kind of tokenizer.
+    let whole = format!(
+        r#"{{"version":"1.0","added_tokens":[{marks}],{CLIP_SPLITS},"post_processor":null,"model":{{"type":"BPE","unk_token":"<|endoftext|>",
+        "continuing_subword_prefix":"","end_of_word_suffix":"</w>","fuse_unk":false,"vocab":{vocabulary},"merges":{merges}}}}}"#
+    );
+    Tokenizer::from_json(whole.as_bytes())
 }
 
 /// The token that fills a short prompt, where it is not the end's: as the tokenizer's settings say, else by the width of the encoder, since

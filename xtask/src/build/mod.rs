@@ -18,6 +18,8 @@ use crate::{
 
 /// What the module may weigh after brotli: a page must not cost more than its smallest model.
 const BROTLI_LIMIT: u64 = 1_200_000;
+/// The same for a build that is linked quickly, which is 3 to 4 % heavier than what is published.
+const EVERYDAY_LIMIT: u64 = 1_250_000;
 
 /// How much time the build may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +57,11 @@ pub struct WasmSize {
 impl WasmSize {
     pub fn fits(self) -> bool {
         self.brotli <= BROTLI_LIMIT
+    }
+
+    /// Whether what is published will fit, as far as an everyday build can tell.
+    pub fn nearly_fits(self) -> bool {
+        self.brotli <= EVERYDAY_LIMIT
     }
 }
 
