@@ -19,7 +19,7 @@ use vitrine::{
 use crate::{F32, denoising, fixture, hashed, reading, unet_of};
 
 /// A tensor of a file: its shape and its numbers.
-type Tensor = (Vec<usize>, Vec<f32>);
+pub type Tensor = (Vec<usize>, Vec<f32>);
 
 /// A safetensors file of F32 tensors.
 fn safetensors(tensors: &BTreeMap<String, Tensor>) -> WeightFile {
@@ -45,8 +45,8 @@ fn channels_outside(weight: &[f32], out: usize, inner: usize, [height, width]: [
     (vec![out, channels, height, width], numbers.collect())
 }
 
-/// A file that holds the weights of `graph` as PyTorch lays them, where `origin` says; parts of a tensor come on top of each other.
-fn file_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> WeightFile {
+/// The weights of `graph` as PyTorch lays them, where `origin` says; parts of a tensor come on top of each other.
+pub fn tensors_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> BTreeMap<String, Tensor> {
     let window = |id: WeightId| {
         graph.nodes.iter().find_map(|node| match &node.op {
             Op::Conv2d { weight, window, .. } if *weight == id => Some([window.height, window.width]),
@@ -70,7 +70,12 @@ fn file_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> WeightFile {
             }
         }
     }
-    safetensors(&tensors)
+    tensors
+}
+
+/// A file that holds the weights of `graph`.
+fn file_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> WeightFile {
+    safetensors(&tensors_of(graph, origin))
 }
 
 async fn load(

@@ -3,6 +3,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+mod candle;
 mod files;
 mod hashed;
 mod pipeline;
