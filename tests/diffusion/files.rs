@@ -22,7 +22,7 @@ use crate::{F32, denoising, fixture, hashed, reading, unet_of};
 pub type Tensor = (Vec<usize>, Vec<f32>);
 
 /// A safetensors file of F32 tensors.
-fn safetensors(tensors: &BTreeMap<String, Tensor>) -> WeightFile {
+pub fn safetensors(tensors: &BTreeMap<String, Tensor>) -> MemorySource {
     let (mut entries, mut data) = (vec![], vec![]);
     for (name, (shape, numbers)) in tensors {
         let start = data.len();
@@ -32,7 +32,7 @@ fn safetensors(tensors: &BTreeMap<String, Tensor>) -> WeightFile {
     }
     let header = format!("{{{}}}", entries.join(","));
     let bytes = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat();
-    block_on(WeightFile::open(Rc::new(MemorySource::new("model.safetensors", bytes)))).expect("a file")
+    MemorySource::new("model.safetensors", bytes)
 }
 
 /// `[out, area · in]` → `[out, in, height, width]`
@@ -75,7 +75,7 @@ pub fn tensors_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> BTreeMap<St
 
 /// A file that holds the weights of `graph`.
 fn file_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> WeightFile {
-    safetensors(&tensors_of(graph, origin))
+    block_on(WeightFile::open(Rc::new(safetensors(&tensors_of(graph, origin))))).expect("a file")
 }
 
 async fn load(

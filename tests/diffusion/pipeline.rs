@@ -1,17 +1,24 @@
 //! A whole pipeline as diffusers publishes them, from its folder: the picture that diffusers paints from the same noise
 //! (training/make_pipeline_fixture.py), and what is said where a part is missing.
 
-use std::{path::Path, rc::Rc};
+use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use pollster::block_on;
 use vitrine::{
     Cancel, ErrorCode,
     backend::Device,
     image::{ImageModel, ImageRequest, PaintStep, Picture},
+    models::{
+        clip,
+        unet::{self, UNetConfig},
+    },
     weights::{MemorySource, SharedSource, Storage, WeightFile},
 };
 
-use super::devices;
+use super::{
+    devices,
+    files::{Tensor, safetensors},
+};
 
 const FOLDER: &str = "tests/fixtures/pipeline";
 const PARTS: [&str; 10] = [
@@ -97,6 +104,38 @@ fn a_folder_of_diffusers_paints_what_diffusers_paints() {
         println!("{name}, eight bits: {psnr_of:.1} dB");
         assert!(psnr_of >= 25.0, "{name}, eight bits: {psnr_of}");
     }
+}
+
+#[test]
+fn a_checkpoint_in_one_file_paints_the_same() {
+    let folder = open(&PARTS);
+    let json = std::fs::read_to_string(Path::new(FOLDER).join("unet/config.json")).expect("a configuration");
+    let config = UNetConfig::from_diffusers(&json).expect("a configuration");
+    let tensors: BTreeMap<String, Tensor> = folder
+        .tensors
+        .values()
+        .map(|tensor| {
+            let begins = |parts: &[&str]| parts.iter().any(|part| tensor.name.starts_with(part));
+            let name = if begins(&["embeddings.", "encoder.layers.", "final_layer_norm."]) {
+                clip::Names::SingleFile.origin(&tensor.name).name
+            } else if begins(&["encoder.", "decoder.", "quant_conv.", "post_quant_conv."]) {
+                format!("first_stage_model.{}", tensor.name)
+            } else {
+                unet::Names::SingleFile.origin(&config, &tensor.name).name
+            };
+            (name, (tensor.shape.clone(), block_on(folder.read_f32(&tensor.name)).expect("numbers")))
+        })
+        .collect();
+    // A checkpoint says neither how many groups its norms have nor how its text is split.
+    let beside = PARTS.into_iter().filter(|name| !name.ends_with(".safetensors") && *name != "model_index.json");
+    let mut sources: Vec<SharedSource> = beside.map(source).collect();
+    sources.push(Rc::new(safetensors(&tensors)));
+    let file = block_on(WeightFile::open_parts(sources)).expect("files");
+    assert!(ImageModel::is_one(&file));
+    let (_, device) = devices().remove(0);
+    let model = load(&file, &device, Storage::F16).expect("a model");
+    let psnr = psnr(&last(&paint(&model, wish(), None, None))[0], &wanted("picture"));
+    assert!(psnr >= 40.0, "{psnr}");
 }
 
 #[test]
