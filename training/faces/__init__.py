@@ -1,0 +1,1 @@
+"""The world of faces-vae and faces-gan."""
