@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 LATENT = 8
-"""Six knobs of the painter and two for what sits on the head: no more is needed to tell a face, and eight sliders fit on a page."""
+"""As many as the painter has knobs: no more is needed to tell a face, and eight sliders fit on a page."""
 VAE_DECODER = (128, 72, 48, 24)
 VAE_ENCODER = (24, 48, 72, 112)
 GAN_GENERATOR = (176, 96, 56, 32)

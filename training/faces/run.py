@@ -26,11 +26,11 @@ class Faces:
         self.pictures, self.knobs = (torch.cat(p) for p in zip(*parts))
 
     def _new(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        knobs, headwear = some_knobs(self.rng, count)
-        return ((paint(knobs, headwear) + 1) * 127.5).round().byte(), knobs
+        knobs = some_knobs(self.rng, count)
+        return ((paint(knobs) + 1) * 127.5).round().byte(), knobs
 
     def batch(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """-> pictures [count, 3, 64, 64] in -1 ... 1, knobs [count, 6]"""
+        """-> pictures [count, 3, 64, 64] in -1 ... 1, knobs [count, 8]"""
         new, knobs = self._new(self.fresh)
         self.pictures[self.at : self.at + self.fresh], self.knobs[self.at : self.at + self.fresh] = new, knobs
         self.at = (self.at + self.fresh) % len(self.pictures)

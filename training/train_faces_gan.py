@@ -1,0 +1,86 @@
+"""Trains faces-gan: eight random numbers to a face of 64x64 pixels that no painter painted.
+
+    python training/train_faces_gan.py [--steps 5500] [--resume]
+
+Hinge loss, spectral norm on the critic's layers, a fast critic (twice the generator's rate), an average of the generator's weights. The
+shipped axes are turned afterwards (export_faces.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from faces.layers import GAN_GENERATOR, LATENT, Critic, Generator, parameters, settle_norms
+from faces.paint import sheet
+from faces.run import WORK, Faces, Log
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--steps", type=int, default=5500)
+    p.add_argument("--batch", type=int, default=64)
+    p.add_argument("--rate", type=float, default=4e-4)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--resume", action="store_true")
+    p.add_argument("--log", type=Path, default=Path("training/runs/faces-gan-v1.jsonl"))
+    a = p.parse_args()
+    torch.manual_seed(a.seed)
+    torch.set_num_threads(1)
+    generator, critic = Generator(GAN_GENERATOR), Critic()
+    for module in (generator, critic):
+        module.to(memory_format=torch.channels_last)
+    mean = torch.optim.swa_utils.AveragedModel(generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    makes = torch.optim.Adam(generator.parameters(), lr=a.rate, betas=(0.5, 0.99))
+    judges = torch.optim.Adam(critic.parameters(), lr=2 * a.rate, betas=(0.5, 0.99))
+    parts = {"generator": generator, "critic": critic, "mean": mean, "makes": makes, "judges": judges}
+    step, file = 0, WORK / "gan.pt"
+    WORK.mkdir(parents=True, exist_ok=True)
+    if a.resume and file.exists():
+        kept = torch.load(file, weights_only=True)
+        step = kept.pop("step")
+        for name, state in kept.items():
+            parts[name].load_state_dict(state)
+    log = Log(a.log, parameters=parameters(generator), critic=parameters(critic), step=step, steps=a.steps, batch=a.batch, rate=a.rate)
+    faces, total, shown = Faces(seed=a.seed + step), torch.zeros(3), torch.randn(60, LATENT)
+    while step < a.steps:
+        fade = min(1.0, (step + 1) / 100, 2.5 * (1 - step / a.steps) + 0.02)
+        makes.param_groups[0]["lr"], judges.param_groups[0]["lr"] = a.rate * fade, 2 * a.rate * fade
+        x, _ = faces.batch(a.batch)
+        z = torch.randn(a.batch, LATENT)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            made = generator(z)
+            real, fake = critic(x).float(), critic(made.detach()).float()
+        worth = (1 - real).relu().mean() + (1 + fake).relu().mean()
+        judges.zero_grad(set_to_none=True)
+        worth.backward()
+        judges.step()
+        critic.requires_grad_(False)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = -critic(made).float().mean()
+        makes.zero_grad(set_to_none=True)
+        loss.backward()
+        makes.step()
+        critic.requires_grad_(True)
+        mean.update_parameters(generator)
+        step, total = step + 1, total + torch.stack([worth.detach(), real.detach().mean(), fake.detach().mean()])
+        if step % 250 == 0:
+            worth, real, fake = (round(float(t) / 250, 4) for t in total)
+            log.say(step=step, minutes=log.minutes(), critic=worth, real=real, fake=fake)
+            total.zero_()
+            torch.save({**{name: part.state_dict() for name, part in parts.items()}, "step": step}, file)
+        if step % 1000 == 0:
+            with torch.no_grad():
+                sheet(generator(shown), 10, WORK / "gan-now.png")
+    generator = mean.module
+    settle_norms(generator, [torch.randn(256, LATENT) for _ in range(8)])
+    torch.save({"generator": generator.state_dict()}, WORK / "gan-best.pt")
+    with torch.no_grad():
+        sheet(generator(shown), 10, WORK / "gan.png")
+    log.say(event="end", step=step, minutes=log.minutes())
+
+
+if __name__ == "__main__":
+    main()
