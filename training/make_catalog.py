@@ -13,6 +13,7 @@ import json
 import math
 
 import gguf
+from safetensors.torch import load_file
 
 from llama_gguf import read_shape
 from pictures.world import CHARACTER_NAMES, GROUND_NAMES, THING_NAMES, TIME_NAMES, WEATHER_NAMES
@@ -55,6 +56,42 @@ ILLUSTRATOR = {
         "a rocket in space",
         "three apples in the kitchen",
     ],
+}
+
+FACES_VAE = {
+    "id": "faces-vae",
+    "kind": "autoencoder",
+    "name": "Faces, there and back",
+    "description": "An autoencoder that knows faces as eight numbers, and finds the eight numbers of a face. Made for this page; works offline.",
+    "license": "MIT OR Apache-2.0",
+    "trainedOn": "Emoji faces of 64 by 64 pixels that a painter of this project makes from eight knobs, without end.",
+    "goodAt": "Walking: each number means one thing, and every way between two faces is one of faces.",
+    "badAt": "Crisp edges, and pictures that are no round faces: it takes everything for one.",
+    "axes": [
+        {"name": "Mood", "low": "crying", "high": "laughing"},
+        {"name": "Mouth", "low": "shut", "high": "open"},
+        {"name": "Eyes", "low": "asleep", "high": "wide"},
+        {"name": "Brows", "low": "angry", "high": "worried"},
+        {"name": "Turn", "low": "left", "high": "right"},
+        {"name": "Colour", "low": "blue", "high": "pink"},
+        {"name": "Hat, east", "low": "west: beanie or hair", "high": "east: glasses"},
+        {"name": "Hat, north", "low": "south: party hat", "high": "north: crown"},
+    ],
+    "plane": [0, 5],
+    "start": [0.9, -0.4, 0.4, 0.2, 0, 0, 0, 0],
+}
+
+FACES_GAN = {
+    "id": "faces-gan",
+    "kind": "generator",
+    "name": "Faces from nothing",
+    "description": "A generator that learned to fool a critic: crisper faces, and numbers that mean what they like. Made for this page; works offline.",
+    "license": "MIT OR Apache-2.0",
+    "trainedOn": "The same painted faces as the autoencoder, without a word on what is in them.",
+    "goodAt": "Crisp new faces from eight random numbers.",
+    "badAt": "Single meanings: its numbers are mixed, some faces come out askew, and it has no way back from a picture.",
+    "axes": [{"name": "1, towards laughing", "low": "sadder", "high": "merrier"}, {"name": "2, towards pink", "low": "bluer", "high": "pinker"}, {"name": "3, towards the right", "low": "to the left", "high": "to the right"}],
+    "plane": [0, 1],
 }
 
 REMOTE = [
@@ -111,6 +148,17 @@ def illustrator() -> dict | None:
     }
 
 
+def faces(model: dict) -> dict | None:
+    """The entry of a model of faces, once there is a file."""
+    name = model["id"]
+    path = ROOT / "models" / name / f"{name}.safetensors"
+    if not path.exists():
+        return None
+    data, tensors = path.read_bytes(), load_file(path)
+    parameters = sum(t.numel() for tensor, t in tensors.items() if "running_" not in tensor)
+    return {**model, "file": f"{name}/{name}.safetensors", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "parameters": parameters, "width": 64, "height": 64, "latent": 8}
+
+
 def entry(model: dict) -> dict:
     known = {k: model[k] for k in ("bytes", "sha256") if k in model}
     where = {"url" if "://" in model["file"] else "path": model["file"]}
@@ -118,7 +166,7 @@ def entry(model: dict) -> dict:
 
 
 def main() -> None:
-    models = [m for m in (storyteller(), illustrator()) if m] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE]
+    models = [m for m in (storyteller(), illustrator(), faces(FACES_VAE), faces(FACES_GAN)) if m] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE]
     path = ROOT / "models" / "catalog.json"
     path.write_text(json.dumps({"version": 1, "models": [entry(m) for m in models]}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(path)

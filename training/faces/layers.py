@@ -12,8 +12,8 @@ from torch import nn
 LATENT = 8
 """As many as the painter has knobs: no more is needed to tell a face, and eight sliders fit on a page."""
 VAE_DECODER = (128, 72, 48, 24)
+"""Of the generator too."""
 VAE_ENCODER = (24, 48, 72, 112)
-GAN_GENERATOR = (176, 96, 56, 32)
 GAN_CRITIC = (32, 64, 96, 128)
 
 
