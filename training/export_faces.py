@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from faces.layers import LATENT, VAE_DECODER, Generator, Vae, parameters
+from faces.layers import LATENT, Generator, Vae, parameters
 from faces.paint import HEADWEAR, KNOBS, headwear, paint, sheet, some_knobs
 from faces.run import WORK
 
@@ -70,7 +70,7 @@ def sharpness(x: torch.Tensor) -> float:
 def main() -> None:
     torch.manual_seed(5)
     torch.set_num_threads(1)
-    vae, generator = Vae().eval(), Generator(VAE_DECODER).eval()
+    vae, generator = Vae().eval(), Generator().eval()
     vae.load_state_dict(torch.load(WORK / "vae-best.pt", weights_only=True)["vae"])
     generator.load_state_dict(torch.load(WORK / "gan-best.pt", weights_only=True)["generator"])
     vae_weights, gan_weights = stored(vae), stored(generator)

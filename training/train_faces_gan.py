@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from faces.layers import LATENT, VAE_DECODER, Critic, Generator, parameters, settle_norms
+from faces.layers import LATENT, Critic, Generator, parameters, settle_norms
 from faces.paint import sheet
-from faces.run import WORK, Faces, Log
+from faces.run import WORK, Faces, Log, nearer
 
-HEAD_START = 150
+HEAD_START, NEAR = 150, 0.4
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     a = p.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
-    generator, critic = Generator(VAE_DECODER), Critic()
+    generator, critic = Generator(), Critic()
     start = torch.load(WORK / "vae-best.pt", weights_only=True)["vae"]
     generator.load_state_dict({name.removeprefix("decoder."): value for name, value in start.items() if name.startswith("decoder.")})
     for module in (generator, critic):
@@ -49,12 +49,12 @@ def main() -> None:
         for name, state in kept.items():
             parts[name].load_state_dict(state)
     log = Log(a.log, parameters=parameters(generator), critic=parameters(critic), step=step, steps=a.steps, batch=a.batch, rate=a.rate)
-    faces, total, shown = Faces(seed=a.seed + step, pool=12288, fresh=8), torch.zeros(3), torch.randn(60, LATENT)
+    faces, total, shown = Faces(seed=a.seed + step, pool=12288, fresh=8, near=NEAR), torch.zeros(3), torch.randn(60, LATENT)
     while step < a.steps:
         fade = min(1.0, (step + 1) / 100, 2.5 * (1 - step / a.steps) + 0.02)
         makes.param_groups[0]["lr"], judges.param_groups[0]["lr"] = a.rate * fade, 2 * a.rate * fade
         x, _ = faces.batch(a.batch)
-        z = torch.randn(a.batch, LATENT)
+        z = nearer(torch.randn(a.batch, LATENT), NEAR)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             made = generator(z)
             real, fake = critic(x).float(), critic(made.detach()).float()
@@ -81,7 +81,7 @@ def main() -> None:
             with torch.no_grad():
                 sheet(generator(shown), 10, WORK / "gan-now.png")
     generator = mean.module
-    settle_norms(generator, [torch.randn(256, LATENT) for _ in range(8)])
+    settle_norms(generator, [nearer(torch.randn(256, LATENT), NEAR) for _ in range(8)])
     torch.save({"generator": generator.state_dict()}, WORK / "gan-best.pt")
     with torch.no_grad():
         sheet(generator(shown), 10, WORK / "gan.png")

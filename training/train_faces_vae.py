@@ -1,6 +1,9 @@
 """Trains faces-vae: 64x64 faces to eight numbers and back.
 
-    python training/train_faces_vae.py [--steps 5000] [--resume]
+    python training/train_faces_vae.py --plain --steps 5000 [--resume]
+    python training/train_faces_vae.py --start training/work/faces/vae-plain.pt --steps 1500 --rate 1.5e-3 [--resume]
+
+The first phase trains a decoder without a mapping, the second gives it one, and faces near the middle.
 
 Loss: absolute and squared difference of pixels and of their neighbours' differences (edges), the divergence of the latent from a normal
 distribution, and a nudge: the eight means are drawn to the eight knobs that the face was painted with, so that axis 1 smiles. Three faces in ten are
@@ -40,22 +43,29 @@ def main() -> None:
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--rate", type=float, default=3e-3)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--plain", action="store_true")
+    p.add_argument("--start", type=Path)
     p.add_argument("--resume", action="store_true")
     p.add_argument("--log", type=Path, default=Path("training/runs/faces-vae-v1.jsonl"))
     a = p.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
-    vae = Vae().to(memory_format=torch.channels_last)
+    vae = Vae(mapped=not a.plain)
+    if a.start:
+        parts = [{name.removeprefix(part): value for name, value in torch.load(a.start, weights_only=True)["vae"].items() if name.startswith(part)} for part in ("encoder.", "decoder.")]
+        vae.encoder.load_state_dict(parts[0]), vae.decoder.take_over(parts[1])
+    vae.to(memory_format=torch.channels_last)
+    near = 0.0 if a.plain else 0.5
     mean = torch.optim.swa_utils.AveragedModel(vae, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
     optimiser = torch.optim.Adam(vae.parameters(), lr=a.rate, betas=(0.9, 0.98))
-    step, file = 0, WORK / "vae.pt"
+    step, file = 0, WORK / ("vae.pt" if a.plain else "vae-mapped.pt")
     WORK.mkdir(parents=True, exist_ok=True)
     if a.resume and file.exists():
         kept = torch.load(file, weights_only=True)
         vae.load_state_dict(kept["vae"]), mean.load_state_dict(kept["mean"]), optimiser.load_state_dict(kept["optimiser"])
         step = kept["step"]
-    log = Log(a.log, parameters=parameters(vae), step=step, steps=a.steps, batch=a.batch, rate=a.rate, divergence=DIVERGENCE, nudge=NUDGE, from_knobs=FROM_KNOBS)
-    faces, total = Faces(seed=a.seed + step), torch.zeros(3)
+    log = Log(a.log, parameters=parameters(vae), step=step, steps=a.steps, batch=a.batch, rate=a.rate, divergence=DIVERGENCE, nudge=NUDGE, from_knobs=FROM_KNOBS, near=near, start=str(a.start) if a.start else None)
+    faces, total = Faces(seed=a.seed + step + (0 if a.plain else 100), near=near), torch.zeros(3)
     test = paint(some_knobs(torch.Generator().manual_seed(12345), 256))
     while step < a.steps:
         for group in optimiser.param_groups:
@@ -90,7 +100,7 @@ def main() -> None:
             mu, spread = vae.encoder(x)
             latents.append(torch.where(torch.rand(256, 1) < FROM_KNOBS, knobs, mu + torch.randn_like(mu) * (0.5 * spread).exp()))
     settle_norms(vae.decoder, latents)
-    torch.save({"vae": vae.state_dict()}, WORK / "vae-best.pt")
+    torch.save({"vae": vae.state_dict()}, WORK / ("vae-plain.pt" if a.plain else "vae-best.pt"))
     with torch.no_grad():
         again = vae.decoder(vae.encoder(test[:20])[0])
         steps = torch.linspace(-2.4, 2.4, 10)
