@@ -1,6 +1,6 @@
 """Trains faces-gan: eight random numbers to a face of 64x64 pixels that no painter painted.
 
-    python training/train_faces_gan.py [--steps 2500] [--resume]
+    python training/train_faces_gan.py [--steps 1000] [--resume]
 
 The generator begins as faces-vae's decoder, whose faces are right but soft, and from then on sees no painted face: only what the critic
 says of its own. So a few minutes do what would take an hour from nothing. Hinge loss, spectral norm on the critic's layers, a fast critic
@@ -23,7 +23,7 @@ HEAD_START, NEAR = 150, 0.4
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--steps", type=int, default=2500)
+    p.add_argument("--steps", type=int, default=1000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--rate", type=float, default=2.5e-4)
     p.add_argument("--seed", type=int, default=1)
@@ -37,7 +37,7 @@ def main() -> None:
     generator.load_state_dict({name.removeprefix("decoder."): value for name, value in start.items() if name.startswith("decoder.")})
     for module in (generator, critic):
         module.to(memory_format=torch.channels_last)
-    mean = torch.optim.swa_utils.AveragedModel(generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    mean = torch.optim.swa_utils.AveragedModel(generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
     makes = torch.optim.Adam(generator.parameters(), lr=a.rate, betas=(0.5, 0.99))
     judges = torch.optim.Adam(critic.parameters(), lr=2 * a.rate, betas=(0.5, 0.99))
     parts = {"generator": generator, "critic": critic, "mean": mean, "makes": makes, "judges": judges}
@@ -49,7 +49,7 @@ def main() -> None:
         for name, state in kept.items():
             parts[name].load_state_dict(state)
     log = Log(a.log, parameters=parameters(generator), critic=parameters(critic), step=step, steps=a.steps, batch=a.batch, rate=a.rate)
-    faces, total, shown = Faces(seed=a.seed + step, pool=12288, fresh=8, near=NEAR), torch.zeros(3), torch.randn(60, LATENT)
+    faces, total, shown = Faces(seed=a.seed + step, pool=8192, fresh=8, near=NEAR), torch.zeros(3), torch.randn(60, LATENT)
     while step < a.steps:
         fade = min(1.0, (step + 1) / 100, 2.5 * (1 - step / a.steps) + 0.02)
         makes.param_groups[0]["lr"], judges.param_groups[0]["lr"] = a.rate * fade, 2 * a.rate * fade
@@ -72,12 +72,12 @@ def main() -> None:
             critic.requires_grad_(True)
             mean.update_parameters(generator)
         step, total = step + 1, total + torch.stack([worth.detach(), real.detach().mean(), fake.detach().mean()])
-        if step % 250 == 0:
-            worth, real, fake = (round(float(t) / 250, 4) for t in total)
+        if step % 100 == 0:
+            worth, real, fake = (round(float(t) / 100, 4) for t in total)
             log.say(step=step, minutes=log.minutes(), critic=worth, real=real, fake=fake)
             total.zero_()
             torch.save({**{name: part.state_dict() for name, part in parts.items()}, "step": step}, file)
-        if step % 1000 == 0:
+        if step % 500 == 0:
             with torch.no_grad():
                 sheet(generator(shown), 10, WORK / "gan-now.png")
     generator = mean.module
