@@ -10,13 +10,17 @@ const CACHE = "vitrine";
 const SHELL = [
   "./",
   "paint.html",
+  "walk.html",
   "widgets.html",
   "style.css",
+  "walk.css",
   "icon.svg",
   "site.webmanifest",
   "page.js",
   "paint.js",
+  "walk.js",
   "page/alternatives.js",
+  "page/axes.js",
   "page/dom.js",
   "page/easel.js",
   "page/gallery.js",
@@ -26,10 +30,13 @@ const SHELL = [
   "page/notices.js",
   "page/offline.js",
   "page/paint-settings.js",
+  "page/plane.js",
   "page/seed.js",
   "page/settings.js",
   "page/slider.js",
+  "page/small-picture.js",
   "page/story.js",
+  "page/way.js",
   "engine.js",
   "errors.js",
   "host.js",
@@ -39,6 +46,7 @@ const SHELL = [
   "vitrine.js",
   "widgets.js",
   "widgets/image.js",
+  "widgets/latent.js",
   "widgets/text.js",
   "widgets/widget.js",
   "worker.js",
@@ -87,7 +95,7 @@ async function keepFirstModels(cache) {
   const address = new URL("models/catalog.json", scope);
   await cache.add(address);
   const { models } = await (await cache.match(address))?.json();
-  for (const wanted of ["text", "image"]) {
+  for (const wanted of ["text", "image", "autoencoder", "generator"]) {
     const first = models.find((/** @type {{ kind: string }} */ { kind }) => kind === wanted);
     if (first) await cache.add(new URL(first.file, address));
   }

@@ -401,9 +401,9 @@ export interface Autoencoder {
   readonly info: AutoencoderInfo;
   /** `decodeMs`, dispatches and submits are those of the latest call. */
   readonly stats: ImageModelStats;
-  /** A latent, row-major, of `shape` `[1, channels, height, width]` (NCHW; `[1, size]` for a generator), as the file's own decoder takes it. */
+  /** A latent, row-major, of `shape` `[1, channels, height, width]` (NCHW; `[1, size]` where it is a vector), as the file's own decoder takes it. */
   decode(latent: Float32Array, shape: number[], options?: CallOptions): Promise<ImageData>;
-  /** A picture whose sides are multiples of `info.factor`; the latent is the distribution's mean. */
+  /** A picture whose sides are multiples of `info.factor` (where that is 0: as large as the pictures that it decodes); the latent is the distribution's mean. */
   encode(picture: PictureSource, options?: CallOptions): Promise<{ latent: Float32Array; shape: number[] }>;
   unload(): Promise<void>;
 }
@@ -468,6 +468,9 @@ export interface CatalogEntry {
   /** Requests to make of a model that answers, and beginnings for one that goes on. */
   prompts?: string[];
   beginnings?: string[];
+  /** Of a latent that is a vector: what its numbers mean, and which two a plane shows first. */
+  axes?: { name: string; low: string; high: string }[];
+  plane?: number[];
   [detail: string]: unknown;
 }
 

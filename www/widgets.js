@@ -1,13 +1,15 @@
 /**
- * Widgets for course notes: `<vitrine-text>` writes, `<vitrine-image>` paints. All widgets of a page share its one engine and one copy of each
+ * Widgets for course notes: `<vitrine-text>` writes, `<vitrine-image>` paints, `<vitrine-latent>` walks through a latent. All widgets of a page share its one engine and one copy of each
  * model; each loads its model when it comes near the screen, and frees everything when it leaves the page. Importing this on a server does
  * nothing.
  */
 
 import { VitrineImage } from "./widgets/image.js";
+import { VitrineLatent } from "./widgets/latent.js";
 import { VitrineText } from "./widgets/text.js";
 
-export { VitrineImage, VitrineText };
+export { VitrineImage, VitrineLatent, VitrineText };
 
 globalThis.customElements?.define("vitrine-text", VitrineText);
 globalThis.customElements?.define("vitrine-image", VitrineImage);
+globalThis.customElements?.define("vitrine-latent", VitrineLatent);

@@ -113,7 +113,7 @@ impl Autoencoder {
             let resident = cancel.race(loader.finish()).await?;
             *half = Some(Half { resident, plans: HashMap::new() });
         }
-        let vector = matches!(codec, Codec::Dcgan(_));
+        let vector = codec.is_vector();
         let info = AutoencoderInfo {
             kind: codec.kind(),
             file: file.summary(),
@@ -158,8 +158,8 @@ impl Autoencoder {
         Ok(())
     }
 
-    /// The picture of a latent: row-major numbers of `shape` `[1, channels, height, width]`, as the file's own decoder takes them; `[1, size]` for a
-    /// generator.
+    /// The picture of a latent: row-major numbers of `shape` `[1, channels, height, width]`, as the file's own decoder takes them; `[1, size]` for one
+    /// that is a vector.
     ///
     /// Errors: `bad-argument` where there is no decoder or the latent is none of its, `aborted`, `closed`, and the device's own.
     pub async fn decode(&self, latent: &[f32], shape: &[usize], cancel: &Cancel) -> Result<Picture> {
@@ -197,11 +197,12 @@ impl Autoencoder {
         self.check_open()?;
         let (codec, factor) = (&self.0.codec, self.0.codec.factor());
         let (width, height) = (picture.width, picture.height);
-        let fits = |side: usize| side.is_multiple_of(factor) && side <= MOST_PIXELS;
+        let most = if codec.is_vector() { factor } else { MOST_PIXELS / factor * factor };
+        let fits = |side: usize| side.is_multiple_of(factor) && side <= most;
         if codec.encodes() && !(fits(width) && fits(height)) {
-            let near = |side: usize| (side / factor * factor).clamp(factor, MOST_PIXELS / factor * factor);
+            let near = |side: usize| (side / factor * factor).clamp(factor, most);
             return Err(Error::bad_argument(format!(
-                "the picture is {width}×{height}, but sides must be multiples of {factor} up to {MOST_PIXELS}; bring it to {}×{}",
+                "the picture is {width}×{height}, but sides must be multiples of {factor} up to {most}; bring it to {}×{}",
                 near(width),
                 near(height)
             )));
@@ -229,7 +230,7 @@ impl Autoencoder {
     /// Height and width of a latent.
     fn sides(&self, latent: &[f32], shape: &[usize]) -> Result<(usize, usize)> {
         let (codec, channels) = (&self.0.codec, self.0.codec.latent_channels());
-        let vector = matches!(codec, Codec::Dcgan(_));
+        let vector = codec.is_vector();
         let most = MOST_PIXELS / codec.factor();
         let sides = match *shape {
             [1, c, h, w] if c == channels && (!vector || (h, w) == (1, 1)) => Some((h, w)),

@@ -12,7 +12,7 @@ use crate::{
 pub(super) enum Codec {
     Kl(AutoencoderKl),
     Tiny(AutoencoderTiny),
-    /// A latent of one pixel.
+    /// A latent of one pixel; pictures of one size.
     Dcgan(Dcgan),
     /// The house illustrator's.
     House(Illustrator, Recipes),
@@ -41,7 +41,12 @@ impl Codec {
 
     /// `"autoencoder"` or `"generator"`.
     pub fn kind(&self) -> &'static str {
-        if matches!(self, Self::Dcgan(_)) { "generator" } else { "autoencoder" }
+        if self.is_vector() && !self.encodes() { "generator" } else { "autoencoder" }
+    }
+
+    /// Whether a latent is a vector and all pictures are of one size.
+    pub fn is_vector(&self) -> bool {
+        matches!(self, Self::Dcgan(_))
     }
 
     pub fn architecture(&self) -> &'static str {
@@ -57,7 +62,7 @@ impl Codec {
         match self {
             Self::Kl(model) => model.has_encoder(),
             Self::Tiny(model) => model.has_encoder(),
-            Self::Dcgan(_) => false,
+            Self::Dcgan(model) => model.has_encoder(),
             Self::House(..) => true,
         }
     }
@@ -134,12 +139,12 @@ impl Codec {
             Self::Kl(model) => model.encoder(grid),
             Self::Tiny(model) => model.encoder(grid),
             Self::House(model, _) => model.encoder(grid),
-            Self::Dcgan(_) => Err(Error::bad_argument("a generator has no encoder; load an autoencoder for that")),
+            Self::Dcgan(model) => model.encoder(grid.batch),
         }
     }
 
     /// The encoder's output, whose first columns are the latent.
     pub fn encoded(&self) -> &'static str {
-        if matches!(self, Self::Kl(_)) { "moments" } else { "latent" }
+        if matches!(self, Self::Tiny(_) | Self::House(..)) { "latent" } else { "moments" }
     }
 }

@@ -1,20 +1,33 @@
 //! The generator of a DCGAN (arXiv 1511.06434) as PyTorch's example saves it: transposed convolutions of 4×4 in a row, `main.N.weight`, each with a
 //! batch norm and ReLU behind it, and tanh behind the last. The first makes 4×4 pixels of one, every other doubles the sides.
 //!
+//! Before it one linear layer with ReLU may stand (`mapping`). As `decoder.main.N` beside an `encoder.main.N` it is an autoencoder of a vector: the encoder is the same backwards, convolutions of 4×4 that halve
+//! the sides with a batch norm and LeakyReLU (0.2) behind them, and a last one that gives the mean and the logarithm of the variance.
+//!
 //! Depth and widths follow from the file. The batch norms are folded into the convolutions while they load. Pictures are −1 … 1.
 
 use super::{Index, Tensors, named::Named};
 use crate::{
     Error, Result,
-    graph::{DType, Graph, Grid, Unary, Window},
+    graph::{DType, Graph, Grid, Unary, WeightId, Window},
     weights::{BatchNorm, Recipe, Recipes, Storage, WeightFile},
 };
 
 /// Layers are looked for up to this number.
 const MOST_LAYERS: usize = 64;
 /// What may stand before a layer's number.
-const PREFIXES: [&str; 4] = ["main.", "module.main.", "generator.main.", "netG.main."];
+const PREFIXES: [&str; 5] = ["main.", "module.main.", "generator.main.", "netG.main.", "decoder.main."];
+const ENCODER: &str = "encoder.main.";
 const SIDE: usize = 4;
+/// A picture's channels where there is an encoder.
+const COLOURS: usize = 3;
+
+/// From a latent to a picture, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
 
 #[derive(Debug, Clone)]
 struct Layer {
@@ -25,10 +38,14 @@ struct Layer {
     norm: Option<BatchNorm>,
 }
 
-/// A generator whose weights are known by name, shape and type.
+/// A generator, perhaps with its encoder, whose weights are known by name, shape and type.
 #[derive(Debug, Clone)]
 pub struct Dcgan {
     layers: Vec<Layer>,
+    /// A linear layer before them: its name and the numbers it takes.
+    mapping: Option<(String, usize)>,
+    /// Empty where there is none.
+    encoder: Vec<Layer>,
     index: Index,
     storage: Storage,
     recipes: Recipes,
@@ -37,33 +54,56 @@ pub struct Dcgan {
 impl Dcgan {
     /// Whether a file holds such a generator.
     pub fn is_one(tensors: &dyn Tensors) -> bool {
-        PREFIXES.iter().any(|prefix| layer(tensors, prefix, 0).is_some())
+        PREFIXES.iter().any(|prefix| layer(tensors, prefix, 0, Way::Up).is_some())
     }
 
     /// Finds the layers.
     ///
-    /// Errors: `unsupported-model` where they are no chain from a latent to a picture of one or three channels, `corrupt-file` where a norm is
-    /// misshapen.
+    /// Errors: `unsupported-model` where they are no chain from a latent to a picture of one or three channels, or an encoder is none from such a picture
+    /// to such a latent; `corrupt-file` where a norm is misshapen.
     pub fn from_file(file: &WeightFile, storage: Storage) -> Result<Self> {
-        let prefix = PREFIXES.into_iter().find(|prefix| layer(file, prefix, 0).is_some()).unwrap_or("main.");
-        let layers: Vec<Layer> = (0..MOST_LAYERS).filter_map(|number| layer(file, prefix, number)).collect();
-        let chained = layers.windows(2).all(|pair| pair[0].out == pair[1].inner);
+        let prefix = PREFIXES.into_iter().find(|prefix| layer(file, prefix, 0, Way::Up).is_some()).unwrap_or("main.");
+        let all = |prefix, way| (0..MOST_LAYERS).filter_map(|number| layer(file, prefix, number, way)).collect();
+        let (layers, encoder): (Vec<Layer>, Vec<Layer>) = (all(prefix, Way::Up), all(ENCODER, Way::Down));
         let last = layers.last().map(|last| last.out);
-        if !chained || layers.len() > 10 || !matches!(last, Some(1 | 3)) {
+        if !chained(&layers) || layers.len() > 10 || !matches!(last, Some(1 | COLOURS)) {
             let widths: Vec<_> = layers.iter().map(|layer| (layer.inner, layer.out)).collect();
             return Err(Error::unsupported_model(format!(
                 "the transposed convolutions {prefix}N.weight {widths:?} are no chain of 4×4 windows from a latent to a picture; give a \
                  DCGAN generator as PyTorch's example saves it"
             )));
         }
-        let mut model = Self { layers, index: Index::of(file), storage, recipes: Recipes::default() };
+        let mapping = mapping(file, prefix.trim_end_matches("main."), layers.first().map_or(0, |first| first.inner));
+        let ends = |layers: &[Layer]| Some((layers.first()?.inner, layers.last()?.out));
+        if let (Some((from, to)), Some((first, channels))) = (ends(&encoder), ends(&layers)) {
+            let latent = mapping.as_ref().map_or(first, |(_, latent)| *latent);
+            let fits =
+                from == COLOURS && channels == COLOURS && [Some(latent), latent.checked_mul(2)].contains(&Some(to));
+            if !fits || !chained(&encoder) || encoder.len() != layers.len() {
+                let widths: Vec<_> = encoder.iter().map(|layer| (layer.inner, layer.out)).collect();
+                return Err(Error::unsupported_model(format!(
+                    "the convolutions {ENCODER}N.weight {widths:?} are no chain of 4×4 windows from a coloured picture to the decoder's latent \
+                     of {latent}, with as many layers as the decoder; give both halves of one model"
+                )));
+            }
+        }
+        let mut model = Self { layers, mapping, encoder, index: Index::of(file), storage, recipes: Recipes::default() };
         model.recipes = model.build(1)?.1;
+        if model.has_encoder() {
+            model.recipes.extend(model.build_encoder(1)?.1);
+        }
         Ok(model)
+    }
+
+    /// Whether there is an encoder beside it, from pictures to means.
+    pub fn has_encoder(&self) -> bool {
+        !self.encoder.is_empty()
     }
 
     /// Numbers of a latent.
     pub fn latent(&self) -> usize {
-        self.layers.first().map_or(0, |layer| layer.inner)
+        let first = self.layers.first().map_or(0, |layer| layer.inner);
+        self.mapping.as_ref().map_or(first, |(_, latent)| *latent)
     }
 
     /// Sides of a picture in pixels.
@@ -86,23 +126,29 @@ impl Dcgan {
         Ok(self.build(batch)?.0)
     }
 
+    /// Input `picture` `[batch · side², 3]` → output `moments` `[batch, latent or 2 · latent]`, whose first columns are the mean.
+    ///
+    /// Errors: `bad-argument` where there is no encoder.
+    pub fn encoder(&self, batch: usize) -> Result<Graph> {
+        if !self.has_encoder() {
+            return Err(Error::bad_argument("a generator has no encoder; load an autoencoder for that"));
+        }
+        Ok(self.build_encoder(batch)?.0)
+    }
+
     fn build(&self, batch: usize) -> Result<(Graph, Recipes)> {
         let own_names = |name: &str| name.to_string();
         let mut n = Named::of_file("dcgan", &self.index, self.storage, &own_names);
         let mut grid = Grid::new(batch, 1, 1);
         let mut x = n.g.input("latent", &[batch, self.latent()], DType::F32);
+        if let (Some((name, _)), Some(first)) = (&self.mapping, self.layers.first()) {
+            let mapped = n.linear(name, first.inner, x)?;
+            x = n.g.unary(Unary::LeakyRelu { slope: 0.0 }, mapped);
+        }
         for (i, layer) in self.layers.iter().enumerate() {
             n.g.at(format!("layer {i}"));
-            let name = format!("{}.weight", layer.name);
             let window = if i == 0 { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
-            let turned = Recipe::conv_transpose(&name, [SIDE, SIDE]);
-            let own_bias = layer.bias.then(|| format!("{}.bias", layer.name));
-            let (weight, bias) = match layer.norm.clone() {
-                Some(norm) => (turned.folded(norm.clone()), Some(Recipe::FoldedBias { bias: own_bias, norm })),
-                None => (turned, own_bias.map(Recipe::Tensor)),
-            };
-            let weight = n.made(&name, &[layer.out, SIDE * SIDE * layer.inner], |_| weight)?;
-            let bias = bias.map(|bias| n.made(&format!("{}.bias", layer.name), &[layer.out], |_| bias)).transpose()?;
+            let (weight, bias) = layer.weights(&mut n, Recipe::conv_transpose)?;
             (x, grid) = n.g.conv_transpose2d(weight, bias, grid, window, x)?;
             let f = if i + 1 < self.layers.len() { Unary::LeakyRelu { slope: 0.0 } } else { Unary::Tanh };
             x = n.g.unary(f, x);
@@ -110,12 +156,62 @@ impl Dcgan {
         n.g.output("picture", x);
         Ok(n.finish_with_recipes())
     }
+
+    fn build_encoder(&self, batch: usize) -> Result<(Graph, Recipes)> {
+        let own_names = |name: &str| name.to_string();
+        let mut n = Named::of_file("dcgan encoder", &self.index, self.storage, &own_names);
+        let mut grid = Grid::new(batch, self.side(), self.side());
+        let mut x = n.g.input("picture", &[grid.rows(), COLOURS], DType::F32);
+        for (i, layer) in self.encoder.iter().enumerate() {
+            n.g.at(format!("layer {i}"));
+            let last = i + 1 == self.encoder.len();
+            let window = if last { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
+            let (weight, bias) = layer.weights(&mut n, Recipe::conv)?;
+            (x, grid) = n.g.conv2d(weight, bias, grid, window, x)?;
+            if !last {
+                x = n.g.unary(Unary::LeakyRelu { slope: 0.2 }, x);
+            }
+        }
+        n.g.output("moments", x);
+        Ok(n.finish_with_recipes())
+    }
 }
 
-/// The transposed convolution with this number, and the norm behind it.
-fn layer(tensors: &dyn Tensors, prefix: &str, number: usize) -> Option<Layer> {
+impl Layer {
+    /// Its weight and bias in a graph, with the norm folded in.
+    fn weights(&self, n: &mut Named, turn: fn(String, [usize; 2]) -> Recipe) -> Result<(WeightId, Option<WeightId>)> {
+        let name = format!("{}.weight", self.name);
+        let turned = turn(name.clone(), [SIDE, SIDE]);
+        let own_bias = self.bias.then(|| format!("{}.bias", self.name));
+        let (weight, bias) = match self.norm.clone() {
+            Some(norm) => (turned.folded(norm.clone()), Some(Recipe::FoldedBias { bias: own_bias, norm })),
+            None => (turned, own_bias.map(Recipe::Tensor)),
+        };
+        let weight = n.made(&name, &[self.out, SIDE * SIDE * self.inner], |_| weight)?;
+        let bias = bias.map(|bias| n.made(&format!("{}.bias", self.name), &[self.out], |_| bias)).transpose()?;
+        Ok((weight, bias))
+    }
+}
+
+/// The linear layer below `stem` that gives `out` numbers, and how many it takes.
+fn mapping(tensors: &dyn Tensors, stem: &str, out: usize) -> Option<(String, usize)> {
+    let name = format!("{stem}mapping");
+    match tensors.tensor(&format!("{name}.weight"))? {
+        (_, &[rows, columns]) if rows == out => Some((name, columns)),
+        _ => None,
+    }
+}
+
+/// Whether each takes what the one before it gives.
+fn chained(layers: &[Layer]) -> bool {
+    layers.windows(2).all(|pair| pair[0].out == pair[1].inner)
+}
+
+/// The convolution with this number, transposed on the way up, and the norm behind it.
+fn layer(tensors: &dyn Tensors, prefix: &str, number: usize, way: Way) -> Option<Layer> {
     let name = format!("{prefix}{number}");
-    let (_, &[inner, out, SIDE, SIDE]) = tensors.tensor(&format!("{name}.weight"))? else { return None };
+    let (_, &[first, second, SIDE, SIDE]) = tensors.tensor(&format!("{name}.weight"))? else { return None };
+    let (inner, out) = if way == Way::Up { (first, second) } else { (second, first) };
     let norm = BatchNorm::named(&format!("{prefix}{}", number + 1));
     let normed = tensors.tensor(&norm.mean).is_some();
     let bias = tensors.tensor(&format!("{name}.bias")).is_some();

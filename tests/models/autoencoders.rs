@@ -18,11 +18,16 @@ use vitrine::{
 
 use crate::{cosine, floats, reference::reference};
 
-fn fixture(name: &str) -> PathBuf {
+pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)
 }
 
-fn open(paths: &[PathBuf]) -> WeightFile {
+/// The file of one of the house's models.
+pub fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name).join(name).with_extension("safetensors")
+}
+
+pub fn open(paths: &[PathBuf]) -> WeightFile {
     let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
     block_on(WeightFile::open_parts(sources.collect())).expect("weights")
 }
@@ -33,7 +38,7 @@ fn open_folder(name: &str) -> WeightFile {
 }
 
 /// A tensor `[batch, channels, height, width]` as rows, and its grid.
-fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
+pub fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
     let &[batch, channels, height, width] = file.tensor(name).expect("a tensor").shape.as_slice() else {
         panic!("{name} is no batch of pictures")
     };
@@ -46,11 +51,11 @@ fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
     (Grid::new(batch, height, width), (0..x.len()).map(at).collect())
 }
 
-fn cpu_device() -> Device {
+pub fn cpu_device() -> Device {
     Device::Cpu(cpu::Device::new("a test"))
 }
 
-fn gpu_device() -> Device {
+pub fn gpu_device() -> Device {
     let device = block_on(gpu::Device::open(gpu::Preference::Any));
     Device::Gpu(device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"))
 }
@@ -64,7 +69,7 @@ fn plan(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes) ->
 }
 
 /// What the graph makes of its one input.
-fn run(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32]) -> Vec<f32> {
+pub fn run(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32]) -> Vec<f32> {
     let (name, _) = graph.inputs().next().expect("an input");
     let output = graph.outputs[0].0.clone();
     let mut plan = plan(device, file, graph, recipes).expect("the weights go in");
@@ -74,7 +79,7 @@ fn run(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes, inp
 }
 
 /// Peak signal to noise in decibels, for a range of 1.
-fn psnr(got: &[f32], wanted: &[f32]) -> f64 {
+pub fn psnr(got: &[f32], wanted: &[f32]) -> f64 {
     assert_eq!(got.len(), wanted.len());
     let square = |(g, w): (&f32, &f32)| f64::from(g - w).powi(2);
     -10.0 * (got.iter().zip(wanted).map(square).sum::<f64>() / got.len() as f64).log10()
@@ -264,13 +269,13 @@ fn what_is_no_autoencoder_and_no_generator_is_refused() {
     assert!(AutoencoderKl::from_file(&gan, Storage::Keep).is_err() && Dcgan::from_file(&vae, Storage::Keep).is_err());
 }
 
-async fn loaded(file: &WeightFile, storage: Storage) -> Autoencoder {
+pub async fn loaded(file: &WeightFile, storage: Storage) -> Autoencoder {
     let device = Device::Cpu(cpu::Device::new("a test"));
     Autoencoder::load(file, &device, storage, &mut |_, _| (), &Cancel::new()).await.expect("an autoencoder")
 }
 
 /// The colours of a picture, 0 … 1, channel by channel.
-fn planes(picture: &Picture) -> Vec<f32> {
+pub fn planes(picture: &Picture) -> Vec<f32> {
     let pixels = picture.rgba.as_chunks::<4>().0;
     (0..3).flat_map(|c| pixels.iter().map(move |pixel| f32::from(pixel[c]) / 255.0)).collect()
 }

@@ -5,6 +5,7 @@
 
 mod autoencoders;
 mod damaged;
+mod faces;
 mod illustrator;
 #[path = "../reference/mod.rs"]
 mod reference;

@@ -9,15 +9,17 @@ import { filesBelow, pathOf } from "./folders.js";
 /** @import { CatalogEntry, Model, Progress, Source } from "../vitrine.js" */
 
 /**
- * What a page shows: models of one kind.
+ * What a page shows: models of one kind, or of several.
  * @template {Model} M
  * @typedef {{
- *   kind: M["info"]["kind"],
+ *   kind: M["info"]["kind"] | M["info"]["kind"][],
  *   facts: (info: M["info"]) => string[],
  *   none: string,
  *   other: (kind: string) => string,
+ *   unfit?: (info: M["info"]) => string | undefined,
  *   take?: (files: File[]) => boolean,
- * }} Show `facts` are the kind's own, `none` is said while there is no model, `other` of a model of another kind; `take` is the page's own use of
+ * }} Show `facts` are the kind's own, `none` is said while there is no model, `other` of a model of another kind, `unfit` of one that
+ * the page has no use for although it is of its kind; `take` is the page's own use of
  * dropped files, which are then no model
  */
 
@@ -74,7 +76,7 @@ export class Models extends EventTarget {
   async start(wanted) {
     const engine = await pageEngine();
     try {
-      this.#catalog = (await engine.catalog()).filter(({ kind }) => kind === this.#show.kind);
+      this.#catalog = (await engine.catalog()).filter(({ kind }) => this.#shows(kind));
     } finally {
       this.#list.replaceChildren(...this.#catalog.map((entry) => this.#card(entry)));
     }
@@ -100,9 +102,10 @@ export class Models extends EventTarget {
       /** @type {Model} */
       const loaded = await engine.load(source, { signal: abort.signal, onProgress: (progress) => this.#progress(progress) });
       const { kind } = loaded.info;
-      if (abort.signal.aborted || kind !== this.#show.kind) await loaded.unload();
+      const unfit = this.#shows(kind) ? this.#show.unfit?.(loaded.info) : this.#show.other(kind);
+      if (abort.signal.aborted || unfit) await loaded.unload();
       if (abort.signal.aborted) return;
-      if (kind !== this.#show.kind) throw new VitrineError("bad-argument", this.#show.other(kind));
+      if (unfit) throw new VitrineError("bad-argument", unfit);
       const model = /** @type {M} */ (loaded);
       const before = this.model;
       this.model = model;
@@ -143,6 +146,11 @@ export class Models extends EventTarget {
     const split = named.length > 1 && named.every((file) => /-\d+-of-\d+\.gguf$/i.test(file.name));
     const source = named.length === 1 ? named[0] : split ? { parts: named } : { files: Object.fromEntries(named.map((file) => [file.name, file])) };
     this.load(source, { name: named[0].name });
+  }
+
+  /** @param {string} kind */
+  #shows(kind) {
+    return [this.#show.kind].flat().some((shown) => shown === kind);
   }
 
   get busy() {

@@ -50,7 +50,7 @@ export class Widget extends Base {
     this.#life = life;
     this.#root.innerHTML = `<style>${STYLE}</style>${this.parts}
       <div class="row"><button type="button" disabled>${this.standard.verb}</button><span class="said" role="status"></span></div>`;
-    this.button.addEventListener("click", () => (this.#working ? this.#working.abort() : this.act()));
+    this.button.addEventListener("click", () => (this.#working && this.button.textContent === "Stop" ? this.#working.abort() : this.act()));
     this.drawn();
     const near = new IntersectionObserver(
       (entries) => {
@@ -91,14 +91,15 @@ export class Widget extends Base {
   /**
    * Does something with the model, once it is there; a second call ends the first. What fails is said in the widget.
    * @param {(model: M, signal: AbortSignal) => Promise<void>} work
+   * @param {boolean} [brief] too short for the button to offer a stop
    */
-  async work(work) {
+  async work(work, brief = false) {
     const model = this.#model;
     if (!model) return;
     this.#working?.abort();
     const working = new AbortController();
     this.#working = working;
-    this.button.textContent = "Stop";
+    if (!brief) this.button.textContent = "Stop";
     this.say("");
     try {
       await work(model, working.signal);

@@ -1,5 +1,6 @@
 //! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
-//! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`sources`] loads from everywhere, misbehaving addresses included.
+//! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent, [`sources`] loads from everywhere,
+//! misbehaving addresses included.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
@@ -10,6 +11,7 @@ mod painter;
 mod pictures;
 mod reader;
 mod sources;
+mod walk;
 
 use std::{
     env, fs,
@@ -129,7 +131,9 @@ pub fn run(
     }
     let server = server::start(Routes { folders, faults: true }, 0)?;
     let driver = Driver::start(&chromium)?;
-    let tests = [reader::TESTS, looks::TESTS, painter::TESTS, pictures::TESTS, face::TESTS, sources::TESTS].concat();
+    let tests =
+        [reader::TESTS, looks::TESTS, painter::TESTS, pictures::TESTS, face::TESTS, sources::TESTS, walk::TESTS]
+            .concat();
     for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
         let start = Instant::now();
         let outcome = if test.reference && !reference.is_dir() {

@@ -1,0 +1,194 @@
+//! What a reader does on the page for walking: walks by keys, pointer and sliders, goes a way, shows a picture to the encoder; and the
+//! model of faces through `vitrine.js`, against what PyTorch makes of the same file.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, nothing, reader::set};
+use crate::browser::Session;
+
+pub const TESTS: &[Test] = &[
+    Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks),
+    Test::new("a_way_between_two_faces_is_shown_and_walked", way),
+    Test::new("a_picture_is_encoded_and_its_face_shown_beside_it", encodes),
+    Test::new("walking_fits_a_desk_a_phone_and_the_dark", looks),
+    Test::new("the_widget_walks", widget),
+    Test::new("faces_decode_and_encode_as_pytorch_does_in_the_browser", agree),
+];
+
+fn open(visit: &Visit, query: &str) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/walk.html{query}", visit.address))?;
+    page.wait_for(
+        "document.querySelector('#plane').dataset.tiles === '81' || document.querySelector('#error')?.hidden === false",
+        120,
+    )?;
+    quiet(page)?;
+    let state = page.run("return document.body.dataset.state", &[])?;
+    ensure_that!(state == "ready", "the page is {state}");
+    Ok(())
+}
+
+fn quiet(page: &Session) -> Result<()> {
+    let said = page.run("const box = document.querySelector('#error'); return box.hidden ? '' : box.innerText", &[])?;
+    ensure_that!(said == "", "a notice says {said}");
+    Ok(())
+}
+
+fn pixels(page: &Session, canvas: &str) -> Result<String> {
+    let url = page.run("return document.querySelector(arguments[0]).toDataURL()", &[json!(canvas)])?;
+    Ok(url.as_str().context("there is no picture")?.to_owned())
+}
+
+/// Waits until the picture is another than `before`, and gives it.
+fn another(page: &Session, before: &str) -> Result<String> {
+    page.run("window.before = arguments[0]", &[json!(before)])?;
+    page.wait_for("document.querySelector('#picture').toDataURL() !== window.before", 30)?;
+    pixels(page, "#picture")
+}
+
+fn value(page: &Session, slider: usize) -> Result<f64> {
+    let value =
+        page.run("return Number(document.querySelector(arguments[0]).value)", &[json!(format!("#axis-{slider}"))])?;
+    value.as_f64().context("no number")
+}
+
+fn walks(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    let (mut seen, start) = (vec![pixels(page, "#picture")?], value(page, 0)?);
+    page.run("document.querySelector('#plane').focus()", &[])?;
+    page.press("\u{E014}\u{E014}\u{E014}")?;
+    seen.push(another(page, &seen[0])?);
+    let across = value(page, 0)?;
+    ensure_that!((across - start - 0.3).abs() < 1e-6, "three steps to the right lead from {start} to {across}");
+    page.wait_for(&format!("document.querySelector('#announcer').textContent.includes('+{across:.1}')"), 10)?;
+    page.click("#plane")?;
+    let back = another(page, &seen[1])?;
+    ensure_that!(value(page, 0)?.abs() < 0.03, "a click in the middle leads to {}", value(page, 0)?);
+    let ground = pixels(page, "#plane")?;
+    set(page, "#axis-2", "2")?;
+    another(page, &back)?;
+    page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 60)?;
+    ensure_that!(pixels(page, "#plane")? != ground, "the plane does not follow the third number");
+    page.click("#chance")?;
+    page.wait_for("Math.abs(Number(document.querySelector('#axis-2').value) - 2) > 0.001", 10)?;
+    quiet(page)
+}
+
+fn way(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    page.wait_for("document.querySelectorAll('#way canvas').length === 9", 30)?;
+    page.click("#way [data-step='0']")?;
+    page.wait_for("Number(document.querySelector('#axis-0').value) === -2", 10)?;
+    page.click("#from")?;
+    page.click("#middle")?;
+    page.wait_for("Number(document.querySelector('#axis-0').value) === 0", 10)?;
+    page.click("#to")?;
+    page.click("#way [data-step='4']")?;
+    page.wait_for("Number(document.querySelector('#axis-0').value) === -1", 10)?;
+    page.click("#go")?;
+    page.wait_for("Number(document.querySelector('#axis-0').value) === 0", 30)?;
+    quiet(page)
+}
+
+fn encodes(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    // A face that the model made itself, from a far place: it must come back to that place.
+    set(page, "#axis-0", "1.5")?;
+    set(page, "#axis-5", "-1.5")?;
+    page.wait_for("document.querySelector('#announcer').textContent.includes('+1.5')", 10)?;
+    page.run_async(
+        "const blob = await new Promise((resolve) => document.querySelector('#picture').toBlob(resolve));
+         document.querySelector('#middle').click();
+         const files = new DataTransfer(); files.items.add(new File([blob], 'face.png', { type: 'image/png' }));
+         dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true }));",
+        &[],
+    )?;
+    page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
+    let (mood, colour) = (value(page, 0)?, value(page, 5)?);
+    ensure_that!((mood - 1.5).abs() < 0.4 && (colour + 1.5).abs() < 0.4, "it is led to {mood} and {colour}");
+    let shown = page.run("return !document.querySelector('#given-figure').hidden", &[])?;
+    ensure_that!(shown == true, "what it was shown is not there");
+    let likeness: f64 = page.text("#likeness")?.trim_end_matches(" dB").parse()?;
+    ensure_that!(likeness > 22.0, "its own face comes back with {likeness} dB");
+    page.click("[data-glyph]")?;
+    page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
+    quiet(page)
+}
+
+fn looks(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    for (width, height, phone, dark, name) in [
+        (1280, 1000, false, false, "walk-desktop"),
+        (390, 844, true, false, "walk-phone"),
+        (1280, 1000, false, true, "walk-dark"),
+    ] {
+        page.look_like(width, height, phone, dark)?;
+        open(visit, "")?;
+        nothing_sticks_out(page)?;
+        if let Some(folder) = visit.screenshots {
+            page.screenshot(&visit.root.join(folder).join(format!("{name}.png")))?;
+        }
+    }
+    let nameless = page.run(
+        "return [...document.querySelectorAll('button, select, input, canvas[tabindex]')].filter((each) => each.offsetParent
+             && !(each.getAttribute('aria-label') ?? each.labels?.[0]?.textContent ?? each.textContent ?? '').trim()).map((each) => each.id)",
+        &[],
+    )?;
+    ensure_that!(nameless == json!([]), "controls without a name: {nameless}");
+    Ok(())
+}
+
+fn widget(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/widgets.html", visit.address))?;
+    page.run("document.querySelector('#fourth').scrollIntoView()", &[])?;
+    let drawn = "document.querySelector('#fourth').shadowRoot.querySelector('canvas').getAttribute('aria-label')";
+    page.wait_for(&format!("{drawn}.includes('0.0')"), 120)?;
+    page.run("document.querySelector('#fourth').shadowRoot.querySelector('canvas').focus()", &[])?;
+    page.press("\u{E014}\u{E014}\u{E013}")?;
+    page.wait_for(&format!("{drawn}.includes('0.5, 0.0, 0.0, 0.0, 0.0, 0.3')"), 10)?;
+    Ok(())
+}
+
+fn agree(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const tensors = async (name) => {
+             const buffer = await (await fetch(`/fixtures/pictures/${name}/expected.safetensors`)).arrayBuffer();
+             const length = Number(new DataView(buffer).getBigUint64(0, true));
+             const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+             return (tensor) => { const { dtype, data_offsets: [from, to] } = header[tensor]; return Float32Array.from(new { F16: Float16Array, F32: Float32Array }[dtype](buffer.slice(8 + length + from, 8 + length + to))); };
+         };
+         const psnr = (a, b, range) => { let sum = 0; for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2; return 10 * Math.log10(range ** 2 * a.length / sum); };
+         const planes = ({ data }) => Float32Array.from({ length: 3 * 4096 }, (_, i) => data[4 * (i % 4096) + Math.floor(i / 4096)] / 127.5 - 1);
+         const engine = await Engine.create({ device: 'cpu' });
+         const all = {};
+         for (const quantization of ['keep', 'q8_0']) for (const name of ['faces-vae']) {
+             const model = await engine.load(name, { quantization });
+             const expected = await tensors(name.replace('-', '_'));
+             const made = await model.decode(expected('latent').slice(0, 8), [1, 8]);
+             all[`${name} decodes, ${quantization}`] = psnr(planes(made), expected('decoded').slice(0, 3 * 4096), 2);
+             if (model.info.encodes) {
+                 const given = expected('picture');
+                 const picture = new ImageData(64, 64);
+                 for (let i = 0; i < 4 * 4096; i++) picture.data[i] = i % 4 === 3 ? 255 : Math.round(127.5 * given[i % 4 * 4096 + Math.floor(i / 4)] + 127.5);
+                 all[`${name} encodes, ${quantization}`] = psnr((await model.encode(picture)).latent, expected('mean').slice(0, 8), 6);
+             }
+             await model.unload();
+         }
+         return all;",
+        nothing(),
+    )?;
+    let all = seen.as_object().context("no figures")?;
+    ensure_that!(all.len() == 4, "these were compared: {seen}");
+    for (what, decibels) in all {
+        let least = if what.ends_with("keep") { 40.0 } else { 30.0 };
+        ensure_that!(decibels.as_f64().unwrap_or(f64::NAN) >= least, "{what}: {decibels} dB");
+    }
+    println!("    {}", Value::from(seen.to_string()));
+    Ok(())
+}
