@@ -84,7 +84,7 @@ fn requests() -> Vec<String> {
 
 fn options(cache: bool) -> UrlOptions {
     let patience = Patience { stall_ms: 2_000, attempts: 4, pause_ms: 10 };
-    UrlOptions { cache, expected: Expected::default(), patience }
+    UrlOptions { name: None, cache, expected: Expected::default(), patience }
 }
 
 fn checked(sha256: [u8; 32]) -> UrlOptions {
