@@ -28,7 +28,7 @@ pub struct Options {
     #[arg(long)]
     browser: bool,
     /// A GGUF file, or a part of a name: of a model that is measured otherwise, or of a decoder that takes minutes and is measured only so
-    /// (taesd-1024, vae-256, vae-512, vae-1024)
+    /// (taesd-1024, vae-256, vae-512, vae-1024, tiny-sd-128, tiny-sd-512)
     #[arg(long)]
     model: Option<String>,
     /// Models beside those of the page: a folder that training/smol_shapes.py filled

@@ -28,7 +28,7 @@ pub struct Model {
 pub enum Picture {
     /// A latent with sides of so many pixels becomes a picture.
     Decode(usize),
-    /// Two steps of a painting with sides of so many pixels, without guidance.
+    /// Three steps of a painting with sides of so many pixels, without guidance.
     Paint(usize),
 }
 

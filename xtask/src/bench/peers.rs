@@ -66,7 +66,7 @@ pub fn print_ratios(measurements: &[Measurement]) {
                 },
                 "times_the_clock": {
                     "prefill": times(|m| m.prefill_tokens_per_second.map(f64::recip)),
-                    "decode": times(|m| m.decode_tokens_per_second.map(f64::recip).or(m.decode_ms)),
+                    "decode": times(|m| m.decode_tokens_per_second.map(f64::recip).or(m.denoising_step_ms).or(m.decode_ms)),
                 },
             });
             println!("{line}");
@@ -102,10 +102,11 @@ fn link_models(folder: &Path, models: &[Model], shapes: Option<&Path>) -> Result
         let folder = linked.join(&*shape);
         if model.picture.is_some() {
             // Where ../shared/peers/make_models made the same shape as ONNX.
-            let onnx = shapes.map(|shapes| shapes.join(&*shape)).filter(|onnx| onnx.is_dir());
+            let theirs = if shape == "tiny-sd" { "unet" } else { &*shape };
+            let onnx = shapes.map(|shapes| shapes.join(theirs)).filter(|onnx| onnx.is_dir());
             for file in onnx.iter().flat_map(fs::read_dir).flatten().flatten().map(|entry| entry.path()) {
                 if file.extension().is_some_and(|extension| extension == "onnx") {
-                    link(&file, &folder)?;
+                    link(&file, &linked.join(theirs))?;
                 }
             }
             for file in &model.files {
@@ -178,6 +179,7 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
         let decodes =
             rounds.iter().any(|round| ["decode_ms", "run_ms"].iter().any(|name| !round["result"][name].is_null()));
         let decode_ms = figure("decode_ms").or(figure("run_ms")).or(figure("first_ms"));
+        let steps = model.starts_with("unet");
         Measurement {
             place: peer,
             device: mode,
@@ -188,8 +190,8 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             decode_tokens_per_second: figure("decode_tps"),
             prefill_cpu_seconds: processor("pp"),
             decode_cpu_seconds: processor("tg"),
-            denoising_step_ms: None,
-            decode_ms: decode_ms.filter(|_| decodes),
+            denoising_step_ms: figure("step_ms").or(figure("run_ms")).filter(|_| steps),
+            decode_ms: decode_ms.filter(|_| decodes && !steps),
             processor_ms: processor("run").or(processor("first")).filter(|_| decodes).map(|s| s * 1e3),
             picture_ms: None,
             dispatches_per_step: None,
