@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("several_pictures_are_painted_at_once", several),
     Test::new("a_picture_begins_from_another", image_to_image),
     Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting),
+    Test::new("a_folder_of_diffusers_is_opened_and_paints", folder),
     Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
     Test::new("the_widget_paints", widget),
 ];
@@ -258,6 +259,26 @@ fn inpainting(visit: &Visit) -> Result<()> {
     paint(page, "a red house in the forest", "9")?;
     let (left, right) = (difference(page, &first, "x < 0.2")?, difference(page, &first, "x > 0.85")?);
     ensure_that!(left > 2.0 * right, "under the brush {left} changed, elsewhere {right}");
+    Ok(())
+}
+
+fn folder(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "")?;
+    let folder = std::fs::canonicalize(visit.root.join("tests/fixtures/pipeline"))?;
+    page.run("document.querySelector('#chooser').open = true", &[])?;
+    page.type_into("#folder-input", &folder.to_string_lossy())?;
+    page.wait_for("document.querySelector('#model-facts').textContent.includes('StableDiffusionPipeline')", 60)?;
+    page.wait_for("document.body.dataset.state === 'ready'", 60)?;
+    let schedulers = page.run("return document.querySelectorAll('#scheduler option').length", &[])?;
+    ensure_that!(schedulers == 8, "{schedulers} schedulers are offered");
+    page.run("document.querySelector('#settings details').open = true", &[])?;
+    set(page, "#scheduler", "euler-ancestral")?;
+    set(page, "#size", "64×64")?;
+    set(page, "#steps", "3")?;
+    paint(page, "a fox in the snow", "3")?;
+    let side = page.run("return document.querySelector('#picture').width", &[])?;
+    ensure_that!(side == 64, "the picture is {side} wide");
     Ok(())
 }
 
