@@ -122,6 +122,28 @@ REMOTE = [
         "trainedOn": "Three trillion tokens of web pages and code (SlimPajama, StarCoder data), then conversations.", "goodAt": "Chatting, longer texts in English.", "badAt": "Facts, arithmetic, phones.",
     },
 ]
+REMOTE_PICTURES = [
+    {
+        "id": "sd-turbo", "kind": "image", "name": "SD-Turbo", "parameters": 1289952000, "license": "Stability AI Community License",
+        "file": "hf://stabilityai/sd-turbo", "quantization": "q8_0", "width": 512, "height": 512, "steps": 2, "guidance": 1,
+        "description": "Photographs and drawings of 512 by 512 in two steps. Over two gigabytes to fetch: for computers with a real GPU.",
+        "trainedOn": "LAION pictures with their captions (Stable Diffusion 2.1), then distilled to few steps.",
+        "goodAt": "Almost anything that can be said in a sentence, fast.", "badAt": "Words inside pictures, hands, exact numbers; small computers.",
+    },
+    {
+        "id": "lcm-dreamshaper-v7", "kind": "image", "name": "LCM Dreamshaper v7", "parameters": 1066317227, "license": "MIT",
+        "file": "hf://SimianLuo/LCM_Dreamshaper_v7", "quantization": "q8_0", "width": 512, "height": 512, "steps": 4, "guidance": 8,
+        "description": "Stable Diffusion 1.5 in the manner of illustrations, distilled to four steps. Gigabytes to fetch: for computers with a real GPU.",
+        "trainedOn": "LAION pictures with their captions, then illustrations, then distilled (latent consistency).",
+        "goodAt": "Illustrations and portraits.", "badAt": "Words inside pictures, hands, exact numbers; small computers.",
+    },
+    {
+        "id": "taesd", "kind": "autoencoder", "name": "TAESD", "parameters": 2445063, "license": "MIT",
+        "file": "hf://madebyollin/taesd/diffusion_pytorch_model.safetensors",
+        "description": "Stable Diffusion's latents to pictures and back, in a five-hundredth of the time of its own decoder.",
+        "trainedOn": "Pictures and their Stable Diffusion latents.", "goodAt": "Previews of latents.", "badAt": "Fine detail.",
+    },
+]
 REMOTE_PROMPTS = ["What is a rainbow?", "Write a short poem about the sea.", "Explain in two sentences why the sky is blue."]
 
 
@@ -166,7 +188,7 @@ def entry(model: dict) -> dict:
 
 
 def main() -> None:
-    models = [m for m in (storyteller(), illustrator(), faces(FACES_VAE), faces(FACES_GAN)) if m] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE]
+    models = [m for m in (storyteller(), illustrator(), faces(FACES_VAE), faces(FACES_GAN)) if m] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE] + REMOTE_PICTURES
     path = ROOT / "models" / "catalog.json"
     path.write_text(json.dumps({"version": 1, "models": [entry(m) for m in models]}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(path)

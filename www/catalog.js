@@ -41,7 +41,7 @@ async function fetchCatalog() {
 /**
  * The files of a source, and the key by which two loads of it are the same (none for files at hand).
  * @param {Source} source
- * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[] }>}
+ * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[], quantization?: string }>} `quantization` where the catalogue wants one
  */
 export async function resolveSource(source) {
   if ("parts" in source) return bundle(source.parts.map((part, at) => ["name" in part && part.name ? part.name : `part-${at + 1}.gguf`, part]));
@@ -52,6 +52,8 @@ export async function resolveSource(source) {
     const entry = models.find(({ id }) => id === source.address);
     if (entry) {
       const address = new URL(entry.file, CATALOG).href;
+      // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
+      if (address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry.quantization };
       return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
     }
     if (!/\.(gguf|safetensors|json)$/i.test(source.address)) {
@@ -62,10 +64,18 @@ export async function resolveSource(source) {
       };
     }
   }
-  const address = absolute(source);
+  return fetched(absolute(source));
+}
+
+/**
+ * What is at an address: a file, or the files of a folder or a repository.
+ * @param {string} address
+ * @param {{ bytes?: number, sha256?: string }} [known] of a single file
+ */
+async function fetched(address, known) {
   const several = (await folderOf(address)) ?? (await repositoryOf(address));
   if (several) return bundle(several.map(([name, file]) => [name, { address: file }]));
-  return { key: address, files: [{ name: nameOf(address), address }] };
+  return { key: address, files: [{ name: nameOf(address), address, size: known?.bytes, sha256: known?.sha256 }] };
 }
 
 /** @param {[string, OneFile][]} named */

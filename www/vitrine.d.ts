@@ -463,6 +463,8 @@ export interface CatalogEntry {
   /** Left out where it is not known exactly. */
   bytes?: number;
   sha256?: string;
+  /** How its weights are stored unless `load` says otherwise. */
+  quantization?: LoadOptions["quantization"];
   parameters: number;
   license: string;
   /** Requests to make of a model that answers, and beginnings for one that goes on. */

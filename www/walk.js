@@ -27,6 +27,7 @@ const models = new Models({
   none: "Open a model that makes pictures of a few numbers, or fetch one by its address.",
   other: (kind) => `This model ${kind === "text" ? "writes" : "paints"}. Open it on the page for ${kind === "text" ? "stories" : "pictures"}.`,
   unfit: (info) => (info.decodes && info.factor === 0 ? undefined : "This autoencoder's latent is itself a small picture, too many numbers to walk in. Give one whose latent is a vector."),
+  lists: (entry) => entry.axes !== undefined,
   take: (files) => {
     const picture = files.find((file) => file.type.startsWith("image/"));
     if (picture) showFile(picture);

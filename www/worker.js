@@ -54,7 +54,8 @@ const operations = {
   },
 
   async load({ engine, source, options: { sha256, ...options } }, call) {
-    const { key, files } = await resolveSource(source);
+    const { key, files, quantization } = await resolveSource(source);
+    options.quantization ??= quantization;
     if (sha256 !== undefined) {
       if (files.length !== 1 || !("address" in files[0])) {
         throw { code: "bad-argument", message: "sha256 goes with one file at an address. Leave it out for files at hand and for parts." };

@@ -15,10 +15,11 @@ import { filesBelow, pathOf } from "./folders.js";
  *   kind: M["info"]["kind"] | M["info"]["kind"][],
  *   facts: (info: M["info"]) => string[],
  *   none: string,
+ *   lists?: (entry: CatalogEntry) => boolean,
  *   other: (kind: string) => string,
  *   unfit?: (info: M["info"]) => string | undefined,
  *   take?: (files: File[]) => boolean,
- * }} Show `facts` are the kind's own, `none` is said while there is no model, `other` of a model of another kind, `unfit` of one that
+ * }} Show `facts` are the kind's own, `none` is said while there is no model, `lists` leaves entries of the catalogue out, `other` of a model of another kind, `unfit` of one that
  * the page has no use for although it is of its kind; `take` is the page's own use of
  * dropped files, which are then no model
  */
@@ -76,7 +77,7 @@ export class Models extends EventTarget {
   async start(wanted) {
     const engine = await pageEngine();
     try {
-      this.#catalog = (await engine.catalog()).filter(({ kind }) => this.#shows(kind));
+      this.#catalog = (await engine.catalog()).filter((entry) => this.#shows(entry.kind) && (this.#show.lists?.(entry) ?? true));
     } finally {
       this.#list.replaceChildren(...this.#catalog.map((entry) => this.#card(entry)));
     }
