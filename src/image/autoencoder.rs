@@ -11,7 +11,12 @@ use futures_util::lock::Mutex;
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{ImageModelStats, Picture, Tiles, codec::Codec, session::words};
+use super::{
+    ImageModelStats, Picture, Tiles,
+    codec::Codec,
+    session::words,
+    tiles::{OVERLAP, SIDES, may_fit_smaller},
+};
 use crate::{
     Error, Result,
     backend::{Device, DeviceInfo, Plan, Resident},
@@ -21,10 +26,6 @@ use crate::{
     yielding::Turns,
 };
 
-/// Latents with a longer side are decoded in tiles of this, so that memory stays that of one.
-const TILE: usize = 64;
-/// What neighbouring tiles share.
-const OVERLAP: usize = 16;
 /// The longest side of a picture.
 const MOST_PIXELS: usize = 4096;
 /// Compiled sizes that are kept.
@@ -173,13 +174,11 @@ impl Autoencoder {
         let Some(half) = decoder else {
             return Err(Error::bad_argument("this file holds no decoder; load the decoder's own file"));
         };
-        let rows = if height.max(width) > TILE {
-            let tiles = Tiles::new(height, width, TILE, OVERLAP)?;
-            let plan = half.plan(tiles.tile(), |grid| codec.decoder(grid), cancel).await?;
-            tiles.decode(plan, &latent, codec.latent_channels(), &mut |_, _| (), cancel).await?
-        } else {
-            let plan = half.plan(Grid::new(1, height, width), |grid| codec.decoder(grid), cancel).await?;
-            run(plan, ("latent", &latent), "picture", cancel).await?
+        let rows = match half.decode(codec, &latent, [height, width], SIDES[0], cancel).await {
+            Err(error) if may_fit_smaller(&error, height, width) => {
+                half.decode(codec, &latent, [height, width], SIDES[1], cancel).await?
+            }
+            decoded => decoded?,
         };
         turns.give_way().await;
         cancel.check()?;
@@ -294,6 +293,26 @@ impl Half {
             self.plans.insert(grid, plan);
         }
         self.plans.get_mut(&grid).ok_or_else(|| Error::internal("a plan that was just made is gone"))
+    }
+}
+
+impl Half {
+    /// The picture of a latent; in tiles of `side` where it is larger than one.
+    async fn decode(
+        &mut self,
+        codec: &Codec,
+        latent: &[f32],
+        [height, width]: [usize; 2],
+        side: usize,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
+        if height.max(width) <= side {
+            let plan = self.plan(Grid::new(1, height, width), |grid| codec.decoder(grid), cancel).await?;
+            return run(plan, ("latent", latent), "picture", cancel).await;
+        }
+        let tiles = Tiles::new(height, width, side, OVERLAP)?;
+        let plan = self.plan(tiles.tile(), |grid| codec.decoder(grid), cancel).await?;
+        tiles.decode(plan, latent, codec.latent_channels(), &mut |_, _| (), cancel).await
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::{pipeline::Pipeline, tiles::Tiles};
+use super::{
+    pipeline::Pipeline,
+    tiles::{OVERLAP, SIDES, Tiles, may_fit_smaller},
+};
 use crate::{
     Error, ErrorCode, Result,
     backend::{Pending, Plan, Resident, StepCost},
@@ -11,10 +14,6 @@ use crate::{
     yielding::Turns,
 };
 
-/// Latents with a longer side are decoded in tiles of this, so that memory stays that of one.
-pub const TILE: usize = 64;
-/// What neighbouring tiles share.
-pub const OVERLAP: usize = 16;
 /// Compiled plans that are kept: those of two sizes.
 const MOST_PLANS: usize = 8;
 
@@ -132,10 +131,20 @@ impl Session {
 
     /// The rows of one latent's picture `[pixels, 3]`; in tiles where the latent is large.
     pub async fn decode(&mut self, latent: &[f32], grid: Grid, cancel: &Cancel) -> Result<Vec<f32>> {
-        if grid.height.max(grid.width) <= TILE {
+        match self.decode_by(SIDES[0], latent, grid, cancel).await {
+            Err(error) if may_fit_smaller(&error, grid.height, grid.width) => {
+                self.decode_by(SIDES[1], latent, grid, cancel).await
+            }
+            decoded => decoded,
+        }
+    }
+
+    /// The same in tiles of `side`.
+    async fn decode_by(&mut self, side: usize, latent: &[f32], grid: Grid, cancel: &Cancel) -> Result<Vec<f32>> {
+        if grid.height.max(grid.width) <= side {
             return self.run(Work::Decode, grid, &[("latent", &words(latent))], "picture", cancel).await;
         }
-        let tiles = Tiles::new(grid.height, grid.width, TILE, OVERLAP)?;
+        let tiles = Tiles::new(grid.height, grid.width, side, OVERLAP)?;
         let channels = self.pipeline.channels();
         let plan = self.plan(Work::Decode, tiles.tile()).await?;
         tiles.decode(plan, latent, channels, &mut |_, _| (), cancel).await

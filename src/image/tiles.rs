@@ -4,7 +4,7 @@
 //! the decoder saw zeros instead of the neighbour, to fully where the neighbour counts nothing.
 
 use crate::{
-    Error, Result,
+    Error, ErrorCode, Result,
     backend::Plan,
     cancel::Cancel,
     graph::{Grid, StepParams},
@@ -18,6 +18,18 @@ pub struct Tiles {
     tile: Grid,
     /// Pixels of the latent that neighbours share at least.
     overlap: usize,
+}
+
+/// Sides of the tiles that latents are decoded in, so that memory stays that of one; a latent no larger than the first is decoded whole.
+/// The second is for devices that cannot: with it 256 channels of Stable Diffusion's decoder, enlarged, are less than the 128 MiB
+/// that every WebGPU device binds.
+pub const SIDES: [usize; 2] = [64, 40];
+/// What neighbouring tiles share.
+pub const OVERLAP: usize = 16;
+
+/// Whether a decoding in tiles of the first side that ended in `error` may go better in those of the second.
+pub fn may_fit_smaller(error: &Error, height: usize, width: usize) -> bool {
+    error.code() == ErrorCode::OutOfMemory && height.max(width) > SIDES[1]
 }
 
 impl Tiles {
@@ -164,6 +176,17 @@ mod tests {
         assert_eq!(Tiles::new(41, 8, 16, 4).unwrap().corners(), [(0, 0), (8, 0), (16, 0), (25, 0)]);
         assert_eq!(Tiles::new(9, 9, 16, 4).unwrap().corners(), [(0, 0)]);
         assert!(Tiles::new(9, 9, 8, 4).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_the_device_is_tried_in_smaller_tiles_where_there_are_any() {
+        let full = Error::out_of_memory("one binding shows 134217728");
+        assert!(may_fit_smaller(&full, 64, 64) && may_fit_smaller(&full, 8, 41));
+        assert!(!may_fit_smaller(&full, 40, 40), "no tile is smaller");
+        assert!(!may_fit_smaller(&Error::bad_argument("no latent"), 64, 64), "another failure stays");
+        for side in SIDES {
+            assert_eq!(Tiles::new(64, 64, side, OVERLAP).unwrap().corners().len(), if side < 64 { 4 } else { 1 });
+        }
     }
 
     #[test]
