@@ -293,6 +293,15 @@ fn a_half_gates_the_other() {
 }
 
 #[test]
+fn the_top_left_of_every_picture_is_cut_out() {
+    let (grid, channels) = (Grid::new(2, 4, 3), 2);
+    let x = numbers(5, grid.rows() * channels);
+    let got = one(&[("x", [grid.rows(), channels])], |g, v| Ok(g.crop(grid, 3, 2, v[0])?.0), &[], &[&x]);
+    let rows = (0..2).flat_map(|n| (0..3).flat_map(move |y| (0..2).map(move |x| (n * 4 + y) * 3 + x)));
+    close(&got, &rows.flat_map(|row| x[row * channels..][..channels].to_vec()).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_pixel_becomes_a_square() {
     let (grid, channels) = (Grid::new(2, 2, 3), 2);
     let x = numbers(3, grid.rows() * channels);

@@ -201,6 +201,12 @@ proptest! {
         let grid = Grid::new(batch, height, width);
         agree(&[("x", [grid.rows(), n])], |g, v| Ok(vec![g.upsample(grid, factor, v[0])?.0]));
     }
+
+    #[test]
+    fn pictures_are_cut(batch in 1usize..3, height in 1usize..5, width in 1usize..5, n in 1usize..9, less in 0usize..3) {
+        let grid = Grid::new(batch, height + less, width + 1);
+        agree(&[("x", [grid.rows(), n])], |g, v| Ok(vec![g.crop(grid, height, width, v[0])?.0]));
+    }
 }
 
 #[test]

@@ -235,6 +235,12 @@ pub enum Op {
         input: Grid,
         factor: usize,
     },
+    /// The top left `height · width` pixels of the pictures of `input`.
+    Crop {
+        input: Grid,
+        height: usize,
+        width: usize,
+    },
     /// Timesteps `[batch, 1]` as sines and cosines `[batch, columns]` (arXiv 1706.03762, 2006.11239): half `columns` frequencies
     /// `max_period^(−i / (columns / 2 − shift))`; sines first, or cosines first where `cosine_first`.
     TimestepEmbedding {
@@ -285,6 +291,7 @@ impl Op {
             Self::Conv2d { .. } => "conv2d",
             Self::ConvTranspose2d { .. } => "conv_transpose2d",
             Self::Upsample { .. } => "upsample",
+            Self::Crop { .. } => "crop",
             Self::TimestepEmbedding { .. } => "timestep_embedding",
             Self::Sample { .. } => "sample",
         }

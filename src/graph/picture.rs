@@ -127,6 +127,17 @@ impl GraphBuilder {
         Ok((self.push(op, &[x], vec![output.rows(), out], DType::F32), output))
     }
 
+    /// `[input.rows(), channels]` → `[batch · height · width, channels]`: the top left of each picture, and the output's sides.
+    pub fn crop(&mut self, input: Grid, height: usize, width: usize, x: ValueId) -> Result<(ValueId, Grid)> {
+        let op = Op::Crop { input, height, width };
+        let channels = self.pixels(&op, input, x)?;
+        if !(1..=input.height).contains(&height) || !(1..=input.width).contains(&width) {
+            return Err(self.misfit(&op, &[x], "what is left must lie in the picture"));
+        }
+        let output = Grid { height, width, ..input };
+        Ok((self.push(op, &[x], vec![output.rows(), channels], DType::F32), output))
+    }
+
     /// `[input.rows(), channels]` → `[factor² · input.rows(), channels]`, and the output's sides.
     pub fn upsample(&mut self, input: Grid, factor: usize, x: ValueId) -> Result<(ValueId, Grid)> {
         let op = Op::Upsample { input, factor };

@@ -86,7 +86,7 @@ impl Pipeline {
     pub fn multiple(&self) -> usize {
         match self.denoiser.only_size() {
             Some((side, _)) => side * self.codec.factor(),
-            None => self.denoiser.side_multiple() * self.codec.factor(),
+            None => self.codec.factor(),
         }
     }
 

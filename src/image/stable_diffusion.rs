@@ -72,11 +72,10 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
     let tokenizer = tokenizer(file)?;
     tokenizer.check_rows(text.vocabulary())?;
     let sides = unet_json.as_ref().map_or([SAMPLE_SIZE; 2], |(json, _)| sample_size(&json["sample_size"]));
-    let multiple = unet.side_multiple();
-    let [height, width] = sides.map(|side| (side.next_multiple_of(multiple) * codec.factor()).clamp(1, LARGEST));
+    let [height, width] = sides.map(|side| (side * codec.factor()).min(LARGEST));
     let (steps, guidance) = habits(&schedule, &unet);
 
-    let side = unet.side_multiple();
+    let side = 1 << unet.config().down.len();
     let mut loads = vec![
         Load { graph: text.graph(1)?, recipes: text_recipes, works: &[Work::Text] },
         Load { graph: unet.graph(1, side, side, 1)?, recipes: unet_recipes, works: &[Work::Denoise] },

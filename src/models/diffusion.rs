@@ -58,11 +58,6 @@ pub trait Denoiser {
     /// Columns of `context`.
     fn context_width(&self) -> usize;
 
-    /// Height and width of a latent must be multiples of this.
-    fn side_multiple(&self) -> usize {
-        1
-    }
-
     /// The only height and width that it takes, where there is but one.
     fn only_size(&self) -> Option<(usize, usize)> {
         None

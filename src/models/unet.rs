@@ -42,6 +42,8 @@ struct Step<'a, 'b> {
     time: ValueId,
     /// The prompt's rows, `[batch · tokens, context_width]`.
     context: ValueId,
+    /// What each level that was halved measured before.
+    levels: Vec<Grid>,
 }
 
 impl UNet {
@@ -66,7 +68,7 @@ impl UNet {
             }
         };
         let draft = Self::new(config.clone(), names, Types::Matrices(DType::F32));
-        let side = draft.side_multiple();
+        let side = 1 << draft.config.down.len();
         let graph = draft.graph(1, side, side, 1)?;
         let (types, recipes) = find(&graph, |weight| draft.origin(weight), tensors, storage)?;
         Ok((Self::new(config, names, types), recipes))
@@ -98,14 +100,6 @@ impl UNet {
 impl Denoiser for UNet {
     fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph> {
         let c = &self.config;
-        let multiple = self.side_multiple();
-        if height == 0 || width == 0 || !height.is_multiple_of(multiple) || !width.is_multiple_of(multiple) {
-            return Err(Error::bad_argument(format!(
-                "this model takes latents whose sides are multiples of {multiple}, not {height} by {width}; with Stable \
-                 Diffusion's autoencoder those are pictures in multiples of {}",
-                8 * multiple
-            )));
-        }
         let mut grid = Grid::checked(batch, height, width)?;
         let mut m = Named::new(format!("unet {batch} · {height} · {width}"), &self.types);
         let latent = m.g.input("latent", &[grid.rows(), c.in_channels], DType::F32);
@@ -116,7 +110,7 @@ impl Denoiser for UNet {
 
         m.g.at("in");
         let mut x = m.conv3("conv_in", c.channels[0], grid, latent)?;
-        let mut step = Step { m, config: c, batch, time, context };
+        let mut step = Step { m, config: c, batch, time, context, levels: vec![] };
         let mut skips = vec![x];
         for (i, block) in c.down.iter().enumerate() {
             x = step.down(i, block, &mut grid, x, &mut skips)?;
@@ -144,10 +138,6 @@ impl Denoiser for UNet {
 
     fn context_width(&self) -> usize {
         self.config.context_width
-    }
-
-    fn side_multiple(&self) -> usize {
-        1 << (self.config.down.len() - 1)
     }
 
     fn takes_guidance(&self) -> bool {

@@ -177,6 +177,12 @@ pub enum Step {
         x: usize,
         out: usize,
     },
+    Crop {
+        input: Grid,
+        output: Grid,
+        x: usize,
+        out: usize,
+    },
     TimestepEmbedding {
         max_period: f32,
         shift: f32,
@@ -497,6 +503,13 @@ impl<'a> Compiler<'a> {
                 let x = self.buffer(input(0)?)?;
                 let out = self.take(i)?;
                 self.steps.push(Step::Upsample { input: *grid, factor: *factor, x, out });
+                place = Some(out);
+            }
+            Op::Crop { input: grid, height, width } => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take(i)?;
+                let output = Grid { height: *height, width: *width, ..*grid };
+                self.steps.push(Step::Crop { input: *grid, output, x, out });
                 place = Some(out);
             }
             Op::TimestepEmbedding { max_period, shift, cosine_first } => {

@@ -192,6 +192,15 @@ pub fn upsample(x: &[f32], input: Grid, factor: usize, out: &mut [f32]) {
     }
 }
 
+/// The top left of every picture.
+pub fn crop(x: &[f32], input: Grid, output: Grid, out: &mut [f32]) {
+    let channels = x.len() / input.rows();
+    for (row, out) in out.chunks_exact_mut(output.width * channels).enumerate() {
+        let line = row / output.height * input.height + row % output.height;
+        out.copy_from_slice(&x[line * input.width * channels..][..output.width * channels]);
+    }
+}
+
 /// Sines and cosines of timesteps: `out` `[batch, columns]`.
 pub fn timestep_embedding(t: &[f32], max_period: f32, shift: f32, cosine_first: bool, out: &mut [f32]) {
     let columns = out.len() / t.len();

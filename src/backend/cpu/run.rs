@@ -342,6 +342,9 @@ impl Program {
             Step::Upsample { input, factor, x, out } => {
                 with(buffers, *out, |buffers, out| pictures::upsample(&buffers[*x], *input, *factor, out));
             }
+            Step::Crop { input, output, x, out } => {
+                with(buffers, *out, |buffers, out| pictures::crop(&buffers[*x], *input, *output, out));
+            }
             Step::TimestepEmbedding { max_period, shift, cosine_first, x, out } => {
                 with(buffers, *out, |buffers, out| {
                     pictures::timestep_embedding(&buffers[*x], *max_period, *shift, *cosine_first, out);

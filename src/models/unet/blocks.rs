@@ -25,6 +25,7 @@ impl Step<'_, '_> {
             skips.push(x);
         }
         if block.halves {
+            self.levels.push(*grid);
             self.m.g.at(format!("down {i} half"));
             let window = halving(self.config.down_padding);
             (x, *grid) = self.m.conv(&format!("{at}.downsamplers.0.conv"), block.channels, *grid, window, x)?;
@@ -66,6 +67,10 @@ impl Step<'_, '_> {
         if block.doubles {
             self.m.g.at(format!("up {i} double"));
             (x, *grid) = self.m.g.upsample(*grid, 2, x)?;
+            // A side that was odd has become one pixel too long.
+            if let Some(level) = self.levels.pop().filter(|level| level != grid) {
+                (x, *grid) = self.m.g.crop(*grid, level.height, level.width, x)?;
+            }
             x = self.m.conv3(&format!("{at}.upsamplers.0.conv"), block.channels, *grid, x)?;
         }
         Ok(x)

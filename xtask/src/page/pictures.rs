@@ -60,7 +60,7 @@ fn pipeline(visit: &Visit, device: &str) -> Result<()> {
          const code = async (promise) => { try { await promise; return 'none'; } catch (error) { return error.code; } };
          const { 'tokenizer/vocab.json': _, ...less } = files;
          const lacking = await code(engine.load({ files: less }));
-         const odd = await code(model.generate({ ...wish, width: 50 }).picture());
+         const odd = await code(model.generate({ ...wish, width: 51 }).picture());
          return { info: model.info, stats: model.stats, glances, steps: kinds.length, whole: distance(last.image), eight: distance(eight), lacking, odd };",
         json!({ "device": device }),
     )?;

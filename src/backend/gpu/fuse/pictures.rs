@@ -101,6 +101,13 @@ impl Fuser<'_> {
                 self.emit(Work::Elementwise { function: Function::Copy, operands, source, out }, label);
                 out
             }
+            Op::Crop { input, height, width } => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                let source = Source::Cropped { from: [input.height, input.width], to: [*height, *width] };
+                let operands = [Some(x), None, None];
+                self.emit(Work::Elementwise { function: Function::Copy, operands, source, out }, label);
+                out
+            }
             Op::TimestepEmbedding { max_period, shift, cosine_first } => {
                 let t = self.tensor(node.inputs[0])?;
                 let (t, out) = (self.contiguous(t, label), self.fresh(rows, cols));

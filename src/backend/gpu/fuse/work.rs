@@ -97,6 +97,11 @@ pub enum Source {
         width: usize,
         factor: usize,
     },
+    /// The top left of pictures of these sides, height first.
+    Cropped {
+        from: [usize; 2],
+        to: [usize; 2],
+    },
 }
 
 /// How q and k are turned.

@@ -64,6 +64,13 @@ pub fn variant(shape: &Shape) -> Result<Variant> {
             variant.constants.extend([("WIDTH", Const::size(*width)?), ("FACTOR", Const::size(*factor)?)]);
             variant.flag("UPSAMPLE", true)
         }
+        Source::Cropped { from: [high, wide], to: [height, width] } => {
+            let sides = [("WIDTH", width), ("HEIGHT", height), ("FROM_WIDTH", wide), ("FROM_HEIGHT", high)];
+            for (name, side) in sides {
+                variant.constants.push((name, Const::size(*side)?));
+            }
+            variant.flag("CROP", true)
+        }
     };
     let variant = match function {
         Function::Copy => variant,

@@ -1,8 +1,8 @@
 // Functions of up to three values, element by element; also copies rows out of a wider value, or into one.
 // Flags: one of ADD, MUL, SILU_MUL, MODULATE, SCALE_SHIFT, or none; UNARY (a function after it, with a flag of `unary.wgsl`); BINARY,
-// TERNARY (there are b, and c); SELECT, UPSAMPLE (which row of a is read); VEC4 (all that follows is counted in fours).
+// TERNARY (there are b, and c); SELECT, UPSAMPLE, CROP (which row of a is read); VEC4 (all that follows is counted in fours).
 // Constants: ROWS, COLS, A_FIRST, A_STRIDE, Y_FIRST, Y_STRIDE, THREADS; B_FIRST, B_STRIDE, SHARE (rows of y that meet one row of b and c)
-// with BINARY; C_FIRST, C_STRIDE with TERNARY; WIDTH (of y's pictures), FACTOR with UPSAMPLE.
+// with BINARY; C_FIRST, C_STRIDE with TERNARY; WIDTH (of y's pictures), FACTOR with UPSAMPLE; WIDTH, HEIGHT, FROM_WIDTH, FROM_HEIGHT with CROP.
 
 #if VEC4
 alias Number = vec4<f32>;
@@ -39,6 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 #if UPSAMPLE
         // Whole pictures one below the other have lines that repeat like the pixels in them.
         source = (row / WIDTH / FACTOR) * (WIDTH / FACTOR) + row % WIDTH / FACTOR;
+#endif
+#if CROP
+        source = (row / (HEIGHT * WIDTH) * FROM_HEIGHT + row / WIDTH % HEIGHT) * FROM_WIDTH + row % WIDTH;
 #endif
         let left = a[source * A_STRIDE + A_FIRST + col];
 #if BINARY

@@ -57,6 +57,12 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
                 Source::Upsampled { width: 6, factor: 2 },
                 tensor(24, cols),
             ),
+            elementwise::Shape::of(
+                Function::Copy,
+                [operand(6), None, None],
+                Source::Cropped { from: [2, 3], to: [1, 2] },
+                tensor(2, cols),
+            ),
         ];
         let unary = unary::EVERY.map(|f| (Function::Unary(f), 0));
         let more = [
