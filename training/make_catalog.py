@@ -26,8 +26,8 @@ STORYTELLER = {
     "description": "Tells small stories about animals, people and the things that they find. Made for this page; works offline.",
     "license": "MIT OR Apache-2.0",
     "trainedOn": "Stories that a generator of this project writes (125 characters, 266 things, 66 places, 45 plots), some 1,500 TinyStories and pieces of old fairy tales.",
-    "goodAt": "A story about somebody who finds something somewhere; short, sad, funny, brave, mysterious or sleepy.",
-    "badAt": "Keeping to the thing and to he or she all through; names; words that it never met; anything that is not a small story.",
+    "goodAt": "A story about somebody who finds something somewhere, and questions about it; a name that you ask for; going on from a beginning that names somebody.",
+    "badAt": "Being sad or funny when asked; titles; variety, for one plot in four is the same; \"Once upon a time\" with nothing after it; anything that is not a small story.",
     "chat": True,
     "prompts": [
         "Tell me a story about a fox who finds a lantern in the snow.",
