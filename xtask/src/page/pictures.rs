@@ -78,7 +78,7 @@ fn pipeline(visit: &Visit, device: &str) -> Result<()> {
 fn repositories(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(
-        "const { modelFiles } = await import('./pipeline.js');
+        "const { modelFiles } = await import('/pipeline.js');
          const refused = (paths) => { try { modelFiles(paths, 'hf://o/r'); return ''; } catch (error) { return error.message; } };
          return { pipeline: modelFiles(['README.md', 'model_index.json', 'unet/config.json', 'unet/diffusion_pytorch_model.safetensors', 'unet/diffusion_pytorch_model.fp16.safetensors',
                  'unet/diffusion_pytorch_model.bin', 'safety_checker/model.safetensors', 'vae/config.json', 'vae/diffusion_pytorch_model.safetensors', 'tokenizer/vocab.json'], ''),
