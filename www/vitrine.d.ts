@@ -5,7 +5,7 @@
  * import { Engine } from "./vitrine.js";
  * const engine = await Engine.create();
  * const llm = await engine.load("storyteller");
- * for await (const { text } of llm.generate("Once upon a time")) show(text);
+ * for await (const { text } of llm.generate("One winter day, a fox")) show(text);
  * ```
  *
  * Importing this module touches neither `window` nor `document`: it may run on a server that renders pages.

@@ -1,5 +1,5 @@
 /**
- * `<vitrine-text model="storyteller" prompt="Once upon a time" max-tokens="60" temperature="0.8">`: a beginning, and a button that lets the
+ * `<vitrine-text model="storyteller" prompt="One winter day, a fox" max-tokens="60" temperature="0.8">`: a beginning, and a button that lets the
  * model go on.
  */
 
@@ -20,7 +20,7 @@ export class VitrineText extends Widget {
   }
 
   drawn() {
-    this.inner("own").textContent = this.getAttribute("prompt") ?? "Once upon a time";
+    this.inner("own").textContent = this.getAttribute("prompt") ?? "One winter day, a fox";
   }
 
   act() {
