@@ -85,13 +85,13 @@ FACES_GAN = {
     "id": "faces-gan",
     "kind": "generator",
     "name": "Faces from nothing",
-    "description": "A generator that learned to fool a critic: crisper faces, and no way back from a face to its numbers. Made for this page; works offline.",
+    "description": "A generator that learned to fool a critic: harder edges, wilder faces, and no way back from a face to its numbers. Made for this page; works offline.",
     "license": "MIT OR Apache-2.0",
     "trainedOn": "The same painted faces: it began as the autoencoder's decoder and went on with a critic's word alone.",
     "goodAt": "Crisp new faces from eight random numbers.",
-    "badAt": "Single meanings: its numbers are mixed, some faces come out askew, and it has no way back from a picture.",
-    "axes": [{"name": "1, towards laughing", "low": "sadder", "high": "merrier"}, {"name": "2, towards pink", "low": "bluer", "high": "pinker"}, {"name": "3, towards the right", "low": "to the left", "high": "to the right"}],
-    "plane": [0, 1],
+    "badAt": "One face in five comes out scrambled around the eyes; it has no way back from a picture.",
+    "axes": FACES_VAE["axes"],
+    "plane": [0, 5],
 }
 
 REMOTE = [

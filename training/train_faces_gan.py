@@ -26,6 +26,7 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=1000)
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--rate", type=float, default=2.5e-4)
+    p.add_argument("--lead", type=float, default=2.0, help="the critic's rate over the generator's")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--resume", action="store_true")
     p.add_argument("--log", type=Path, default=Path("training/runs/faces-gan-v1.jsonl"))
@@ -39,7 +40,7 @@ def main() -> None:
         module.to(memory_format=torch.channels_last)
     mean = torch.optim.swa_utils.AveragedModel(generator, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
     makes = torch.optim.Adam(generator.parameters(), lr=a.rate, betas=(0.5, 0.99))
-    judges = torch.optim.Adam(critic.parameters(), lr=2 * a.rate, betas=(0.5, 0.99))
+    judges = torch.optim.Adam(critic.parameters(), lr=a.lead * a.rate, betas=(0.5, 0.99))
     parts = {"generator": generator, "critic": critic, "mean": mean, "makes": makes, "judges": judges}
     step, file = 0, WORK / "gan.pt"
     WORK.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def main() -> None:
     faces, total, shown = Faces(seed=a.seed + step, pool=8192, fresh=8, near=NEAR), torch.zeros(3), torch.randn(60, LATENT)
     while step < a.steps:
         fade = min(1.0, (step + 1) / 100, 2.5 * (1 - step / a.steps) + 0.02)
-        makes.param_groups[0]["lr"], judges.param_groups[0]["lr"] = a.rate * fade, 2 * a.rate * fade
+        makes.param_groups[0]["lr"], judges.param_groups[0]["lr"] = a.rate * fade, a.lead * a.rate * fade
         x, _ = faces.batch(a.batch)
         z = nearer(torch.randn(a.batch, LATENT), NEAR)
         with torch.autocast("cpu", dtype=torch.bfloat16):

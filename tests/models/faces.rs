@@ -1,4 +1,4 @@
-//! The house's model of faces on both backends, against what PyTorch computes from the same file.
+//! The house's models of faces on both backends, against what PyTorch computes from the same files.
 
 use pollster::block_on;
 use vitrine::{
@@ -20,8 +20,8 @@ fn unit(x: &[f32]) -> Vec<f32> {
 }
 
 #[test]
-fn faces_decode_as_pytorch_does() {
-    for (name, encodes) in [("faces-vae", true)] {
+fn both_models_of_faces_decode_as_pytorch_does() {
+    for (name, encodes) in [("faces-vae", true), ("faces-gan", false)] {
         let file = open(&[model(name)]);
         let expected = open(&[fixture(&format!("{}/expected.safetensors", name.replace('-', "_")))]);
         let (latents, wanted) = (rows(&expected, "latent").1, rows(&expected, "decoded").1);
@@ -85,6 +85,9 @@ fn a_face_goes_through_eight_numbers_and_back() {
             let error = vae.encode(&other, &none).await.expect_err("a picture of another size");
             assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains("64×64"), "{error}");
         }
+        let gan = loaded(&open(&[model("faces-gan")]), Storage::Keep).await;
+        assert_eq!((gan.info().kind, gan.info().encodes), ("generator", false));
+        assert_eq!(gan.encode(&given, &none).await.map_err(|e| e.code()), Err(ErrorCode::BadArgument));
     });
 }
 

@@ -1,16 +1,18 @@
-//! What a reader does on the page for walking: walks by keys, pointer and sliders, goes a way, shows a picture to the encoder; and the
-//! model of faces through `vitrine.js`, against what PyTorch makes of the same file.
+//! What a reader does on the page for walking: walks by keys, pointer and sliders, goes a way, shows a picture to the encoder, changes the model; and both
+//! models of faces through `vitrine.js`, against what PyTorch makes of the same files.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, nothing, reader::set};
-use crate::browser::Session;
+use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks),
+    Test::new("a_walk_goes_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
     Test::new("a_way_between_two_faces_is_shown_and_walked", way),
     Test::new("a_picture_is_encoded_and_its_face_shown_beside_it", encodes),
+    Test::new("the_generator_walks_and_has_no_way_back", generator),
     Test::new("walking_fits_a_desk_a_phone_and_the_dark", looks),
     Test::new("the_widget_walks", widget),
     Test::new("faces_decode_and_encode_as_pytorch_does_in_the_browser", agree),
@@ -76,6 +78,19 @@ fn walks(visit: &Visit) -> Result<()> {
     quiet(page)
 }
 
+/// A few pictures: a software adapter is slow.
+fn on_webgpu(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/walk.html?device=webgpu", visit.address))?;
+    page.wait_for("Number(document.querySelector('#plane').dataset.tiles) > 3", 120)?;
+    let before = pixels(page, "#picture")?;
+    set(page, "#axis-0", "-2")?;
+    another(page, &before)?;
+    let device = page.text("#device")?;
+    ensure_that!(device.contains("WebGPU"), "it is computed by {device}");
+    quiet(page)
+}
+
 fn way(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     open(visit, "")?;
@@ -116,6 +131,22 @@ fn encodes(visit: &Visit) -> Result<()> {
     ensure_that!(likeness > 22.0, "its own face comes back with {likeness} dB");
     page.click("[data-glyph]")?;
     page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
+    quiet(page)
+}
+
+fn generator(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    open(visit, "?model=faces-gan")?;
+    let hidden = page.run("return document.querySelector('#encode').hidden", &[])?;
+    ensure_that!(hidden == true, "a generator is shown pictures");
+    let before = pixels(page, "#picture")?;
+    set(page, "#axis-0", "-2")?;
+    another(page, &before)?;
+    page.click("[data-model='faces-vae']")?;
+    page.wait_for(
+        "!document.querySelector('#encode').hidden && document.querySelector('#plane').dataset.tiles === '81'",
+        60,
+    )?;
     quiet(page)
 }
 
@@ -167,7 +198,7 @@ fn agree(visit: &Visit) -> Result<()> {
          const planes = ({ data }) => Float32Array.from({ length: 3 * 4096 }, (_, i) => data[4 * (i % 4096) + Math.floor(i / 4096)] / 127.5 - 1);
          const engine = await Engine.create({ device: 'cpu' });
          const all = {};
-         for (const quantization of ['keep', 'q8_0']) for (const name of ['faces-vae']) {
+         for (const quantization of ['keep', 'q8_0']) for (const name of ['faces-vae', 'faces-gan']) {
              const model = await engine.load(name, { quantization });
              const expected = await tensors(name.replace('-', '_'));
              const made = await model.decode(expected('latent').slice(0, 8), [1, 8]);
@@ -184,7 +215,7 @@ fn agree(visit: &Visit) -> Result<()> {
         nothing(),
     )?;
     let all = seen.as_object().context("no figures")?;
-    ensure_that!(all.len() == 4, "these were compared: {seen}");
+    ensure_that!(all.len() == 6, "these were compared: {seen}");
     for (what, decibels) in all {
         let least = if what.ends_with("keep") { 40.0 } else { 30.0 };
         ensure_that!(decibels.as_f64().unwrap_or(f64::NAN) >= least, "{what}: {decibels} dB");
