@@ -5,10 +5,11 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, nothing, reader::set};
-use crate::browser::Session;
+use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks),
+    Test::new("a_walk_goes_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
     Test::new("a_way_between_two_faces_is_shown_and_walked", way),
     Test::new("a_picture_is_encoded_and_its_face_shown_beside_it", encodes),
     Test::new("the_generator_walks_and_has_no_way_back", generator),
@@ -74,6 +75,19 @@ fn walks(visit: &Visit) -> Result<()> {
     ensure_that!(pixels(page, "#plane")? != ground, "the plane does not follow the third number");
     page.click("#chance")?;
     page.wait_for("Math.abs(Number(document.querySelector('#axis-2').value) - 2) > 0.001", 10)?;
+    quiet(page)
+}
+
+/// A few pictures: a software adapter is slow.
+fn on_webgpu(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/walk.html?device=webgpu", visit.address))?;
+    page.wait_for("Number(document.querySelector('#plane').dataset.tiles) > 3", 120)?;
+    let before = pixels(page, "#picture")?;
+    set(page, "#axis-0", "-2")?;
+    another(page, &before)?;
+    let device = page.text("#device")?;
+    ensure_that!(device.contains("WebGPU"), "it is computed by {device}");
     quiet(page)
 }
 

@@ -47,7 +47,7 @@ fn under(s: Spot, t: Tap) -> u32 {
     let far_x = u32(s.x - t.x);
     let y = far_y / STRIDE_BY;
     let x = far_x / STRIDE_BY;
-    if (y * STRIDE_BY != far_y || x * STRIDE_BY != far_x || y >= shape.height || x >= shape.width) { return OUTSIDE; }
+    let outside = (y * STRIDE_BY != far_y) | (x * STRIDE_BY != far_x) | (y >= shape.height) | (x >= shape.width);
 #else
 #if UP
     let y = u32(s.y + t.y) / UP_BY;
@@ -56,9 +56,10 @@ fn under(s: Spot, t: Tap) -> u32 {
     let y = u32(s.y + t.y);
     let x = u32(s.x + t.x);
 #endif
-    if (y >= shape.height || x >= shape.width) { return OUTSIDE; }
+    let outside = (y >= shape.height) | (x >= shape.width);
 #endif
-    return shape.x_first + (s.start + y * shape.width + x) * shape.x_stride + t.channel;
+    // Without a branch: this stands in a kernel many times over, and SwiftShader's compiler does not come to an end over so many.
+    return select(shape.x_first + (s.start + y * shape.width + x) * shape.x_stride + t.channel, OUTSIDE, outside);
 }
 #else
 alias Spot = u32;
