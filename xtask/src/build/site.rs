@@ -42,3 +42,24 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// What the pages import without a connection must be what the service worker keeps.
+    #[test]
+    fn the_service_worker_keeps_every_module_of_the_pages() {
+        let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
+        let worker = fs::read_to_string(www.join("sw.js")).expect("the service worker");
+        for folder in ["", "page/", "widgets/"] {
+            for file in fs::read_dir(www.join(folder)).expect("a folder of the page") {
+                let name = file.expect("a file").file_name().to_string_lossy().into_owned();
+                let kept = ["js", "css", "html"].iter().any(|end| name.ends_with(&format!(".{end}")));
+                if kept && name != "sw.js" && name != "index.html" {
+                    assert!(worker.contains(&format!("\"{folder}{name}\"")), "sw.js does not keep {folder}{name}");
+                }
+            }
+        }
+    }
+}
