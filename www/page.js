@@ -1,6 +1,6 @@
 /** The page: puts the writing surface, the models, the settings and the instruments together. */
 
-import { pageEngine } from "./engine.js";
+import { showDevice } from "./page/device.js";
 import { Alternatives } from "./page/alternatives.js";
 import { element, make, soon } from "./page/dom.js";
 import { Models } from "./page/models.js";
@@ -27,7 +27,7 @@ const settings = new Settings();
 const notices = new Notices();
 
 const buttons = Object.fromEntries(["write", "stop", "continue", "edit", "undo", "clear"].map((id) => [id, element(id, HTMLButtonElement)]));
-const [speed, ttft, count, device] = ["speed", "ttft", "count", "device"].map((id) => element(id, HTMLOutputElement));
+const [speed, ttft, count] = ["speed", "ttft", "count"].map((id) => element(id, HTMLOutputElement));
 const sheet = element("sheet", HTMLElement);
 const examples = element("examples", HTMLElement);
 const mode = element("mode", HTMLElement);
@@ -177,13 +177,6 @@ function showExamples() {
       return button;
     }),
   );
-}
-
-async function showDevice() {
-  const { device: info } = await pageEngine();
-  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : info.name;
-  device.title = device.value;
-  element("device-reason", HTMLElement).textContent = info.reason;
 }
 
 async function start() {

@@ -1,6 +1,6 @@
 /** The page for pictures: puts the easel, the models, the settings, the mask and the gallery together. */
 
-import { pageEngine } from "./engine.js";
+import { showDevice } from "./page/device.js";
 import { element, make } from "./page/dom.js";
 import { Easel } from "./page/easel.js";
 import { Gallery } from "./page/gallery.js";
@@ -35,7 +35,7 @@ const prompt = element("prompt", HTMLTextAreaElement);
 const examples = element("examples", HTMLElement);
 const beginning = element("beginning", HTMLElement);
 const buttons = Object.fromEntries(["paint", "stop", "repaint", "clear-mask"].map((id) => [id, element(id, HTMLButtonElement)]));
-const [speed, decode, count, device] = ["speed", "decode", "count", "device"].map((id) => element(id, HTMLOutputElement));
+const [speed, decode, count] = ["speed", "decode", "count"].map((id) => element(id, HTMLOutputElement));
 const announcer = element("announcer", HTMLElement);
 const unread = element("unread", HTMLElement);
 const vocabulary = element("vocabulary", HTMLDetailsElement);
@@ -173,13 +173,6 @@ function showExamples() {
       return button;
     }),
   );
-}
-
-async function showDevice() {
-  const { device: info } = await pageEngine();
-  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : info.name;
-  device.title = device.value;
-  element("device-reason", HTMLElement).textContent = info.reason;
 }
 
 async function open() {

@@ -21,6 +21,7 @@ const SHELL = [
   "walk.js",
   "page/alternatives.js",
   "page/axes.js",
+  "page/device.js",
   "page/dom.js",
   "page/easel.js",
   "page/folders.js",

@@ -1,6 +1,6 @@
 /** The page for walking: puts the plane, the numbers, the way between two faces, the encoder and the models together. */
 
-import { pageEngine } from "./engine.js";
+import { showDevice } from "./page/device.js";
 import { Axes } from "./page/axes.js";
 import { element, make } from "./page/dom.js";
 import { Models } from "./page/models.js";
@@ -36,7 +36,7 @@ const models = new Models({
 });
 
 const buttons = Object.fromEntries(["chance", "middle", "from", "to", "go"].map((id) => [id, element(id, HTMLButtonElement)]));
-const [decodeTime, encodeTime, likeness, device] = ["decode", "encoded", "likeness", "device"].map((id) => element(id, HTMLOutputElement));
+const [decodeTime, encodeTime, likeness] = ["decode", "encoded", "likeness"].map((id) => element(id, HTMLOutputElement));
 const [picture, given] = ["picture", "given"].map((id) => element(id, HTMLCanvasElement));
 const givenFigure = element("given-figure", HTMLElement);
 const announcer = element("announcer", HTMLElement);
@@ -176,13 +176,6 @@ function update() {
   buttons.go.disabled = !model || !way.ready;
   element("encode", HTMLElement).hidden = !model?.info.encodes;
   document.body.dataset.state = models.busy ? "loading" : model ? "ready" : "empty";
-}
-
-async function showDevice() {
-  const { device: info } = await pageEngine();
-  device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : info.name;
-  device.title = device.value;
-  element("device-reason", HTMLElement).textContent = info.reason;
 }
 
 /** What a new model begins with: the middle, and a way from one end of its first axis to the other. */
