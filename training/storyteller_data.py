@@ -10,16 +10,20 @@ is 0 where there is nothing to learn: what the user says, padding, and the step 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import multiprocessing
 import random
 import re
 import time
+from array import array
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from llama_gguf import read_tokenizer
+from stories.lexicon import PEOPLE
 from stories.requests import conversation, held_out_requests
 from stories.tell import Ask, tell
 
@@ -27,6 +31,7 @@ BOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 BOS_ID, START_ID, END_ID = 0, 1, 2
 ROW = 513
 VOCABULARY = 3072
+CHUNK = 4000
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
@@ -146,13 +151,31 @@ def pack(documents: list[tuple[list[int], list[int]]], row: int = ROW) -> tuple[
     return np.array(tokens, np.uint16), np.array(segments, np.uint8), np.array(weights, np.uint8)
 
 
+def write_documents(job: tuple[int, int, float, str]) -> list[tuple[bytes, array, bytes]]:
+    """Documents from one seed: (digest of the story, token ids, weights) each."""
+    seed, count, plain, tokenizer_file = job
+    rng, encoder, out = random.Random(seed), Encoder(Tokenizer.from_file(tokenizer_file)), []
+    for _ in range(count):
+        if rng.random() < plain:
+            # what goes on from a bare beginning often has to keep a name, and begins in more ways than an answer does
+            story = tell(rng, Ask(named=0.5, bare=rng.random() < 0.4, hero=rng.choice(PEOPLE) if rng.random() < 0.15 else None))
+            told = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
+            ids, weights = encoder.plain(told)
+        else:
+            turns = conversation(rng)
+            told = turns[1][1]
+            ids, weights = encoder.chat(turns)
+        out.append((hashlib.blake2b(told.encode(), digest_size=8).digest(), array("H", ids), bytes(weights)))
+    return out
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--out", type=Path, default=Path("training/work/storyteller"))
     p.add_argument("--corpora", type=Path, default=Path("../shared/reference/corpora"))
     p.add_argument("--documents", type=int, default=64000, help="documents that the generator writes")
-    p.add_argument("--tiny", type=int, default=1500, help="TinyStories among the documents")
-    p.add_argument("--tales", type=int, default=300, help="pieces of fairy tales among the documents")
+    p.add_argument("--tiny", type=int, default=3000, help="TinyStories among the documents")
+    p.add_argument("--tales", type=int, default=800, help="pieces of fairy tales among the documents")
     p.add_argument("--plain", type=float, default=0.22, help="share of the generated stories that stand without a request")
     p.add_argument("--tokenizer", type=Path, help="use the tokenizer of this GGUF instead of training one")
     p.add_argument("--distinct", action="store_true", help="leave out a story that was written before, to the letter")
@@ -177,20 +200,15 @@ def main() -> None:
     documents = [encoder.plain(text) for text in corpora["tiny"][: a.tiny]]
     documents += [encoder.plain(text) for text in rng.sample(corpora["tales"], min(len(corpora["tales"]), a.tales))]
     from_corpora = sum(len(d[0]) for d in documents)
-    distinct: set[int] = set()
-    for i in range(a.documents):
-        if rng.random() < a.plain:
-            story = tell(rng, Ask(named=0.5))  # what goes on from a bare beginning often has to keep a name
-            told = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
-            document = encoder.plain(told)
-        else:
-            turns = conversation(rng)
-            told, document = turns[1][1], encoder.chat(turns)
-        if not a.distinct or hash(told) not in distinct:
-            documents.append(document)
-        distinct.add(hash(told))
-        if i % 10000 == 9999:
-            print(f"{i + 1} documents, {time.time() - begin:.0f} s", flush=True)
+    distinct: set[bytes] = set()
+    chunks = [(a.seed * 100_000 + i, min(CHUNK, a.documents - at), a.plain, str(tokenizer_file)) for i, at in enumerate(range(0, a.documents, CHUNK))]
+    with multiprocessing.Pool() as pool:
+        for i, written in enumerate(pool.imap(write_documents, chunks)):
+            for digest, ids, weights in written:
+                if not a.distinct or digest not in distinct:
+                    documents.append((ids, weights))
+                distinct.add(digest)
+            print(f"{min((i + 1) * CHUNK, a.documents)} documents, {time.time() - begin:.0f} s", flush=True)
     rng.shuffle(documents)
     tokens, segments, weights = pack(documents)
     np.savez(a.out / "train.npz", tokens=tokens, segments=segments, weights=weights)

@@ -30,7 +30,8 @@ class Task:
 
 
 class ToneReader:
-    """Naive Bayes over words: does a text read like the generator's stories of one tone? Trained on the generator, checked on it too."""
+    """Naive Bayes over words: does a text read like the generator's stories of one tone? Trained on the generator, checked on it too.
+    Its stories do not say of what kind they are, so that a text which only announces its tone does not pass for one that keeps it."""
 
     def __init__(self, tones: tuple[str, ...] = ("sad", "funny", "kind"), each: int = 1500, seed: int = 9):
         rng = random.Random(seed)
@@ -38,10 +39,10 @@ class ToneReader:
         self.size = {}
         for tone in tones:
             for _ in range(each):
-                self.counts[tone].update(self.words(tell(rng, Ask(tone=tone, thing=self.small_thing(rng))).text))
+                self.counts[tone].update(self.words(tell(rng, Ask(tone=tone, thing=self.small_thing(rng), mood=0.0)).text))
             self.size[tone] = sum(self.counts[tone].values())
         self.known = len(set().union(*self.counts.values()))
-        right = sum(self.tone(tell(rng, Ask(tone=t, thing=self.small_thing(rng))).text) == t for t in tones for _ in range(200))
+        right = sum(self.tone(tell(rng, Ask(tone=t, thing=self.small_thing(rng), mood=0.7)).text) == t for t in tones for _ in range(200))
         self.accuracy = right / (200 * len(tones))
 
     @staticmethod

@@ -558,6 +558,13 @@ class Character:
     pronoun: str  # "he" or "she"
 
 
+# who else a bare beginning may be about; nobody is asked about them
+PEOPLE = tuple(
+    Character(noun, ("kind", "poor", "clever", "old", "tired", "cheerful"), pronoun)
+    for noun, pronoun in (("man", "he"), ("woman", "she"), ("old man", "he"), ("old woman", "she"), ("child", "he"), ("mother", "she"), ("father", "he"), ("lady", "she"), ("lord", "he"), ("brother", "he"), ("sister", "she"), ("hunter", "he"), ("soldier", "he"), ("doctor", "she"), ("cook", "he"), ("little girl", "she"), ("little boy", "he"))
+)
+
+
 @dataclass(frozen=True)
 class Thing:
     noun: str

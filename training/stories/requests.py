@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 import zlib
+from dataclasses import replace
 
 from .lexicon import NAMES_HE, NAMES_SHE, Character, Place, Thing, article, load
 from .picture_words import picture_line
@@ -70,10 +71,11 @@ def odd_cast(rng: random.Random, ask: Ask) -> None:
         ask.place = Place(f"{rng.choice(('in', 'near', 'by'))} the {noun}", f"the {noun}", ("It was very quiet.", "Everything looked strange.", "A door creaked somewhere."))
 
 
-def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
-    """A story, the request that it answers, and whether a title was asked for."""
+def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool, Ask]:
+    """A story, the request that it answers, whether a title was asked for, and what the teller was told."""
     while True:
-        ask = Ask(short=rng.random() < 0.22, tone=rng.choice(TONES) if rng.random() < 0.35 else None)
+        ask = Ask(short=rng.random() < 0.25, tone=rng.choice(TONES) if rng.random() < 0.5 else None)
+        ask.mood = 0.7 if ask.tone else 0.15
         if rng.random() < 0.2:
             odd_cast(rng, ask)
         asks_friend, asks_name = rng.random() < 0.08, rng.random() < 0.12
@@ -83,8 +85,6 @@ def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
             ask.friend = friend
         if asks_name:
             ask.name = rng.choice(NAMES_SHE if hero.pronoun == "she" else NAMES_HE)
-        if not can_carry(thing):
-            ask.tone = None
         ask.thing = thing
         if held_out(hero.noun, thing.noun, place.noun):
             continue
@@ -93,7 +93,7 @@ def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool]:
         verb = "finds" if rng.random() < 0.5 else story.verb
         title = rng.random() < 0.2
         text = request_for(rng, hero, thing if give_thing else None, place if give_place else None, ask.friend, ask.name, verb, ask.tone, ask.short, title)
-        return story, text, title
+        return story, text, title, ask
 
 
 def question(rng: random.Random, s: Story) -> Turn:
@@ -120,12 +120,25 @@ SMALL_TALK = (
 )
 
 
+def told_anew(rng: random.Random, story: Story, ask: Ask) -> list[Turn]:
+    """The story that was just told, once more with the same three in it: shorter, or in another tone."""
+    again = replace(ask, thing=story.thing, name=story.name, short=True, mood=0.7)
+    if len(story.text) > 700 or rng.random() < 0.3:
+        again.plot = story.plot
+        asked = choose(rng, "[Make it shorter.|Shorter, please.|Tell it again, but shorter.|Can you make it short?|That was too long.]")
+    else:
+        again.tone = rng.choice([t for t in TONES if t != story.tone])
+        kind = rng.choice(STYLE[again.tone])
+        asked = choose(rng, f"[Make it {kind}.|Now make it {kind}.|Tell it again, but {kind}.|The same, but {kind}, please.|Now {article(kind)} one.]").replace("bedtime", "sleepy").replace("mystery", "mysterious")
+    return [("user", asked), ("assistant", tell(rng, again).text)]
+
+
 def conversation(rng: random.Random) -> list[Turn]:
     roll = rng.random()
     if roll < 0.012:
         asked, answered = rng.choice(SMALL_TALK)
         return [("user", choose(rng, asked)), ("assistant", choose(rng, answered))]
-    story, request, titled = ask_and_tell(rng)
+    story, request, titled, ask = ask_and_tell(rng)
     body = f"{story.title}\n\n{story.text}" if titled else story.text
     if roll < 0.05:
         request = choose(rng, "[Tell me a story.|Tell me a story|A story, please.|Tell me something.|Please tell me a story.|Another one, please.]")
@@ -138,12 +151,14 @@ def conversation(rng: random.Random) -> list[Turn]:
         lead = choose(rng, "[Go on with this story:|Continue:|Continue this story:|How does it go on?|Finish this story:]")
         return [("user", f"{lead} {start}"), ("assistant", rest.strip())]
     turns = [("user", request), ("assistant", body)]
-    if roll > 0.72 and len(body) < 1250:
+    if roll > 0.92 and len(body) < 1000:
+        return turns + told_anew(rng, story, ask)
+    if roll > 0.55 and len(body) < 1250:
         for _ in range(rng.choice((1, 1, 2))):
             kind = rng.random()
-            if kind < 0.45:
+            if kind < 0.33:
                 asked, answered = question(rng, story)
-            elif kind < 0.75:
+            elif kind < 0.72:
                 asked = choose(rng, "[Describe the next picture.|Describe a picture for it in one line.|What would a picture of it show?|Describe the next picture in one line.]")
                 answered = picture_line(rng, story.hero.noun, story.thing.noun, story.place.noun, story.text)
                 if answered is None:

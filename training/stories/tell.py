@@ -28,6 +28,7 @@ RIDEABLE = {
     "boat", "raft", "ship", "canoe", "sled", "cart", "wagon", "bicycle", "scooter", "train", "bus", "tractor", "car", "rocket", "hot-air balloon", "aeroplane",
     "submarine", "flying carpet", "carriage",
 }
+SHORT_WORDS = 105
 TOO_BIG = RIDEABLE - {"sled", "scooter", "wagon", "canoe", "raft"} | {
     "puddle", "cloud", "rainbow", "bubble", "spider web", "footprint", "shadow", "echo", "tree stump", "bush", "little tree", "vine", "piano", "swing", "driftwood log",
     "lighthouse lamp", "bed", "tent", "treasure chest", "rocking horse", "moonbeam", "hammock", "anchor", "barrel",
@@ -54,9 +55,19 @@ MACROS = {
     "close_sleep": "[Good night, little {noun}.|And {c} slept, and dreamed until morning.|Outside, the moon kept watch.|And soon the whole world was asleep.|{C} smiled in {his} sleep. Good night.|The stars twinkled, and everything was still.|Sleep well, {c}. Sleep well, everyone.|And {he} slept as sound as a stone.]{end?}",
     "moral_share": "[For joy grows when it is shared.|And {c} had learned that two are happier than one.|{C} never forgot: what you share, you do not lose.|Sharing had made it twice as good.|That is how {c} learned to share.]{end?}",
     "moral_truth": "[The truth had been hard to say, but {c} felt as light as a feather.|And {c} had learned that it is best to tell the truth.|After that, {c} always told the truth, even when it was hard.|It is brave to say that you are sorry.]{end?}",
-    "moral_brave": "[And {c} knew now that being brave means to be afraid and to do it all the same.|That night {c} felt ten feet tall.|Even the smallest heart can be brave.|{C} was never so afraid again.|From then on they called {him} {c} the Brave.]{end?}",
+    "moral_brave": "[And {c} knew now that being brave means to be afraid and to do it all the same.|That night {c} felt ten feet tall.|Even the smallest heart can be brave.|{C} was never so afraid again.|From then on everyone called {him} brave.]{end?}",
     "moral_try": "[You only have to keep trying.|{C} had not given up, and that was the secret.|Good things take their time.|And {c} was very proud.|Step by step, one gets everywhere.]{end?}",
     "end?": "[||| The end.| And that is the end of the story.]",
+    "mood_kind": "[{C} had a kind heart.|It was a good day to be kind.|This is a story with a happy heart.|People were good to each other in those days.|{C} was happy, and wanted everyone to be happy too.|It is a kind story, and a true one.|There was something friendly in the air.]",
+    "mood_funny": "[Now this is a very silly story.|You will laugh at what happened next.|It was a day for nonsense.|Everything went wrong that day, in the funniest way.|{C} had got out of bed backwards that day.|{C} was known for doing everything the wrong way round.|This is the silliest thing that ever happened.|{C} had been giggling since breakfast.]",
+    "mood_sad": "[It was a sad time.|{C} was often sad in those days.|It is a sad story, but I shall tell it.|Nobody laughed much in those days.|{C} had a heavy heart.|Sad things happen too, and this is one of them.|There was a heavy, grey feeling in the air.|{C} did not know yet how much {he} would cry.]",
+    "mood_brave": "[Much courage was needed in those days.|It was a day for brave hearts.|Little did {c} know how brave {he} would have to be.|This is a story of great courage.|Danger was near, but {c} did not know it yet.|{C} wanted to be brave more than anything.|An adventure was waiting.]",
+    "mood_mystery": "[Something was strange that day.|There was a secret in the air.|Nobody could explain what happened next.|It was a time full of riddles.|Strange things had been happening for a week.|{C} loved secrets more than anything.|To this day it is a mystery.]",
+    "mood_bedtime": "[This is a quiet story, for sleepy ears.|It was a soft and quiet hour.|All was calm and still.|Listen, and grow sleepy.|The whole world had begun to yawn.|{C} was a little sleepy already.|Everything was soft and slow.]",
+    "open_bare": "[{open_bare_first} {trait} {weather?}|{open_bare_first} {trait} {weather?}|{open_bare_first} {weather?}|{Teller} {open}]",
+    "open_bare_first": "[{It_was}, and {a_c} was [wide awake|out all alone|on the way home].|{It_was}. {A_c} was walking {p}.|{A_c} once lived {p}.|{A_c} woke up and yawned.|{A_c} sat {p} and wondered what to do.|{A_c} had a problem.|{The_c} was bored.|{The_c} lived {p}, all alone.|{The_c} was {trait1}, and everybody knew it.|{The_c} was sad.|{The_c} was very happy that day.|My best friend is {a_c}.|Have you ever seen {a_c}? I have.|In the middle of the night, {a_c} woke up.|It all began with {a_t}. {A_c} found it {p}.|Far, far away there lived {a_c}.|Nobody knew where {a_c} had come from.|Deep down {p}, {a_c} was dreaming.|There was a time when {a_c} lived {p}.|Every day, {a_c} went for a walk {p}.|Today {a_c} was in a good mood.]",
+    "it_was": "It was [a dark night|a dark and stormy night|a cold morning|a bright summer day|a quiet evening|late|almost midnight|a rainy day|winter|spring|the middle of the night]",
+    "teller": "[My grandmother told me this story.|My uncle tells this story every winter.|My mother swears that this is true.|I know a story.|Listen!|Let me tell you something.|We had a strange visitor once.|You may not believe this.]",
     "weather?": "[{weather}|{weather}|]",
     "trait?": "[{trait}||]",
 }
@@ -75,7 +86,10 @@ class Ask:
     name: str | None = None
     tone: str | None = None
     short: bool = False
+    plot: str | None = None
     named: float = 0.12  # how often the hero has a name that nobody asked for
+    mood: float = 0.35  # how often a sentence after the opening says what kind of story it will be
+    bare: bool = False  # a beginning as one may type it without a request
 
 
 @dataclass
@@ -202,6 +216,9 @@ class Teller:
             return self.who(s.friend.noun, s.friend_name)
         if low == "a_c":
             return self.intro("c", s.hero.noun, s.name, s.hero.traits)
+        if low == "the_c":
+            self.introduced.add("c")
+            return self.who(s.hero.noun, s.name if rng.random() < 0.5 else None)
         if low in ("a_d", "a_d_cap"):
             text = self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
             return capital(text) if low == "a_d_cap" else text
@@ -222,8 +239,6 @@ class Teller:
             return s.place.phrase
         if low == "p_cap":
             return capital(s.place.phrase)
-        if low == "sense":
-            return self.senses.pop() if self.senses else ""
         if low in ("onetime", "time_in"):
             return rng.choice(("one day", "one evening", "one morning", "one afternoon") if low == "onetime" else ("a little later", "not far away", "on the way", "all at once"))
         simple = {"bare": s.thing.noun, "adj": self.adjective, "pn": s.place.noun, "noun": s.hero.noun, "trait1": self.traits[0], "trait2": self.traits[1], "time": self.time}
@@ -231,8 +246,10 @@ class Teller:
             return simple[low]
         if low == "habit":
             return rng.choice(HABITS.split("|"))
-        if s.short and low in ("weather?", "trait?", "look"):
+        if s.short and low in ("weather?", "trait?", "look", "sense"):
             return ""
+        if low == "sense":
+            return self.senses.pop() if self.senses else ""
         if low == "weather":
             return rng.choice(WEATHER)
         if low == "look":
@@ -250,11 +267,20 @@ class Teller:
         s = self.s
         hero = s.name or f"the {s.hero.noun}"
         friend = s.friend_name or f"the {s.friend.noun}"
-        values = {"Name": hero, "Friend": friend, "Bare": s.thing.noun, "P": s.place.phrase, "Adj": self.adjective}
+        values = {"Name": hero, "Friend": friend, "Bare": s.thing.noun, "P": s.place.phrase, "Adj": self.adjective, "A_Bare": article(s.thing.noun), "Call": s.name or s.hero.noun}
         return title_case(SLOT.sub(lambda m: values[m.group(1)], template))
 
+    def titled(self, plot: Plot) -> str:
+        """A title that holds the hero, the thing or the place: one of the plot's, or a plain one."""
+        s = self.s
+        while True:
+            template = self.rng.choice(plot.titles) if self.rng.random() < 0.5 else self.rng.choice(GENERIC_TITLES)
+            title = self.title(template.replace("{Hero}", title_case(s.hero.noun)))
+            if any(word and word.lower() in title.lower() for word in (s.hero.noun, s.name, s.thing.noun, s.place.noun)):
+                return title
 
-GENERIC_TITLES = ("The {Hero} and the {Bare}", "{Name}'s {Bare}", "The {Bare} {P}", "{Name} and the {Bare}", "The {Hero} {P}", "A {Bare} {P}")
+
+GENERIC_TITLES = ("The {Hero} and the {Bare}", "{Name}'s {Bare}", "The {Bare} {P}", "{Name} and the {Bare}", "The {Hero} {P}", "{A_Bare} {P}")
 
 
 def tidy(text: str) -> str:
@@ -280,23 +306,24 @@ def cast(rng: random.Random, ask: Ask) -> tuple[Character, Character, Thing, Pla
 def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     ask = ask or Ask()
     hero, friend, thing, place = cast(rng, ask)
-    fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone in p.tones)]
-    if ask.thing is None and not fitting:
-        while not fitting:
-            thing = rng.choice(load().things)
-            fitting = [p for p in plots() if fits(p, thing) and ask.tone in p.tones]
-    plot = rng.choice(fitting)
+    # the first tone of a plot is what it leaves behind; every thing has plots of every tone
+    fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone == p.tones[0]) and (ask.plot is None or ask.plot == p.name)]
     pronoun, friend_pronoun = hero.pronoun, friend.pronoun
     name = ask.name
     if not name and rng.random() < ask.named:
         name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
     friend_name = None
-    tone = ask.tone or rng.choice(plot.tones)
-    for _ in range(20):
+    for _ in range(30):
+        plot = rng.choice(fitting)
+        tone = plot.tones[0]
         story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
         teller = Teller(rng, story)
         paragraphs: list[list[str]] = [[]]
-        for beat in plot.beats:
+        for at, beat in enumerate(plot.beats):
+            if at == 0:
+                opened = teller.fill("{open_bare}" if ask.bare else beat)
+                paragraphs[-1] += [opened, teller.fill(f"{{mood_{tone}}}")] if rng.random() < ask.mood else [opened]
+                continue
             if beat == "--":
                 if not ask.short or len(paragraphs) < 2:
                     paragraphs.append([])
@@ -311,10 +338,9 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
                 beat = beat[2:]
             paragraphs[-1].append(teller.fill(beat))
         story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
-        template = rng.choice(plot.titles) if rng.random() < 0.6 else rng.choice(GENERIC_TITLES)
-        story.title = teller.title(template.replace("{Hero}", title_case(hero.noun)))
+        story.title = teller.titled(plot)
         story.has_friend = "d" in teller.introduced
         lower = story.text.lower()
-        if hero.noun in lower and thing.noun in lower and place.noun in lower.replace(thing.noun, "") and (ask.friend is None or friend.noun in lower) and (ask.name is None or ask.name in story.text):
+        if (not ask.short or len(story.text.split()) <= SHORT_WORDS) and hero.noun in lower and thing.noun in lower and place.noun in lower.replace(thing.noun, "") and (ask.friend is None or friend.noun in lower) and (ask.name is None or ask.name in story.text):
             return story
     return story
