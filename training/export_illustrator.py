@@ -1,9 +1,9 @@
 """Writes the trained illustrator as the one GGUF of docs/illustrator.md, and PyTorch's own numbers for fixed inputs.
 
-    python training/export_illustrator.py
+    python training/export_illustrator.py [--references]
 
 The references in tests/fixtures/illustrator.safetensors are computed from the weights as the file holds them (8 bits, widened again), so that what Rust makes of the
-file can be compared closely. The catalog is written anew.
+file can be compared closely; with `--references` they are all that is written. The catalog is written anew.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from gguf import GGMLQuantizationType as T
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+import house_noise
 import make_catalog
 from illustrator_model import SAMPLER, SHAPE, Illustrator, sample
 from smol_shapes import ROOT
 from train_illustrator import ids_of
 
 MODEL = ROOT / "models" / "illustrator" / "illustrator-q8_0.gguf"
-CAPTION, NEGATIVE = "a fox in the snow at night", "rain"
+CAPTION, NEGATIVE, SEED = "a fox in the snow at night", "rain", 7
 
 
 def as_rows(name: str, weight: torch.Tensor) -> np.ndarray:
@@ -64,13 +65,42 @@ def read_file(path: Path) -> tuple[Illustrator, Tokenizer, dict]:
     return model.eval(), tokenizer, config
 
 
+def write_references(path: Path, fixture: Path) -> None:
+    """Part by part for any numbers, and a whole painting from the noise that Vitrine draws for a seed."""
+    model, tokenizer, config = read_file(path)
+    ids = ids_of(tokenizer, [CAPTION, NEGATIVE])
+    s, scale, shift = SHAPE.denoiser, config["vae"]["scale"], config["vae"]["shift"]
+    noise = torch.randn(1, s.latent_channels, s.latent_size, s.latent_size, generator=torch.Generator().manual_seed(3))
+    drawn = torch.from_numpy(house_noise.noise(SEED, s.latent_channels * s.latent_size**2)).reshape(1, s.latent_size, s.latent_size, s.latent_channels).permute(0, 3, 1, 2)
+
+    def paint(noise: torch.Tensor) -> torch.Tensor:
+        return sample(model, ids[:1], noise, SAMPLER["steps"], SAMPLER["guidance"], ids[1:])
+
+    with torch.no_grad():
+        context = model.text(ids)
+        prediction = model.denoiser(noise, torch.tensor([0.75]), context[:1])
+        latent = paint(noise)
+        picture = model.vae.decoder(latent / scale + shift)
+        encoded = model.vae.encoder(picture.clamp(-1, 1))
+        painted = model.vae.decoder(paint(drawn) / scale + shift)
+    rows = lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).contiguous()
+    save_file({
+        "ids": ids.float(), "noise": rows(noise), "context": context.reshape(-1, context.shape[-1]).contiguous(), "prediction": rows(prediction),
+        "latent": rows(latent), "picture": rows(picture), "encoded": rows(encoded), "painted": rows(painted),
+    }, fixture)
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--work", type=Path, default=Path("training/work/illustrator"))
     p.add_argument("--decoder", type=Path, help="take the autoencoder's decoder from this file of train_illustrator_vae.py --decoder-only")
     p.add_argument("--out", type=Path, default=MODEL)
     p.add_argument("--fixture", type=Path, default=ROOT / "tests" / "fixtures" / "illustrator.safetensors")
+    p.add_argument("--references", action="store_true", help="only write the references anew, from the file that there is")
     a = p.parse_args()
+    if a.references:
+        write_references(a.out, a.fixture)
+        return
     kept = torch.load(a.work / "best.pt", weights_only=True)
     model = Illustrator()
     model.load_state_dict(kept["model"])
@@ -92,26 +122,11 @@ def main() -> None:
     writer.write_header_to_file(), writer.write_kv_data_to_file(), writer.write_tensors_to_file()
     writer.close()
 
-    exact = {name: weight.clone() for name, weight in model.state_dict().items()}
-    model, tokenizer, _ = read_file(a.out)
-    for name, weight in model.state_dict().items():
+    exact = model.state_dict()
+    for name, weight in read_file(a.out)[0].state_dict().items():
         if float((weight - exact[name]).abs().max()) > 0.01 * float(exact[name].abs().max()) + 1e-6:
             raise SystemExit(f"{name} does not come back from the file as it went in")
-    ids = ids_of(tokenizer, [CAPTION, NEGATIVE])
-    s = SHAPE.denoiser
-    noise = torch.randn(1, s.latent_channels, s.latent_size, s.latent_size, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        context = model.text(ids)
-        prediction = model.denoiser(noise, torch.tensor([0.75]), context[:1])
-        latent = sample(model, ids[:1], noise, 12, SAMPLER["guidance"], ids[1:])
-        z = latent / kept["scale"] + kept["shift"]
-        picture = model.vae.decoder(z)
-        encoded = model.vae.encoder(picture.clamp(-1, 1))
-    rows = lambda x: x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).contiguous()
-    save_file({
-        "ids": ids.float(), "noise": rows(noise), "context": context.reshape(-1, context.shape[-1]).contiguous(), "prediction": rows(prediction),
-        "latent": rows(latent), "picture": rows(picture), "encoded": rows(encoded),
-    }, a.fixture)
+    write_references(a.out, a.fixture)
     if a.out == MODEL:
         make_catalog.main()
     print(f"{a.out}: {a.out.stat().st_size:,} bytes; {a.fixture}: {a.fixture.stat().st_size:,} bytes; {sum(w.numel() for w in exact.values()):,} parameters")

@@ -9,7 +9,6 @@ The noise is Vitrine's own (src/image/noise.rs), so that the same seed gives the
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -20,33 +19,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from house_noise import noise
+
 OUT = Path(__file__).parent.parent / "tests/fixtures/pipeline"
 WORDS = ["fox", "snow", "night", "the", "in", "a"]
 PROMPT, NEGATIVE, SEED, STEPS, GUIDANCE, WIDTH, HEIGHT = "A fox, in the SNOW", "night", 7, 5, 5.0, 48, 32
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": False, "set_alpha_to_one": False}
-
-
-def noise(seed: int, count: int) -> np.ndarray:
-    """PCG-XSH-RR and Box–Muller, as src/image/noise.rs has them."""
-    word = (1 << 64) - 1
-    state, stream = 0, 1
-
-    def bits() -> int:
-        nonlocal state
-        old = state
-        state = (old * 6364136223846793005 + stream) & word
-        x, turn = (((old >> 18) ^ old) >> 27) & 0xFFFFFFFF, old >> 59
-        return ((x >> turn) | (x << (-turn & 31))) & 0xFFFFFFFF
-
-    bits()
-    state = (state + seed) & word
-    bits()
-    uniform = lambda: (bits() + 0.5) / 4294967296.0
-    numbers: list[float] = []
-    while len(numbers) < count:
-        radius, angle = math.sqrt(-2 * math.log(uniform())), math.tau * uniform()
-        numbers += [radius * math.cos(angle), radius * math.sin(angle)]
-    return np.array(numbers[:count], dtype=np.float32)
 
 
 def write_tokenizer(folder: Path) -> int:

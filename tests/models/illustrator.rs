@@ -113,9 +113,32 @@ fn paint(model: &ImageModel, request: ImageRequest) -> Vec<vitrine::image::Paint
     steps
 }
 
+fn model_on(device: &Device) -> ImageModel {
+    block_on(ImageModel::load(&open(FILE), device, Storage::Keep, &mut |_, _| {}, &Cancel::new())).unwrap()
+}
+
 fn model() -> ImageModel {
-    let device = Device::Cpu(cpu::Device::new("a test"));
-    block_on(ImageModel::load(&open(FILE), &device, Storage::Keep, &mut |_, _| {}, &Cancel::new())).unwrap()
+    model_on(&Device::Cpu(cpu::Device::new("a test")))
+}
+
+#[test]
+fn a_whole_painting_is_pytorchs_from_the_same_noise() {
+    let reference = open("tests/fixtures/illustrator.safetensors");
+    let wanted = block_on(reference.read_f32("painted")).unwrap();
+    let wanted: Vec<f32> = wanted.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+    for device in devices() {
+        let wish = ImageRequest {
+            prompt: "a fox in the snow at night".into(),
+            negative_prompt: Some("rain".into()),
+            seed: Some(7.0),
+            preview: Some(false),
+            ..ImageRequest::default()
+        };
+        let last = paint(&model_on(&device), wish).pop().expect("a step");
+        let pixels = last.pictures[0].rgba.chunks_exact(4);
+        let painted: Vec<f32> = pixels.flat_map(|rgba| &rgba[..3]).map(|v| f32::from(*v) / 127.5 - 1.0).collect();
+        assert!(psnr(&painted, &wanted) > 40.0, "{} dB", psnr(&painted, &wanted));
+    }
 }
 
 fn request(prompt: &str) -> ImageRequest {

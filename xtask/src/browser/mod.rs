@@ -4,5 +4,5 @@
 mod session;
 mod webdriver;
 
-pub use session::{Gpu, Session};
+pub use session::{Gpu, Session, is_silence};
 pub use webdriver::{Driver, Element};

@@ -12,6 +12,18 @@ use serde_json::{Value, json};
 use super::webdriver::{Driver, Element};
 use crate::system::{self, Chromium};
 
+/// How long a document may take.
+const LOADING: Duration = Duration::from_secs(60);
+
+/// How the error of a browser begins that does not answer any more.
+const SILENT: &str = "the browser fell silent";
+
+/// Whether an error is about the browser alone, and so says nothing about the page.
+pub fn is_silence(error: &anyhow::Error) -> bool {
+    let told = format!("{error:#}");
+    told.contains(SILENT) || told.contains("Timed out receiving message from renderer")
+}
+
 /// Which adapter the page finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gpu {
@@ -49,7 +61,10 @@ impl<'driver> Session<'driver> {
             "browserName": "chrome",
             "goog:chromeOptions": { "binary": chromium.browser, "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
-            "timeouts": { "script": 600_000, "pageLoad": 60_000 },
+            "timeouts": { "script": 600_000 },
+            // The driver's own wait for a page is not to be had: its news of the end of a load gets lost now and then, and
+            // every command after that waits for it. `goto` looks at the document instead.
+            "pageLoadStrategy": "none",
         });
         let id = driver.open(capabilities).context("Chromium did not start")?;
         Ok(Self { driver, id })
@@ -63,8 +78,20 @@ impl<'driver> Session<'driver> {
         self.driver.get(&format!("/session/{}/{command}", self.id))
     }
 
+    /// Opens an address and waits until its document is parsed.
     pub fn goto(&self, address: &str) -> Result<()> {
-        self.post("url", &json!({ "url": address })).map(drop)
+        self.run("window.isLeft = true", &[])?;
+        self.post("url", &json!({ "url": address }))?;
+        let start = Instant::now();
+        while start.elapsed() < LOADING {
+            // Between two documents there is none to ask.
+            let here = self.run("return !window.isLeft && document.readyState !== 'loading'", &[]);
+            if here.is_ok_and(|here| here == Value::Bool(true)) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{SILENT}: {address} did not open in {LOADING:?}")
     }
 
     /// The first element that the selector finds.

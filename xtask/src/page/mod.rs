@@ -1,12 +1,13 @@
 //! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
 //! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent, [`sources`] loads from everywhere,
-//! misbehaving addresses included.
+//! misbehaving addresses included, [`offline`] takes the server away.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
 
 mod face;
 mod looks;
+mod offline;
 mod painter;
 mod pictures;
 mod reader;
@@ -24,7 +25,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    browser::{Driver, Gpu, Session},
+    browser::{self, Driver, Gpu, Session},
     build::Site,
     server::{self, Routes},
     system::{self, Chromium},
@@ -131,9 +132,17 @@ pub fn run(
     }
     let server = server::start(Routes { folders, faults: true }, 0)?;
     let driver = Driver::start(&chromium)?;
-    let tests =
-        [reader::TESTS, looks::TESTS, painter::TESTS, pictures::TESTS, face::TESTS, sources::TESTS, walk::TESTS]
-            .concat();
+    let tests = [
+        reader::TESTS,
+        looks::TESTS,
+        painter::TESTS,
+        pictures::TESTS,
+        face::TESTS,
+        sources::TESTS,
+        walk::TESTS,
+        offline::TESTS,
+    ]
+    .concat();
     for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
         let start = Instant::now();
         let outcome = if test.reference && !reference.is_dir() {
@@ -145,14 +154,16 @@ pub fn run(
                 Ok(())
             }
         } else {
-            let again = || visit(test, &driver, &chromium, &server.address(), &workspace.root, screenshots);
-            // A browser that stopped answering its driver says nothing about the page: one more window, and say so.
-            again().or_else(|error| {
-                let silent = format!("{error:#}").contains("Timed out receiving message from renderer");
-                if silent {
-                    println!("test {}: the browser fell silent, once more", test.name)
-                };
-                if silent { again() } else { Err(error) }
+            let attempt =
+                |driver: &Driver| visit(test, driver, &chromium, &server.address(), &workspace.root, screenshots);
+            attempt(&driver).or_else(|error| {
+                // One more window, of a driver of its own, and say so.
+                if browser::is_silence(&error) {
+                    println!("test {}: {error:#}; once more", test.name);
+                    attempt(&Driver::start(&chromium)?)
+                } else {
+                    Err(error)
+                }
             })
         };
         match outcome {

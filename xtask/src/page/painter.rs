@@ -35,7 +35,7 @@ fn open(visit: &Visit, query: &str) -> Result<()> {
 }
 
 /// Paints these words and gives the picture's pixels as one string.
-fn paint(page: &Session, words: &str, seed: &str) -> Result<String> {
+pub fn paint(page: &Session, words: &str, seed: &str) -> Result<String> {
     page.clear("#prompt")?;
     page.type_into("#prompt", words)?;
     set(page, "#seed", seed)?;

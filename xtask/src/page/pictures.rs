@@ -13,6 +13,9 @@ pub const TESTS: &[Test] = &[
     Test::new("an_aborted_decoding_leaves_the_autoencoder_usable", abort).with_reference(),
     Test::new("a_folder_of_diffusers_paints_on_the_cpu", |visit| pipeline(visit, "cpu")),
     Test::new("a_folder_of_diffusers_paints_on_webgpu", |visit| pipeline(visit, "webgpu")).on(Gpu::SwiftShader),
+    Test::new("the_illustrator_paints_pytorchs_picture_on_the_cpu", |visit| illustrator(visit, "cpu")),
+    Test::new("the_illustrator_paints_pytorchs_picture_on_webgpu", |visit| illustrator(visit, "webgpu"))
+        .on(Gpu::SwiftShader),
     Test::new("the_one_model_of_a_repository_is_found", repositories),
     Test::new("latents_and_pictures_that_cannot_be_are_refused", refused).with_reference(),
 ];
@@ -72,6 +75,27 @@ fn pipeline(visit: &Visit, device: &str) -> Result<()> {
     for what in ["lacking", "odd"] {
         ensure_that!(seen[what] == "bad-argument", "{what}: {}", seen[what]);
     }
+    Ok(())
+}
+
+/// All its steps, as the catalogue says, from the noise of one seed.
+fn illustrator(visit: &Visit, device: &str) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const buffer = await (await fetch('/fixtures/illustrator.safetensors')).arrayBuffer();
+         const length = Number(new DataView(buffer).getBigUint64(0, true));
+         const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+         const wanted = new Float32Array(buffer.slice(8 + length + header.painted.data_offsets[0], 8 + length + header.painted.data_offsets[1]));
+         const engine = await Engine.create({ device: args[0].device });
+         const model = await engine.load((await engine.catalog()).find(({ kind }) => kind === 'image').id);
+         const { data } = await model.generate({ prompt: 'a fox in the snow at night', negativePrompt: 'rain', seed: 7, preview: false }).picture();
+         let sum = 0;
+         for (let i = 0; i < wanted.length; i++) sum += (data[4 * Math.floor(i / 3) + (i % 3)] / 127.5 - 1 - Math.min(1, Math.max(-1, wanted[i]))) ** 2;
+         return { device: model.info.device.kind, numbers: wanted.length, psnr: 10 * Math.log10(4 * wanted.length / sum) };",
+        json!({ "device": device }),
+    )?;
+    ensure_that!(seen["device"] == device && seen["numbers"] == 64 * 64 * 3, "it was painted otherwise: {seen}");
+    ensure_that!(number(&seen["psnr"]) >= 40.0, "the picture: {} dB", seen["psnr"]);
     Ok(())
 }
 

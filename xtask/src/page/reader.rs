@@ -34,6 +34,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_text_longer_than_the_context_is_answered_kindly", outgrown_context),
     Test::new("nothing_is_fetched_from_another_host", own_host_only),
     Test::new("a_wish_is_answered_by_a_model_that_can", answers),
+    Test::new("what_the_storyteller_knows_is_one_click_away", vocabulary),
     Test::new("the_widgets_of_a_page_share_one_model_and_write", widgets),
 ];
 
@@ -323,6 +324,19 @@ pub fn write_some(page: &Session, beginning: &str) -> Result<()> {
     settled(page)?;
     let tokens = token_count(page)?;
     ensure_that!(tokens > 0, "nothing was written; the notice says {:?}", page.text("#error")?);
+    Ok(())
+}
+
+/// A prompt without sense is answered all the same, and the model's small world stands beside it.
+fn vocabulary(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("")?;
+    write_some(page, "qwrtz 🦊 xkcd 12345")?;
+    page.click("#vocabulary summary")?;
+    let words = page.text("#vocabulary .vocabulary")?;
+    for part in ["Characters:", "fox", "Things:", "lantern", "Places:", "in the snow"] {
+        ensure_that!(words.contains(part), "{part} is not among {words:?}");
+    }
     Ok(())
 }
 

@@ -1,0 +1,107 @@
+//! Days without a connection: the pages after their server is gone.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result};
+
+use super::{Test, Visit, ensure_that, painter, reader};
+use crate::browser::Session;
+
+pub const TESTS: &[Test] = &[
+    // Without a connection the network's own errors stand in the console.
+    Test::new("all_three_pages_open_and_work_without_their_server", without_a_server)
+        .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
+];
+
+/// A way to the test server that can be cut, so that browser and service worker alike lose it.
+struct Cable {
+    address: SocketAddr,
+    is_cut: Arc<AtomicBool>,
+    ends: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Cable {
+    /// Lays one to a server on this machine.
+    fn lay(server: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        let cable = Self { address: listener.local_addr()?, is_cut: Arc::default(), ends: Arc::default() };
+        let (is_cut, ends) = (cable.is_cut.clone(), cable.ends.clone());
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                if is_cut.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(far) = TcpStream::connect(server) else { continue };
+                let (Ok(near_too), Ok(far_too)) = (near.try_clone(), far.try_clone()) else { continue };
+                ends.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(near.try_clone().into_iter().chain(far.try_clone()));
+                thread::spawn(move || pass_on(near, far));
+                thread::spawn(move || pass_on(far_too, near_too));
+            }
+        });
+        Ok(cable)
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        // The listener wakes up, sees it, and closes.
+        drop(TcpStream::connect(self.address));
+        for end in self.ends.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            drop(end.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+/// Carries bytes one way until either side ends.
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    let mut piece = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        if to.write_all(&piece[..count]).is_err() {
+            break;
+        }
+    }
+    drop(to.shutdown(Shutdown::Both));
+    drop(from.shutdown(Shutdown::Both));
+}
+
+fn open(page: &Session, address: &str) -> Result<()> {
+    page.goto(address)?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
+        120,
+    )?;
+    let state = page.run("return document.body.dataset.state", &[])?;
+    ensure_that!(state == "ready", "{address} is {state}; its notice says {:?}", page.text("#error")?);
+    Ok(())
+}
+
+fn without_a_server(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let server = visit.address.strip_prefix("http://").context("another scheme")?.parse()?;
+    let cable = Cable::lay(server)?;
+    let at = |name: &str| format!("http://{}/{name}", cable.address);
+    open(page, &at(""))?;
+    page.wait_for("document.querySelector('#offline').innerText.length > 0", 120)?;
+    cable.cut();
+    let gone = page.run_async(
+        "return await fetch(args[0]).then(() => 'there', () => 'gone')",
+        &[at("nothing-of-the-kind").into()],
+    )?;
+    ensure_that!(gone == "gone", "the server still answers");
+    open(page, &at(""))?;
+    reader::write_some(page, "Once")?;
+    open(page, &at("paint.html"))?;
+    let picture = painter::paint(page, "a fox in the snow", "3")?;
+    ensure_that!(picture.len() > 1000, "there is no picture");
+    open(page, &at("walk.html"))?;
+    page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 120)
+}
