@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from llama_gguf import read_shape
 from pictures.world import CHARACTER_NAMES, GROUND_NAMES, THING_NAMES, TIME_NAMES, WEATHER_NAMES
 from smol_shapes import ROOT
+from stories.lexicon import load
 
 STORYTELLER = {
     "id": "storyteller",
@@ -151,7 +152,13 @@ def storyteller() -> dict:
     path = ROOT / "models" / "storyteller" / "storyteller-q8_0.gguf"
     data, shape = path.read_bytes(), read_shape(path)
     parameters = sum(math.prod(s) for s in shape.tensor_shapes().values())
-    return {**STORYTELLER, "file": "storyteller/storyteller-q8_0.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "parameters": parameters, "context": shape.max_position_embeddings}
+    return {**STORYTELLER, "file": "storyteller/storyteller-q8_0.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "parameters": parameters, "context": shape.max_position_embeddings, "knows": storyteller_knows()}
+
+
+def storyteller_knows() -> dict[str, list[str]]:
+    """Heroes, things and places that its stories are about, in the order of the alphabet."""
+    world = load()
+    return {"characters": sorted(c.noun for c in world.characters), "things": sorted(t.noun for t in world.things), "places": sorted(p.phrase for p in world.places)}
 
 
 def illustrator() -> dict | None:

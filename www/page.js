@@ -179,6 +179,16 @@ function showExamples() {
   );
 }
 
+/** The small world of a model that has one, one click away. */
+function showVocabulary() {
+  const knows = Object.entries(models.entry?.knows ?? {});
+  const vocabulary = element("vocabulary", HTMLDetailsElement);
+  vocabulary.hidden = knows.length === 0;
+  vocabulary
+    .querySelector(".vocabulary")
+    ?.replaceChildren(...knows.map(([kind, words]) => make("p", {}, make("strong", {}, `${kind[0].toUpperCase()}${kind.slice(1)}: `), words.join(", "))));
+}
+
 async function start() {
   const wanted = new URLSearchParams(location.search);
   try {
@@ -227,6 +237,7 @@ models.addEventListener("settled", update);
 models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();
+  showVocabulary();
   // A model that brings no beginnings was made to answer.
   setMode(!models.entry?.beginnings?.length);
   update();

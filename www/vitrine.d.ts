@@ -473,6 +473,8 @@ export interface CatalogEntry {
   /** Of a latent that is a vector: what its numbers mean, and which two a plane shows first. */
   axes?: { name: string; low: string; high: string }[];
   plane?: number[];
+  /** The small world that a model was trained on: its words by kind ("characters", "things", "places" …). */
+  knows?: Record<string, string[]>;
   [detail: string]: unknown;
 }
 
