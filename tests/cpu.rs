@@ -177,6 +177,7 @@ proptest! {
     #[test]
     fn attention_matches_plain_sums_at_any_position(
         t in 1usize..14, position in 0usize..23, kv_heads in 1usize..4, shared in 1usize..4, head_dim in 1usize..21, seed in 0u64..1_000_000,
+        window in prop::sample::select(vec![None, Some(1), Some(3), Some(8), Some(13), Some(50)]),
     ) {
         let (heads, keys) = (kv_heads * shared, position + t);
         let (width, kv_width) = (heads * head_dim, kv_heads * head_dim);
@@ -185,7 +186,7 @@ proptest! {
         let [q, k, v] = [("q", width), ("k", kv_width), ("v", kv_width)].map(|(name, n)| g.input(name, &[t, n], DType::F32));
         let k = g.cache_write(caches[0], k).unwrap();
         let v = g.cache_write(caches[1], v).unwrap();
-        let y = g.attention(heads, kv_heads, head_dim, 0.7, q, k, v).unwrap();
+        let y = g.attention(heads, kv_heads, head_dim, 0.7, window, q, k, v).unwrap();
         g.output("y", y);
         let graph = g.finish();
         let resident = load(&graph, &[]).unwrap();
@@ -200,14 +201,16 @@ proptest! {
         let got = floats(&step(&mut plan, StepParams { position: position as u32, ..StepParams::default() }, "y"));
         let mut want = vec![0f64; t * width];
         for r in 0..t {
+            let end = position + r + 1;
+            let first = window.map_or(0, |window| end.saturating_sub(window));
             for h in 0..heads {
                 let at = |cache: &[f32], key: usize, d: usize| f64::from(cache[key * kv_width + h / shared * head_dim + d]);
                 let query = |d: usize| f64::from(q[r * width + h * head_dim + d]);
                 let scores: Vec<f64> =
-                    (0..=position + r).map(|key| ((0..head_dim).map(|d| query(d) * at(&k, key, d)).sum::<f64>() * 0.7).exp()).collect();
+                    (first..end).map(|key| ((0..head_dim).map(|d| query(d) * at(&k, key, d)).sum::<f64>() * 0.7).exp()).collect();
                 let total: f64 = scores.iter().sum();
                 for d in 0..head_dim {
-                    want[r * width + h * head_dim + d] = scores.iter().enumerate().map(|(key, s)| s / total * at(&v, key, d)).sum();
+                    want[r * width + h * head_dim + d] = scores.iter().enumerate().map(|(i, s)| s / total * at(&v, first + i, d)).sum();
                 }
             }
         }
@@ -234,6 +237,22 @@ fn every_type_is_read_as_candle_reads_it() {
             [10, 0, 3].iter().flat_map(|r| &all[r * columns..][..columns]).map(|v| f64::from(*v)).collect();
         close(&got, &want, 1e-6);
     }
+}
+
+#[test]
+fn positions_are_added_from_the_steps_on_and_past_the_table_row_0_is() {
+    let mut g = GraphBuilder::new("positions");
+    let table = g.weight("table", &[7, 5], DType::F32).unwrap();
+    let x = g.input("x", &[4, 5], DType::F32);
+    let y = g.add_positions(table, x).unwrap();
+    g.output("y", y);
+    let (rows, x) = (numbers(1, 35), numbers(2, 20));
+    let mut plan = plan(&g.finish(), &[bytemuck::cast_slice(&rows).to_vec()]);
+    plan.write_input("x", &words(&x)).unwrap();
+    let got = floats(&step(&mut plan, StepParams { position: 4, ..StepParams::default() }, "y"));
+    let met = [4, 5, 6, 0].iter().flat_map(|r| &rows[r * 5..][..5]);
+    let want: Vec<f64> = x.iter().zip(met).map(|(x, p)| f64::from(x + p)).collect();
+    close(&got, &want, 1e-6);
 }
 
 #[test]

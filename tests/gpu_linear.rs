@@ -12,7 +12,7 @@ use vitrine::{
         Device, Preference,
         buffer::View,
         context::{Context, Dispatch, Features},
-        linear::{Epilogue, LinearSpec, PackedWeight, embedding, linear},
+        linear::{Epilogue, LinearSpec, Lookup, PackedWeight, embedding, linear},
     },
     graph::DType,
 };
@@ -303,7 +303,8 @@ fn rows_of_a_table_are_read_by_their_ids_and_an_id_past_it_reads_row_0() {
                 let table = PackedWeight::in_parts_of(&ctx, "table", dtype, rows, cols, most).unwrap();
                 table.put(&ctx, 0, &bytes).unwrap();
                 let y = upload_f32(&ctx, &vec![f32::NAN; ids.len() * cols]);
-                let dispatches = embedding(&ctx, &table, &upload(&ctx, &ids), &y, ids.len(), "test").unwrap();
+                let dispatches =
+                    embedding(&ctx, &table, Lookup::Ids(&upload(&ctx, &ids)), &y, ids.len(), "test").unwrap();
                 let found = run(&ctx, &dispatches, &y, ids.len() * cols);
                 compare(&found, &expected).unwrap_or_else(|why| panic!("{dtype} in parts of {part_rows}: {why}"));
             }

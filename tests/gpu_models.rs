@@ -9,17 +9,21 @@ use std::{collections::VecDeque, path::Path, rc::Rc};
 use pollster::block_on;
 use reference::reference;
 use vitrine::{
-    backend::{Device, Plan, Resident, cpu, gpu, profile::by_part},
+    backend::{
+        Device, Plan, Resident, cpu,
+        gpu::{self, context::Features},
+        profile::by_part,
+    },
     cancel::Cancel,
     graph::{Graph, SampleParams, Sampled, StepParams},
-    models::Llama,
+    models::LanguageModel,
     weights::{PathSource, SharedSource, WeightFile},
 };
 
 /// A GGUF's model on a device.
 struct Running {
     file: WeightFile,
-    llama: Llama,
+    model: LanguageModel,
     resident: Resident,
 }
 
@@ -36,15 +40,15 @@ impl Running {
     fn open(path: &Path, device: &Device) -> Self {
         let source = Rc::new(PathSource::open(path).expect("a file")) as SharedSource;
         let file = block_on(WeightFile::open_parts(vec![source])).expect("a GGUF");
-        let llama = Llama::from_gguf(&file.metadata, &file).expect("a Llama");
-        let graph = llama.decode().expect("a graph");
+        let model = LanguageModel::from_gguf(&file.metadata, &file).expect("a model");
+        let graph = model.decode().expect("a graph");
         let load = async {
             let mut loader = device.begin(&graph).await?;
-            file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            file.stream_with(&graph, model.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
             loader.finish().await
         };
         let resident = block_on(load).expect("the weights go in");
-        Self { file, llama, resident }
+        Self { file, model, resident }
     }
 
     fn compile(&self, graph: &Graph) -> Plan {
@@ -53,8 +57,8 @@ impl Running {
 
     /// `n` greedy tokens after `prompt`, with four steps in flight.
     fn greedy(&self, prompt: &[u32], n: usize) -> Vec<u32> {
-        let mut prefill = self.compile(&self.llama.prefill(prompt.len()).expect("a graph"));
-        let mut decode = self.compile(&self.llama.decode().expect("a graph"));
+        let mut prefill = self.compile(&self.model.prefill(prompt.len()).expect("a graph"));
+        let mut decode = self.compile(&self.model.decode().expect("a graph"));
         prefill.write_input("ids", prompt).expect("ids");
         let params = |position: usize, row: usize| StepParams {
             position: position as u32,
@@ -76,7 +80,7 @@ impl Running {
 
     /// The logits of every one of `ids`.
     fn score(&self, ids: &[u32]) -> Vec<f32> {
-        let mut plan = self.compile(&self.llama.score(ids.len()).expect("a graph"));
+        let mut plan = self.compile(&self.model.score(ids.len()).expect("a graph"));
         plan.write_input("ids", ids).expect("ids");
         let out = block_on(plan.step(&StepParams::default(), &["logits"]).expect("a step")).expect("an output");
         out[0].iter().map(|w| f32::from_bits(*w)).collect()
@@ -130,10 +134,46 @@ fn quantised_stories260k_scores_as_on_the_cpu() {
 fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
     let model = Running::open(&path, &gpu_device());
-    let plan = model.compile(&model.llama.decode().expect("a graph"));
+    let plan = model.compile(&model.model.decode().expect("a graph"));
     let cost = plan.cost();
     assert_eq!((cost.passes, cost.submits), (1, 1));
-    assert!(cost.dispatches as usize <= 8 * model.llama.config().layers + 6, "{cost:?}");
+    assert!(cost.dispatches as usize <= 8 * model.model.config().layers + 6, "{cost:?}");
+}
+
+/// Small models of the other families, on software's paths through the kernels and on hardware's.
+#[test]
+fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let Device::Gpu(device) = gpu_device() else { unreachable!() };
+    let hardware = Features { software: false, subgroups: false, ..device.context().features() };
+    for family in ["qwen3", "gpt2", "gemma3"] {
+        let answers = std::fs::read(root.join(format!("tiny_{family}.json"))).expect("a fixture");
+        let answers: serde_json::Value = serde_json::from_slice(&answers).expect("JSON");
+        let list = |key: &str| -> Vec<f64> { serde_json::from_value(answers[key].clone()).expect("numbers") };
+        let ids = |key: &str| -> Vec<u32> { list(key).into_iter().map(|id| id as u32).collect() };
+        for device in [Device::Gpu(device.clone()), Device::Gpu(device.used_as(hardware))] {
+            let model = Running::open(&root.join(format!("tiny_{family}.gguf")), &device);
+            let (prompt, greedy) = (ids("prompt_ids"), ids("greedy"));
+            assert_eq!(model.greedy(&prompt, 64), greedy, "{family}");
+            let text: Vec<u32> = prompt.iter().chain(&greedy[..63]).copied().collect();
+            let logits = model.score(&text);
+            let want: Vec<f32> = list("logits_last").into_iter().map(|v| v as f32).collect();
+            let got = cosine(&logits[logits.len() - want.len()..], &want);
+            assert!(got >= 0.999_9, "{family}: cosine {got}");
+        }
+    }
+}
+
+/// What a layer takes: its norms, attention and feed-forward layer; and beside the layers the embedding, the head and the choice.
+#[test]
+fn a_decode_step_of_every_family_keeps_to_its_dispatches() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for (family, a_layer, beside) in [("llama", 7, 3), ("qwen3", 7, 3), ("gpt2", 9, 5), ("gemma3", 9, 4)] {
+        let model = Running::open(&root.join(format!("tiny_{family}.gguf")), &gpu_device());
+        let cost = model.compile(&model.model.decode().expect("a graph")).cost();
+        assert_eq!((cost.passes, cost.submits), (1, 1));
+        assert_eq!(cost.dispatches as usize, a_layer * model.model.config().layers + beside, "{family}");
+    }
 }
 
 #[test]
@@ -141,7 +181,7 @@ fn a_profile_times_every_dispatch_of_a_step_on_the_gpu_and_every_operation_on_th
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
     for device in [gpu_device(), cpu_device()] {
         let model = Running::open(&path, &device);
-        let mut plan = model.compile(&model.llama.decode().expect("a graph"));
+        let mut plan = model.compile(&model.model.decode().expect("a graph"));
         let timings = block_on(plan.profile(&StepParams::default())).expect("timings");
         if let Device::Gpu(_) = device {
             assert_eq!(timings.len() as u32, plan.cost().dispatches);
@@ -149,7 +189,7 @@ fn a_profile_times_every_dispatch_of_a_step_on_the_gpu_and_every_operation_on_th
         assert!(timings.iter().all(|t| t.milliseconds >= 0.0 && t.label.contains(" @ ")), "{timings:?}");
         let parts = by_part(&timings, 1);
         assert_eq!(parts.iter().map(|part| part.runs).sum::<usize>(), timings.len());
-        assert!(parts.iter().any(|part| part.runs == model.llama.config().layers && part.ms > 0.0), "{parts:?}");
+        assert!(parts.iter().any(|part| part.runs == model.model.config().layers && part.ms > 0.0), "{parts:?}");
     }
 }
 
@@ -164,7 +204,7 @@ fn the_shipped_storyteller_has_pytorchs_logits_on_both_devices() {
     };
     for device in [cpu_device(), gpu_device()] {
         let model = Running::open(&root.join("models/storyteller/storyteller-q8_0.gguf"), &device);
-        let vocabulary = model.llama.config().vocabulary;
+        let vocabulary = model.model.config().vocabulary;
         for case in answers["cases"].as_array().expect("cases") {
             let (prompt, greedy) = (numbers(&case["prompt_ids"]), numbers(&case["greedy"]));
             let ids: Vec<u32> = prompt.iter().chain(&greedy[..greedy.len() - 1]).copied().collect();

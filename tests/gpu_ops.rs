@@ -179,9 +179,9 @@ proptest! {
     fn attention_agrees_for_one_row_and_for_many(
         rows in prop::sample::select(vec![1usize, 1, 2, 7, 16, 33]), kv_heads in 1usize..4, share in 1usize..5,
         head_dim in prop::sample::select(vec![1usize, 6, 8, 63, 64, 80, 128, 256]), capacity in 40usize..200, at_end: bool,
-        position in 0u32..150,
+        position in 0u32..150, window in prop::sample::select(vec![None, None, Some(1), Some(5), Some(64), Some(100), Some(500)]),
     ) {
-        let graph = attention(rows, kv_heads * share, kv_heads, head_dim, capacity, None);
+        let graph = attention(rows, kv_heads * share, kv_heads, head_dim, capacity, &Extras { window, ..Extras::default() });
         // At the end some of the rows are past the capacity.
         let position = if at_end { capacity as u32 - 1 } else { position.min(capacity as u32 - 1) };
         let width = (kv_heads * share + 2 * kv_heads) * head_dim;
@@ -198,31 +198,39 @@ proptest! {
     }
 }
 
-/// q, k and v from the caller, turned where `rotary` says how, written and attended to.
-fn attention(
-    rows: usize,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    capacity: usize,
+/// What happens to q and k before an attention, and how far it sees.
+#[derive(Default)]
+struct Extras {
     rotary: Option<(usize, RopeLayout)>,
-) -> Graph {
+    /// An RMSNorm of each head.
+    norm: bool,
+    window: Option<usize>,
+}
+
+/// q, k and v from the caller, normed and turned where `extras` say how, written and attended to.
+fn attention(rows: usize, heads: usize, kv_heads: usize, head_dim: usize, capacity: usize, extras: &Extras) -> Graph {
     let mut g = GraphBuilder::new("attention");
     let q = g.input("q", &[rows, heads * head_dim], DType::F32);
     let k = g.input("k", &[rows, kv_heads * head_dim], DType::F32);
     let v = g.input("v", &[rows, kv_heads * head_dim], DType::F32);
     let keys = g.state("keys", &[capacity, kv_heads * head_dim], DType::F32).unwrap();
     let values = g.state("the values", &[capacity, kv_heads * head_dim], DType::F32).unwrap();
-    let turn = |g: &mut GraphBuilder, heads: usize, x: ValueId| match rotary {
-        Some((n, layout)) => g.rope(heads, head_dim, n, 10_000.0, 1.0, None, layout, x).unwrap(),
-        None => x,
+    let turn = |g: &mut GraphBuilder, name: &str, heads: usize, mut x: ValueId| {
+        if extras.norm {
+            let weight = g.weight(&format!("{name} norm"), &[head_dim], DType::F32).unwrap();
+            x = g.rms_norm(weight, 1e-6, x).unwrap();
+        }
+        match extras.rotary {
+            Some((n, layout)) => g.rope(heads, head_dim, n, 10_000.0, 1.0, None, layout, x).unwrap(),
+            None => x,
+        }
     };
-    let q = turn(&mut g, heads, q);
-    let k = turn(&mut g, kv_heads, k);
+    let q = turn(&mut g, "q", heads, q);
+    let k = turn(&mut g, "k", kv_heads, k);
     let k = g.cache_write(keys, k).unwrap();
     let v = g.cache_write(values, v).unwrap();
     let scale = 1.0 / (head_dim as f32).sqrt();
-    let y = g.attention(heads, kv_heads, head_dim, scale, q, k, v).unwrap();
+    let y = g.attention(heads, kv_heads, head_dim, scale, extras.window, q, k, v).unwrap();
     g.output("y", y);
     g.finish()
 }
@@ -230,17 +238,28 @@ fn attention(
 #[test]
 fn attention_over_a_long_cache_agrees() {
     // More tiles than splits: each split takes several.
-    for position in [63, 64, 4500, 4999] {
-        let graph = attention(1, 6, 2, 16, 5000, None);
+    for (position, window) in
+        [(63, None), (64, None), (4500, None), (4999, None), (4999, Some(4500)), (4999, Some(512))]
+    {
+        let graph = attention(1, 6, 2, 16, 5000, &Extras { window, ..Extras::default() });
         let inputs = [("q", bits(&numbers(1, 96))), ("k", bits(&numbers(2, 32))), ("v", bits(&numbers(3, 32)))];
         agree(&graph, &inputs, &at(position));
     }
 }
 
 #[test]
-fn turning_and_both_cache_writes_are_one_kernel_and_agree() {
-    for (rows, layout) in [(1, RopeLayout::Interleaved), (5, RopeLayout::HalfSplit)] {
-        let graph = attention(rows, 4, 2, 24, 50, Some((16, layout)));
+fn norms_of_heads_turning_and_both_cache_writes_are_one_kernel_and_agree() {
+    let (interleaved, halves) = (RopeLayout::Interleaved, RopeLayout::HalfSplit);
+    let kinds = [
+        (1, Some((16, interleaved)), false),
+        (5, Some((16, halves)), false),
+        (1, Some((24, halves)), true),
+        (5, Some((16, interleaved)), true),
+        (1, None, false),
+        (5, None, false),
+    ];
+    for (rows, rotary, norm) in kinds {
+        let graph = attention(rows, 4, 2, 24, 50, &Extras { rotary, norm, window: None });
         let inputs = [
             ("q", bits(&numbers(1, rows * 96))),
             ("k", bits(&numbers(2, rows * 48))),
@@ -248,8 +267,69 @@ fn turning_and_both_cache_writes_are_one_kernel_and_agree() {
         ];
         agree(&graph, &inputs, &at(17));
         let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
-        assert_eq!(plan.kernels().filter(|k| k.starts_with("rope_cache")).count(), 1);
+        let kernels: Vec<&str> = plan.kernels().collect();
+        assert_eq!(kernels.iter().filter(|k| k.starts_with("rope_cache")).count(), 1, "{kernels:?}");
+        assert_eq!(kernels.len(), if rows == 1 { 3 } else { 2 }, "{kernels:?}");
     }
+}
+
+#[test]
+fn norms_of_heads_that_do_not_turn_are_kernels_of_their_own_and_agree() {
+    let graph = attention(2, 4, 2, 24, 50, &Extras { norm: true, ..Extras::default() });
+    let inputs = [("q", bits(&numbers(1, 192))), ("k", bits(&numbers(2, 96))), ("v", bits(&numbers(3, 96)))];
+    agree(&graph, &inputs, &at(17));
+}
+
+#[test]
+fn positions_are_added_to_the_rows_of_a_step_and_agree() {
+    for (rows, position) in [(1, 0), (1, 6), (5, 3), (5, 2_000_000_000)] {
+        let (graph, x) = one(rows, 70, |g, x| {
+            let table = g.weight("table", &[7, 70], DType::F32).unwrap();
+            g.add_positions(table, x).unwrap()
+        });
+        agree(&graph, &[("x", x)], &at(position));
+    }
+}
+
+/// `x + norm(W·x)`, as Gemma's layers end: the sum is the norm's to do.
+#[test]
+fn a_sum_with_a_norm_is_one_kernel_and_agrees() {
+    for (rows, swap) in [(1, false), (3, true)] {
+        let (graph, x) = one(rows, 48, |g, x| {
+            let weight = g.weight("w", &[48, 48], DType::F32).unwrap();
+            let norm = g.weight("norm", &[48], DType::F32).unwrap();
+            let h = g.linear(weight, None, x).unwrap();
+            let h = g.rms_norm(norm, 1e-6, h).unwrap();
+            let (a, b) = if swap { (h, x) } else { (x, h) };
+            g.binary(Binary::Add, a, b).unwrap()
+        });
+        agree(&graph, &[("x", x)], &at(0));
+        let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+        assert_eq!(plan.kernels().count(), 2, "{:?}", plan.kernels().collect::<Vec<_>>());
+    }
+}
+
+/// `f(gate) · up` of two layers of one input is the end of their product, whatever the function.
+#[test]
+fn a_gate_of_any_function_is_one_kernel_and_agrees() {
+    for (rows, f) in [(1, Unary::GeluTanh), (5, Unary::GeluTanh), (1, Unary::Silu)] {
+        let (graph, x) = one(rows, 48, |g, x| {
+            let [gate, up] = ["gate", "up"].map(|name| g.weight(name, &[20, 48], DType::F32).unwrap());
+            let [gate, up] = [gate, up].map(|w| g.linear(w, None, x).unwrap());
+            let gate = g.unary(f, gate);
+            g.binary(Binary::Mul, gate, up).unwrap()
+        });
+        agree(&graph, &[("x", x)], &at(0));
+        let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+        assert_eq!(plan.kernels().count(), 1, "{:?}", plan.kernels().collect::<Vec<_>>());
+    }
+    // Without a matrix of their own the function is a kernel, and the product another.
+    let mut g = GraphBuilder::new("apart");
+    let [a, b] = ["a", "b"].map(|name| g.input(name, &[2, 33], DType::F32));
+    let f = g.unary(Unary::GeluTanh, a);
+    let y = g.binary(Binary::Mul, f, b).unwrap();
+    g.output("y", y);
+    agree(&g.finish(), &[("a", bits(&numbers(1, 66))), ("b", bits(&numbers(2, 66)))], &at(0));
 }
 
 #[test]
@@ -291,7 +371,7 @@ fn transformer(rows: usize, layers: usize, alternatives: usize) -> Graph {
         let values = g.state(&format!("values {i}"), &[capacity, kv_heads * head_dim], DType::F32).unwrap();
         let k = g.cache_write(keys, k).unwrap();
         let v = g.cache_write(values, v).unwrap();
-        let a = g.attention(heads, kv_heads, head_dim, 0.35, q, k, v).unwrap();
+        let a = g.attention(heads, kv_heads, head_dim, 0.35, None, q, k, v).unwrap();
         let o = layer(&mut g, "o", dim, heads * head_dim, a);
         x = g.binary(Binary::Add, x, o).unwrap();
         let h = norm(&mut g, "norm2", x);

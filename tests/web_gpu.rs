@@ -8,7 +8,7 @@ use vitrine::{
     Cancel,
     backend::{Device, cpu, gpu},
     graph::{Sampled, StepParams},
-    models::Llama,
+    models::LanguageModel,
     weights::{MemorySource, SharedSource, WeightFile},
 };
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -25,13 +25,13 @@ async fn gpu_device() -> gpu::Device {
 async fn greedy(device: &Device, count: usize) -> Vec<u32> {
     let source = Rc::new(MemorySource::new("tiny_llama.gguf", MODEL.to_vec())) as SharedSource;
     let file = WeightFile::open_parts(vec![source]).await.unwrap();
-    let llama = Llama::from_gguf(&file.metadata, &file).unwrap();
-    let graph = llama.decode().unwrap();
+    let model = LanguageModel::from_gguf(&file.metadata, &file).unwrap();
+    let graph = model.decode().unwrap();
     let mut loader = device.begin(&graph).await.unwrap();
-    file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();
+    file.stream_with(&graph, model.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();
     let resident = loader.finish().await.unwrap();
     let prompt = [1, 2, 3, 4, 5];
-    let mut prefill = resident.compile(&llama.prefill(prompt.len()).unwrap()).await.unwrap();
+    let mut prefill = resident.compile(&model.prefill(prompt.len()).unwrap()).await.unwrap();
     let mut decode = resident.compile(&graph).await.unwrap();
     prefill.write_input("ids", &prompt).unwrap();
     let params = StepParams { row: 4, ..Default::default() };

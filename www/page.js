@@ -20,7 +20,7 @@ const alternatives = new Alternatives(story);
 const models = new Models({
   kind: "text",
   facts: (info) => [`looks back ${info.contextLength.toLocaleString("en")} tokens`],
-  none: "Open a GGUF file of the Llama family, or fetch one by its address.",
+  none: "Open a GGUF file of a Llama, Qwen 3, GPT-2 or Gemma 3, or fetch one by its address.",
   other: (kind) => (kind === "image" ? "This model paints. Open it on the page for pictures." : "This model writes no text."),
 });
 const settings = new Settings();

@@ -116,6 +116,16 @@ impl GraphBuilder {
         Ok(self.push(op, &[ids], shape, DType::F32))
     }
 
+    /// `[t, dim]` → the same shape; the table is `[length, dim]`.
+    pub fn add_positions(&mut self, table: WeightId, x: ValueId) -> Result<ValueId> {
+        let op = Op::AddPositions { table };
+        let (t, n) = self.rows(&op, x)?;
+        match self.graph.weight(table).shape.as_slice() {
+            [_, dim] if *dim == n => Ok(self.push(op, &[x], vec![t, n], DType::F32)),
+            _ => Err(self.misfit(&op, &[x], "expected a table [length, dim] as wide as the value")),
+        }
+    }
+
     /// `[t, in]` → `[t, out]`.
     pub fn linear(&mut self, weight: WeightId, bias: Option<WeightId>, x: ValueId) -> Result<ValueId> {
         let op = Op::Linear { weight, bias };
@@ -183,7 +193,8 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], shape, DType::F32))
     }
 
-    /// q `[t, heads · head_dim]`, k and v caches `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`.
+    /// q `[t, heads · head_dim]`, k and v caches `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`. With a `window` each row
+    /// sees so many tokens at most, itself among them.
     #[allow(clippy::too_many_arguments)]
     pub fn attention(
         &mut self,
@@ -191,12 +202,17 @@ impl GraphBuilder {
         kv_heads: usize,
         head_dim: usize,
         scale: f32,
+        window: Option<usize>,
         q: ValueId,
         k: ValueId,
         v: ValueId,
     ) -> Result<ValueId> {
-        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask: Mask::Cached, batch: 1 };
+        let mask = window.map_or(Mask::Cached, Mask::Sliding);
+        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask, batch: 1 };
         let inputs = [q, k, v];
+        if window == Some(0) {
+            return Err(self.misfit(&op, &inputs, "a window must hold the row itself"));
+        }
         let (t, n) = self.rows(&op, q)?;
         if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
             return Err(self.misfit(&op, &inputs, &format!("{heads} heads cannot share {kv_heads} key heads")));
@@ -270,7 +286,7 @@ mod tests {
         let q = g.input("q", &[1, 40], DType::F32);
         let k = g.input("k", &[1, 24], DType::F32);
         let k = g.cache_write(cache, k).unwrap();
-        assert!(g.attention(5, 3, 8, 1.0, q, k, k).unwrap_err().to_string().contains("5 heads"));
+        assert!(g.attention(5, 3, 8, 1.0, None, q, k, k).unwrap_err().to_string().contains("5 heads"));
     }
 
     #[test]

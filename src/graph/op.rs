@@ -16,10 +16,24 @@ pub enum RopeLayout {
 pub enum Mask {
     /// Keys and values are caches: row `t` of the step sees cache rows `0 ..= position + t`.
     Cached,
+    /// The same, but of these rows the last so many alone (arXiv 2004.05150).
+    Sliding(usize),
     /// Keys and values are values of this step, as many as queries: row `t` sees rows `0 ..= t`.
     Causal,
     /// Keys and values are values of this step, of any number: every row sees all of them.
     Full,
+}
+
+impl Mask {
+    /// Whether keys and values are caches.
+    pub fn is_cached(self) -> bool {
+        matches!(self, Self::Cached | Self::Sliding(_))
+    }
+
+    /// Of how many keys a row sees the last at most; 0 stands for all.
+    pub fn window(self) -> usize {
+        if let Self::Sliding(window) = self { window } else { 0 }
+    }
 }
 
 /// A batch of pictures as rows, channels last: pixel `(y, x)` of picture `n` is row `(n · height + y) · width + x` of a value
@@ -139,6 +153,11 @@ pub enum Op {
     Embedding {
         table: WeightId,
     },
+    /// `[t, dim]` plus the rows of a table that stand for its positions, `position ..`; weight `[length, dim]`. A row past the table
+    /// meets row 0.
+    AddPositions {
+        table: WeightId,
+    },
     /// `x · Wᵀ (+ b)`: `[t, in]` → `[t, out]`; weight `[out, in]`, bias `[out]`.
     Linear {
         weight: WeightId,
@@ -168,8 +187,8 @@ pub enum Op {
         cache: StateId,
     },
     /// Grouped-query attention (arXiv 2305.13245): q `[t, heads · head_dim]`, k and v `[keys, kv_heads · head_dim]` →
-    /// `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`. With [`Mask::Cached`] k and v are cache
-    /// values and `batch` is 1; else they are values of `batch · keys` rows, q has `batch · t` rows, and each member of the
+    /// `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`. With [`Mask::Cached`] and [`Mask::Sliding`] k and v are
+    /// cache values and `batch` is 1; else they are values of `batch · keys` rows, q has `batch · t` rows, and each member of the
     /// batch sees its own alone.
     Attention {
         heads: usize,
@@ -265,6 +284,7 @@ impl Op {
             Self::Input { .. } => "input",
             Self::LastToken { .. } => "last_token",
             Self::Embedding { .. } => "embedding",
+            Self::AddPositions { .. } => "add_positions",
             Self::Linear { .. } => "linear",
             Self::RmsNorm { .. } => "rms_norm",
             Self::Rope { .. } => "rope",
@@ -300,7 +320,7 @@ impl Op {
     /// The weights it reads.
     pub fn weights(&self) -> impl Iterator<Item = WeightId> {
         let (a, b) = match self {
-            Self::Embedding { table } => (Some(*table), None),
+            Self::Embedding { table } | Self::AddPositions { table } => (Some(*table), None),
             Self::Linear { weight, bias }
             | Self::Conv2d { weight, bias, .. }
             | Self::ConvTranspose2d { weight, bias, .. } => (Some(*weight), *bias),

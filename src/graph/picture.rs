@@ -199,7 +199,7 @@ impl GraphBuilder {
             Mask::Full => {}
             Mask::Causal if keys == rows => {}
             Mask::Causal => return Err(self.misfit(&op, &inputs, "a causal mask wants as many keys as queries")),
-            Mask::Cached => return Err(self.misfit(&op, &inputs, "keys and values are no caches")),
+            Mask::Cached | Mask::Sliding(_) => return Err(self.misfit(&op, &inputs, "keys and values are no caches")),
         }
         Ok(self.push(op, &inputs, vec![rows, n], DType::F32))
     }

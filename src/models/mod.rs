@@ -12,7 +12,7 @@ pub mod dcgan;
 pub mod diffusion;
 mod find;
 pub mod illustrator;
-pub mod llama;
+pub mod language;
 mod named;
 pub mod unet;
 
@@ -23,7 +23,7 @@ pub use conv_vae::ConvVae;
 pub use dcgan::Dcgan;
 pub use diffusion::{Denoiser, TextEncoder};
 pub use illustrator::Illustrator;
-pub use llama::Llama;
+pub use language::LanguageModel;
 pub use named::Types;
 pub use unet::UNet;
 
@@ -31,10 +31,7 @@ pub use crate::weights::Tensors;
 
 use std::collections::HashMap;
 
-use crate::{Error, Result, graph::DType, weights::WeightFile};
-
-/// The architectures that run, as `general.architecture` of a GGUF or `model_type` of a `config.json` spells them.
-pub const ARCHITECTURES: &[&str] = &["llama"];
+use crate::{graph::DType, weights::WeightFile};
 
 /// What a file knows of its tensors, without the file.
 #[derive(Debug, Clone, Default)]
@@ -50,15 +47,4 @@ impl Tensors for Index {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
         self.0.get(name).map(|(dtype, shape)| (*dtype, shape.as_slice()))
     }
-}
-
-/// Refuses an architecture that no family here takes.
-pub fn check_architecture(name: &str) -> Result<()> {
-    if ARCHITECTURES.contains(&name) {
-        return Ok(());
-    }
-    Err(Error::unsupported_model(format!(
-        "the architecture {name:?} is not one that runs here; use a model of one of these: {}",
-        ARCHITECTURES.join(", ")
-    )))
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     cancel::Cancel,
     graph::{SampleParams, StepParams},
-    models::{Llama, llama::ALTERNATIVES},
+    models::{LanguageModel, language::ALTERNATIVES},
     weights::{Format, Summary, WeightFile},
 };
 
@@ -138,8 +138,8 @@ impl TextModel {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let (llama, tokenizer) = read_model(file)?;
-        let trained = llama.config().context_length;
+        let (model, tokenizer) = read_model(file)?;
+        let trained = model.config().context_length;
         let context = match options.context_length {
             Some(context) if context == 0 || context > trained => {
                 return Err(Error::bad_argument(format!(
@@ -149,15 +149,15 @@ impl TextModel {
             Some(context) => context,
             None => trained.min(DEFAULT_CONTEXT),
         };
-        let llama = llama.with_capacity(context);
-        tokenizer.check_rows(llama.config().vocabulary)?;
-        let info = describe(file, &llama, &tokenizer, device);
-        cancel.race(check_device(&llama, device)).await?;
-        let graph = llama.decode()?;
+        let model = model.with_capacity(context);
+        tokenizer.check_rows(model.config().vocabulary)?;
+        let info = describe(file, &model, &tokenizer, device);
+        cancel.race(check_device(&model, device)).await?;
+        let graph = model.decode()?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
-        file.stream_with(&graph, &llama.recipes(), &mut loader, progress, cancel).await?;
+        file.stream_with(&graph, model.recipes(), &mut loader, progress, cancel).await?;
         let resident = cancel.race(loader.finish()).await?;
-        let mut session = Session::new(llama, device.clone(), resident);
+        let mut session = Session::new(model, device.clone(), resident);
         let alternatives = ALTERNATIVES.min(info.vocabulary);
         cancel.race(session.warm_up(alternatives)).await?;
         let stats = TextModelStats {
@@ -383,8 +383,8 @@ fn log_sum_exp(logits: &[u32]) -> f64 {
 }
 
 /// Tries a small model of the same kind on the device, before the weights are sent there.
-async fn check_device(llama: &Llama, device: &Device) -> Result<()> {
-    let probe = llama.probe();
+async fn check_device(model: &LanguageModel, device: &Device) -> Result<()> {
+    let probe = model.probe();
     // The count of rows that a short prompt is padded to.
     let rows = device.prefill_rows().iter().copied().filter(|rows| *rows > 1).min().unwrap_or(1).min(probe.capacity());
     let (prefill, decode) = (probe.prefill(rows)?, probe.decode()?);
@@ -413,21 +413,21 @@ async fn check_device(llama: &Llama, device: &Device) -> Result<()> {
     self_check::check(device, &probes).await
 }
 
-fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
-    let llama = match file.format {
+fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
+    let model = match file.format {
         Format::Gguf if file.tensors.is_empty() => {
             return Err(Error::unsupported_model(
                 "this file holds a vocabulary and no weights; open it as a tokenizer, or load the whole model",
             ));
         }
-        Format::Gguf => Llama::from_gguf(&file.metadata, file)?,
+        Format::Gguf => LanguageModel::from_gguf(&file.metadata, file)?,
         Format::Safetensors => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
                     "a safetensors model needs its config.json; give the weights, config.json and tokenizer.json together",
                 )
             })?;
-            Llama::from_hugging_face(&String::from_utf8_lossy(config), file)?
+            LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), file)?
         }
         Format::Json => {
             return Err(Error::bad_argument(
@@ -435,24 +435,23 @@ fn read_model(file: &WeightFile) -> Result<(Llama, Tokenizer)> {
             ));
         }
     };
-    Ok((llama, Tokenizer::from_file(file)?))
+    Ok((model, Tokenizer::from_file(file)?))
 }
 
-fn describe(file: &WeightFile, llama: &Llama, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
-    let config = llama.config();
-    let text = |key: &str| file.metadata.get::<&str>(key).ok().flatten().map(str::to_owned);
+fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
+    let config = model.config();
     let Summary { name, parameters, quantization, weight_bytes } = file.summary();
     TextModelInfo {
         kind: "text",
         name,
-        architecture: text("general.architecture").unwrap_or_else(|| "llama".into()),
+        architecture: config.architecture.name().into(),
         parameters,
         quantization,
         weight_bytes,
         vocabulary: config.vocabulary,
         layers: config.layers,
         width: config.dim,
-        context_length: llama.capacity(),
+        context_length: model.capacity(),
         trained_context_length: config.context_length,
         chat: tokenizer.chat_template().is_some(),
         device: device.info(),
@@ -495,7 +494,7 @@ mod tests {
     const FAULTS: [(Fault, bool); 9] = [
         (("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"), true),
         (("embedding", "weight4(row - shape.first_row, k4)", "weight4(0u, k4)"), true),
-        (("rope_cache", "turn(i, position, vec2(k[", "turn(i, 0u, vec2(k["), true),
+        (("rope_cache", "k_cache[to + at.x] = turned.x;", "k_cache[to + at.x] = pair.x;"), true),
         (("attention_lanes", "let share = exp(score - top);", "let share = 1.0;"), true),
         (("attention_split", "exp(scores[g * THREADS + lid] - top)", "1.0"), false),
         (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),

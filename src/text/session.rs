@@ -9,7 +9,7 @@ use crate::{
     backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
     graph::{SampleParams, StepParams},
-    models::Llama,
+    models::{LanguageModel, language::ALTERNATIVES},
     yielding::Turns,
 };
 
@@ -35,7 +35,7 @@ struct PlanKey {
 }
 
 pub struct Session {
-    llama: Llama,
+    model: LanguageModel,
     device: Device,
     resident: Resident,
     plans: HashMap<PlanKey, Plan>,
@@ -47,9 +47,9 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(llama: Llama, device: Device, resident: Resident) -> Self {
+    pub fn new(model: LanguageModel, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
-        Self { llama, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FEWEST_CHUNK_ROWS, turns }
+        Self { model, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FEWEST_CHUNK_ROWS, turns }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -64,7 +64,7 @@ impl Session {
     }
 
     pub fn capacity(&self) -> usize {
-        self.llama.capacity()
+        self.model.capacity()
     }
 
     pub fn device_bytes(&self) -> u64 {
@@ -94,11 +94,11 @@ impl Session {
 
     async fn plan(&mut self, key: PlanKey) -> Result<&mut Plan> {
         if !self.plans.contains_key(&key) {
-            let llama = self.llama.clone().with_alternatives(key.alternatives);
+            let model = self.model.clone().with_alternatives(key.alternatives);
             let graph = match key.work {
-                Work::Decode => llama.decode()?,
-                Work::Prefill => llama.prefill(key.rows)?,
-                Work::Score => llama.score(key.rows)?,
+                Work::Decode => model.decode()?,
+                Work::Prefill => model.prefill(key.rows)?,
+                Work::Score => model.score(key.rows)?,
             };
             let plan = self.resident.compile(&graph).await?;
             // Where any count of rows will do, each would stay for one call in a thousand.
@@ -189,7 +189,7 @@ impl Session {
     }
 
     fn write_counts(&self, ids: &[u32]) -> Result<()> {
-        let mut counts = vec![0u32; self.llama.config().vocabulary];
+        let mut counts = vec![0u32; self.model.config().vocabulary];
         for id in ids {
             if let Some(count) = counts.get_mut(*id as usize) {
                 *count += 1;
@@ -236,7 +236,7 @@ impl Session {
         mut each: impl FnMut(usize, &[u32]) -> Result<()>,
     ) -> Result<()> {
         self.cached.clear();
-        let alternatives = crate::models::llama::ALTERNATIVES.min(self.llama.config().vocabulary);
+        let alternatives = ALTERNATIVES.min(self.model.config().vocabulary);
         while self.cached.len() < ids.len() {
             cancel.check()?;
             let position = self.cached.len();
@@ -251,7 +251,7 @@ impl Session {
             plan.write_input("ids", &padded)?;
             let pending = plan.step(&params, &["logits"])?;
             let outputs = cancel.race(pending).await?;
-            let vocabulary = self.llama.config().vocabulary;
+            let vocabulary = self.model.config().vocabulary;
             let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
             for (row, logits) in logits.chunks_exact(vocabulary).take(taken).enumerate() {
                 each(position + row, logits)?;

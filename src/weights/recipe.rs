@@ -72,6 +72,8 @@ pub enum Recipe {
     Folded { weight: Box<Recipe>, norm: BatchNorm },
     /// The bias that goes with it; `None` where the convolution has none.
     FoldedBias { bias: Option<String>, norm: BatchNorm },
+    /// One tensor, a number added to all of it: Gemma's norms in safetensors lie about 0.
+    Plus { tensor: String, plus: f32 },
     /// Numbers that stand in no file because the model computes them.
     Computed(Vec<f32>),
 }
@@ -106,6 +108,7 @@ impl Recipe {
     pub(super) fn tensors(&self) -> Vec<&str> {
         match self {
             Self::Tensor(tensor)
+            | Self::Plus { tensor, .. }
             | Self::Rows { tensor, .. }
             | Self::Conv { tensor, .. }
             | Self::ConvTranspose { tensor, .. } => vec![tensor],
@@ -136,7 +139,7 @@ impl Recipe {
             whole.then(|| columns / area).ok_or_else(|| Error::internal(format!("{self:?}: {columns} columns")))
         };
         match self {
-            Self::Tensor(tensor) => expect(tensor, shape),
+            Self::Tensor(tensor) | Self::Plus { tensor, .. } => expect(tensor, shape),
             Self::Rows { tensor, first } => {
                 let (dtype, found) = find(tensor)?;
                 let there = found.first().copied().unwrap_or(0);

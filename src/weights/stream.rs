@@ -217,6 +217,10 @@ impl<L: RowSink> Stream<'_, L> {
                 let tensor = self.file.tensor(tensor)?;
                 self.pieces(&rows, tensor, 0, tensor.offset, rows_of(spec)).await
             }
+            Recipe::Plus { tensor, plus } => {
+                let numbers = self.numbers(tensor).await?;
+                self.put(&rows, 0, numbers.into_iter().map(|v| v + plus).collect())
+            }
             Recipe::Rows { tensor, first } => {
                 let tensor = self.file.tensor(tensor)?;
                 let start = tensor.offset + *first as u64 * line_bytes(tensor)?;

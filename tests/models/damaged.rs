@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use vitrine::{
     Error, ErrorCode,
     graph::DType,
-    models::{Llama, Tensors},
+    models::{LanguageModel, Tensors},
     weights::{Metadata, Recipe, Value},
 };
 
-/// A small Llama's tensors by name.
+/// A small model's tensors by name.
 #[derive(Clone)]
-struct Small(HashMap<String, (DType, Vec<usize>)>);
+pub struct Small(pub HashMap<String, (DType, Vec<usize>)>);
 
 impl Tensors for Small {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
@@ -51,10 +51,10 @@ fn small() -> (HashMap<String, Value>, Small) {
 fn with(key: &str, value: Value) -> Error {
     let (mut metadata, tensors) = small();
     metadata.insert(key.into(), value);
-    Llama::from_gguf(&Metadata::new(metadata), &tensors).expect_err(key)
+    LanguageModel::from_gguf(&Metadata::new(metadata), &tensors).expect_err(key)
 }
 
-fn hugging_face(change: &str) -> Result<Llama, Error> {
+fn hugging_face(change: &str) -> Result<LanguageModel, Error> {
     let mut config: serde_json::Value = serde_json::from_str(
         r#"{"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4,
             "num_key_value_heads": 2, "intermediate_size": 64, "vocab_size": 100, "max_position_embeddings": 64,
@@ -80,13 +80,13 @@ fn hugging_face(change: &str) -> Result<Llama, Error> {
     ];
     let (_, tensors) = small();
     let renamed = names.iter().map(|(from, to)| (format!("{to}.weight"), tensors.0[&format!("{from}.weight")].clone()));
-    Llama::from_hugging_face(&config.to_string(), &Small(renamed.collect()))
+    LanguageModel::from_hugging_face(&config.to_string(), &Small(renamed.collect()))
 }
 
 #[test]
 fn a_small_llama_is_taken_and_its_graphs_share_weights_and_states() {
     let (metadata, tensors) = small();
-    let llama = Llama::from_gguf(&Metadata::new(metadata), &tensors).expect("a Llama").with_capacity(48);
+    let llama = LanguageModel::from_gguf(&Metadata::new(metadata), &tensors).expect("a Llama").with_capacity(48);
     let graphs = [llama.decode(), llama.prefill(5), llama.score(3)].map(|g| g.expect("a graph"));
     for graph in &graphs[1..] {
         assert_eq!(graph.weights, graphs[0].weights);
@@ -143,13 +143,13 @@ fn a_missing_or_misshapen_weight_is_named() {
     for name in whole.0.keys() {
         let mut tensors = whole.clone();
         tensors.0.remove(name);
-        let error = Llama::from_gguf(&metadata, &tensors).expect_err(name);
+        let error = LanguageModel::from_gguf(&metadata, &tensors).expect_err(name);
         assert_eq!(error.code(), ErrorCode::CorruptFile);
         assert!(error.to_string().contains(name), "{error}");
     }
     let mut tensors = whole.clone();
     tensors.0.insert("blk.0.ffn_up.weight".into(), (DType::Q8_0, vec![32, 64]));
-    let error = Llama::from_gguf(&metadata, &tensors).expect_err("a turned weight").to_string();
+    let error = LanguageModel::from_gguf(&metadata, &tensors).expect_err("a turned weight").to_string();
     assert!(error.contains("blk.0.ffn_up.weight is [32, 64]") && error.contains("[64, 32]"), "{error}");
 }
 
@@ -177,5 +177,5 @@ fn llama_3s_rotary_factors_follow_from_its_configuration() {
         ErrorCode::CorruptFile
     );
     assert_eq!(hugging_face(r#"{"hidden_size": "wide"}"#).expect_err("a word").code(), ErrorCode::CorruptFile);
-    assert_eq!(hugging_face(r#"{"model_type": "gpt2"}"#).expect_err("gpt2").code(), ErrorCode::UnsupportedModel);
+    assert_eq!(hugging_face(r#"{"model_type": "mamba"}"#).expect_err("mamba").code(), ErrorCode::UnsupportedModel);
 }

@@ -6,6 +6,7 @@
 mod autoencoders;
 mod damaged;
 mod faces;
+mod families;
 mod illustrator;
 #[path = "../reference/mod.rs"]
 mod reference;
@@ -21,14 +22,14 @@ use vitrine::{
     backend::{Device, Plan, Resident, cpu},
     cancel::Cancel,
     graph::{Graph, Sampled, StepParams},
-    models::Llama,
+    models::{LanguageModel, language::LanguageConfig},
     weights::{Format, PathSource, SharedSource, WeightFile},
 };
 
 /// A model on the CPU, with caches of its own.
 struct Running {
     file: WeightFile,
-    llama: Llama,
+    model: LanguageModel,
     resident: Resident,
     decode: Plan,
     /// Tokens in the caches.
@@ -39,25 +40,34 @@ impl Running {
     fn open(paths: &[&Path]) -> Self {
         let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
         let file = block_on(WeightFile::open_parts(sources.collect())).expect("a model's file");
-        let llama = match file.format {
-            Format::Gguf => Llama::from_gguf(&file.metadata, &file),
+        let model = match file.format {
+            Format::Gguf => LanguageModel::from_gguf(&file.metadata, &file),
             _ => {
                 let config = file.extra("config.json").expect("a config.json beside the weights");
-                Llama::from_hugging_face(&String::from_utf8_lossy(config), &file)
+                LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), &file)
             }
         };
-        let llama = llama.expect("a Llama");
+        Self::load(file, model.expect("a model"))
+    }
+
+    /// The same weights as another configuration uses them.
+    fn with_config(self, config: LanguageConfig) -> Self {
+        let model = LanguageModel::new(config, &self.file).expect("a model");
+        Self::load(self.file, model)
+    }
+
+    fn load(file: WeightFile, model: LanguageModel) -> Self {
         let device = Device::Cpu(cpu::Device::new("a test"));
-        let graph = llama.decode().expect("a graph");
+        let graph = model.decode().expect("a graph");
         let load = async {
             let mut loader = device.begin(&graph).await?;
-            file.stream_with(&graph, &llama.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
+            file.stream_with(&graph, model.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
             let resident = loader.finish().await?;
             let decode = resident.compile(&graph).await?;
             vitrine::Result::<_>::Ok((resident, decode))
         };
         let (resident, decode) = block_on(load).expect("the weights go in");
-        Self { file, llama, resident, decode, position: 0 }
+        Self { file, model, resident, decode, position: 0 }
     }
 
     fn step(plan: &mut Plan, params: StepParams, outputs: &[&str]) -> Vec<Vec<u32>> {
@@ -66,7 +76,7 @@ impl Running {
 
     /// Puts `ids` into the caches; gives the greedy next token and the logits after the last.
     fn prefill(&mut self, ids: &[u32]) -> (u32, Vec<f32>) {
-        let graph = self.llama.prefill(ids.len()).expect("a graph");
+        let graph = self.model.prefill(ids.len()).expect("a graph");
         let mut plan = block_on(self.resident.compile(&graph)).expect("a plan");
         plan.write_input("ids", ids).expect("ids");
         let params = StepParams { position: self.position, row: ids.len() as u32 - 1, ..StepParams::default() };
@@ -85,11 +95,11 @@ impl Running {
 
     /// The logits of all of `ids`, from an empty cache.
     fn score(&mut self, ids: &[u32]) -> Vec<Vec<f32>> {
-        let graph: Graph = self.llama.score(ids.len()).expect("a graph");
+        let graph: Graph = self.model.score(ids.len()).expect("a graph");
         let mut plan = block_on(self.resident.compile(&graph)).expect("a plan");
         plan.write_input("ids", ids).expect("ids");
         let out = Self::step(&mut plan, StepParams::default(), &["logits"]);
-        floats(&out[0]).chunks_exact(self.llama.config().vocabulary).map(<[f32]>::to_vec).collect()
+        floats(&out[0]).chunks_exact(self.model.config().vocabulary).map(<[f32]>::to_vec).collect()
     }
 
     /// `n` tokens after `prompt`, each the likeliest.
@@ -128,7 +138,7 @@ impl Candle {
         );
         let mut file = std::io::BufReader::new(std::fs::File::open(path).expect("a file"));
         let content = gguf_file::Content::read(&mut file).expect("a GGUF");
-        Self(ModelWeights::from_gguf(content, &mut file, &CandleDevice::Cpu).expect("a Llama"))
+        Self(ModelWeights::from_gguf(content, &mut file, &CandleDevice::Cpu).expect("a model"))
     }
 
     /// The logits after the last of `ids`, which stand from `position` on.

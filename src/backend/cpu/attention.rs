@@ -17,6 +17,17 @@ pub struct Heads {
     pub kv_heads: usize,
     pub head_dim: usize,
     pub scale: f32,
+    /// Of how many keys a row sees the last at most; 0 stands for all.
+    pub window: usize,
+}
+
+impl Heads {
+    /// The keys that row `row` sees of `keys` in all, where row 0 stands at `position`.
+    fn seen(&self, position: usize, row: usize, keys: usize) -> Range<usize> {
+        let end = position.saturating_add(row + 1).min(keys);
+        let window = if self.window == 0 { end } else { self.window };
+        end.saturating_sub(window)..end
+    }
 }
 
 /// Room that attention needs and keeps.
@@ -46,7 +57,7 @@ pub struct Share {
 }
 
 /// q and out `[t, heads · head_dim]`; k and v `[keys, kv_heads · head_dim]`. Row `r` sees the first
-/// `position + r + 1` rows of the caches, as far as there are so many.
+/// `position + r + 1` rows of the caches, as far as there are so many, or the last of these that the window holds.
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
     h: &Heads,
@@ -80,16 +91,16 @@ fn few_rows(
     let shared = h.heads / h.kv_heads;
     let keys = k.len() / (h.kv_heads * dim);
     for r in share.rows {
-        let seen = (position + r + 1).min(keys);
+        let seen = h.seen(position, r, keys);
         for head in share.kv.start * shared..share.kv.end * shared {
             let at = head / shared * dim;
             let (q, out) = (&q[r * width + head * dim..][..dim], &mut out[r * width + head * dim..][..dim]);
             scratch.scores.clear();
-            scratch
-                .scores
-                .extend(k.chunks_exact(h.kv_heads * dim).take(seen).map(|row| dot(q, &row[at..at + dim]) * h.scale));
+            let stride = h.kv_heads * dim;
+            let rows = k[seen.start * stride..seen.end * stride].chunks_exact(stride);
+            scratch.scores.extend(rows.map(|row| dot(q, &row[at..at + dim]) * h.scale));
             softmax(&mut scratch.scores);
-            weighted_sum(&scratch.scores, v, h.kv_heads * dim, at, out);
+            weighted_sum(&scratch.scores, &v[seen.start * stride..], stride, at, out);
         }
     }
 }
@@ -140,7 +151,7 @@ fn many_rows(
     out: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let Heads { heads, kv_heads, head_dim: dim, scale } = *h;
+    let Heads { heads, kv_heads, head_dim: dim, scale, .. } = *h;
     let (width, kv_width, shared) = (heads * dim, kv_heads * dim, heads / kv_heads);
     let keys = k.len() / kv_width;
     let padded = keys.next_multiple_of(PANEL);
@@ -153,8 +164,10 @@ fn many_rows(
         for first in share.rows.clone().step_by(TILE) {
             // A last tile that is not full repeats its last row.
             let row = |l: usize| (first + l).min(share.rows.end - 1);
-            // Keys that the last row of the tile sees, in whole panels.
-            let span = (position + row(TILE - 1) + 1).min(keys).next_multiple_of(PANEL);
+            // Keys from the first that the first row of the tile sees to the last that the last does, in whole panels.
+            let begin = h.seen(position, row(0), keys).start / PANEL * PANEL;
+            let end = h.seen(position, row(TILE - 1), keys).end.next_multiple_of(PANEL);
+            let span = end - begin;
             for head in kv * shared..(kv + 1) * shared {
                 for l in 0..TILE {
                     let from = &q[row(l) * width + head * dim..][..dim];
@@ -163,21 +176,23 @@ fn many_rows(
                     }
                 }
                 let query: [&[f32]; TILE] = std::array::from_fn(|l| &queries[l * dim..][..dim]);
-                for (p, panel) in key_panels.chunks_exact(dim).take(span / PANEL).enumerate() {
+                let panels = &key_panels[begin / PANEL * dim..end / PANEL * dim];
+                for (p, panel) in panels.chunks_exact(dim).enumerate() {
                     for (l, s) in float_panel(panel, &query).iter().enumerate() {
                         scores[l * padded + p * PANEL..][..PANEL].copy_from_slice(s);
                     }
                 }
                 for l in 0..TILE {
                     let scores = &mut scores[l * padded..][..span];
-                    let (seen, hidden) = scores.split_at_mut((position + row(l) + 1).min(keys));
-                    softmax(seen);
-                    hidden.fill(0.0);
+                    let seen = h.seen(position, row(l), keys);
+                    softmax(&mut scores[seen.start - begin..seen.end - begin]);
+                    scores[..seen.start - begin].fill(0.0);
+                    scores[seen.end - begin..].fill(0.0);
                 }
                 let weights: [&[f32]; TILE] = std::array::from_fn(|l| &scores[l * padded..][..span]);
                 for (p, panel) in value_panels.chunks_exact(padded).enumerate() {
                     let n = PANEL.min(dim - p * PANEL);
-                    for (l, s) in float_panel(&panel[..span], &weights).iter().enumerate() {
+                    for (l, s) in float_panel(&panel[begin..end], &weights).iter().enumerate() {
                         if first + l < share.rows.end {
                             out[(first + l) * width + head * dim + p * PANEL..][..n].copy_from_slice(&s[..n]);
                         }

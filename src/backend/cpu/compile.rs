@@ -33,6 +33,11 @@ pub enum Step {
         ids: usize,
         out: usize,
     },
+    AddPositions {
+        table: usize,
+        x: usize,
+        out: usize,
+    },
     /// `round`: the scratch does not hold `x` yet.
     Linear {
         weight: usize,
@@ -335,6 +340,12 @@ impl<'a> Compiler<'a> {
                 self.steps.push(Step::Embedding { table: self.weight(*table), ids, out });
                 place = Some(out);
             }
+            Op::AddPositions { table } => {
+                let x = self.buffer(input(0)?)?;
+                let out = self.take_over(i, input(0)?)?;
+                self.steps.push(Step::AddPositions { table: self.weight(*table), x, out });
+                place = Some(out);
+            }
             Op::Linear { weight, bias } => {
                 let value = input(0)?;
                 let x = self.buffer(value)?;
@@ -374,9 +385,10 @@ impl<'a> Compiler<'a> {
                 self.places[i] = Some(Place::State(cache));
             }
             Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
-                let heads = Heads { heads: *heads, kv_heads: *kv_heads, head_dim: *head_dim, scale: *scale };
+                let (heads, kv_heads, head_dim, scale) = (*heads, *kv_heads, *head_dim, *scale);
+                let heads = Heads { heads, kv_heads, head_dim, scale, window: mask.window() };
                 let q = self.buffer(input(0)?)?;
-                let step = if *mask == Mask::Cached {
+                let step = if mask.is_cached() {
                     let (k, v) = (self.cache(input(1)?)?, self.cache(input(2)?)?);
                     Step::Attention { heads, q, k, v, out: self.take(i)? }
                 } else {

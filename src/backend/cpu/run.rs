@@ -173,6 +173,17 @@ impl Program {
                     }
                 });
             }
+            Step::AddPositions { table, x, out } => {
+                let table = matrix(shared, *table)?;
+                in_place(buffers, *x, *out, |_, v| {
+                    let mut row = vec![0.0; table.columns];
+                    for (r, v) in v.chunks_exact_mut(table.columns).enumerate() {
+                        let position = (params.position as usize).saturating_add(r);
+                        table.read_row(if position < table.rows { position } else { 0 }, &mut row);
+                        elementwise::add(v, &row);
+                    }
+                });
+            }
             Step::Linear { weight, bias, rows, x, out, round } => {
                 let w = matrix(shared, *weight)?;
                 let bias = bias.map(|b| vector(shared, b)).transpose()?;

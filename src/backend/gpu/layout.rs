@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::{
     Error, Result,
-    graph::{Binary, DType, Graph, Op, Unary, ValueId, WeightId},
+    graph::{Binary, DType, Graph, Node, Op, Unary, ValueId, WeightId},
 };
 
 /// Several weights of one width, rows below rows.
@@ -212,24 +212,26 @@ impl Layout {
     }
 }
 
-/// Of two layers whose results meet in `silu(a) · b`, the one under the silu comes first: so the epilogue expects it.
+/// Of two layers whose results meet in `f(a) · b`, the one under the function comes first: so the epilogue expects it.
 fn gate_first(graph: &Graph, group: &mut [Layer]) {
     let [a, b] = group else { return };
-    if graph.nodes.iter().any(|node| silu_mul(graph, &node.op, &node.inputs) == Some((b.out, a.out))) {
+    let swapped =
+        |node: &Node| gated_product(graph, &node.op, &node.inputs).is_some_and(|(_, f, x)| (f, x) == (b.out, a.out));
+    if graph.nodes.iter().any(swapped) {
         group.swap(0, 1);
     }
 }
 
-/// For a node `silu(a) · b` (in either order): `(a, b)`.
-pub fn silu_mul(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(ValueId, ValueId)> {
+/// For a node `f(a) · b` (in either order): `(f, a, b)`.
+pub fn gated_product(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Unary, ValueId, ValueId)> {
     let (Op::Binary(Binary::Mul), &[left, right]) = (op, inputs) else { return None };
     let under = |value: ValueId| match (&graph.node(value).op, graph.node(value).inputs.as_slice()) {
-        (Op::Unary(Unary::Silu), [x]) => Some(*x),
+        (Op::Unary(f), [x]) => Some((*f, *x)),
         _ => None,
     };
     match (under(left), under(right)) {
-        (Some(gate), _) => Some((gate, right)),
-        (None, Some(gate)) => Some((gate, left)),
+        (Some((f, gate)), _) => Some((f, gate, right)),
+        (None, Some((f, gate))) => Some((f, gate, left)),
         (None, None) => None,
     }
 }
@@ -258,14 +260,15 @@ mod tests {
 
     #[test]
     fn the_gate_lies_above_the_up_projection_however_they_are_written() {
-        for swap in [false, true] {
+        for (swap, f) in [(false, Unary::Silu), (true, Unary::Silu), (false, Unary::GeluTanh), (true, Unary::GeluTanh)]
+        {
             let mut g = GraphBuilder::new("t");
             let x = g.input("x", &[1, 32], DType::F32);
             let up = g.weight("up", &[64, 32], DType::F32).unwrap();
             let gate = g.weight("gate", &[64, 32], DType::F32).unwrap();
             let up = g.linear(up, None, x).unwrap();
             let gate = g.linear(gate, None, x).unwrap();
-            let gate = g.unary(Unary::Silu, gate);
+            let gate = g.unary(f, gate);
             let (a, b) = if swap { (up, gate) } else { (gate, up) };
             g.binary(Binary::Mul, a, b).unwrap();
             assert_eq!(names(&Layout::of(&g.finish()).unwrap()), [vec!["gate", "up"]]);

@@ -231,6 +231,7 @@ mod at {
     pub const SHAPE: u32 = 2;
     pub const X: u32 = 3;
     pub const IDS: u32 = 3;
+    pub const STEP: u32 = 5;
     pub const Y: u32 = 4;
     pub const NORM: u32 = 5;
     pub const BIAS: u32 = 6;
@@ -404,16 +405,34 @@ fn gated_in_parts(
     Ok(dispatches)
 }
 
-/// Rows of a table: ids `[t]` U32 → y `[t, cols]`. An id past the table reads row 0.
+/// Which rows of a table are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Lookup<'a> {
+    /// Those that the ids `[t]` U32 name.
+    Ids(&'a View),
+    /// Those of the positions from the step's on, each added to a row of x `[t, cols]`.
+    Positions { x: &'a View, step: &'a View },
+}
+
+/// Rows of a table → y `[t, cols]`. A row past the table is row 0.
 pub fn embedding(
     ctx: &Context,
     table: &PackedWeight,
-    ids: &View,
+    lookup: Lookup,
     y: &View,
     t: usize,
     place: &str,
 ) -> Result<Vec<Dispatch>> {
-    must_hold(ids, Some(t), "ids", place)?;
+    let (bound, by_position) = match lookup {
+        Lookup::Ids(ids) => {
+            must_hold(ids, Some(t), "ids", place)?;
+            (vec![(at::IDS, ids)], false)
+        }
+        Lookup::Positions { x, step } => {
+            must_hold(x, t.checked_mul(table.cols), "x", place)?;
+            (vec![(at::X, x), (at::STEP, step)], true)
+        }
+    };
     must_hold(y, t.checked_mul(table.cols), "y", place)?;
     let mut dispatches = vec![];
     for part in &table.parts {
@@ -427,17 +446,11 @@ pub fn embedding(
             ..Default::default()
         };
         let mut bindings = part.bindings(&shape.upload(ctx)?);
-        bindings.push((at::IDS, ids.clone()));
+        bindings.extend(bound.iter().map(|(at, view)| (*at, (*view).clone())));
         bindings.push((at::Y, y.clone()));
         let grid = [table.cols.div_ceil(256) as u32, t as u32, 1];
-        dispatches.push(dispatch(
-            ctx,
-            &kernels::EMBEDDING,
-            &kernels::weight_flags(table.form),
-            &bindings,
-            grid,
-            place,
-        )?);
+        let variant = kernels::weight_flags(table.form).flag("POSITIONS", by_position);
+        dispatches.push(dispatch(ctx, &kernels::EMBEDDING, &variant, &bindings, grid, place)?);
     }
     Ok(dispatches)
 }

@@ -10,7 +10,7 @@ use super::{
     context::{Context, Dispatch},
     fuse::{self, Kind, Program, Side, StoreId, Tensor, Work},
     kernels::{attention, elementwise, norm, rms_norm, rope_cache, sample, step::StepWords, timestep},
-    linear::{self, LinearSpec},
+    linear::{self, LinearSpec, Lookup},
     memory,
     resident::Model,
     staging::Staging,
@@ -202,7 +202,12 @@ impl Maker<'_> {
             Work::Embedding { table, ids, out } => {
                 let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
                 let table = &self.model.matrices[matrix];
-                linear::embedding(context, table, self.view(ids), self.view(out), out.rows, place)?
+                linear::embedding(context, table, Lookup::Ids(self.view(ids)), self.view(out), out.rows, place)?
+            }
+            Work::AddPositions { table, x, out } => {
+                let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
+                let lookup = Lookup::Positions { x: self.view(x), step: &self.step };
+                linear::embedding(context, &self.model.matrices[matrix], lookup, self.view(out), out.rows, place)?
             }
             Work::Linear { matrix, x, gather, norm, epilogue, out } => {
                 let norm = match norm {
@@ -227,7 +232,7 @@ impl Maker<'_> {
                 };
                 linear::linear(context, &self.model.matrices[*matrix], self.view(x), self.view(out), spec)?
             }
-            Work::RmsNorm { weight, eps, x, out } => {
+            Work::RmsNorm { weight, eps, x, residual, out } => {
                 let weight_view = self.vector(*weight)?;
                 let width = self.graph.weight(*weight).shape[0];
                 let shape = rms_norm::Shape {
@@ -237,10 +242,18 @@ impl Maker<'_> {
                     first: x.first,
                     stride: x.stride,
                     eps: *eps,
+                    residual: residual.map(|r| [r.first, r.stride]),
                 };
-                vec![rms_norm::rms_norm(context, &shape, self.view(x), &weight_view, self.view(out), place)?]
+                let residual = residual.as_ref().map(|r| self.view(r));
+                vec![rms_norm::rms_norm(
+                    context,
+                    &shape,
+                    [self.view(x), &weight_view, self.view(out)],
+                    residual,
+                    place,
+                )?]
             }
-            Work::RopeCache { rotary, q, k, v } => {
+            Work::RopeCache { rotary, norm, q, k, v } => {
                 let pair = |p: &Option<(Tensor, Tensor)>| {
                     p.as_ref().map(|(from, to)| (self.view(from).clone(), self.view(to).clone()))
                 };
@@ -255,7 +268,13 @@ impl Maker<'_> {
                     None => None,
                 };
                 let tables = (frequencies.as_ref(), factors.as_ref());
-                vec![rope_cache::rope_cache(context, rotary.as_ref(), &shapes, &views, tables, &self.step, place)?]
+                let norm = match norm {
+                    Some(norm) => Some(([self.vector(norm.q)?, self.vector(norm.k)?], norm.eps)),
+                    None => None,
+                };
+                let norm = norm.as_ref().map(|([q, k], eps)| ([q, k], *eps));
+                let rotary = rotary.as_ref();
+                vec![rope_cache::rope_cache(context, rotary, &shapes, &views, tables, norm, &self.step, place)?]
             }
             Work::Attention { shape, operands, partial, out } => {
                 let views = [operands.q, operands.k, operands.v].map(|t| self.view(&t));

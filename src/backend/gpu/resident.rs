@@ -185,9 +185,8 @@ impl Model {
         if let Some(buffer) = known.get(&key) {
             return Ok(buffer.clone());
         }
-        let numbers = rope_cache::frequencies(rotary);
-        let buffer = self.context.storage("rotary frequencies", numbers.len() as u64 * 4)?;
-        self.context.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(&numbers));
+        let numbers: Vec<u32> = rope_cache::frequencies(rotary).iter().map(|f| f.to_bits()).collect();
+        let buffer = self.context.words("rotary frequencies", &numbers)?;
         known.insert(key, buffer.clone());
         Ok(buffer)
     }

@@ -1,10 +1,10 @@
 //! Linear layers and convolutions, and what happens to their results on the way out.
 
-use super::{Epilogue, Function, Fuser, Side, Tensor, Work, refused};
+use super::{Epilogue, Function, Fuser, Gated, Side, Tensor, Work, refused};
 use crate::{
     Result,
     backend::gpu::{
-        layout::silu_mul,
+        layout::gated_product,
         linear::{Gate, Gather},
     },
     graph::{Binary, Grid, Op, Unary, ValueId, WeightId, Window},
@@ -58,7 +58,8 @@ impl Fuser<'_> {
         while let (true, [next]) = (self.is_private(end), self.consumers[end.0 as usize].as_slice()) {
             let next = *next;
             let node = self.graph.node(next);
-            let free = !self.absorbed[next.0 as usize] && self.chains[next.0 as usize].is_none();
+            let taken = self.chains[next.0 as usize].is_some() || self.normed_sum(next).is_some();
+            let free = !self.absorbed[next.0 as usize] && !taken;
             let other = node.inputs.iter().copied().find(|v| *v != end);
             match (&node.op, other) {
                 _ if !free || chain.activation.is_some() => break,
@@ -171,10 +172,20 @@ impl Fuser<'_> {
     pub(super) fn binary(&mut self, at: ValueId, f: Binary, rows: usize, cols: usize) -> Result<()> {
         let node = self.graph.node(at);
         let label = node.label.as_str();
+        if let Some((norm, residual)) = self.normed_sum(at) {
+            let Op::RmsNorm { weight, eps } = self.graph.node(norm).op else {
+                return Err(refused(node, "expected a norm"));
+            };
+            let (x, residual) = (self.tensor(self.graph.node(norm).inputs[0])?, self.tensor(residual)?);
+            let out = self.fresh(rows, cols);
+            self.emit(Work::RmsNorm { weight, eps, x, residual: Some(residual), out }, label);
+            self.tensors[at.0 as usize] = Some(out);
+            return Ok(());
+        }
         let gated = if f == Binary::Mul { self.gated(at) } else { None };
-        let layer = match (self.halved(at), gated) {
+        let layer = match (self.halved(at), &gated) {
             (Some(halves), _) => Some((halves.both, Gate { f: halves.f, last: halves.last })),
-            (None, Some((_, Some((gate, _))))) => Some((gate, Gate::SILU)),
+            (None, Some(Gated { f, layers: Some((gate, _)), .. })) => Some((*gate, Gate { f: *f, last: false })),
             _ => None,
         };
         let out = if let Some((layer, gate)) = layer {
@@ -184,8 +195,8 @@ impl Fuser<'_> {
             self.emit(Work::Linear { matrix, x, gather, norm, epilogue, out }, label);
             out
         } else {
-            let (function, a, b) = match (f, gated, silu_mul(self.graph, &node.op, &node.inputs)) {
-                (Binary::Mul, Some(_), Some((gate, up))) => (Function::SiluMul, gate, up),
+            let (function, a, b) = match (f, gated, gated_product(self.graph, &node.op, &node.inputs)) {
+                (Binary::Mul, Some(_), Some((_, gate, up))) => (Function::SiluMul, gate, up),
                 (Binary::Mul, ..) => (Function::Mul, node.inputs[0], node.inputs[1]),
                 (Binary::Add, ..) => (Function::Add, node.inputs[0], node.inputs[1]),
             };

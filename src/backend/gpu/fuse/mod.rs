@@ -2,10 +2,11 @@
 //!
 //! - a norm of one row goes into the linear layers that read it;
 //! - layers that lie in one matrix (see [`super::layout`]) become one;
-//! - `silu(gate) · up` and GEGLU's product of two halves, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
+//! - `f(gate) · up` and GEGLU's product of two halves, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
 //!   convolution before them;
 //! - an enlarged picture goes into the convolution that reads it, the function after a norm into the norm;
-//! - the rotary turns of q and k and both cache writes become one, just before their attention.
+//! - the norms of the heads of q and k, their rotary turns and both cache writes become one, just before their attention;
+//! - a sum becomes the end of the norm before it.
 //!
 //! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
 
@@ -13,16 +14,18 @@ mod layers;
 mod pictures;
 mod work;
 
-pub use work::{Epilogue, Function, Kind, Program, Rotary, Side, Source, Stage, Store, StoreId, Tensor, Work};
+pub use work::{
+    Epilogue, Function, HeadNorm, Kind, Program, Rotary, Side, Source, Stage, Store, StoreId, Tensor, Work,
+};
 
 use super::{
     kernels::attention,
-    layout::{Layout, silu_mul},
+    layout::{Layout, gated_product},
 };
 use crate::{
     Error, Result,
     backend::gate,
-    graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId},
+    graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId, WeightId},
 };
 use layers::Chain;
 
@@ -58,12 +61,32 @@ struct Fuser<'a> {
     states: Vec<Option<StoreId>>,
 }
 
+/// A product `f(gate) · up`.
+struct Gated {
+    f: Unary,
+    /// The node that makes `f(gate)`.
+    function: ValueId,
+    /// The layers that make gate and up, where their matrix can do it all.
+    layers: Option<(ValueId, ValueId)>,
+}
+
 /// The windows on rotated and cached values that one attention needs.
 struct Turned {
-    rotary: Rotary,
+    /// `None`: q is as it was, k is only written.
+    rotary: Option<Rotary>,
+    norm: Option<HeadNorm>,
     q: ValueId,
     k: (ValueId, StateId),
     v: (ValueId, StateId),
+    /// The nodes whose work this does.
+    between: Vec<ValueId>,
+}
+
+/// A value before its heads were normed and turned.
+struct Raw {
+    value: ValueId,
+    norm: Option<(WeightId, f32)>,
+    rotary: Option<Rotary>,
 }
 
 impl<'a> Fuser<'a> {
@@ -107,20 +130,15 @@ impl<'a> Fuser<'a> {
         let parts: Vec<ValueId> = match &node.op {
             Op::Binary(Binary::Mul) => match (self.halved(at), self.gated(at)) {
                 (Some(halves), _) => [halves.parts.as_slice(), &[halves.both]].concat(),
-                (None, Some((silu, Some((gate, up))))) => vec![silu, gate, up],
-                (None, Some((silu, None))) => vec![silu],
+                (None, Some(Gated { function, layers: Some((gate, up)), .. })) => vec![function, gate, up],
+                (None, Some(Gated { function, layers: None, .. })) => vec![function],
                 (None, None) => vec![],
             },
             Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
             Op::Unary(_) => self.normed(at).into_iter().collect(),
             Op::Conv2d { .. } => self.enlarged(at).into_iter().collect(),
-            Op::Attention { .. } => match self.turned(at) {
-                Some(_) => {
-                    let [q, k, v] = [0, 1, 2].map(|i| node.inputs[i]);
-                    vec![q, k, v, self.graph.node(k).inputs[0]]
-                }
-                None => vec![],
-            },
+            Op::Binary(Binary::Add) => self.normed_sum(at).map(|(norm, _)| norm).into_iter().collect(),
+            Op::Attention { .. } => self.turned(at).map(|turned| turned.between).unwrap_or_default(),
             _ => vec![],
         };
         for part in parts {
@@ -136,14 +154,13 @@ impl<'a> Fuser<'a> {
         (self.layout.matrices[matrix].members.len() == 1 && self.reads[halves.both.0 as usize] == 2).then_some(halves)
     }
 
-    /// For `silu(a) · b` at `at`: the silu's node, and both layers where their matrix can do it all.
-    fn gated(&self, at: ValueId) -> Option<(ValueId, Option<(ValueId, ValueId)>)> {
+    /// For `f(a) · b` at `at`: what it is made of, where a kernel does both. Without their layers that is one for SiLU alone.
+    fn gated(&self, at: ValueId) -> Option<Gated> {
         let node = self.graph.node(at);
-        let (gate, up) = silu_mul(self.graph, &node.op, &node.inputs)?;
-        let silu = *node.inputs.iter().find(|v| {
-            matches!(self.graph.node(**v).op, Op::Unary(Unary::Silu)) && self.graph.node(**v).inputs == [gate]
-        })?;
-        if !self.is_private(silu) {
+        let (f, gate, up) = gated_product(self.graph, &node.op, &node.inputs)?;
+        let made = |v: &&ValueId| self.graph.node(**v).op == Op::Unary(f) && self.graph.node(**v).inputs == [gate];
+        let function = *node.inputs.iter().find(made)?;
+        if !self.is_private(function) {
             return None;
         }
         let matrix = |value: ValueId| match &self.graph.node(value).op {
@@ -162,7 +179,17 @@ impl<'a> Fuser<'a> {
             }
             _ => false,
         };
-        Some((silu, whole.then_some((gate, up))))
+        (whole || f == Unary::Silu).then_some(Gated { f, function, layers: whole.then_some((gate, up)) })
+    }
+
+    /// For a sum at `at`: the RMSNorm that gives one of its terms to nobody else, and the other term.
+    fn normed_sum(&self, at: ValueId) -> Option<(ValueId, ValueId)> {
+        let node = self.graph.node(at);
+        let (Op::Binary(Binary::Add), &[a, b]) = (&node.op, node.inputs.as_slice()) else { return None };
+        let is_norm = |v: ValueId| matches!(self.graph.node(v).op, Op::RmsNorm { .. }) && self.is_private(v);
+        // The later one: the other is there by then.
+        let (first, last) = if a.0 < b.0 { (a, b) } else { (b, a) };
+        (first != last && is_norm(last)).then_some((last, first))
     }
 
     /// Whether the norm at `at` can be done by every layer that reads it.
@@ -182,35 +209,48 @@ impl<'a> Fuser<'a> {
     fn turned(&self, at: ValueId) -> Option<Turned> {
         let node = self.graph.node(at);
         let &[q, k, v] = node.inputs.as_slice() else { return None };
-        let rotary = |value: ValueId| match &self.graph.node(value).op {
-            Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } => Some((
-                Rotary {
-                    head_dim: *head_dim,
-                    rotary_dim: *rotary_dim,
-                    base: *base,
-                    frequency_scale: *frequency_scale,
-                    factors: *factors,
-                    layout: *layout,
-                },
-                self.graph.node(value).inputs[0],
-            )),
-            _ => None,
-        };
         let written = |value: ValueId| match &self.graph.node(value).op {
             Op::CacheWrite { cache } => Some((self.graph.node(value).inputs[0], *cache)),
             _ => None,
         };
-        let (turned_k, k_cache) = written(k)?;
+        let (whole_k, k_cache) = written(k)?;
         let (raw_v, v_cache) = written(v)?;
-        let (k_rotary, raw_k) = rotary(turned_k)?;
-        let (q_rotary, raw_q) = rotary(q)?;
-        let private = [q, k, v, turned_k].iter().all(|value| self.is_private(*value));
-        (private && k_rotary == q_rotary && k_cache != v_cache).then_some(Turned {
-            rotary: q_rotary,
-            q: raw_q,
-            k: (raw_k, k_cache),
+        let mut between = vec![k, v];
+        let raw_q = self.raw(q, &mut between);
+        let raw_k = self.raw(whole_k, &mut between);
+        let norm = match (raw_q.norm, raw_k.norm) {
+            (Some((q, eps)), Some((k, its))) if eps == its => Some(HeadNorm { q, k, eps }),
+            (None, None) => None,
+            _ => return None,
+        };
+        let private = between.iter().all(|value| self.is_private(*value));
+        (private && raw_k.rotary == raw_q.rotary && k_cache != v_cache).then_some(Turned {
+            rotary: raw_q.rotary,
+            norm,
+            q: raw_q.value,
+            k: (raw_k.value, k_cache),
             v: (raw_v, v_cache),
+            between,
         })
+    }
+
+    /// What `value` was before its turn and the norm of its heads, where it was turned; these nodes join `between`.
+    fn raw(&self, value: ValueId, between: &mut Vec<ValueId>) -> Raw {
+        let node = self.graph.node(value);
+        let Some(rotary) = rotary(&node.op) else { return Raw { value, norm: None, rotary: None } };
+        between.push(value);
+        let before = node.inputs[0];
+        match &self.graph.node(before).op {
+            // With factors there is no room for the norms' weights: a kernel has eight buffers to read and write.
+            Op::RmsNorm { weight, eps }
+                if rotary.factors.is_none() && self.graph.weight(*weight).shape == [rotary.head_dim] =>
+            {
+                between.push(before);
+                let value = self.graph.node(before).inputs[0];
+                Raw { value, norm: Some((*weight, *eps)), rotary: Some(rotary) }
+            }
+            _ => Raw { value: before, norm: None, rotary: Some(rotary) },
+        }
     }
 
     fn store(&mut self, words: usize, kind: Kind) -> StoreId {
@@ -290,40 +330,40 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::Embedding { table: *table, ids, out }, label);
                 out
             }
+            Op::AddPositions { table } => {
+                let x = self.tensor(node.inputs[0])?;
+                let (x, out) = (self.contiguous(x, label), self.fresh(rows, cols));
+                self.emit(Work::AddPositions { table: *table, x, out }, label);
+                out
+            }
             Op::Linear { .. } => return self.layers(at),
             Op::RmsNorm { weight, eps } => {
                 let x = self.tensor(node.inputs[0])?;
                 let out = self.fresh(rows, cols);
-                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, out }, label);
+                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, residual: None, out }, label);
                 out
             }
-            Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } => {
-                let rotary = Rotary {
-                    head_dim: *head_dim,
-                    rotary_dim: *rotary_dim,
-                    base: *base,
-                    frequency_scale: *frequency_scale,
-                    factors: *factors,
-                    layout: *layout,
-                };
+            Op::Rope { .. } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
-                self.emit(Work::RopeCache { rotary: Some(rotary), q: Some((x, out)), k: None, v: None }, label);
+                let rotary = rotary(&node.op);
+                self.emit(Work::RopeCache { rotary, norm: None, q: Some((x, out)), k: None, v: None }, label);
                 out
             }
             Op::CacheWrite { cache } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.state(*cache));
-                self.emit(Work::RopeCache { rotary: None, q: None, k: None, v: Some((x, out)) }, label);
+                self.emit(Work::RopeCache { rotary: None, norm: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
             Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
                 let [q, k, v] = match self.turned(at) {
                     Some(turned) => {
                         let from = self.tensor(turned.q)?;
-                        let q = self.fresh(rows, cols);
+                        let q = if turned.rotary.is_some() { self.fresh(rows, cols) } else { from };
                         let k = (self.tensor(turned.k.0)?, self.state(turned.k.1));
                         let v = (self.tensor(turned.v.0)?, self.state(turned.v.1));
-                        let rotary = Some(turned.rotary);
-                        self.emit(Work::RopeCache { rotary, q: Some((from, q)), k: Some(k), v: Some(v) }, label);
+                        let Turned { rotary, norm, .. } = turned;
+                        let moved = rotary.map(|_| (from, q));
+                        self.emit(Work::RopeCache { rotary, norm, q: moved, k: Some(k), v: Some(v) }, label);
                         [q, k.1, v.1]
                     }
                     None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
@@ -371,6 +411,11 @@ impl<'a> Fuser<'a> {
         self.tensors[at.0 as usize] = Some(out);
         Ok(())
     }
+}
+
+fn rotary(op: &Op) -> Option<Rotary> {
+    let &Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } = op else { return None };
+    Some(Rotary { head_dim, rotary_dim, base, frequency_scale, factors, layout })
 }
 
 fn refused(node: &Node, why: &str) -> Error {

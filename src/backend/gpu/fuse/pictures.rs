@@ -15,7 +15,7 @@ impl Fuser<'_> {
         let norm = matches!(self.graph.node(x).op, Op::LayerNorm { .. } | Op::GroupNorm { .. });
         let gates = |reader: &ValueId| {
             matches!(self.graph.node(*reader).op, Op::Binary(Binary::Mul))
-                && self.gated(*reader).is_some_and(|(silu, _)| silu == at)
+                && self.gated(*reader).is_some_and(|gated| gated.function == at)
         };
         (norm && self.is_private(x) && !self.consumers[at.0 as usize].iter().any(gates)).then_some(x)
     }

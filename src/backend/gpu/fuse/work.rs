@@ -104,6 +104,14 @@ pub enum Source {
     },
 }
 
+/// An RMSNorm over each head of q and of k.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadNorm {
+    pub q: WeightId,
+    pub k: WeightId,
+    pub eps: f32,
+}
+
 /// How q and k are turned.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rotary {
@@ -123,6 +131,12 @@ pub enum Work {
         ids: Tensor,
         out: Tensor,
     },
+    /// Rows of a table by the tokens' positions, added to x.
+    AddPositions {
+        table: WeightId,
+        x: Tensor,
+        out: Tensor,
+    },
     /// A linear layer, or a convolution where rows of x are gathered.
     Linear {
         matrix: usize,
@@ -136,11 +150,15 @@ pub enum Work {
         weight: WeightId,
         eps: f32,
         x: Tensor,
+        /// What is added to the result.
+        residual: Option<Tensor>,
         out: Tensor,
     },
-    /// Turns `q.0` into `q.1`; turns `k.0` (where there is a rotary) into the cache `k.1`; copies `v.0` into the cache `v.1`.
+    /// Turns `q.0` into `q.1`; turns `k.0` (where there is a rotary) into the cache `k.1`; copies `v.0` into the cache `v.1`. The heads
+    /// of q and k are normed before, where there is a norm.
     RopeCache {
         rotary: Option<Rotary>,
+        norm: Option<HeadNorm>,
         q: Option<(Tensor, Tensor)>,
         k: Option<(Tensor, Tensor)>,
         v: Option<(Tensor, Tensor)>,
@@ -203,7 +221,8 @@ impl Work {
                 let side = |side: Option<Side>| side.map(|side| side.tensor);
                 (of(&[Some(*x), side(epilogue.gain), side(epilogue.residual)]), of(&[Some(*out)]))
             }
-            Self::RmsNorm { x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
+            Self::RmsNorm { x, residual, out, .. } => (of(&[Some(*x), *residual]), of(&[Some(*out)])),
+            Self::AddPositions { x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
             Self::RopeCache { q, k, v, .. } => {
                 let (from, to): (Vec<_>, Vec<_>) = [q, k, v].into_iter().flatten().copied().unzip();
                 (from.iter().map(|t| t.store).collect(), to.iter().map(|t| t.store).collect())

@@ -52,8 +52,17 @@ pub struct Operands {
 }
 
 impl Shape {
+    /// Flag and constant of a sliding window.
+    fn windowed(&self, mut variant: Variant) -> Result<Variant> {
+        if let Mask::Sliding(window) = self.mask {
+            variant.constants.push(("WINDOW", Const::size(window)?));
+        }
+        Ok(variant.flag("SLIDING", matches!(self.mask, Mask::Sliding(_))))
+    }
+
     fn splits(&self) -> usize {
-        self.capacity.div_ceil(THREADS).clamp(1, MOST_SPLITS)
+        let keys = if let Mask::Sliding(window) = self.mask { self.capacity.min(window) } else { self.capacity };
+        keys.div_ceil(THREADS).clamp(1, MOST_SPLITS)
     }
 
     fn lanes_splits(&self) -> usize {
@@ -62,7 +71,7 @@ impl Shape {
 
     /// 32-bit words between the two halves; 0 where there is but one.
     pub fn partial_words(&self) -> usize {
-        if self.rows == 1 && self.mask == Mask::Cached { self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
+        if self.rows == 1 && self.mask.is_cached() { self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
     }
 
     /// How many of the query heads of a key head one workgroup takes: what fits its memory and registers.
@@ -81,36 +90,40 @@ impl Shape {
 }
 
 pub fn split_variant(shape: &Shape) -> Result<Variant> {
-    Ok(Variant::new(&[
-        ("THREADS", Const::size(THREADS)?),
-        ("HEADS", Const::size(shape.heads)?),
-        ("KV_HEADS", Const::size(shape.kv_heads)?),
-        ("SHARE", Const::size(shape.share())?),
-        ("HEAD_DIM", Const::size(shape.head_dim)?),
-        ("CAPACITY", Const::size(shape.capacity)?),
-        ("SPLITS", Const::size(shape.splits())?),
-        ("SCALE", Const::F32(shape.scale)),
-    ])
-    .flag("VEC4", shape.head_dim.is_multiple_of(4)))
+    shape.windowed(
+        Variant::new(&[
+            ("THREADS", Const::size(THREADS)?),
+            ("HEADS", Const::size(shape.heads)?),
+            ("KV_HEADS", Const::size(shape.kv_heads)?),
+            ("SHARE", Const::size(shape.share())?),
+            ("HEAD_DIM", Const::size(shape.head_dim)?),
+            ("CAPACITY", Const::size(shape.capacity)?),
+            ("SPLITS", Const::size(shape.splits())?),
+            ("SCALE", Const::F32(shape.scale)),
+        ])
+        .flag("VEC4", shape.head_dim.is_multiple_of(4)),
+    )
 }
 
 pub fn lanes_variant(shape: &Shape) -> Result<Variant> {
-    Ok(Variant::new(&[
-        ("THREADS", Const::size(LANES_A_GROUP)?),
-        ("HEADS", Const::size(shape.heads)?),
-        ("KV_HEADS", Const::size(shape.kv_heads)?),
-        ("HEAD_DIM", Const::size(shape.head_dim)?),
-        ("CAPACITY", Const::size(shape.capacity)?),
-        ("SPLITS", Const::size(shape.lanes_splits())?),
-        ("SCALE", Const::F32(shape.scale)),
-    ])
-    .flag("VEC4", shape.head_dim.is_multiple_of(4)))
+    shape.windowed(
+        Variant::new(&[
+            ("THREADS", Const::size(LANES_A_GROUP)?),
+            ("HEADS", Const::size(shape.heads)?),
+            ("KV_HEADS", Const::size(shape.kv_heads)?),
+            ("HEAD_DIM", Const::size(shape.head_dim)?),
+            ("CAPACITY", Const::size(shape.capacity)?),
+            ("SPLITS", Const::size(shape.lanes_splits())?),
+            ("SCALE", Const::F32(shape.scale)),
+        ])
+        .flag("VEC4", shape.head_dim.is_multiple_of(4)),
+    )
 }
 
 /// Puts together what [`SPLIT`] left or, on `software`, [`LANES`].
 pub fn reduce_variant(shape: &Shape, software: bool) -> Result<Variant> {
     let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
-    Ok(Variant::new(&[
+    shape.windowed(Variant::new(&[
         ("THREADS", Const::size(THREADS)?),
         ("TILE", Const::size(tile)?),
         ("SPLITS", Const::size(splits)?),
@@ -137,7 +150,8 @@ pub fn tiled_variant(shape: &Shape, operands: &Operands) -> Result<Variant> {
         variant.constants.push((first, Const::size(window[0] / lanes)?));
         variant.constants.push((stride, Const::size(window[1] / lanes)?));
     }
-    Ok(variant.flag("VEC4", fours).flag("BETWEEN", shape.mask != Mask::Cached).flag("FULL", shape.mask == Mask::Full))
+    let variant = variant.flag("VEC4", fours).flag("BETWEEN", !shape.mask.is_cached());
+    shape.windowed(variant.flag("FULL", shape.mask == Mask::Full))
 }
 
 /// q, k and v where `operands` say in their views → y `[rows, heads · head_dim]`. `partial` holds [`Shape::partial_words`] words where
@@ -172,7 +186,7 @@ pub fn attention(
     let variant = tiled_variant(shape, operands)?;
     let tiles = shape.rows.div_ceil(TILE_ROWS);
     let grid = |tiles: usize| [tiles as u32, shape.heads as u32, shape.batch as u32];
-    if shape.mask == Mask::Cached {
+    if shape.mask.is_cached() {
         let bound = [(0, step), (1, q), (2, k), (3, v), (4, y)];
         return Ok(vec![ctx.dispatch(&TILED, &variant, &bound, grid(tiles), place)?]);
     }

@@ -1,7 +1,7 @@
 // Attention of one query row on a device made of software, first half: an invocation takes one query head over a run of
 // keys by itself, without a barrier. Leaves what `attention_split` leaves, for `attention_reduce` with TILE 1.
-// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4).
-// Constants: THREADS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SPLITS, SCALE.
+// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen).
+// Constants: THREADS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -15,6 +15,7 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
+#include keys_seen
 @group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [HEADS, HEAD_DIM]
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
@@ -27,11 +28,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     // Invocations beside each other take heads of one run of keys, and so as many steps.
     let head = id.x % HEADS;
     let split = id.x / HEADS;
-    let keys = min(step.position, CAPACITY - 1u) + 1u;
-    let run = (keys + SPLITS - 1u) / SPLITS;
-    let first = split * run;
-    if (split >= SPLITS || first >= keys) { return; }
-    let last = min(first + run, keys);
+    let keys = keys_seen(step.position);
+    let run = (keys.y - keys.x + SPLITS - 1u) / SPLITS;
+    let first = keys.x + split * run;
+    if (split >= SPLITS || first >= keys.y) { return; }
+    let last = min(first + run, keys.y);
 
     var query: array<Lanes, WIDTH>;
     var sum: array<Lanes, WIDTH>;

@@ -1,15 +1,17 @@
 // Attention of one query row, second half: puts the splits of a head together. A workgroup a head.
-// Constants: THREADS, TILE (keys of a tile: a split takes whole ones) and SPLITS as in the first half, HEAD_DIM, CAPACITY.
+// Flag and constants: THREADS, TILE (keys of a tile: a split takes whole ones), SPLITS, HEAD_DIM, CAPACITY, SLIDING and WINDOW as in the
+// first half.
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
+#include keys_seen
 @group(0) @binding(1) var<storage, read> partial: array<f32>;             // [heads, SPLITS, HEAD_DIM + 2]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;             // [heads, HEAD_DIM]
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-    let keys = min(step.position, CAPACITY - 1u) + 1u;
-    let tiles = (keys + TILE - 1u) / TILE;
+    let keys = keys_seen(step.position);
+    let tiles = (keys.y - keys.x + TILE - 1u) / TILE;
     let run = (tiles + SPLITS - 1u) / SPLITS;
     let splits = (tiles + run - 1u) / run;
     let start = group.x * SPLITS * (HEAD_DIM + 2u);

@@ -1,8 +1,8 @@
 // Attention of one query row, first half: a workgroup takes the query heads that share a key head, over a run of keys
 // (flash-decoding). Each leaves an unscaled sum, its maximum and its weight for `attention_reduce`.
-// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4).
+// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen).
 // Constants: THREADS (also the keys of a tile), HEADS, KV_HEADS, SHARE (query heads a workgroup takes, a divisor of
-// HEADS / KV_HEADS), HEAD_DIM, CAPACITY, SPLITS, SCALE.
+// HEADS / KV_HEADS), HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -16,6 +16,7 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
+#include keys_seen
 @group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [HEADS, HEAD_DIM]
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(3) var<storage, read> v: array<f32>;                   // [CAPACITY, KV_HEADS, HEAD_DIM]
@@ -31,7 +32,8 @@ var<workgroup> weights: array<f32, SHARE * THREADS>;
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     // Every split takes the same number of tiles, as few as will do.
-    let keys = min(step.position, CAPACITY - 1u) + 1u;
+    let seen = keys_seen(step.position);
+    let keys = seen.y - seen.x;
     let tiles = (keys + THREADS - 1u) / THREADS;
     let run = (tiles + SPLITS - 1u) / SPLITS;
     let first = group.x * run;
@@ -53,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let key = tile * THREADS + lid;
         if (key < keys) {
             var score: array<f32, SHARE>;
-            let start = (key * KV_HEADS + kv_head) * WIDTH;
+            let start = ((seen.x + key) * KV_HEADS + kv_head) * WIDTH;
             for (var i = 0u; i < WIDTH; i++) {
                 let lanes = k[start + i];
                 for (var g = 0u; g < SHARE; g++) { score[g] += inner(queries[g * WIDTH + i], lanes); }
@@ -73,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         for (var j = 0u; j < here; j++) {
-            let start = ((tile * THREADS + j) * KV_HEADS + kv_head) * HEAD_DIM;
+            let start = ((seen.x + tile * THREADS + j) * KV_HEADS + kv_head) * HEAD_DIM;
             for (var g = 0u; g < SHARE; g++) { weight[g] += weights[g * THREADS + j]; }
             for (var c = 0u; c < COLUMNS; c++) {
                 let column = c * THREADS + lid;

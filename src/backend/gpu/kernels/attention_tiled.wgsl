@@ -1,8 +1,10 @@
 // Attention of several query rows with an online softmax (FlashAttention, arXiv 2205.14135): a workgroup takes 16 rows of
 // one head over its keys, 32 at a time. Scores go through workgroup memory; q, k and v come through the caches.
 // Flags: VEC4 (HEAD_DIM and all windows are multiples of 4, and counted in fours); BETWEEN (keys are values of the step, for each member of
-// the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own).
-// Constants: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE.
+// the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own), SLIDING (of a
+// cache each row sees the last WINDOW alone).
+// Constants: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE;
+// WINDOW with SLIDING.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -23,6 +25,7 @@ struct Part {
 #else
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
+#include keys_seen
 #endif
 @group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [batch, ROWS, Q_STRIDE], from column Q_FIRST on
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [batch, CAPACITY, K_STRIDE], from column K_FIRST on
@@ -43,15 +46,15 @@ var<workgroup> partial_sum: array<f32, 64>;
 var<workgroup> shrinks: array<f32, TILE_ROWS>;
 var<workgroup> totals: array<f32, TILE_ROWS>;
 
-// How many keys a row sees.
-fn seen_by(row: u32) -> u32 {
+// The first key that a row sees, and the one after the last.
+fn seen_by(row: u32) -> vec2<u32> {
 #if FULL
-    return CAPACITY;
+    return vec2(0u, CAPACITY);
 #else
 #if BETWEEN
-    return min(row + 1u, CAPACITY);
+    return vec2(0u, min(row + 1u, CAPACITY));
 #else
-    return min(step.position + row, CAPACITY - 1u) + 1u;
+    return keys_seen(step.position + row);
 #endif
 #endif
 }
@@ -66,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_row = group.x * TILE_ROWS;
 #endif
     let last_row = min(first_row + TILE_ROWS, ROWS) - 1u;
-    let keys = seen_by(last_row);
+    let keys = seen_by(last_row).y;
     let member_row = group.z * ROWS;
     let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
     let v_start = group.z * CAPACITY * V_STRIDE + V_FIRST + kv_head * WIDTH;
@@ -89,7 +92,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let value_column = lid % 16u;
     var sum: array<Lanes, 4u * COLUMNS>;
 
-    for (var first_key = 0u; first_key < keys; first_key += TILE_KEYS) {
+    for (var first_key = seen_by(first_row).x; first_key < keys; first_key += TILE_KEYS) {
         var a = vec4(0.0);
         var b = vec4(0.0);
         // Past the last key the last is read again, and weighs nothing.
@@ -112,7 +115,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 
         var tile_top = -3.0e38;
         for (var j = 0u; j < 8u; j++) {
-            if (first_key + soft_key + j < seen) { tile_top = max(tile_top, scores[soft_row * PITCH + soft_key + j]); }
+            let key = first_key + soft_key + j;
+            if (key >= seen.x && key < seen.y) { tile_top = max(tile_top, scores[soft_row * PITCH + soft_key + j]); }
         }
         partial_top[lid] = tile_top;
         workgroupBarrier();
@@ -123,8 +127,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var tile_sum = 0.0;
         for (var j = 0u; j < 8u; j++) {
             let slot = soft_row * PITCH + soft_key + j;
+            let key = first_key + soft_key + j;
             var weight = 0.0;
-            if (first_key + soft_key + j < seen) { weight = exp(scores[slot] - top); }
+            if (key >= seen.x && key < seen.y) { weight = exp(scores[slot] - top); }
             scores[slot] = weight;
             tile_sum += weight;
         }

@@ -1,11 +1,17 @@
 // Rows of a table: ids `[t]` to y `[t, cols]`. An id past the table reads row 0. A table in parts takes a dispatch a part:
 // each writes the tokens whose rows it holds.
-// Flags: those of the weight. 
+// Flags: those of the weight; POSITIONS (the rows are those of the tokens' positions, and are added to x).
 
 #include linear_shape
 #include linear_weight
 
+#if POSITIONS
+#include step
+@group(0) @binding(5) var<uniform> step: Step;
+@group(0) @binding(3) var<storage, read> x: array<f32>; // [t, cols]
+#else
 @group(0) @binding(3) var<storage, read> ids: array<u32>; // [t]
+#endif
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, cols]
 
 @compute @workgroup_size(64)
@@ -13,11 +19,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) gro
     let k4 = id.x;
     let token = group.y;
     if (4u * k4 >= shape.cols) { return; }
+#if POSITIONS
+    var row = step.position + token;
+#else
     var row = ids[token];
+#endif
     if (row >= shape.all_rows) { row = 0u; }
     if (row < shape.first_row || row - shape.first_row >= shape.rows) { return; }
     let w = weight4(row - shape.first_row, k4);
     for (var i = 0u; i < 4u; i++) {
-        if (4u * k4 + i < shape.cols) { y[token * shape.cols + 4u * k4 + i] = w[i]; }
+        let at = token * shape.cols + 4u * k4 + i;
+        if (4u * k4 + i < shape.cols) {
+#if POSITIONS
+            y[at] = x[at] + w[i];
+#else
+            y[at] = w[i];
+#endif
+        }
     }
 }

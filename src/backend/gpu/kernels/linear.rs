@@ -233,6 +233,7 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
     for dtype in [D::F32, D::F16, D::BF16, D::Q4_0, D::Q4_1, D::Q8_0, D::Q5_1, D::Q6_K] {
         let Some(form) = Form::of(dtype, features.software) else { continue };
         out.push((&EMBEDDING, weight_flags(form)));
+        out.push((&EMBEDDING, weight_flags(form).flag("POSITIONS", true)));
         let widths: &[usize] = if form.is_quantised() { &[256] } else { &[256, 172, 48, 17] };
         let none = Extras::default();
         let fused = [

@@ -29,6 +29,7 @@ pub(super) fn snippet(name: &str) -> Option<&'static str> {
         "cos_sin" => Some(include_str!("cos_sin.wgsl")),
         "unary" => Some(include_str!("unary.wgsl")),
         "step" => Some(include_str!("step.wgsl")),
+        "keys_seen" => Some(include_str!("keys_seen.wgsl")),
         _ => linear::snippet(name),
     }
 }
@@ -38,11 +39,13 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     let mut all: Vec<(Kernel, Variant)> =
         super::linear::variants(features).into_iter().map(|(kernel, variant)| (*kernel, variant)).collect();
 
-    let norm = rms_norm::Shape { rows: 1, groups: 1, width: 576, first: 0, stride: 576, eps: 1e-5 };
+    let norm = rms_norm::Shape { rows: 1, groups: 1, width: 576, first: 0, stride: 576, eps: 1e-5, residual: None };
+    let added = rms_norm::Shape { residual: Some([0, 576]), ..norm };
     for subgroups in [false, true] {
         if !subgroups || features.subgroups {
-            all.push((rms_norm::KERNEL, rms_norm::variant(subgroups, &norm)?));
-            all.push((rms_norm::KERNEL, rms_norm::variant(subgroups, &rms_norm::Shape { width: 2048, ..norm })?));
+            for shape in [norm, rms_norm::Shape { width: 2048, ..norm }, added] {
+                all.push((rms_norm::KERNEL, rms_norm::variant(subgroups, &shape)?));
+            }
         }
     }
 
@@ -117,11 +120,15 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     for factors in [None, Some(crate::graph::WeightId(0))] {
         for layout in [RopeLayout::Interleaved, RopeLayout::HalfSplit] {
             for parts in [whole, turn] {
-                all.push((rope_cache::KERNEL, rope_cache::variant(Some(&rotary(factors, layout)), &parts)?.0));
+                all.push((rope_cache::KERNEL, rope_cache::variant(Some(&rotary(factors, layout)), None, &parts)?.0));
             }
         }
     }
-    all.push((rope_cache::KERNEL, rope_cache::variant(None, &write)?.0));
+    let halves = rotary(None, RopeLayout::HalfSplit);
+    all.push((rope_cache::KERNEL, rope_cache::variant(Some(&halves), Some(1e-6), &whole)?.0));
+    for parts in [write, rope_cache::Parts { q: None, ..whole }] {
+        all.push((rope_cache::KERNEL, rope_cache::variant(None, None, &parts)?.0));
+    }
 
     let heads = attention::Shape {
         rows: 1,
@@ -133,19 +140,19 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         mask: Mask::Cached,
         batch: 1,
     };
-    for head_dim in [63, 64, 256] {
-        let shape = attention::Shape { head_dim, ..heads };
+    for (head_dim, alone) in [(63, Mask::Cached), (64, Mask::Cached), (256, Mask::Cached), (256, Mask::Sliding(512))] {
+        let shape = attention::Shape { head_dim, mask: alone, ..heads };
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
         all.push((attention::LANES, attention::lanes_variant(&shape)?));
         for software in [false, true] {
             all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
         }
         let (q, kv) = (tensor(128, 9 * head_dim), tensor(2048, 3 * head_dim));
-        for mask in [Mask::Cached, Mask::Causal, Mask::Full] {
+        for mask in [alone, Mask::Causal, Mask::Full] {
             let shape = attention::Shape { rows: 128, mask, ..shape };
             let operands = attention::Operands { q, k: kv, v: kv };
             let variant = attention::tiled_variant(&shape, &operands)?;
-            if mask != Mask::Cached {
+            if !mask.is_cached() {
                 all.push((attention::ROWS, variant.clone()));
             }
             all.push((attention::TILED, variant));

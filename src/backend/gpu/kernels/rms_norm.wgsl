@@ -1,11 +1,14 @@
-// x / sqrt(mean(x²) + EPS) · w over groups of WIDTH columns (arXiv 1910.07467). A workgroup a group.
-// Flags: SUBGROUPS. Constants: THREADS, WIDTH, FIRST, STRIDE (of x), EPS.
+// x / sqrt(mean(x²) + EPS) · w (+ residual) over groups of WIDTH columns (arXiv 1910.07467). A workgroup a group.
+// Flags: SUBGROUPS, RESIDUAL. Constants: THREADS, WIDTH, FIRST, STRIDE (of x), EPS; RESIDUAL_FIRST, RESIDUAL_STRIDE.
 
 #include reduce
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;            // [rows, STRIDE], from column FIRST on
 @group(0) @binding(1) var<storage, read> weight: array<f32>;       // [WIDTH]
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;      // [rows, groups, WIDTH]
+#if RESIDUAL
+@group(0) @binding(3) var<storage, read> residual: array<f32>;     // [rows, RESIDUAL_STRIDE], from column RESIDUAL_FIRST on
+#endif
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -31,6 +34,10 @@ fn main(
 #endif
     let scale = 1.0 / sqrt(total / f32(WIDTH) + EPS);
     for (var i = lid; i < WIDTH; i += THREADS) {
-        y[to + i] = x[start + i] * scale * weight[i];
+        var v = x[start + i] * scale * weight[i];
+#if RESIDUAL
+        v += residual[group.y * RESIDUAL_STRIDE + RESIDUAL_FIRST + group.x * WIDTH + i];
+#endif
+        y[to + i] = v;
     }
 }

@@ -1,4 +1,4 @@
-//! Turns q and k, and writes k and v into their caches.
+//! Norms and turns q and k, and writes k and v into their caches.
 
 use crate::{
     Result,
@@ -15,7 +15,7 @@ pub const KERNEL: Kernel = Kernel { name: "rope_cache", source: include_str!("ro
 
 const THREADS: u32 = 64;
 
-/// The parts at hand: where each comes from and where it goes. k comes with a rotary alone.
+/// The parts at hand: where each comes from and where it goes. q comes with a rotary alone.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<T> {
     pub q: Option<(T, T)>,
@@ -33,20 +33,27 @@ pub fn frequencies(rotary: &Rotary) -> Vec<f32> {
         .collect()
 }
 
-/// The variant, and how many workgroups a row takes.
-pub fn variant(rotary: Option<&Rotary>, parts: &Parts<Tensor>) -> Result<(Variant, u32)> {
+/// The variant, and how many workgroups a row takes. `norm` is the epsilon of the heads' norms, which come with a rotary alone.
+pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>) -> Result<(Variant, u32)> {
     let rows = [parts.q, parts.k, parts.v].into_iter().flatten().map(|p| p.0.rows).max().unwrap_or(0);
     let capacity = [parts.k, parts.v].into_iter().flatten().map(|p| p.1.rows).min().unwrap_or(u32::MAX as usize);
     let mut constants =
         vec![("THREADS", Const::U32(THREADS)), ("ROWS", Const::size(rows)?), ("CAPACITY", Const::size(capacity)?)];
     let mut units = 0;
-    let mut head_units = 0;
+    // Without a rotary a row of k is as good as one head.
+    let head_dim = rotary.map(|r| r.head_dim).or(parts.k.map(|k| k.0.cols)).unwrap_or(1).max(1);
+    let mut head_units = head_dim;
     if let Some(rotary) = rotary {
-        constants.push(("HEAD_DIM", Const::size(rotary.head_dim)?));
         constants.push(("ROTARY_DIM", Const::size(rotary.rotary_dim)?));
-        head_units = rotary.head_dim - rotary.rotary_dim / 2;
+        head_units -= rotary.rotary_dim / 2;
     }
-    let head_dim = rotary.map_or(1, |r| r.head_dim.max(1));
+    let has_heads = parts.q.is_some() || parts.k.is_some();
+    if has_heads {
+        constants.push(("HEAD_DIM", Const::size(head_dim)?));
+    }
+    if let Some(eps) = norm {
+        constants.push(("EPS", Const::F32(eps)));
+    }
     if let Some((q, _)) = &parts.q {
         constants.extend([("Q_FIRST", Const::size(q.first)?), ("Q_STRIDE", Const::size(q.stride)?)]);
         constants.push(("Q_HEADS", Const::size(q.cols / head_dim)?));
@@ -66,13 +73,15 @@ pub fn variant(rotary: Option<&Rotary>, parts: &Parts<Tensor>) -> Result<(Varian
         .flag("Q", parts.q.is_some())
         .flag("K", parts.k.is_some())
         .flag("V", parts.v.is_some())
+        .flag("HEADS", has_heads)
+        .flag("NORM", norm.is_some())
         .flag("ROTARY", rotary.is_some())
         .flag("FACTORS", rotary.is_some_and(|r| r.factors.is_some()))
         .flag("HALF_SPLIT", rotary.is_some_and(|r| r.layout == RopeLayout::HalfSplit));
     Ok((variant, units.div_ceil(THREADS as usize) as u32))
 }
 
-/// `tables` are the frequencies and, where there are any, the factors.
+/// `tables` are the frequencies and, where there are any, the factors; `norm` holds the weights for q and k and an epsilon.
 #[allow(clippy::too_many_arguments)]
 pub fn rope_cache(
     ctx: &Context,
@@ -80,10 +89,11 @@ pub fn rope_cache(
     shapes: &Parts<Tensor>,
     views: &Parts<View>,
     tables: (Option<&View>, Option<&View>),
+    norm: Option<([&View; 2], f32)>,
     step: &View,
     place: &str,
 ) -> Result<Dispatch> {
-    let (variant, groups) = variant(rotary, shapes)?;
+    let (variant, groups) = variant(rotary, norm.map(|(_, eps)| eps), shapes)?;
     let mut bound = vec![(0, step)];
     for (part, from, to) in [(&views.q, 1, 6), (&views.k, 2, 7), (&views.v, 3, 8)] {
         if let Some((source, target)) = part {
@@ -92,6 +102,9 @@ pub fn rope_cache(
     }
     bound.extend(tables.0.map(|t| (4, t)));
     bound.extend(tables.1.map(|t| (5, t)));
+    if let Some(([q, k], _)) = norm {
+        bound.extend([(9, q), (10, k)]);
+    }
     let rows = [shapes.q, shapes.k, shapes.v].into_iter().flatten().map(|p| p.0.rows).max().unwrap_or(0);
     ctx.dispatch(&KERNEL, &variant, &bound, [groups, rows as u32, 1], place)
 }
