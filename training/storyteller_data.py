@@ -3,8 +3,8 @@
     python training/storyteller_data.py --out training/work/storyteller --corpora ../shared/reference/corpora [--documents 64000]
 
 The corpora (TinyStories, fairy tales) are optional; without them the data is what the generator writes.
-A row holds 513 tokens of whole documents. `segments` keeps documents from seeing each other, and `weights`
-is 0 where there is nothing to learn: what the user says, padding, and the step from one document to the next.
+A row holds 513 tokens of whole documents. `segments` keeps documents from seeing each other. `weights` is 0 where
+there is nothing to learn (what the user says, padding, the step from one document to the next) and above 1 for the few tokens by which a wish is heard.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from llama_gguf import read_tokenizer
 from stories.lexicon import PEOPLE
-from stories.requests import conversation, held_out_requests
+from stories.requests import conversation, held_out_requests, marked_conversation
 from stories.tell import Ask, tell
 
 BOS, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -32,6 +32,7 @@ BOS_ID, START_ID, END_ID = 0, 1, 2
 ROW = 513
 VOCABULARY = 3072
 CHUNK = 4000
+MARKED, FOLLOWING = 6, 3
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
@@ -104,6 +105,7 @@ class Encoder:
     """Documents to token ids with a weight each."""
 
     def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
         self.ids = lambda text: tokenizer.encode(text, add_special_tokens=False).ids
         self.user, self.assistant = [START_ID, *self.ids("user\n")], [START_ID, *self.ids("assistant\n")]
         self.newline = self.ids("\n")
@@ -112,12 +114,22 @@ class Encoder:
         ids = [BOS_ID, *self.ids(text), END_ID]
         return ids, [0] + [1] * (len(ids) - 1)
 
-    def chat(self, turns: list[tuple[str, str]]) -> tuple[list[int], list[int]]:
+    def chat(self, turns: list[tuple[str, str]], marks: tuple[str, ...] = ()) -> tuple[list[int], list[int]]:
+        """What is marked, and answers after the first, are few tokens of all: they weigh more."""
         ids, weights = [BOS_ID], [0]
-        for role, text in turns:
-            head, body = (self.user if role == "user" else self.assistant), [*self.ids(text), END_ID]
+        for i, (role, text) in enumerate(turns):
+            spelled = self.tokenizer.encode(text, add_special_tokens=False)
+            head, body = (self.user if role == "user" else self.assistant), [*spelled.ids, END_ID]
+            weight = 0 if role == "user" else FOLLOWING if i > 1 and "\n" not in text else 1
+            worth = [weight] * len(body)
+            for mark in marks if role == "assistant" else ():
+                begin = text.find(mark)
+                if begin >= 0:
+                    for at, (_, end) in enumerate(spelled.offsets):
+                        if begin < end <= begin + len(mark):
+                            worth[at] = MARKED
             ids += head + body + self.newline
-            weights += [0] * len(head) + [1 if role == "assistant" else 0] * len(body) + [0] * len(self.newline)
+            weights += [0] * len(head) + worth + [0] * len(self.newline)
         return ids, weights
 
 
@@ -162,9 +174,9 @@ def write_documents(job: tuple[int, int, float, str]) -> list[tuple[bytes, array
             told = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
             ids, weights = encoder.plain(told)
         else:
-            turns = conversation(rng)
+            turns, marks = marked_conversation(rng)
             told = turns[1][1]
-            ids, weights = encoder.chat(turns)
+            ids, weights = encoder.chat(turns, marks)
         out.append((hashlib.blake2b(told.encode(), digest_size=8).digest(), array("H", ids), bytes(weights)))
     return out
 

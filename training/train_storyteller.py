@@ -114,6 +114,8 @@ class Rows:
         if fill:
             self.fill_padding()
             self.hide_some_beginnings()
+        else:
+            self.weights = np.minimum(self.weights, 1)  # what is measured is what is said, all of it alike
         length = self.tokens.shape[1] - 1
         self.causal = torch.ones(length, length, dtype=torch.bool).tril()
 
@@ -138,8 +140,9 @@ class Rows:
         self.segments[hidden] = 254
 
     def stress(self, ids: list[int], weight: int) -> None:
-        """Weighs the given tokens more, wherever they are to be learned."""
-        self.weights[(self.weights > 0) & np.isin(self.tokens, ids)] = weight
+        """Weighs the given tokens at least so much, wherever they are to be learned."""
+        named = (self.weights > 0) & np.isin(self.tokens, ids)
+        self.weights[named] = np.maximum(self.weights[named], weight)
 
     def batch(self, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         ids = torch.from_numpy(self.tokens[index].astype(np.int64))

@@ -75,7 +75,7 @@ def ask_and_tell(rng: random.Random) -> tuple[Story, str, bool, Ask]:
     """A story, the request that it answers, whether a title was asked for, and what the teller was told."""
     while True:
         ask = Ask(short=rng.random() < 0.25, tone=rng.choice(TONES) if rng.random() < 0.5 else None)
-        ask.mood = 0.7 if ask.tone else 0.15
+        ask.mood = 0.9 if ask.tone else 0.15
         if rng.random() < 0.2:
             odd_cast(rng, ask)
         asks_friend, asks_name = rng.random() < 0.08, rng.random() < 0.12
@@ -120,9 +120,9 @@ SMALL_TALK = (
 )
 
 
-def told_anew(rng: random.Random, story: Story, ask: Ask) -> list[Turn]:
-    """The story that was just told, once more with the same three in it: shorter, or in another tone."""
-    again = replace(ask, thing=story.thing, name=story.name, short=True, mood=0.7)
+def told_anew(rng: random.Random, story: Story, ask: Ask) -> tuple[str, Story]:
+    """A wish for the story that was just told, once more with the same three in it, shorter or in another tone; and that story."""
+    again = replace(ask, thing=story.thing, name=story.name, short=True, mood=0.9)
     if len(story.text) > 700 or rng.random() < 0.3:
         again.plot = story.plot
         asked = choose(rng, "[Make it shorter.|Shorter, please.|Tell it again, but shorter.|Can you make it short?|That was too long.]")
@@ -130,29 +130,36 @@ def told_anew(rng: random.Random, story: Story, ask: Ask) -> list[Turn]:
         again.tone = rng.choice([t for t in TONES if t != story.tone])
         kind = rng.choice(STYLE[again.tone])
         asked = choose(rng, f"[Make it {kind}.|Now make it {kind}.|Tell it again, but {kind}.|The same, but {kind}, please.|Now {article(kind)} one.]").replace("bedtime", "sleepy").replace("mystery", "mysterious")
-    return [("user", asked), ("assistant", tell(rng, again).text)]
+    return asked, tell(rng, again)
 
 
 def conversation(rng: random.Random) -> list[Turn]:
+    return marked_conversation(rng)[0]
+
+
+def marked_conversation(rng: random.Random) -> tuple[list[Turn], tuple[str, ...]]:
+    """A conversation, and the sentences in its answers that a wish for a tone decides."""
     roll = rng.random()
     if roll < 0.012:
         asked, answered = rng.choice(SMALL_TALK)
-        return [("user", choose(rng, asked)), ("assistant", choose(rng, answered))]
+        return [("user", choose(rng, asked)), ("assistant", choose(rng, answered))], ()
     story, request, titled, ask = ask_and_tell(rng)
     body = f"{story.title}\n\n{story.text}" if titled else story.text
     if roll < 0.05:
         request = choose(rng, "[Tell me a story.|Tell me a story|A story, please.|Tell me something.|Please tell me a story.|Another one, please.]")
-        body = story.text
-    elif roll < 0.12:
+        return [("user", request), ("assistant", story.text)], ()
+    if roll < 0.12:
         sentences = re.split(r"(?<=[.!?]) ", story.text.split("\n\n")[0])
         cut = rng.randint(1, max(1, len(sentences) - 1))
         start = " ".join(sentences[:cut])
         rest = story.text[len(start) :].lstrip(" ")
         lead = choose(rng, "[Go on with this story:|Continue:|Continue this story:|How does it go on?|Finish this story:]")
-        return [("user", f"{lead} {start}"), ("assistant", rest.strip())]
+        return [("user", f"{lead} {start}"), ("assistant", rest.strip())], ()
     turns = [("user", request), ("assistant", body)]
+    marks = story.turns if ask.tone else ()
     if roll > 0.92 and len(body) < 1000:
-        return turns + told_anew(rng, story, ask)
+        wish, again = told_anew(rng, story, ask)
+        return [*turns, ("user", wish), ("assistant", again.text)], (*marks, *again.turns)
     if roll > 0.55 and len(body) < 1250:
         for _ in range(rng.choice((1, 1, 2))):
             kind = rng.random()
@@ -167,7 +174,7 @@ def conversation(rng: random.Random) -> list[Turn]:
                 asked = choose(rng, "[Give it a title.|What should it be called?|Give the story a title.|A title, please.]")
                 answered = story.title
             turns += [("user", asked), ("assistant", answered)]
-    return turns
+    return turns, marks
 
 
 def held_out_requests(count: int, seed: int) -> list[dict]:

@@ -109,6 +109,7 @@ class Story:
     title: str
     text: str
     has_friend: bool = field(default=True)
+    turns: tuple[str, ...] = ()  # the sentences that decide which story it becomes: its mood, and how its plot begins
 
 
 @dataclass(frozen=True)
@@ -319,10 +320,13 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
         story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
         teller = Teller(rng, story)
         paragraphs: list[list[str]] = [[]]
+        mood = ""
         for at, beat in enumerate(plot.beats):
             if at == 0:
-                opened = teller.fill("{open_bare}" if ask.bare else beat)
-                paragraphs[-1] += [opened, teller.fill(f"{{mood_{tone}}}")] if rng.random() < ask.mood else [opened]
+                paragraphs[-1].append(teller.fill("{open_bare}" if ask.bare else beat))
+                if rng.random() < ask.mood:
+                    mood = teller.fill(f"{{mood_{tone}}}")
+                    paragraphs[-1].append(mood)
                 continue
             if beat == "--":
                 if not ask.short or len(paragraphs) < 2:
@@ -338,6 +342,7 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
                 beat = beat[2:]
             paragraphs[-1].append(teller.fill(beat))
         story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
+        story.turns = tuple(t for t in (tidy(mood), tidy(paragraphs[0][2 if mood else 1])) if t)
         story.title = teller.titled(plot)
         story.has_friend = "d" in teller.introduced
         lower = story.text.lower()
