@@ -51,6 +51,8 @@ on_each_device!(
     an_empty_prompt_begins_with_the_beginning_of_text_token,
     odd_options_are_refused_before_anything_runs,
     safetensors_with_their_files_go_on_as_pytorch_does,
+    every_family_goes_on_as_pytorch_does_from_both_kinds_of_files,
+    a_conversation_goes_through_each_familys_template,
 );
 
 fn cpu() -> Device {
@@ -372,5 +374,41 @@ fn safetensors_with_their_files_go_on_as_pytorch_does(device: &Device) {
         let got = run(&model, expected["prompt"].as_str().unwrap(), greedy(greedy_ids.len()));
         assert_eq!(got.tokens, greedy_ids);
         assert_eq!(model.tokenizer().special().ends, [0, 2]);
+    }
+}
+
+/// A small model of a family from its GGUF and from its safetensors.
+fn family(device: &Device, name: &str) -> [TextModel; 2] {
+    let part = |part: &str| fixture(&format!("tiny_{name}/{part}"));
+    let parts = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"].map(part);
+    let paths: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
+    let gguf = fixture(&format!("tiny_{name}.gguf"));
+    [load(device, &[&gguf], LoadOptions::default()), load(device, &paths, LoadOptions::default())]
+}
+
+fn every_family_goes_on_as_pytorch_does_from_both_kinds_of_files(device: &Device) {
+    for name in ["qwen3", "gpt2", "gemma3"] {
+        let expected = std::fs::read(fixture(&format!("tiny_{name}.json"))).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let tokens: Vec<u32> = serde_json::from_value(expected["greedy"].clone()).unwrap();
+        for model in family(device, name) {
+            assert_eq!(model.info().architecture, name);
+            let got = run(&model, expected["prompt"].as_str().unwrap(), greedy(tokens.len()));
+            assert_eq!(got.tokens, tokens, "{name}");
+            // From nothing too: GPT-2's beginning of a text stands in its configuration alone.
+            assert_eq!(run(&model, "", greedy(3)).end, EndReason::Length, "{name}");
+        }
+    }
+}
+
+fn a_conversation_goes_through_each_familys_template(device: &Device) {
+    for name in ["qwen3", "gemma3"] {
+        let answers = family(device, name).map(|model| {
+            let message = vitrine::text::ChatMessage { role: "user".into(), content: "license ".into() };
+            let mut generation = model.chat(&[message], greedy(12), Cancel::new()).unwrap();
+            block_on(generation.text()).unwrap()
+        });
+        assert_eq!(answers[0], answers[1], "{name}");
+        assert!(!answers[0].is_empty());
     }
 }

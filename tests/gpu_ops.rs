@@ -581,12 +581,15 @@ fn logits_that_are_no_numbers_neither_hang_nor_leave_the_vocabulary() {
 
 #[test]
 fn a_large_vocabulary_is_sampled_as_on_the_cpu() {
-    let logits: Vec<f32> = numbers(9, 49_152).iter().map(|v| v * 8.0).collect();
     let sample = SampleParams { temperature: 0.8, top_k: 50, top_p: 0.95, min_p: 0.02, seed: 3, ..Default::default() };
-    let steps: Vec<_> = (0..4).map(|step| SampleParams { step, ..sample }).collect();
-    let [expected, got] = choices(&sampler(49_152, 20), &logits, &steps);
-    for (a, b) in expected.iter().zip(&got) {
-        same_choice(a, b, "a large vocabulary");
+    // SmolLM2's, and Gemma 3's.
+    for vocabulary in [49_152, 262_144] {
+        let logits: Vec<f32> = numbers(9, vocabulary).iter().map(|v| v * 8.0).collect();
+        let steps: Vec<_> = (0..4).map(|step| SampleParams { step, ..sample }).collect();
+        let [expected, got] = choices(&sampler(vocabulary, 20), &logits, &steps);
+        for (a, b) in expected.iter().zip(&got) {
+            same_choice(a, b, "a large vocabulary");
+        }
     }
 }
 

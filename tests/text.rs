@@ -160,6 +160,60 @@ fn a_tokenizer_json_gives_the_ids_of_its_gguf() {
     assert_eq!(json.special().ends, gguf.special().ends);
 }
 
+/// Each family's own way to cut text: Qwen's and GPT-2's patterns, Gemma's pieces with bytes for what has none.
+#[test]
+fn every_familys_tokenizer_json_gives_the_ids_of_its_gguf() {
+    for family in ["qwen3", "gpt2", "gemma3"] {
+        let json = std::fs::read(fixture(&format!("tiny_{family}/tokenizer.json"))).unwrap();
+        let json = Tokenizer::from_json(&json).unwrap();
+        let gguf = tokenizer(&fixture(&format!("tiny_{family}.gguf")));
+        assert_eq!(json.vocabulary_size(), gguf.vocabulary_size());
+        let texts = [
+            "",
+            "Once upon a time, 12345 times",
+            "we're  they'LL \t it's\n\n\n end",
+            "café 🦙 naïve 東京",
+            "x = y_1+(z)!?\r\n\n<table>",
+        ];
+        for text in texts {
+            let ids = gguf.encode(text, PLAIN).unwrap();
+            assert_eq!(gguf.decode(&ids), text, "{family}: {ids:?}");
+            // SentencePiece takes a run of spaces for a token that a user defined, the library for what its merges make of it.
+            if family == "gemma3" && text.contains("  ") {
+                let spaces = json.encode(text, PLAIN).unwrap();
+                assert_eq!(json.decode(&spaces), text);
+            } else {
+                assert_eq!(json.encode(text, PLAIN).unwrap(), ids, "{family}: {text:?}");
+                assert_eq!(json.decode(&ids), text, "{family}: {ids:?}");
+            }
+        }
+        assert_eq!(json.special().ends, gguf.special().ends, "{family}");
+    }
+}
+
+#[test]
+fn gemmas_turns_are_marks_of_their_own_and_its_text_begins_with_a_bos() {
+    let gguf = tokenizer(&fixture("tiny_gemma3.gguf"));
+    let turn = "<start_of_turn>user\nA  b<end_of_turn>\n";
+    let ids = gguf.encode(turn, MARKED).unwrap();
+    assert_eq!((ids[0], gguf.special().ends.as_slice()), (4, &[1u32, 5][..]));
+    assert!(ids.contains(&5) && ids.contains(&8), "the end of the turn, and two spaces in one: {ids:?}");
+    assert!(!gguf.encode(turn, PLAIN).unwrap().contains(&4));
+    assert_eq!(gguf.decode(&ids), "user\nA  b\n");
+    assert_eq!(gguf.encode("A", FRAMED).unwrap()[0], 2);
+}
+
+#[test]
+fn the_end_of_a_turn_ends_a_text_even_where_a_converter_calls_it_a_users_token() {
+    let pairs = [
+        ("model", Value::String("llama".into())),
+        ("tokens", strings(&["<unk>", "a", "<end_of_turn>"])),
+        ("token_type", Value::Array([2, 1, 4].map(Value::I32).to_vec())),
+        ("scores", Value::Array([0.0; 3].map(Value::F32).to_vec())),
+    ];
+    assert!(Tokenizer::from_metadata(&metadata(&pairs)).unwrap().is_end(2));
+}
+
 #[test]
 fn a_tokenizer_json_that_does_not_hold_together_is_refused() {
     let whole = std::fs::read_to_string(fixture("tiny_llama/tokenizer.json")).unwrap();

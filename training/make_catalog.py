@@ -123,6 +123,32 @@ REMOTE = [
         "trainedOn": "Three trillion tokens of web pages and code (SlimPajama, StarCoder data), then conversations.", "goodAt": "Chatting, longer texts in English.", "badAt": "Facts, arithmetic, phones.",
     },
 ]
+REMOTE += [
+    {
+        "id": "qwen3-0.6b", "name": "Qwen3 0.6B", "parameters": 596049920, "context": 32768, "license": "Apache-2.0",
+        "file": "hf://Qwen/Qwen3-0.6B-GGUF/Qwen3-0.6B-Q8_0.gguf",
+        "description": "An assistant that speaks over a hundred languages and writes short code. Some 640 MB: for computers with a real GPU.",
+        "trainedOn": "Some 36 trillion tokens of web pages, documents, code and made-up textbooks in over a hundred languages, then instructions and worked-out answers.",
+        "goodAt": "Instructions, short code, simple arithmetic, German, Spanish, Chinese and many other languages.", "badAt": "Facts, long reasoning; phones.",
+        "prompts": ["What is a rainbow?", "Write a Python function that reverses a string.", "Wie macht man Pfannkuchen?"],
+    },
+    {
+        "id": "gemma-3-270m-it", "name": "Gemma 3 270M Instruct", "parameters": 268098176, "context": 32768, "license": "Gemma Terms of Use (Google; use is restricted, no open-source licence)",
+        "file": "hf://ggml-org/gemma-3-270m-it-GGUF/gemma-3-270m-it-Q8_0.gguf",
+        "description": "A small assistant that knows 262,144 words and word pieces of many languages. Under 300 MB.",
+        "trainedOn": "Six trillion tokens of web pages, code and mathematics in over 140 languages, then instructions.",
+        "goodAt": "Following short instructions, rewriting, naming and sorting things.", "badAt": "Facts, arithmetic, long conversations.",
+        "prompts": ["What is a rainbow?", "Write a short poem about the sea.", "Give me five names for a cat."],
+    },
+    {
+        "id": "distilgpt2", "name": "DistilGPT2", "parameters": 81912576, "context": 1024, "license": "Apache-2.0", "chat": False,
+        "file": "hf://distilbert/distilgpt2",
+        "description": "The small sister of GPT-2: goes on with any English text, as language models did in 2019. Some 350 MB.",
+        "trainedOn": "Pages that Reddit linked to (OpenWebText), to say what GPT-2 says.",
+        "goodAt": "Going on in the tone of a beginning: news, recipes, advertisements.", "badAt": "Answering, facts, keeping to a subject; it repeats what the web says, ugly things too.",
+        "prompts": [], "beginnings": ["The recipe is simple: first,", "Scientists have discovered", "Once upon a time"],
+    },
+]
 REMOTE_PICTURES = [
     {
         "id": "sd-turbo", "kind": "image", "name": "SD-Turbo", "parameters": 1289952000, "license": "Stability AI Community License",
@@ -195,7 +221,7 @@ def entry(model: dict) -> dict:
 
 
 def main() -> None:
-    models = [m for m in (storyteller(), illustrator(), faces(FACES_VAE), faces(FACES_GAN)) if m] + [{**m, "chat": True, "prompts": REMOTE_PROMPTS} for m in REMOTE] + REMOTE_PICTURES
+    models = [m for m in (storyteller(), illustrator(), faces(FACES_VAE), faces(FACES_GAN)) if m] + [{**m, "chat": m.get("chat", True), "prompts": m.get("prompts", REMOTE_PROMPTS)} for m in REMOTE] + REMOTE_PICTURES
     path = ROOT / "models" / "catalog.json"
     path.write_text(json.dumps({"version": 1, "models": [entry(m) for m in models]}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(path)

@@ -102,7 +102,8 @@ async function generate(model, signal, more) {
  */
 async function promptFor(model, signal) {
   if (story.tokens.length === 0 && !story.answering) return story.own;
-  const own = await model.tokenize(story.answering ? [{ role: "user", content: story.own }] : story.own, { signal });
+  // Thoughts would be shown as a part of the answer.
+  const own = await model.tokenize(story.answering ? [{ role: "user", content: story.own }] : story.own, { thinking: false, signal });
   return [...own, ...story.tokens.map(({ token }) => token)];
 }
 

@@ -117,6 +117,11 @@ export interface GenerateOptions extends CallOptions {
   topP?: number;
   /** Drops tokens less likely than this share of the likeliest; 0 for none (the default: 0.05). */
   minP?: number;
+  /**
+   * For `chat`: whether a model that can think before it answers does so, where its chat template asks (Qwen 3). Left out, the template
+   * decides.
+   */
+  thinking?: boolean;
   /** Above 1 makes tokens that were there before less likely (the default: 1, none). */
   repetitionPenalty?: number;
   /** The same seed gives the same tokens on the same device. A new one each time when left out. */
@@ -415,6 +420,8 @@ export interface EncodeOptions extends CallOptions {
   addSpecialTokens?: boolean;
   /** Whether marks such as `<|im_start|>` in the text become the tokens that they name (the default: no). Never for a stranger's words. */
   parseSpecialTokens?: boolean;
+  /** Of a conversation: as in {@link GenerateOptions}. */
+  thinking?: boolean;
 }
 
 export interface TokenizerInfo {

@@ -223,8 +223,8 @@ class LoadedTextModel extends LoadedModel {
   }
 
   /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
-    if (Array.isArray(input)) return this.ask("tokenizeChat", { messages: conversation(input) }, signal);
+  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, thinking, signal } = {}) {
+    if (Array.isArray(input)) return this.ask("tokenizeChat", { messages: conversation(input), thinking }, signal);
     return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
   }
 

@@ -36,7 +36,7 @@ export interface Model {
   generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
   chat(messages: Message[], options: GenerateOptions): Generation;
   tokenize(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
-  tokenizeChat(messages: Message[]): Uint32Array;
+  tokenizeChat(messages: Message[], thinking?: boolean): Uint32Array;
   detokenize(tokens: Uint32Array): string;
   score(text: string, cancel: Cancel): Promise<Score>;
   next(text: string, k: number, cancel: Cancel): Promise<(Alternative & { probability: number })[]>;

@@ -247,7 +247,7 @@ impl TextModel {
     pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         self.0.check_open()?;
         options.check()?;
-        let text = ChatTemplate::of(&self.0.tokenizer)?.render(messages, true)?;
+        let text = ChatTemplate::of(&self.0.tokenizer)?.render(messages, options.thinking)?;
         let ids = self.0.tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })?;
         self.start(self.prompt(ids)?, options, cancel)
     }

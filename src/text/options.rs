@@ -41,6 +41,8 @@ pub struct GenerateOptions {
     /// How many of the likeliest tokens are reported beside each token: 0 to 20.
     pub alternatives: usize,
     pub overflow: Overflow,
+    /// Whether a model that can think before it answers does so, where its chat template asks (`enable_thinking`).
+    pub thinking: Option<bool>,
 }
 
 impl Default for GenerateOptions {
@@ -56,6 +58,7 @@ impl Default for GenerateOptions {
             stop: vec![],
             alternatives: 0,
             overflow: Overflow::Error,
+            thinking: None,
         }
     }
 }
@@ -124,6 +127,7 @@ pub struct GenerateRequest {
     pub alternatives: Option<f64>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
+    pub thinking: Option<bool>,
 }
 
 /// One stop string or several.
@@ -172,6 +176,7 @@ impl GenerateRequest {
                 Some("slide") => Overflow::Slide,
                 Some(other) => return Err(wrong("overflow", format!("{other:?}"), "\"error\" or \"slide\"")),
             },
+            thinking: self.thinking,
         };
         options.check()?;
         Ok(options)
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn options_come_in_as_javascript_spells_them() {
-        let json = r#"{"maxTokens": 7, "topK": 5, "stop": "x", "overflow": "slide", "seed": 4294967295}"#;
+        let json =
+            r#"{"maxTokens": 7, "topK": 5, "stop": "x", "overflow": "slide", "seed": 4294967295, "thinking": false}"#;
         let options = serde_json::from_str::<GenerateRequest>(json).unwrap().check().unwrap();
         let expected = GenerateOptions {
             max_tokens: 7,
@@ -224,6 +230,7 @@ mod tests {
             stop: vec!["x".into()],
             overflow: Overflow::Slide,
             seed: Some(u32::MAX),
+            thinking: Some(false),
             ..GenerateOptions::default()
         };
         assert_eq!(options, expected);

@@ -63,10 +63,11 @@ impl ChatTemplate {
         Ok(Self { environment, bos, eos })
     }
 
-    /// The text for `messages`; with `add_generation_prompt` it ends where the assistant's answer begins.
+    /// The text for `messages`, which ends where the assistant's answer begins. `thinking` is what a template finds as
+    /// `enable_thinking`, where it is said.
     ///
     /// Errors: `bad-argument` with the template's own words where it does not take these messages.
-    pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String> {
+    pub fn render(&self, messages: &[ChatMessage], thinking: Option<bool>) -> Result<String> {
         if messages.is_empty() {
             return Err(Error::bad_argument(
                 "a conversation needs at least one message; give [{ role: \"user\", content: … }]",
@@ -74,7 +75,8 @@ impl ChatTemplate {
         }
         let context = context! {
             messages => messages,
-            add_generation_prompt => add_generation_prompt,
+            add_generation_prompt => true,
+            enable_thinking => thinking.map_or(Value::UNDEFINED, Value::from),
             bos_token => self.bos,
             eos_token => self.eos,
         };
@@ -189,7 +191,7 @@ mod tests {
     #[test]
     fn a_chatml_template_frames_every_turn_and_opens_the_answer() {
         assert_eq!(
-            template(CHATML).render(&turns(&[("user", "Hi <there>")]), true).unwrap(),
+            template(CHATML).render(&turns(&[("user", "Hi <there>")]), None).unwrap(),
             "<|im_start|>system\nYou are helpful<|im_end|>\n<|im_start|>user\nHi <there><|im_end|>\n<|im_start|>assistant\n"
         );
     }
@@ -197,9 +199,9 @@ mod tests {
     #[test]
     fn a_llama_2_template_strips_and_alternates() {
         let text =
-            template(LLAMA2).render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), true).unwrap();
+            template(LLAMA2).render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), None).unwrap();
         assert_eq!(text, "<s>[INST] a [/INST] b </s>[INST] c [/INST]");
-        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), true).unwrap_err();
+        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), None).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadArgument);
         assert!(error.to_string().contains("must alternate"), "{error}");
     }
@@ -208,18 +210,108 @@ mod tests {
     fn json_and_python_methods_are_as_in_python() {
         let source = "{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }} {{ {'a': [1, 'é<']} | tojson }} {{ messages[0].get('role') }} {{ messages[0].content.split(',')[-1] }} {{ messages[0]['content'][2:] }}";
         assert_eq!(
-            template(source).render(&turns(&[("user", "x,yz")]), false).unwrap(),
+            template(source).render(&turns(&[("user", "x,yz")]), None).unwrap(),
             "1 {\"a\": [1, \"é<\"]} user yz yz"
         );
+    }
+
+    /// In the manner of Qwen 3's: thoughts of earlier answers are cut off, and an answer without thinking begins behind empty thoughts.
+    const THINKING: &str = r#"{%- if tools %}{{- tools | tojson }}{%- endif %}
+{%- set ns = namespace(searching=true, last=messages|length - 1) %}
+{%- for message in messages[::-1] %}
+    {%- set index = (messages|length - 1) - loop.index0 %}
+    {%- if ns.searching and message.role == "user" and message.content is string and not(message.content.startswith('<result>') and message.content.endswith('</result>')) %}
+        {%- set ns.searching = false %}
+        {%- set ns.last = index %}
+    {%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- if message.content is string %}{%- set content = message.content %}{%- else %}{%- set content = '' %}{%- endif %}
+    {%- if (message.role == "user") or (message.role == "system" and not loop.first) %}
+        {{- '<|im_start|>' + message.role + '\n' + content + '<|im_end|>' + '\n' }}
+    {%- elif message.role == "assistant" %}
+        {%- set thoughts = '' %}
+        {%- if message.reasoning_content is string %}
+            {%- set thoughts = message.reasoning_content %}
+        {%- elif '</think>' in content %}
+            {%- set thoughts = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}
+            {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+        {%- endif %}
+        {%- if loop.index0 > ns.last and (loop.last or (not loop.last and thoughts)) %}
+            {{- '<|im_start|>assistant\n<think>\n' + thoughts.strip('\n') + '\n</think>\n\n' + content.lstrip('\n') }}
+        {%- else %}
+            {{- '<|im_start|>' + message.role + '\n' + content }}
+        {%- endif %}
+        {%- if message.tool_calls %}{{- 'called' }}{%- endif %}
+        {{- '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\n\n</think>\n\n' }}{%- endif %}
+{%- endif %}"#;
+
+    #[test]
+    fn a_template_that_thinks_is_told_whether_to_and_forgets_old_thoughts() {
+        let template = template(THINKING);
+        let messages = turns(&[("user", "1+1?"), ("assistant", "<think>\none, two\n</think>\n\n2"), ("user", "+1?")]);
+        let before =
+            "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n<|im_start|>user\n+1?<|im_end|>\n";
+        let open = format!("{before}<|im_start|>assistant\n");
+        assert_eq!(template.render(&messages, None).unwrap(), open);
+        assert_eq!(template.render(&messages, Some(true)).unwrap(), open);
+        assert_eq!(template.render(&messages, Some(false)).unwrap(), format!("{open}<think>\n\n</think>\n\n"));
+    }
+
+    /// In the manner of Gemma 3's: the system's words stand before the first of the user's, and the assistant is called the model.
+    const TURNS: &str = r#"{{ bos_token }}
+{%- if messages[0]['role'] == 'system' -%}
+    {%- if messages[0]['content'] is string -%}
+        {%- set before = messages[0]['content'] + '\n\n' -%}
+    {%- else -%}
+        {%- set before = messages[0]['content'][0]['text'] + '\n\n' -%}
+    {%- endif -%}
+    {%- set rest = messages[1:] -%}
+{%- else -%}
+    {%- set before = "" -%}
+    {%- set rest = messages -%}
+{%- endif -%}
+{%- for message in rest -%}
+    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}
+        {{ raise_exception("roles must alternate") }}
+    {%- endif -%}
+    {%- if (message['role'] == 'assistant') -%}{%- set role = "model" -%}{%- else -%}{%- set role = message['role'] -%}{%- endif -%}
+    {{ '<start_of_turn>' + role + '\n' + (before if loop.first else "") }}
+    {%- if message['content'] is string -%}
+        {{ message['content'] | trim }}
+    {%- elif message['content'] is iterable -%}
+        {%- for item in message['content'] -%}{{ item['text'] | trim }}{%- endfor -%}
+    {%- else -%}
+        {{ raise_exception("no content") }}
+    {%- endif -%}
+    {{ '<end_of_turn>\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{'<start_of_turn>model\n'}}{%- endif -%}"#;
+
+    #[test]
+    fn a_template_of_turns_puts_the_systems_words_before_the_users() {
+        let messages = turns(&[("system", "Be brief."), ("user", " Hi "), ("assistant", "Hello"), ("user", "Bye")]);
+        assert_eq!(
+            template(TURNS).render(&messages, None).unwrap(),
+            "<s><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n\
+             <start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n"
+        );
+        let error = template(TURNS).render(&turns(&[("user", "a"), ("user", "b")]), Some(false)).unwrap_err();
+        assert!(error.to_string().contains("must alternate"), "{error}");
     }
 
     #[test]
     fn a_template_that_never_ends_is_stopped_and_a_broken_one_refused() {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
-        assert!(template(endless).render(&turns(&[("user", "a")]), true).is_err());
+        assert!(template(endless).render(&turns(&[("user", "a")]), None).is_err());
         let broken = ChatTemplate::new("{% if %}", String::new(), String::new()).err().unwrap();
         assert_eq!(broken.code(), ErrorCode::CorruptFile);
-        assert_eq!(template("x").render(&[], true).unwrap_err().code(), ErrorCode::BadArgument);
+        assert_eq!(template("x").render(&[], None).unwrap_err().code(), ErrorCode::BadArgument);
     }
 
     #[test]

@@ -95,7 +95,10 @@ impl Tokenizer {
             _ => None,
         });
         match (json, file.format) {
-            (Some(json), _) => Self::from_json_and_settings(json, file.extra_json("tokenizer_config.json")?.as_ref()),
+            (Some(json), _) => {
+                let [settings, config] = ["tokenizer_config.json", "config.json"].map(|name| file.extra_json(name));
+                Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())
+            }
             (None, Format::Gguf) => Self::from_metadata(&file.metadata),
             (None, _) => Err(Error::bad_argument(
                 "safetensors hold no vocabulary; give the tokenizer.json that belongs to the model",

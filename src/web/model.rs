@@ -115,11 +115,11 @@ impl Model {
 
     /// The ids of a conversation, as [`Self::chat`] would give them to the model.
     #[wasm_bindgen(js_name = tokenizeChat)]
-    pub fn tokenize_chat(&self, messages: JsValue) -> Result<Vec<u32>, JsValue> {
+    pub fn tokenize_chat(&self, messages: JsValue, thinking: Option<bool>) -> Result<Vec<u32>, JsValue> {
         let encode = || {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let tokenizer = self.model.tokenizer();
-            let text = ChatTemplate::of(tokenizer)?.render(&messages, true)?;
+            let text = ChatTemplate::of(tokenizer)?.render(&messages, thinking)?;
             tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })
         };
         encode().map_err(thrown)

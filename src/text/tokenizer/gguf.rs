@@ -300,7 +300,9 @@ fn special_tokens(metadata: &Metadata, vocabulary: &Vocabulary, defaults: Defaul
     };
     special.ends.extend([eos, id("eot", None)?, id("eom", None)?].into_iter().flatten());
     for (id, token, kind) in vocabulary.iter() {
-        if kind == TokenKind::Control && super::special::ENDS_OF_TEXT.contains(&token) {
+        // Some converters take the ends of turns for tokens that a user defined.
+        let is_mark = matches!(kind, TokenKind::Control | TokenKind::UserDefined);
+        if is_mark && super::special::ENDS_OF_TEXT.contains(&token) {
             special.ends.push(id);
         }
     }

@@ -39,11 +39,12 @@ impl Tokenizer {
     ///
     /// Errors: `corrupt-file` where it is no such file or its parts do not fit.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        Self::from_json_and_settings(bytes, None)
+        Self::from_json_and_settings(bytes, None, None)
     }
 
-    /// The same, with the `tokenizer_config.json` beside it, which names BOS and EOS and may hold the chat template.
-    pub fn from_json_and_settings(bytes: &[u8], settings: Option<&Value>) -> Result<Self> {
+    /// The same, with the `tokenizer_config.json` beside it, which names BOS and EOS and may hold the chat template, and the model's
+    /// `config.json`, which has the id of a BOS that no other file names (GPT-2).
+    pub fn from_json_and_settings(bytes: &[u8], settings: Option<&Value>, config: Option<&Value>) -> Result<Self> {
         let damaged = |cause: &dyn std::fmt::Display| {
             Error::corrupt_file(format!("the tokenizer.json cannot be used: {cause}; download it again"))
         };
@@ -64,6 +65,9 @@ impl Tokenizer {
             special.ends.sort_unstable();
             special.ends.dedup();
         }
+        let of_model = config.and_then(|config| config["bos_token_id"].as_u64());
+        let of_model = of_model.filter(|id| *id < pieces.len() as u64).map(|id| id as u32);
+        special.bos = special.bos.or(of_model);
         let encoder = Encoder::Library { tokenizer: Box::new(Mutex::new(tokenizer)), frames_itself: true };
         Ok(Self::assemble(encoder, pieces, special, template))
     }
@@ -146,6 +150,10 @@ fn pieces(tokenizer: &tokenizers::Tokenizer, spelling: &Spelling) -> Result<Piec
             continue;
         }
         match (added.get(&id), spelling) {
+            // Gemma's runs of spaces are added tokens, spelled as pieces are.
+            (Some(mark), Spelling::SentencePiece { .. }) if !mark.special => {
+                pieces.push(mark.content.replace(SPACE, " ").as_bytes(), false);
+            }
             (Some(mark), _) => pieces.push(mark.content.as_bytes(), mark.special),
             (None, Spelling::ByteLevel(alphabet)) => pieces.push(&alphabet.bytes(&token), false),
             (None, Spelling::SentencePiece { .. }) => match byte_token(&token) {

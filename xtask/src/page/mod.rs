@@ -6,6 +6,7 @@
 //! for fails it.
 
 mod face;
+mod families;
 mod looks;
 mod offline;
 mod painter;
@@ -138,6 +139,7 @@ pub fn run(
         painter::TESTS,
         pictures::TESTS,
         face::TESTS,
+        families::TESTS,
         sources::TESTS,
         walk::TESTS,
         offline::TESTS,

@@ -14,13 +14,17 @@ pub const KERNEL: Kernel = Kernel { name: "sample", source: include_str!("sample
 /// Each is ranked against all the others.
 pub const MOST_ALTERNATIVES: usize = 256;
 
+/// Tokens that an invocation looks through at most where there are few of them: lavapipe ends the loops of an invocation for good after
+/// 65,536 turns together, and a choice goes through the vocabulary up to 15 times.
+const MOST_FOR_ONE: usize = 3200;
+
 /// On `software` the one workgroup is one core's anyway, and every invocation more makes its barriers dearer.
 pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result<Variant> {
     if alternatives > MOST_ALTERNATIVES || vocabulary == 0 {
         let why = format!("sample: {alternatives} alternatives of {vocabulary} tokens");
         return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
     }
-    let threads = if software { 16 } else { 256 };
+    let threads = if software && vocabulary <= 16 * MOST_FOR_ONE { 16 } else { 256 };
     let mut constants = vec![("VOCABULARY", Const::size(vocabulary)?), ("THREADS", Const::U32(threads))];
     if alternatives > 0 {
         constants.push(("ALTERNATIVES", Const::size(alternatives)?));

@@ -1,0 +1,80 @@
+//! Small models of each family of language models, as a developer loads them, against PyTorch's words.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Test, Visit, ensure_that};
+use crate::browser::Gpu;
+
+pub const TESTS: &[Test] = &[
+    Test::new("every_family_goes_on_as_pytorch_does_on_the_cpu", families_on_cpu),
+    Test::new("every_family_goes_on_as_pytorch_does_on_webgpu", families_on_gpu).on(Gpu::SwiftShader),
+    Test::new("a_model_that_thinks_is_told_not_to", thinking),
+];
+
+const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
+
+/// 64 greedy tokens after a text, from a GGUF and from safetensors with their files.
+fn families(visit: &Visit, device: &str) -> Result<()> {
+    for family in FAMILIES {
+        visit.blank()?;
+        let answers = fs::read_to_string(visit.root.join(format!("tests/fixtures/tiny_{family}.json")))?;
+        let answers: Value = serde_json::from_str(&answers)?;
+        let seen = visit.call(
+            "const engine = await Engine.create({ device: args[0].device });
+             if (engine.device.kind !== args[0].device) throw new Error('computed by ' + JSON.stringify(engine.device));
+             const folder = `/fixtures/tiny_${args[0].family}`;
+             const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
+             const files = Object.fromEntries(names.map((name) => [name, `${folder}/${name}`]));
+             const written = [];
+             for (const source of [`${folder}.gguf`, { files }]) {
+               const model = await engine.load(source);
+               const tokens = [];
+               for await (const { token } of model.generate(args[0].prompt, { maxTokens: 64, temperature: 0 })) if (token !== undefined) tokens.push(token);
+               written.push({ tokens, architecture: model.info.architecture, device: model.info.device.kind });
+               await model.unload();
+             }
+             return written;",
+            json!({ "device": device, "family": family, "prompt": answers["prompt"] }),
+        )?;
+        for written in seen.as_array().context("nothing was written")? {
+            ensure_that!(written["architecture"] == family && written["device"] == device, "{family} is {written}");
+            ensure_that!(
+                written["tokens"] == answers["greedy"],
+                "{family} on {device} wrote {}, PyTorch {}",
+                written["tokens"],
+                answers["greedy"]
+            );
+        }
+    }
+    Ok(())
+}
+
+fn families_on_cpu(visit: &Visit) -> Result<()> {
+    families(visit, "cpu")
+}
+
+fn families_on_gpu(visit: &Visit) -> Result<()> {
+    families(visit, "webgpu")
+}
+
+/// The template of the tiny Qwen opens an answer with empty thoughts where it is asked to.
+fn thinking(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const model = await engine.load('/fixtures/tiny_qwen3.gguf');
+         const messages = [{ role: 'user', content: 'license' }];
+         const opened = async (options) => (await model.detokenize(await model.tokenize(messages, options))).split('assistant\\n').at(-1);
+         const first = await model.chat(messages, { maxTokens: 4, temperature: 0, thinking: false }).text();
+         const same = await model.generate(await model.tokenize(messages, { thinking: false }), { maxTokens: 4, temperature: 0 }).text();
+         let code = 'none';
+         try { await model.chat(messages, { thinking: 'deeply' }).text(); } catch (error) { code = error.code; }
+         return [await opened({}), await opened({ thinking: true }), await opened({ thinking: false }), first === same, code];",
+        Value::Null,
+    )?;
+    ensure_that!(seen == json!(["", "", "<think>\n\n</think>\n\n", true, "bad-argument"]), "{seen}");
+    Ok(())
+}
