@@ -471,9 +471,10 @@ mod tests {
         weights::{MemorySource, SharedSource},
     };
 
-    fn file() -> WeightFile {
-        let bytes = include_bytes!("../../tests/fixtures/tiny_llama.gguf").to_vec();
-        let source = Rc::new(MemorySource::new("tiny_llama.gguf", bytes)) as SharedSource;
+    fn file(family: &str) -> WeightFile {
+        let name = format!("tiny_{family}.gguf");
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(&name);
+        let source = Rc::new(MemorySource::new(name, std::fs::read(path).unwrap())) as SharedSource;
         block_on(WeightFile::open_parts(vec![source])).unwrap()
     }
 
@@ -486,8 +487,8 @@ mod tests {
         Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
     }
 
-    fn load(device: &Device) -> Result<TextModel> {
-        block_on(TextModel::load(&file(), device, LoadOptions::default(), &mut |_, _| (), &Cancel::new()))
+    fn load(family: &str, device: &Device) -> Result<TextModel> {
+        block_on(TextModel::load(&file(family), device, LoadOptions::default(), &mut |_, _| (), &Cancel::new()))
     }
 
     /// One fault for each family of kernels that a model runs, and whether they run on software.
@@ -503,18 +504,40 @@ mod tests {
         (("sample", "record[0] = chosen;", "record[0] = chosen ^ 1u;"), false),
     ];
 
+    /// What the other families add to these.
+    const FAULTS_OF_FAMILIES: [(&str, Fault); 6] = [
+        (
+            "qwen3",
+            (
+                "rope_cache",
+                "pair *= scale * vec2(k_norm[at.x], k_norm[at.y]);",
+                "pair *= scale * vec2(k_norm[at.y], k_norm[at.x]);",
+            ),
+        ),
+        ("gpt2", ("embedding", "step.position + token", "min(step.position, 0u) + token")),
+        ("gpt2", ("norm", "v += bias[first_column + column];", "v -= bias[first_column + column];")),
+        ("gpt2", ("rope_cache", "k_cache[to + PAIRS + i] = value;", "k_cache[to + PAIRS + i] = -value;")),
+        ("gemma3", ("rms_norm", "v += residual[", "v -= residual[")),
+        ("gemma3", ("attention_lanes", "end - min(end, WINDOW)", "0u")),
+    ];
+
     #[test]
     fn a_sound_gpu_passes_its_check() {
-        for software in [false, true] {
-            assert!(load(&device(None, software)).is_ok());
+        for (family, software) in [("llama", false), ("llama", true), ("qwen3", true), ("gpt2", true), ("gemma3", true)]
+        {
+            assert!(load(family, &device(None, software)).is_ok(), "{family}");
         }
     }
 
     #[test]
     fn a_gpu_with_any_kernel_wrong_is_refused_as_faulty() {
         for (fault, software) in FAULTS {
-            let error = load(&device(Some(fault), software)).err().map(|error| error.code());
+            let error = load("llama", &device(Some(fault), software)).err().map(|error| error.code());
             assert_eq!(error, Some(ErrorCode::DeviceFaulty), "{fault:?}");
+        }
+        for (family, fault) in FAULTS_OF_FAMILIES {
+            let error = load(family, &device(Some(fault), true)).err().map(|error| error.code());
+            assert_eq!(error, Some(ErrorCode::DeviceFaulty), "{family}: {fault:?}");
         }
     }
 
@@ -522,7 +545,7 @@ mod tests {
     fn a_faulty_gpu_gives_its_place_to_the_cpu_and_says_why() {
         let mut device = device(Some(FAULTS[0].0), true);
         let name = device.info().name;
-        let (file, cancel, options) = (file(), Cancel::new(), LoadOptions::default());
+        let (file, cancel, options) = (file("llama"), Cancel::new(), LoadOptions::default());
         let model =
             block_on(TextModel::load_or_fall_back(&file, &mut device, options, &mut |_, _| (), &cancel)).unwrap();
         assert_eq!((device.info().kind, model.info().device.kind), ("cpu", "cpu"));
