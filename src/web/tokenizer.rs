@@ -31,22 +31,9 @@ struct Info {
 impl Tokenizer {
     /// The tokenizer that an opened file brings along.
     pub(super) fn of(file: &WeightFile) -> Result<Self> {
-        let json = file.extra("tokenizer.json").or_else(|| match file.format {
-            // A lone file is taken at its word, whatever it is called.
-            Format::Json => file.extras().next().and_then(|name| file.extra(name)),
-            _ => None,
-        });
-        if let Some(json) = json {
-            let settings = file.extra_json("tokenizer_config.json")?;
-            let tokenizer = text::Tokenizer::from_json_and_settings(json, settings.as_ref())?;
-            return Ok(Self { tokenizer, kind: "tokenizer.json" });
-        }
-        match file.format {
-            Format::Gguf => Ok(Self { tokenizer: text::Tokenizer::from_metadata(&file.metadata)?, kind: "gguf" }),
-            _ => Err(Error::bad_argument(
-                "safetensors hold no vocabulary; give the tokenizer.json that belongs to the model",
-            )),
-        }
+        let inside = file.format == Format::Gguf && file.extra("tokenizer.json").is_none();
+        let kind = if inside { "gguf" } else { "tokenizer.json" };
+        Ok(Self { tokenizer: text::Tokenizer::from_file(file)?, kind })
     }
 }
 
