@@ -23,7 +23,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from llama_gguf import read_tokenizer
-from stories.lexicon import PEOPLE
+from stories.lexicon import CHILDREN, PEOPLE
 from stories.requests import conversation, held_out_requests, marked_conversation
 from stories.tell import Ask, tell
 
@@ -163,14 +163,22 @@ def pack(documents: list[tuple[list[int], list[int]]], row: int = ROW) -> tuple[
     return np.array(tokens, np.uint16), np.array(segments, np.uint8), np.array(weights, np.uint8)
 
 
+def bare_beginning(rng: random.Random) -> Ask:
+    """What goes on without a request often has to keep a name, and begins in more ways than an answer does. Many begin like TinyStories, with
+    a child: there are too few of those to learn to tell them well, and without these nothing else would follow such a beginning."""
+    roll = rng.random()
+    if roll < 0.25:
+        return Ask(named=0.8, opening="open_child", hero=rng.choice(CHILDREN))
+    return Ask(named=0.5, opening="open_bare" if roll < 0.6 else "", hero=rng.choice(PEOPLE) if rng.random() < 0.15 else None)
+
+
 def write_documents(job: tuple[int, int, float, str]) -> list[tuple[bytes, array, bytes]]:
     """Documents from one seed: (digest of the story, token ids, weights) each."""
     seed, count, plain, tokenizer_file = job
     rng, encoder, out = random.Random(seed), Encoder(Tokenizer.from_file(tokenizer_file)), []
     for _ in range(count):
         if rng.random() < plain:
-            # what goes on from a bare beginning often has to keep a name, and begins in more ways than an answer does
-            story = tell(rng, Ask(named=0.5, bare=rng.random() < 0.4, hero=rng.choice(PEOPLE) if rng.random() < 0.15 else None))
+            story = tell(rng, bare_beginning(rng))
             told = f"{story.title}\n\n{story.text}" if rng.random() < 0.25 else story.text
             ids, weights = encoder.plain(told)
         else:

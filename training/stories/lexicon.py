@@ -561,7 +561,11 @@ class Character:
 # who else a bare beginning may be about; nobody is asked about them
 PEOPLE = tuple(
     Character(noun, ("kind", "poor", "clever", "old", "tired", "cheerful"), pronoun)
-    for noun, pronoun in (("man", "he"), ("woman", "she"), ("old man", "he"), ("old woman", "she"), ("child", "he"), ("mother", "she"), ("father", "he"), ("lady", "she"), ("lord", "he"), ("brother", "he"), ("sister", "she"), ("hunter", "he"), ("soldier", "he"), ("doctor", "she"), ("cook", "he"), ("little girl", "she"), ("little boy", "he"))
+    for noun, pronoun in (("man", "he"), ("woman", "she"), ("old man", "he"), ("old woman", "she"), ("child", "he"), ("mother", "she"), ("father", "he"), ("lady", "she"), ("lord", "he"), ("brother", "he"), ("sister", "she"), ("hunter", "he"), ("soldier", "he"), ("doctor", "she"), ("cook", "he"))
+)
+CHILDREN = tuple(
+    Character(noun, ("happy", "kind", "curious", "brave", "small", "shy", "clever"), pronoun)
+    for noun, pronoun in (("little girl", "she"), ("little girl", "she"), ("girl", "she"), ("little boy", "he"), ("little boy", "he"), ("boy", "he"), ("child", "he"))
 )
 
 

@@ -66,6 +66,10 @@ MACROS = {
     "mood_bedtime": "[This is a quiet story, for sleepy ears.|It was a soft and quiet hour.|All was calm and still.|Listen, and grow sleepy.|The whole world had begun to yawn.|{C} was a little sleepy already.|Everything was soft and slow.]",
     "open_bare": "[{open_bare_first} {trait} {weather?}|{open_bare_first} {trait} {weather?}|{open_bare_first} {weather?}|{Teller} {open}]",
     "open_bare_first": "[{It_was}, and {a_c} was [wide awake|out all alone|on the way home].|{It_was}. {A_c} was walking {p}.|{A_c} once lived {p}.|{A_c} woke up and yawned.|{A_c} sat {p} and wondered what to do.|{A_c} had a problem.|{The_c} was bored.|{The_c} lived {p}, all alone.|{The_c} was {trait1}, and everybody knew it.|{The_c} was sad.|{The_c} was very happy that day.|My best friend is {a_c}.|Have you ever seen {a_c}? I have.|In the middle of the night, {a_c} woke up.|It all began with {a_t}. {A_c} found it {p}.|Far, far away there lived {a_c}.|Nobody knew where {a_c} had come from.|Deep down {p}, {a_c} was dreaming.|There was a time when {a_c} lived {p}.|Every day, {a_c} went for a walk {p}.|Today {a_c} was in a good mood.]",
+    "open_child": "[{child_was} {child_did} {child_day}|{child_was} {child_did} {child_day}|{child_was} {child_day}|One day, {a_c} was playing {p}. {child_did}|One day, {a_c} went for a walk {p}.|There was {a_c}. {child_did} {child_day}]",
+    "child_was": "[Once upon a time, there was {a_c}.|Once upon a time, there was {a_c}.|Once upon a time, there was {a_c} who lived {p}.|Once upon a time there lived {a_c}.|Once there was {a_c}.|Once upon a time, {a_c} lived {p}.]",
+    "child_did": "[{He} loved to play outside.|{He} was very kind.|{He} loved to {habit}.|{He} liked to help {his} mother.|{He} was very happy.|{He} lived in a small house.|{He} had a big smile.|{C} was {trait1} and {trait2}.|Every day {he} went out to play.]",
+    "child_day": "[One day, {he} went for a walk {p}.|One day, {c} was playing {p}.|One sunny day, {he} was {p}.|One day, {c} went out all alone.|One morning, {c} woke up early.|]",
     "it_was": "It was [a dark night|a dark and stormy night|a cold morning|a bright summer day|a quiet evening|late|almost midnight|a rainy day|winter|spring|the middle of the night]",
     "teller": "[My grandmother told me this story.|My uncle tells this story every winter.|My mother swears that this is true.|I know a story.|Listen!|Let me tell you something.|We had a strange visitor once.|You may not believe this.]",
     "weather?": "[{weather}|{weather}|]",
@@ -89,7 +93,7 @@ class Ask:
     plot: str | None = None
     named: float = 0.12  # how often the hero has a name that nobody asked for
     mood: float = 0.35  # how often a sentence after the opening says what kind of story it will be
-    bare: bool = False  # a beginning as one may type it without a request
+    opening: str = ""  # a macro to open with instead of the plot's own: as one may begin without a request
 
 
 @dataclass
@@ -323,7 +327,7 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
         mood = ""
         for at, beat in enumerate(plot.beats):
             if at == 0:
-                paragraphs[-1].append(teller.fill("{open_bare}" if ask.bare else beat))
+                paragraphs[-1].append(teller.fill(f"{{{ask.opening}}}" if ask.opening else beat))
                 if rng.random() < ask.mood:
                     mood = teller.fill(f"{{mood_{tone}}}")
                     paragraphs[-1].append(mood)
