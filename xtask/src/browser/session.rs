@@ -15,6 +15,9 @@ use crate::system::{self, Chromium};
 /// How long a document may take.
 const LOADING: Duration = Duration::from_secs(60);
 
+/// How long a parsed one is waited for until all that it names is there.
+const HELD_BACK: Duration = Duration::from_secs(15);
+
 /// How the error of a browser begins that does not answer any more.
 const SILENT: &str = "the browser fell silent";
 
@@ -78,15 +81,16 @@ impl<'driver> Session<'driver> {
         self.driver.get(&format!("/session/{}/{command}", self.id))
     }
 
-    /// Opens an address and waits until its document is parsed.
+    /// Opens an address and waits until its document is complete; where something holds that back, until it has been there for a while.
     pub fn goto(&self, address: &str) -> Result<()> {
         self.run("window.isLeft = true", &[])?;
         self.post("url", &json!({ "url": address }))?;
         let start = Instant::now();
         while start.elapsed() < LOADING {
             // Between two documents there is none to ask.
-            let here = self.run("return !window.isLeft && document.readyState !== 'loading'", &[]);
-            if here.is_ok_and(|here| here == Value::Bool(true)) {
+            let state = self.run("return window.isLeft ? 'left' : document.readyState", &[]);
+            let state = state.as_ref().ok().and_then(Value::as_str).unwrap_or_default();
+            if state == "complete" || state == "interactive" && start.elapsed() > HELD_BACK {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
