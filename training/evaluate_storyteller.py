@@ -7,7 +7,7 @@ there; does any run of six words come more than twice; does it end by itself; ar
 (`stories/check.py`). Then the exam of `stories/abilities.py`, and beginnings without a request. Bits per byte
 are those of the answers to held-out requests, and of held-out TinyStories.
 The weights are those of the file, dequantised, run by PyTorch in f32. What was read and judged by a person
-stands in training/reports/storyteller-notes.md and is put at the head of the report.
+stands in training/reports/NAME-notes.md and is put at the head of the report.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def main() -> None:
         "seconds": round(time.time() - begin),
     }
     out = ROOT / "training" / "reports"
-    notes = out / "storyteller-notes.md"
+    notes = out / f"{a.report}-notes.md"
     (out / f"{a.report}.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     (out / f"{a.report}.md").write_text(report(summary, results, plain, notes.read_text(encoding="utf-8") if notes.exists() else ""), encoding="utf-8")
     print(json.dumps(summary, indent=1))

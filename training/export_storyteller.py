@@ -1,7 +1,6 @@
-"""Exports the storyteller's checkpoint: models/storyteller/storyteller-q8_0.gguf and its references.
+"""Exports the storyteller's checkpoint: its two files in models/storyteller, in eight bits and in four, and the references of the first.
 
     python training/export_storyteller.py [--data training/work/storyteller]
-    python training/export_storyteller.py --scheme q4_0 --out FILE.gguf    # another type of weights, to measure; nothing else is written
 
 The references (tests/fixtures/storyteller_greedy.json) come from the file that was written: its weights are
 dequantised and run by PyTorch `transformers` in f32, so that every backend can be held to them. The catalog is
@@ -23,6 +22,7 @@ from storyteller_data import BOS_ID, CHAT_TEMPLATE, END_ID
 from storyteller_model import SHAPE
 
 MODEL = ROOT / "models" / "storyteller" / "storyteller-q8_0.gguf"
+IN_FOUR_BITS = MODEL.with_name("storyteller-q4_0.gguf")
 CHAT = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 PROMPTS = ("Once upon a time", CHAT.format("Tell me a story about a fox who finds a lantern in the snow."))
 
@@ -52,8 +52,6 @@ def reference(path: Path) -> dict:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", type=Path, default=Path("training/work/storyteller"))
-    p.add_argument("--scheme", default="q8_0", choices=("q8_0", "q4_0"))
-    p.add_argument("--out", type=Path, default=MODEL)
     a = p.parse_args()
     saved = torch.load(a.data / "checkpoint.pt")
     master = {n: w.numpy() for n, w in saved["optimizer"]["master"].items()}
@@ -62,11 +60,11 @@ def main() -> None:
         "general.author": "the Vitrine project", "general.license": "mit or apache-2.0",
         "general.description": f"Tells small stories. {saved['optimizer']['steps']} steps, {saved['tokens']} tokens.",
     }
-    write_gguf(a.out, "storyteller", SHAPE, master, vocabulary, a.scheme, about)
-    if a.out == MODEL:
-        write_json(ROOT / "tests" / "fixtures" / "storyteller_greedy.json", reference(MODEL))
-        make_catalog.main()
-    print(f"{a.out}: {a.out.stat().st_size} bytes, step {saved['optimizer']['steps']}, {saved['tokens']} tokens")
+    write_gguf(MODEL, "storyteller", SHAPE, master, vocabulary, "q8_0", about)
+    write_gguf(IN_FOUR_BITS, "storyteller", SHAPE, master, vocabulary, "q4_0", about)
+    write_json(ROOT / "tests" / "fixtures" / "storyteller_greedy.json", reference(MODEL))
+    make_catalog.main()
+    print(f"{MODEL}: {MODEL.stat().st_size} bytes, {IN_FOUR_BITS.name}: {IN_FOUR_BITS.stat().st_size} bytes, step {saved['optimizer']['steps']}, {saved['tokens']} tokens")
 
 
 if __name__ == "__main__":

@@ -168,7 +168,8 @@ def bare_beginning(rng: random.Random) -> Ask:
     a child: there are too few of those to learn to tell them well, and without these nothing else would follow such a beginning."""
     roll = rng.random()
     if roll < 0.25:
-        return Ask(named=0.8, opening="open_child", hero=rng.choice(CHILDREN))
+        hero = rng.choice(CHILDREN)
+        return Ask(named=0.8, opening="open_child", hero=hero, name="Lily" if hero.pronoun == "she" and rng.random() < 0.4 else None)
     return Ask(named=0.5, opening="open_bare" if roll < 0.6 else "", hero=rng.choice(PEOPLE) if rng.random() < 0.15 else None)
 
 
