@@ -11,7 +11,7 @@ use vitrine::{
 use super::{
     Running, cosine,
     damaged::Small,
-    trained::{answers, fixture, ids, numbers},
+    trained::{answers, fixture, goes_on_as_pytorch_does, ids},
 };
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
@@ -25,45 +25,24 @@ fn open(family: &str, safetensors: bool) -> Running {
     }
 }
 
-/// PyTorch's 64 tokens, and its logits after the prompt and after the last of them.
-fn goes_on_as_pytorch_does(family: &str, safetensors: bool) {
-    let answers = answers(&format!("tiny_{family}.json"));
-    let prompt = ids(&answers["prompt_ids"]);
-    let mut model = open(family, safetensors);
-    let (first, logits) = model.prefill(&prompt);
-    for (got, want) in logits.iter().zip(numbers(&answers["logits_after_prompt"])) {
-        assert!((got - want).abs() < 1e-3, "a logit is {got}, PyTorch's is {want}");
-    }
-    let mut tokens = vec![first];
-    let mut logits = logits;
-    while tokens.len() < 64 {
-        let (token, next) = model.decode();
-        tokens.push(token);
-        logits = next;
-    }
-    assert_eq!(tokens, ids(&answers["greedy"]));
-    let got = cosine(&logits, &numbers(&answers["logits_last"]));
-    assert!(got > 0.999_99, "{family}: cosine {got}");
-}
-
 #[test]
 fn a_tiny_qwen3_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
-        goes_on_as_pytorch_does("qwen3", safetensors);
+        goes_on_as_pytorch_does(&mut open("qwen3", safetensors), "tiny_qwen3.json");
     }
 }
 
 #[test]
 fn a_tiny_gpt2_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
-        goes_on_as_pytorch_does("gpt2", safetensors);
+        goes_on_as_pytorch_does(&mut open("gpt2", safetensors), "tiny_gpt2.json");
     }
 }
 
 #[test]
 fn a_tiny_gemma3_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
-        goes_on_as_pytorch_does("gemma3", safetensors);
+        goes_on_as_pytorch_does(&mut open("gemma3", safetensors), "tiny_gemma3.json");
     }
 }
 

@@ -57,11 +57,10 @@ pub fn ids(value: &Value) -> Vec<u32> {
     value.as_array().expect("a list").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
 }
 
-/// PyTorch's tokens and logits from the files that hold the tiny Llama.
-fn tiny_llama_from(paths: &[&Path]) {
-    let answers = answers("tiny_llama.json");
+/// PyTorch's 64 tokens, and its logits after the prompt and after the last of them, as a fixture has them.
+pub fn goes_on_as_pytorch_does(model: &mut Running, fixture: &str) {
+    let answers = answers(fixture);
     let prompt = ids(&answers["prompt_ids"]);
-    let mut model = Running::open(paths);
     let (first, logits) = model.prefill(&prompt);
     for (got, want) in logits.iter().zip(numbers(&answers["logits_after_prompt"])) {
         assert!((got - want).abs() < 1e-3, "a logit is {got}, PyTorch's is {want}");
@@ -74,7 +73,12 @@ fn tiny_llama_from(paths: &[&Path]) {
         logits = next;
     }
     assert_eq!(tokens, ids(&answers["greedy"]));
-    assert!(cosine(&logits, &numbers(&answers["logits_last"])) > 0.999_99);
+    let got = cosine(&logits, &numbers(&answers["logits_last"]));
+    assert!(got > 0.999_99, "{fixture}: cosine {got}");
+}
+
+fn tiny_llama_from(paths: &[&Path]) {
+    goes_on_as_pytorch_does(&mut Running::open(paths), "tiny_llama.json");
 }
 
 #[test]

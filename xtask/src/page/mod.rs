@@ -88,14 +88,7 @@ pub struct Visit<'a> {
 impl Visit<'_> {
     /// Opens the page and waits until it can write.
     pub fn open(&self, query: &str) -> Result<()> {
-        self.session.goto(&format!("{}/{query}", self.address))?;
-        self.session.wait_for(
-            "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
-            120,
-        )?;
-        let state = self.session.run("return document.body.dataset.state", &[])?;
-        ensure_that!(state == "ready", "the page is {state}; its notice says {:?}", self.session.text("#error")?);
-        Ok(())
+        open_page(&self.session, &format!("{}/{query}", self.address))
     }
 
     /// Opens an empty document of the site, to call `vitrine.js` from.
@@ -110,6 +103,18 @@ impl Visit<'_> {
             &[arguments],
         )
     }
+}
+
+/// Opens a page and waits until its model is there.
+fn open_page(page: &Session, address: &str) -> Result<()> {
+    page.goto(address)?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
+        120,
+    )?;
+    let state = page.run("return document.body.dataset.state", &[])?;
+    ensure_that!(state == "ready", "{address} is {state}; its notice says {:?}", page.text("#error")?);
+    Ok(())
 }
 
 /// Runs all tests whose names contain `filter`.

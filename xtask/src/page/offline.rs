@@ -12,8 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Test, Visit, ensure_that, painter, reader};
-use crate::browser::Session;
+use super::{Test, Visit, ensure_that, open_page, painter, reader};
 
 pub const TESTS: &[Test] = &[
     // Without a connection the network's own errors stand in the console.
@@ -73,23 +72,12 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream) {
     drop(from.shutdown(Shutdown::Both));
 }
 
-fn open(page: &Session, address: &str) -> Result<()> {
-    page.goto(address)?;
-    page.wait_for(
-        "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
-        120,
-    )?;
-    let state = page.run("return document.body.dataset.state", &[])?;
-    ensure_that!(state == "ready", "{address} is {state}; its notice says {:?}", page.text("#error")?);
-    Ok(())
-}
-
 fn without_a_server(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     let server = visit.address.strip_prefix("http://").context("another scheme")?.parse()?;
     let cable = Cable::lay(server)?;
     let at = |name: &str| format!("http://{}/{name}", cable.address);
-    open(page, &at(""))?;
+    open_page(page, &at(""))?;
     page.wait_for("document.querySelector('#offline').innerText.length > 0", 120)?;
     cable.cut();
     let gone = page.run_async(
@@ -97,11 +85,11 @@ fn without_a_server(visit: &Visit) -> Result<()> {
         &[at("nothing-of-the-kind").into()],
     )?;
     ensure_that!(gone == "gone", "the server still answers");
-    open(page, &at(""))?;
+    open_page(page, &at(""))?;
     reader::write_some(page, "Once")?;
-    open(page, &at("paint.html"))?;
+    open_page(page, &at("paint.html"))?;
     let picture = painter::paint(page, "a fox in the snow", "3")?;
     ensure_that!(picture.len() > 1000, "there is no picture");
-    open(page, &at("walk.html"))?;
+    open_page(page, &at("walk.html"))?;
     page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 120)
 }

@@ -23,15 +23,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 fn open(visit: &Visit, query: &str) -> Result<()> {
-    let page = &visit.session;
-    page.goto(&format!("{}/paint.html{query}", visit.address))?;
-    page.wait_for(
-        "document.body.dataset.state === 'ready' || document.querySelector('#error')?.hidden === false",
-        120,
-    )?;
-    let state = page.run("return document.body.dataset.state", &[])?;
-    ensure_that!(state == "ready", "the page is {state}; its notice says {:?}", page.text("#error")?);
-    Ok(())
+    visit.open(&format!("paint.html{query}"))
 }
 
 /// Paints these words and gives the picture's pixels as one string.
