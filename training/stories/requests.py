@@ -156,10 +156,10 @@ def marked_conversation(rng: random.Random) -> tuple[list[Turn], tuple[str, ...]
         lead = choose(rng, "[Go on with this story:|Continue:|Continue this story:|How does it go on?|Finish this story:]")
         return [("user", f"{lead} {start}"), ("assistant", rest.strip())], ()
     turns = [("user", request), ("assistant", body)]
-    marks = story.turns if ask.tone else ()
+    marks = story.deciding if ask.tone else ()
     if roll > 0.92 and len(body) < 1000:
         wish, again = told_anew(rng, story, ask)
-        return [*turns, ("user", wish), ("assistant", again.text)], (*marks, *again.turns)
+        return [*turns, ("user", wish), ("assistant", again.text)], (*marks, *again.deciding)
     if roll > 0.55 and len(body) < 1250:
         for _ in range(rng.choice((1, 1, 2))):
             kind = rng.random()

@@ -113,14 +113,14 @@ class Story:
     title: str
     text: str
     has_friend: bool = field(default=True)
-    turns: tuple[str, ...] = ()  # the sentences that decide which story it becomes: its mood, and how its plot begins
+    deciding: tuple[str, ...] = ()  # the sentences that decide which story it becomes: its mood, and how its plot begins
 
 
 @dataclass(frozen=True)
 class Plot:
     name: str
     verbs: tuple[str, ...]
-    tones: tuple[str, ...]
+    tone: str  # what it leaves behind
     needs: str
     titles: tuple[str, ...]
     beats: tuple[str, ...]
@@ -134,7 +134,7 @@ def plots() -> tuple[Plot, ...]:
     for line in lines:
         if line.startswith("== "):
             if head:
-                out.append(Plot(head[0], tuple(head[1].split(", ")), tuple(head[2].split()), head[3], titles, tuple(beats)))
+                out.append(Plot(head[0], tuple(head[1].split(", ")), head[2], head[3], titles, tuple(beats)))
             head, beats = [part.strip() for part in line[3:].split(";")], []
         elif line.startswith("~ "):
             titles = tuple(t.strip() for t in line[2:].split(" | "))
@@ -311,8 +311,8 @@ def cast(rng: random.Random, ask: Ask) -> tuple[Character, Character, Thing, Pla
 def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     ask = ask or Ask()
     hero, friend, thing, place = cast(rng, ask)
-    # the first tone of a plot is what it leaves behind; every thing has plots of every tone
-    fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone == p.tones[0]) and (ask.plot is None or ask.plot == p.name)]
+    # every thing has plots of every tone
+    fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone == p.tone) and (ask.plot is None or ask.plot == p.name)]
     pronoun, friend_pronoun = hero.pronoun, friend.pronoun
     name = ask.name
     if not name and rng.random() < ask.named:
@@ -320,7 +320,7 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     friend_name = None
     for _ in range(30):
         plot = rng.choice(fitting)
-        tone = plot.tones[0]
+        tone = plot.tone
         story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
         teller = Teller(rng, story)
         paragraphs: list[list[str]] = [[]]
@@ -346,7 +346,7 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
                 beat = beat[2:]
             paragraphs[-1].append(teller.fill(beat))
         story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
-        story.turns = tuple(t for t in (tidy(mood), tidy(paragraphs[0][2 if mood else 1])) if t)
+        story.deciding = tuple(t for t in (tidy(mood), tidy(paragraphs[0][2 if mood else 1])) if t)
         story.title = teller.titled(plot)
         story.has_friend = "d" in teller.introduced
         lower = story.text.lower()
