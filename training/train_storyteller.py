@@ -153,9 +153,10 @@ class Rows:
 
 
 def names_of_things(tokenizer: Tokenizer) -> list[int]:
-    """Tokens that are a character, a thing, a name or a pronoun: few of all, and what binds a story together."""
+    """Tokens that are a character, a thing, a place, a name or a pronoun: few of all, and what binds a story together."""
     lexicon = load()
-    words = [c.noun for c in lexicon.characters] + [t.noun for t in lexicon.things] + list(NAMES_HE) + list(NAMES_SHE) + "he she him her his".split()
+    places = [word for p in lexicon.places for word in p.noun.split() if word not in ("the", "of", "at")]
+    words = [c.noun for c in lexicon.characters] + [t.noun for t in lexicon.things] + places + list(NAMES_HE) + list(NAMES_SHE) + "he she him her his".split()
     spelled = {i for w in words for i in tokenizer.encode(" " + w, add_special_tokens=False).ids}
     return sorted(i for i in spelled if len(tokenizer.id_to_token(i)) > 2)
 

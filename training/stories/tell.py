@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .lexicon import CATEGORY, NAMES_HE, NAMES_SHE, TIMES, WEATHER, Character, Place, Thing, article, load
+from .weather import SHELTERED, agrees
 
 TONES = ("kind", "funny", "sad", "brave", "mystery", "bedtime")
 RIDEABLE = {
@@ -165,6 +166,7 @@ def choose(rng: random.Random, template: str) -> str:
         template = template[: found.start()] + rng.choice(found.group(1).split("|")) + template[found.end() :]
 
 
+SENTENCE = re.compile(r"(?<=[.!?]) ")
 SLOT = re.compile(r"\{(\w+\??)\}")
 PRONOUNS = {
     "he": {"he": "he", "him": "him", "his": "his", "himself": "himself"},
@@ -202,7 +204,7 @@ class Teller:
         if key in self.introduced:
             return self.who(noun, name)
         self.introduced.add(key)
-        described = f"{self.rng.choice((*traits, 'little') if noun != 'giant' else traits)} {noun}" if self.rng.random() < 0.6 else noun
+        described = f"{self.rng.choice(traits if noun == 'giant' or noun.startswith(('little', 'small')) else (*traits, 'little'))} {noun}" if self.rng.random() < 0.6 else noun
         called = self.rng.choice(("named", "named", "called")) if name else ""
         return article(described) + (f" {called} {name}" if name else "")
 
@@ -223,7 +225,7 @@ class Teller:
             return self.intro("c", s.hero.noun, s.name, s.hero.traits)
         if low == "the_c":
             self.introduced.add("c")
-            return self.who(s.hero.noun, s.name if rng.random() < 0.5 else None)
+            return self.who(s.hero.noun, s.name)
         if low in ("a_d", "a_d_cap"):
             text = self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
             return capital(text) if low == "a_d_cap" else text
@@ -256,11 +258,14 @@ class Teller:
         if low == "sense":
             return self.senses.pop() if self.senses else ""
         if low == "weather":
-            return rng.choice(WEATHER)
+            return "" if s.place.phrase in SHELTERED else rng.choice(WEATHER)
         if low == "look":
             return self.fill(CATEGORY[s.thing.category]["D"])
         if low == "use":
             return self.fill(CATEGORY[s.thing.category]["U"])
+        if low == "find":
+            text, where = self.fill(MACROS["find"]), f" {s.place.phrase}."
+            return text.removesuffix(where) + "." if text.endswith(where) and s.place.phrase in text.removesuffix(where).lower() else text
         if low == "find_lead":
             return self.fill(MACROS["find_lead_small" if can_carry(s.thing) else "find_lead_big"])
         return self.fill(MACROS[low])
@@ -317,39 +322,49 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     name = ask.name
     if not name and rng.random() < ask.named:
         name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
-    friend_name = None
-    for _ in range(30):
-        plot = rng.choice(fitting)
-        tone = plot.tone
-        story = Story(hero, friend, thing, place, name, friend_name, pronoun, friend_pronoun, tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
+    plot = None
+    for _ in range(60):
+        plot = plot or rng.choice(fitting)
+        story = Story(hero, friend, thing, place, name, None, pronoun, friend_pronoun, plot.tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
         teller = Teller(rng, story)
-        paragraphs: list[list[str]] = [[]]
-        mood = ""
-        for at, beat in enumerate(plot.beats):
-            if at == 0:
-                paragraphs[-1].append(teller.fill(f"{{{ask.opening}}}" if ask.opening else beat))
-                if rng.random() < ask.mood:
-                    mood = teller.fill(f"{{mood_{tone}}}")
-                    paragraphs[-1].append(mood)
-                continue
-            if beat == "--":
-                if not ask.short or len(paragraphs) < 2:
-                    paragraphs.append([])
-                continue
-            if beat.startswith("? "):
-                if ask.short or rng.random() < 0.4:
-                    continue
-                beat = beat[2:]
-            elif beat.startswith("> "):
-                if ask.short or rng.random() < 0.12:
-                    continue
-                beat = beat[2:]
-            paragraphs[-1].append(teller.fill(beat))
+        paragraphs, mood = written(rng, plot, teller, ask)
         story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
         story.deciding = tuple(t for t in (tidy(mood), tidy(paragraphs[0][2 if mood else 1])) if t)
         story.title = teller.titled(plot)
         story.has_friend = "d" in teller.introduced
         lower = story.text.lower()
-        if (not ask.short or len(story.text.split()) <= SHORT_WORDS) and hero.noun in lower and thing.noun in lower and place.noun in lower.replace(thing.noun, "") and (ask.friend is None or friend.noun in lower) and (ask.name is None or ask.name in story.text):
+        complete = hero.noun in lower and thing.noun in lower and place.noun in lower.replace(thing.noun, "") and (ask.friend is None or friend.noun in lower) and (ask.name is None or ask.name in story.text)
+        *opening, first = paragraphs[0][: 3 if mood else 2]
+        if not agrees(" ".join((*opening, SENTENCE.split(first)[0], place.phrase))):
+            continue  # the same plot once more, in other weather
+        if complete and (not ask.short or len(story.text.split()) <= SHORT_WORDS):
             return story
+        plot = None
     return story
+
+
+def written(rng: random.Random, plot: Plot, teller: Teller, ask: Ask) -> tuple[list[list[str]], str]:
+    """The paragraphs of a story, each a list of what its beats became, and the sentence that says of what kind it is ("" for none)."""
+    paragraphs: list[list[str]] = [[]]
+    mood = ""
+    for at, beat in enumerate(plot.beats):
+        if at == 0:
+            paragraphs[-1].append(teller.fill(f"{{{ask.opening}}}" if ask.opening else beat))
+            if rng.random() < ask.mood:
+                mood = teller.fill(f"{{mood_{plot.tone}}}")
+                paragraphs[-1].append(mood)
+            continue
+        if beat == "--":
+            if not ask.short or len(paragraphs) < 2:
+                paragraphs.append([])
+            continue
+        if beat.startswith("? "):
+            if ask.short or rng.random() < 0.4:
+                continue
+            beat = beat[2:]
+        elif beat.startswith("> "):
+            if ask.short or rng.random() < 0.12:
+                continue
+            beat = beat[2:]
+        paragraphs[-1].append(teller.fill(beat))
+    return paragraphs, mood
