@@ -421,7 +421,7 @@ fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
             ));
         }
         Format::Gguf => LanguageModel::from_gguf(&file.metadata, file)?,
-        Format::Safetensors => {
+        Format::StateDict => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
                     "a safetensors model needs its config.json; give the weights, config.json and tokenizer.json together",

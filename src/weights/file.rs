@@ -6,7 +6,7 @@ use super::{
     address::file_name,
     encode, gguf,
     metadata::Metadata,
-    safetensors,
+    pytorch, safetensors,
     source::{SharedSource, past_the_end},
 };
 use crate::{Error, Result, graph::DType};
@@ -15,7 +15,8 @@ use crate::{Error, Result, graph::DType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Gguf,
-    Safetensors,
+    /// Tensors by the names of the model's code, its configuration in JSON beside them: safetensors, or PyTorch's own files.
+    StateDict,
     /// Named JSON files alone (a `tokenizer.json`), no weights.
     Json,
 }
@@ -29,7 +30,8 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// Which of the parts it lies in.
     pub part: usize,
-    /// Where it begins, from the start of its part's file.
+    /// Where it begins, from the start of its part's file; in PyTorch's, which may hold it as a view of other numbers, among the
+    /// tensors as they are read.
     pub offset: u64,
     pub bytes: u64,
 }
@@ -56,7 +58,7 @@ impl Tensors for WeightFile {
 /// A model's files, opened: what they say, and where each tensor lies.
 pub struct WeightFile {
     pub format: Format,
-    /// Of the (first) GGUF; empty for safetensors, whose `config.json` is an [extra](Self::extra).
+    /// Of the (first) GGUF; empty for a state dict, whose `config.json` is an [extra](Self::extra).
     pub metadata: Metadata,
     pub tensors: BTreeMap<String, TensorInfo>,
     /// By the names that they were given with, folders included.
@@ -97,6 +99,8 @@ const HEADER_LIMIT: u64 = 256 << 20;
 const MERGES: &str = "merges.txt";
 /// The largest JSON file that is taken in beside the weights.
 const JSON_LIMIT: u64 = 128 << 20;
+/// No tensor of a model has more.
+pub(super) const MOST_DIMENSIONS: usize = 8;
 /// How much is read first; most headers fit.
 const FIRST_READ: u64 = 1 << 20;
 
@@ -157,6 +161,7 @@ impl Prefix {
 enum Kind {
     Gguf,
     Safetensors,
+    PyTorch,
     /// JSON, or a list of lines (`merges.txt`).
     Text,
 }
@@ -172,6 +177,9 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if bytes.starts_with(b"GGUF") {
         return Ok(Kind::Gguf);
     }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Ok(Kind::PyTorch);
+    }
     if bytes.get(8) == Some(&b'{') && !text_starts("{") {
         return Ok(Kind::Safetensors);
     }
@@ -182,8 +190,8 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     Err(match bytes {
         [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
         _ if html => Error::corrupt_file(format!("{name}: this is a web page, not a model; {advice}")),
-        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => Error::unsupported_model(format!(
-            "{name}: this is a PyTorch pickle or another archive, which Vitrine does not open; {advice}"
+        [0x80, 2..=5, ..] => Error::unsupported_model(format!(
+            "{name}: this is a pickle, as PyTorch saved models before 1.6; load it with PyTorch and save its state_dict() again, or {advice}"
         )),
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
@@ -201,16 +209,16 @@ impl WeightFile {
         Self::open_parts(vec![source]).await
     }
 
-    /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or safetensors files
-    /// with the JSON files that belong to them.
+    /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors or of PyTorch
+    /// (`torch.save` of a state dict, by 1.6 or later) with the JSON files that belong to them.
     ///
     /// Errors: `corrupt-file` with the place in the file where it stops making sense, `unsupported-model` for
-    /// formats and quantisations that Vitrine does not read, `bad-argument` for parts that do not belong together,
-    /// and whatever the sources say.
+    /// formats and quantisations that Vitrine does not read (pickles of older PyTorch, of whole modules, and compressed ones among
+    /// them), `bad-argument` for parts that do not belong together, and whatever the sources say.
     pub async fn open_parts(sources: Vec<SharedSource>) -> Result<Self> {
         let several = sources.len() > 1;
         let mut gguf = vec![];
-        let mut safe = vec![];
+        let mut named = vec![];
         let mut extras = BTreeMap::new();
         for source in sources {
             let mut prefix = Prefix::open(source).await?;
@@ -221,7 +229,11 @@ impl WeightFile {
                 }
                 Kind::Safetensors => {
                     let contents = safetensors::read(&mut prefix).await?;
-                    safe.push((prefix, contents));
+                    named.push((prefix, contents));
+                }
+                Kind::PyTorch => {
+                    let contents = pytorch::read(&mut prefix).await?;
+                    named.push((prefix, contents));
                 }
                 Kind::Text => {
                     let name = prefix.name.clone();
@@ -231,18 +243,18 @@ impl WeightFile {
                     continue;
                 }
             }
-            if let (true, Some((prefix, _))) = (several, gguf.last().or(safe.last())) {
+            if let (true, Some((prefix, _))) = (several, gguf.last().or(named.last())) {
                 prefix.source.release();
             }
         }
-        let (format, opened) = match (gguf.is_empty(), safe.is_empty()) {
+        let (format, opened) = match (gguf.is_empty(), named.is_empty()) {
             (false, true) => (Format::Gguf, gguf::in_order(gguf)?),
-            (true, false) => (Format::Safetensors, safe),
+            (true, false) => (Format::StateDict, named),
             (true, true) if !extras.is_empty() => (Format::Json, vec![]),
             (true, true) => return Err(Error::bad_argument("no file was given; give a GGUF or safetensors file")),
             (false, false) => {
                 return Err(Error::bad_argument(
-                    "GGUF and safetensors files were given together; give the files of one model",
+                    "GGUF and other weights were given together; give the files of one model",
                 ));
             }
         };

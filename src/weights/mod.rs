@@ -1,10 +1,11 @@
-//! Files of weights: GGUF (read by candle, behind our own checks) and safetensors, from any [`ByteSource`].
+//! Files of weights: GGUF (read by candle, behind our own checks), safetensors and PyTorch's own archives of a state dict, from any [`ByteSource`].
 //!
 //! ```text
 //! ByteSource ── WeightFile::open ──▶ metadata, tensors by name ── stream(graph, loader) ──▶ rows on a device
 //! ```
 //!
-//! Opening reads the header alone, a megabyte at a time, so an address need not be fetched whole to be looked at.
+//! Opening reads the header alone (of PyTorch's files the directory at their end, and the pickle), a megabyte at a time, so an address need not
+//! be fetched whole to be looked at.
 //! Nothing here trusts the file: every count, length, offset and shape is checked against the file's size before
 //! anything is allocated by it, and a file that does not add up is an error with the code `corrupt-file` that says
 //! where. Weights then go to a device in pieces of whole rows, in file order; no second copy of the model is made. On the way
@@ -18,6 +19,7 @@ mod encode;
 mod file;
 mod gguf;
 mod metadata;
+mod pytorch;
 mod recipe;
 mod safetensors;
 mod source;

@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::{
-    file::{Contents, Prefix, TensorInfo, shown},
+    file::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
     gguf::{refuse_overlaps, size},
     metadata::Metadata,
 };
@@ -19,7 +19,6 @@ use crate::{Error, Result, graph::DType};
 
 /// The format's own limit.
 const HEADER_LIMIT: u64 = 100_000_000;
-const MOST_DIMENSIONS: usize = 8;
 
 /// One tensor as the header describes it.
 #[derive(Debug, Deserialize)]

@@ -38,7 +38,7 @@ fn a_wrong_magic_is_refused_by_its_bytes() {
     refused(Gguf::small().with(|g| g.magic = *b"GGUX"), CorruptFile, &["at byte 0", "47 47 55 58"]);
     refused(*b"", CorruptFile, &["empty"]);
     refused(*b"\n<!DOCTYPE html><html>", CorruptFile, &["web page"]);
-    refused(*b"PK\x03\x04 archive of weights", UnsupportedModel, &["pickle", "GGUF"]);
+    refused(*b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j", UnsupportedModel, &["pickle", "before 1.6", "GGUF"]);
     refused(*b"lmgg\x01\0\0\0........", UnsupportedModel, &["GGML"]);
 }
 

@@ -27,7 +27,7 @@ fn a_sound_file_opens_with_its_tensors_and_the_json_beside_it() {
         memory("config.json", *br#"{"model_type": "llama"}"#),
     ];
     let file = pollster::block_on(WeightFile::open_parts(parts)).unwrap();
-    assert_eq!(file.format, Format::Safetensors);
+    assert_eq!(file.format, Format::StateDict);
     assert_eq!(file.extras().collect::<Vec<_>>(), ["config.json", "tokenizer.json"]);
     assert_eq!(file.extra_json("config.json").unwrap().unwrap()["model_type"], "llama");
     let b = file.tensor("b").unwrap();

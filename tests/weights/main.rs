@@ -7,9 +7,11 @@ mod damaged_safetensors;
 mod downloads;
 mod fuzz;
 mod gguf_bytes;
+mod pytorch;
 mod recipes;
 mod reference;
 mod streaming;
+mod torch_bytes;
 
 use std::rc::Rc;
 

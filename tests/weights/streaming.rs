@@ -11,6 +11,7 @@ use vitrine::{
 
 use crate::gguf_bytes::{Gguf, Tensor};
 use crate::open;
+use crate::torch_bytes::{Archive, Word, dict};
 
 /// Keeps what it is given.
 #[derive(Default)]
@@ -157,4 +158,31 @@ fn a_source_is_read_from_front_to_back_and_each_byte_once() {
         end = read.end;
     }
     assert_eq!(end, len);
+}
+
+#[test]
+fn a_large_view_of_pytorchs_is_gathered_in_pieces_and_its_storage_read_once() {
+    const ROWS: usize = 1500;
+    const COLUMNS: usize = 2000;
+    // A storage of 8 MiB as rows with a gap between them, and as columns; F16 whose number is its place in the storage.
+    for (strides, kind) in [([2700, 1], "rows"), ([1, ROWS as i32], "columns")] {
+        let storage: Vec<u8> = (0..ROWS * 2700).flat_map(|i| (i as u16).to_le_bytes()).collect();
+        let class = Word::Storage("HalfStorage", "0", (ROWS * 2700) as i32);
+        let pickle = dict(&[("w", Word::Tensor(&class, 9, &[ROWS as i32 - 1, COLUMNS as i32], &strides))]);
+        let bytes = Archive::new(pickle, &[("0", &storage)]).bytes();
+        let reads = Rc::<RefCell<Vec<Range<u64>>>>::default();
+        let source = Watched { inner: MemorySource::new("w.bin", bytes), reads: reads.clone() };
+        let file = pollster::block_on(WeightFile::open(Rc::new(source))).unwrap();
+        reads.take();
+        let mut kept = Kept::default();
+        stream(&file, &graph(&[("w", &[ROWS - 1, COLUMNS], DType::F16)]), &mut kept).0.unwrap();
+        assert!(kept.rows.len() > 1, "{kind}: {} pieces", kept.rows.len());
+        let found: Vec<u8> = kept.rows.into_iter().flat_map(|(_, _, bytes)| bytes).collect();
+        let place = |row: usize, column: usize| 9 + row * strides[0] as usize + column * strides[1] as usize;
+        let wanted =
+            (0..ROWS - 1).flat_map(|row| (0..COLUMNS).map(move |column| (place(row, column) as u16).to_le_bytes()));
+        assert!(found.into_iter().eq(wanted.flatten()), "{kind}");
+        let read: u64 = reads.take().iter().map(|range| range.end - range.start).sum();
+        assert!(read < storage.len() as u64 + 1000, "{kind}: {read} bytes were read of {}", storage.len());
+    }
 }

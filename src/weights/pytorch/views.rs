@@ -1,0 +1,194 @@
+//! An archive's tensors as if they stood row by row, one after another, in a file of their own.
+//!
+//! PyTorch saves views: where in a storage a tensor begins, and how far apart its neighbours are along each dimension. Those of
+//! convolutions in `channels_last`, of transposed matrices and of tensors that share a storage are gathered here while they are
+//! read, so that nobody behind this source knows of strides.
+
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    rc::Rc,
+};
+
+use async_trait::async_trait;
+
+use super::archive::{Directory, Record};
+use crate::{
+    Error, Result,
+    weights::{ByteSource, SharedSource, past_the_end},
+};
+
+/// What lies between rows that are far apart is read too, so they are gathered in spans of about this size.
+const SPAN: u64 = 4 << 20;
+
+/// A tensor in an archive.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The record of its storage, and that record's name.
+    pub record: Record,
+    pub name: Rc<str>,
+    /// Bytes of a number.
+    pub element: u64,
+    /// Numbers of the storage before its first.
+    pub offset: u64,
+    /// Its sides and the distances of neighbours along each, in numbers; sides of 1 are left out.
+    pub sides: Vec<(u64, u64)>,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+impl View {
+    /// Bytes of one row: one step along the outermost side.
+    fn row_bytes(&self) -> u64 {
+        self.sides.iter().skip(1).map(|(side, _)| side).product::<u64>() * self.element
+    }
+
+    /// Numbers of the storage from the first to the last of `sides`.
+    fn span(sides: &[(u64, u64)]) -> u64 {
+        1 + sides.iter().map(|(side, stride)| (side - 1) * stride).sum::<u64>()
+    }
+
+    /// Whether its numbers follow each other in the storage.
+    fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.sides.iter().rev().all(|(side, stride)| {
+            let fits = *stride == expected;
+            expected *= side;
+            fits
+        })
+    }
+
+    /// Whether each row ends before the next begins, so that a few rows can be read without the others.
+    fn has_rows_apart(&self) -> bool {
+        self.sides.first().is_none_or(|(_, stride)| *stride >= Self::span(&self.sides[1..]))
+    }
+
+    /// Appends the numbers of `rows` rows, which begin at the front of `storage`, to `out`.
+    fn gather(&self, storage: &[u8], rows: u64, out: &mut Vec<u8>) {
+        let element = self.element as usize;
+        let Some(((side, stride), outer)) = self.sides.split_last() else { return };
+        // The innermost side has a loop of its own; the others turn like the wheels of a counter.
+        let (inner, lines) = if outer.is_empty() {
+            (rows, 1)
+        } else {
+            (*side, rows * outer[1..].iter().map(|(side, _)| side).product::<u64>())
+        };
+        let mut counter = vec![0; outer.len()];
+        for _ in 0..lines {
+            let line: u64 = counter.iter().zip(outer).map(|(count, (_, stride))| count * stride).sum();
+            for i in 0..inner {
+                let at = (line + i * stride) as usize * element;
+                out.extend_from_slice(storage.get(at..at + element).unwrap_or_default());
+            }
+            for (count, (side, _)) in counter.iter_mut().zip(outer).rev() {
+                *count += 1;
+                if *count < *side {
+                    break;
+                }
+                *count = 0;
+            }
+        }
+    }
+}
+
+/// The source that shows them.
+pub struct Views {
+    archive: SharedSource,
+    directory: Directory,
+    /// In the order of their storages, each with the place at which it stands here.
+    views: Vec<(u64, View)>,
+    /// Where the bytes of the storage last read begin in the archive.
+    found: Cell<Option<(Record, u64)>>,
+    /// A tensor whose rows lie mixed, gathered: which one.
+    gathered: RefCell<Option<(usize, Vec<u8>)>>,
+}
+
+impl Views {
+    /// `views` with the places at which they are to stand, one behind another.
+    pub fn new(archive: SharedSource, directory: Directory, views: Vec<(u64, View)>) -> Self {
+        Self { archive, directory, views, found: Cell::default(), gathered: RefCell::default() }
+    }
+
+    async fn storage(&self, view: &View) -> Result<u64> {
+        if let Some((record, start)) = self.found.get()
+            && record == view.record
+        {
+            return Ok(start);
+        }
+        let start = self.directory.start_of(&*self.archive, &view.name, view.record).await?;
+        self.found.set(Some((view.record, start)));
+        Ok(start)
+    }
+
+    /// Rows `first ..` of a view whose neighbours lie anywhere.
+    async fn rows(&self, view: &View, rows: Range<u64>) -> Result<Vec<u8>> {
+        let [(_, stride), row @ ..] = &view.sides[..] else {
+            return Err(Error::internal("a number alone has no strides"));
+        };
+        let start = self.storage(view).await? + view.offset * view.element;
+        let at_once = if view.has_rows_apart() { (SPAN / (stride * view.element).max(1)).max(1) } else { u64::MAX };
+        let mut bytes = Vec::with_capacity(((rows.end - rows.start) * view.row_bytes()) as usize);
+        let mut first = rows.start;
+        while first < rows.end {
+            let count = at_once.min(rows.end - first);
+            let from = start + first * stride * view.element;
+            let span = ((count - 1) * stride + View::span(row)) * view.element;
+            view.gather(&self.archive.read(from..from + span).await?, count, &mut bytes);
+            first += count;
+        }
+        Ok(bytes)
+    }
+}
+
+#[async_trait(?Send)]
+impl ByteSource for Views {
+    fn name(&self) -> String {
+        self.archive.name()
+    }
+
+    async fn len(&self) -> Result<u64> {
+        Ok(self.views.last().map_or(0, |(start, view)| start + view.bytes))
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        if range.is_empty() {
+            return Ok(vec![]);
+        }
+        let index = self.views.partition_point(|(start, _)| *start <= range.start).wrapping_sub(1);
+        let Some((start, view)) = self.views.get(index).filter(|(start, view)| range.end <= start + view.bytes) else {
+            return Err(past_the_end(&self.name(), &range, self.len().await?));
+        };
+        let (from, to) = (range.start - start, range.end - start);
+        if view.is_contiguous() {
+            let first = self.storage(view).await? + view.offset * view.element;
+            return self.archive.read(first + from..first + to).await;
+        }
+        if view.has_rows_apart() {
+            let rows = from / view.row_bytes()..to.div_ceil(view.row_bytes());
+            let skip = (from - rows.start * view.row_bytes()) as usize;
+            let mut bytes = self.rows(view, rows).await?;
+            bytes.drain(..skip);
+            bytes.truncate((to - from) as usize);
+            return Ok(bytes);
+        }
+        // Each row takes all of the storage, so it is gone through once for all of them.
+        if self.gathered.borrow().as_ref().is_none_or(|(kept, _)| *kept != index) {
+            self.gathered.take();
+            let whole = self.rows(view, 0..view.sides[0].0).await?;
+            self.gathered.replace(Some((index, whole)));
+        }
+        let gathered = self.gathered.borrow();
+        let bytes = gathered.as_ref().and_then(|(_, whole)| whole.get(from as usize..to as usize));
+        bytes.map(<[u8]>::to_vec).ok_or_else(|| Error::internal("a tensor was gathered by half"))
+    }
+
+    fn release(&self) {
+        self.gathered.take();
+        self.archive.release();
+    }
+
+    async fn finish(&self) -> Result<()> {
+        self.gathered.take();
+        self.archive.finish().await
+    }
+}
