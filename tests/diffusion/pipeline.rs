@@ -1,5 +1,5 @@
-//! A whole pipeline as diffusers publishes them, from its folder: the picture that diffusers paints from the same noise
-//! (training/make_pipeline_fixture.py), and what is said where a part is missing.
+//! Whole pipelines as they are published, from their folders: the picture that diffusers paints from the same noise
+//! (training/make_pipeline_fixture.py, training/make_tiny_sd_fixture.py), and what is said where a part is missing.
 
 use std::{collections::BTreeMap, path::Path, rc::Rc};
 
@@ -33,15 +33,37 @@ const PARTS: [&str; 10] = [
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
 ];
+/// A pipeline pruned as segmind/tiny-sd is, in PyTorch's own files; its tokenizer is the other's.
+const TINY_SD: &str = "tests/fixtures/tiny_sd";
+const TINY_SD_PARTS: [&str; 8] = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/pytorch_model.bin",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.bin",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.bin",
+];
 const WIDTH: usize = 48;
 const HEIGHT: usize = 32;
 
+fn source_in(folder: &str, name: &str) -> SharedSource {
+    Rc::new(MemorySource::new(name, std::fs::read(Path::new(folder).join(name)).expect("a file of the fixture")))
+}
+
 fn source(name: &str) -> SharedSource {
-    Rc::new(MemorySource::new(name, std::fs::read(Path::new(FOLDER).join(name)).expect("a file of the fixture")))
+    source_in(FOLDER, name)
 }
 
 fn open(names: &[&str]) -> WeightFile {
     block_on(WeightFile::open_parts(names.iter().map(|name| source(name)).collect())).expect("files")
+}
+
+fn open_tiny_sd() -> WeightFile {
+    let own = TINY_SD_PARTS.into_iter().map(|name| source_in(TINY_SD, name));
+    let words = ["tokenizer/vocab.json", "tokenizer/merges.txt"].into_iter().map(source);
+    block_on(WeightFile::open_parts(own.chain(words).collect())).expect("files")
 }
 
 fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result<ImageModel> {
@@ -103,6 +125,29 @@ fn a_folder_of_diffusers_paints_what_diffusers_paints() {
         let psnr_of = psnr(&last(&paint(&small, wish(), None, None))[0], &wanted("picture"));
         println!("{name}, eight bits: {psnr_of:.1} dB");
         assert!(psnr_of >= 25.0, "{name}, eight bits: {psnr_of}");
+    }
+}
+
+#[test]
+fn a_folder_of_pytorchs_own_files_of_a_pruned_model_paints_what_diffusers_paints() {
+    let file = open_tiny_sd();
+    let reference = block_on(WeightFile::open(source_in(TINY_SD, "reference.safetensors"))).expect("a reference");
+    let picture = block_on(reference.read_f32("picture")).expect("a picture");
+    let asked = || ImageRequest {
+        prompt: "the fox in a night".into(),
+        negative_prompt: Some("snow".into()),
+        seed: Some(3.0),
+        steps: Some(6.0),
+        guidance: Some(7.5),
+        ..wish()
+    };
+    for (name, device) in devices() {
+        for (storage, least) in [(Storage::Keep, 40.0), (Storage::Q8_0, 25.0)] {
+            let model = load(&file, &device, storage).expect("a model");
+            let psnr = psnr(&last(&paint(&model, asked(), None, None))[0], &picture);
+            println!("{name}, {storage:?}: {psnr:.1} dB");
+            assert!(psnr >= least, "{name}, {storage:?}: {psnr}");
+        }
     }
 }
 
