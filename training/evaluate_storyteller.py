@@ -28,8 +28,9 @@ from smol_shapes import ROOT
 from story_speaker import sample
 from storyteller_data import BOS_ID, END_ID
 from storyteller_model import Storyteller
-from stories.abilities import exam, openings
+from stories.abilities import Reader, exam, openings, plot_reader
 from stories.check import PRONOUN, clean, faults, has, loops
+from stories.tell import plots
 from train_storyteller import Rows
 
 BATCH = 100
@@ -92,12 +93,20 @@ def tell_all(speaker: Speaker, requests: list[dict]) -> list[dict]:
     return results
 
 
+def plots_told(reader: Reader, texts: list[str]) -> dict:
+    """How many of the generator's plots the texts are told by, and the share of the commonest."""
+    counts = Counter(map(reader.kind, texts))
+    name, count = counts.most_common(1)[0]
+    return {"different": len(counts), "commonest": name, "its_share": round(count / len(texts), 3), "read_right_of_the_generators": round(reader.accuracy, 3)}
+
+
 def report(summary: dict, results: list[dict], plain: list[dict], notes: str) -> str:
     lines = ["# The storyteller, measured", "", f"`python training/evaluate_storyteller.py`: {summary['requests']} requests whose hero, thing and place never met in training; temperature {summary['temperature']}, top-p {summary['top_p']}.", "", "| measure | value | goal |", "|---|---|---|"]
-    skipped = ("requests", "temperature", "top_p", "seconds", "abilities", "faults", "model")
+    skipped = ("requests", "temperature", "top_p", "seconds", "abilities", "faults", "model", "plots", "plots_of_beginnings")
     lines += [f"| {k.replace('_', ' ')} | {v} | {'≥ ' + str(GOALS[k]) if k in GOALS else ''} |" for k, v in summary.items() if k not in skipped]
     lines += ["", "What else it was asked for (`stories/abilities.py` says what counts as right):", "", "| ability | right |", "|---|---|"]
     lines += [f"| {k} | {v} |" for k, v in summary["abilities"].items()]
+    lines += ["", *(f"{what}: {p['different']} of {len(plots())} plots, the commonest ({p['commonest']}) in {p['its_share']:.1%}." for what, p in (("These stories", summary["plots"]), ("Beginnings without a request", summary["plots_of_beginnings"])))]
     lines += ["", "What broke names and pronouns: " + (", ".join(f"{k} ({n})" for k, n in summary["faults"].items()) or "nothing") + ".", "", notes.strip(), "", "## The first thirty answers, as they came", ""]
     for r in results[:30]:
         flags = [k for k, bad in (("no hero", not r["has_hero"]), ("no thing", not r["has_thing"]), ("no place", not r["has_place"]), ("loops", r["loops"]), ("does not end", not r["ended"])) if bad] + r["faults"]
@@ -138,6 +147,8 @@ def main() -> None:
     plain = [{"opening": o, **answer} for o, answer in zip(openings(), speaker.answers(openings(), 320, 3))]
     print(f"{len(tasks)} tasks, {time.time() - begin:.0f} s", flush=True)
 
+    reader = plot_reader()
+
     def share(predicate, of=results) -> float:
         return round(sum(map(bool, map(predicate, of))) / len(of), 4)
 
@@ -147,6 +158,7 @@ def main() -> None:
         "hero_thing_place": share(lambda r: r["has_hero"] and r["has_thing"] and r["has_place"]),
         "no_loops": share(lambda r: not r["loops"]), "ends_by_itself": share(lambda r: r["ended"]), "names_and_pronouns": share(lambda r: not r["faults"]),
         "clean_punctuation": share(lambda r: r["clean"]), "distinct_answers": len({r["text"] for r in results}), "mean_tokens": round(sum(r["tokens"] for r in results) / len(results), 1),
+        "plots": plots_told(reader, [r["text"] for r in results]), "plots_of_beginnings": plots_told(reader, [r["opening"] + " " + r["text"] for r in plain]),
         "beginnings_clean_and_without_loops": share(lambda r: clean(r["text"].replace('"', "")) and not loops(r["text"]), plain), "beginnings_that_end": share(lambda r: r["ended"], plain),
         "bits_per_byte_stories": round(bits_per_byte(model, tokenizer, a.data / "held_stories.npz", a.rows), 4),
         "bits_per_byte_tinystories": round(bits_per_byte(model, tokenizer, a.data / "held_tiny.npz", a.rows), 4),

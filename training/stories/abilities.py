@@ -1,4 +1,4 @@
-"""What a chat can ask of the storyteller besides a story, each with a check: short, sad, funny, a title, a question, a picture line, go on, a name.
+"""What a chat can ask of the storyteller besides a story, each with a check: short, sad, funny, a title, a question, a picture line, go on, a name, the same again in another way.
 
 An exam is a list of `Task`: the turns so far, and a function that says whether an answer is right. The stories in the turns are the generator's,
 about heroes, things and places that never met in training.
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pictures.captions import all_words
 
 from .check import clean, has, loops
-from .lexicon import NAMES_HE, NAMES_SHE, article, load
+from .lexicon import NAMES_HE, NAMES_SHE, Thing, article, load
 from .picture_words import GROUND_OF, hero_word
 from .requests import Turn, held_out, request_for
-from .tell import Ask, Story, can_carry, tell
+from .tell import Ask, Story, can_carry, fits, plots, tell
 
 
 @dataclass(frozen=True)
@@ -29,34 +29,45 @@ class Task:
     right: Callable[[str], bool]
 
 
-class ToneReader:
-    """Naive Bayes over words: does a text read like the generator's stories of one tone? Trained on the generator, checked on it too.
+class Reader:
+    """Naive Bayes over words: which of the generator's stories does a text read like? Trained on the generator, checked on it too.
     Its stories do not say of what kind they are, so that a text which only announces its tone does not pass for one that keeps it."""
 
-    def __init__(self, tones: tuple[str, ...] = ("sad", "funny", "kind"), each: int = 1500, seed: int = 9):
+    def __init__(self, kinds: dict[str, dict[str, str]], each: int, seed: int = 9):
+        """`kinds` says for each label what is asked of the generator: {"sad": {"tone": "sad"}}."""
         rng = random.Random(seed)
-        self.counts = {t: Counter() for t in tones}
+        self.counts = {k: Counter() for k in kinds}
         self.size = {}
-        for tone in tones:
+        for kind, asked in kinds.items():
             for _ in range(each):
-                self.counts[tone].update(self.words(tell(rng, Ask(tone=tone, thing=self.small_thing(rng), mood=0.0)).text))
-            self.size[tone] = sum(self.counts[tone].values())
+                self.counts[kind].update(self.words(tell(rng, Ask(**asked, thing=thing_for(rng, asked.get("plot")), mood=0.0)).text))
+            self.size[kind] = sum(self.counts[kind].values())
         self.known = len(set().union(*self.counts.values()))
-        right = sum(self.tone(tell(rng, Ask(tone=t, thing=self.small_thing(rng), mood=0.7)).text) == t for t in tones for _ in range(200))
-        self.accuracy = right / (200 * len(tones))
-
-    @staticmethod
-    def small_thing(rng: random.Random):
-        return rng.choice([t for t in load().things if can_carry(t)])
+        tries = [(k, tell(rng, Ask(**asked, thing=thing_for(rng, asked.get("plot")), mood=0.7)).text) for k, asked in kinds.items() for _ in range(max(1, 600 // len(kinds)))]
+        self.accuracy = sum(self.kind(text) == k for k, text in tries) / len(tries)
 
     @staticmethod
     def words(text: str) -> set[str]:
         words = re.findall(r"[a-z']+", text.lower())
         return set(words) | {f"{a} {b}" for a, b in zip(words, words[1:])}
 
-    def tone(self, text: str) -> str:
-        score = {t: sum(math.log((c[w] + 0.5) / (self.size[t] + 0.5 * self.known)) for w in self.words(text)) for t, c in self.counts.items()}
+    def kind(self, text: str) -> str:
+        words = self.words(text)
+        score = {k: sum(math.log((c[w] + 0.5) / (self.size[k] + 0.5 * self.known)) for w in words) for k, c in self.counts.items()}
         return max(score, key=score.get)
+
+
+def thing_for(rng: random.Random, plot: str | None = None) -> Thing:
+    wanted = [p for p in plots() if p.name == plot]
+    return rng.choice([t for t in load().things if (fits(wanted[0], t) if wanted else can_carry(t))])
+
+
+def tone_reader() -> Reader:
+    return Reader({t: {"tone": t} for t in ("sad", "funny", "kind")}, each=1500)
+
+
+def plot_reader() -> Reader:
+    return Reader({p.name: {"plot": p.name} for p in plots()}, each=80)
 
 
 def unseen_story(rng: random.Random, **asked) -> Story:
@@ -73,7 +84,7 @@ def line(answer: str, words: int) -> bool:
 
 
 def exam(each: int, seed: int) -> list[Task]:
-    rng, reader = random.Random(seed), ToneReader()
+    rng, reader = random.Random(seed), tone_reader()
     drawn = set(all_words())
     out: list[Task] = []
 
@@ -82,7 +93,7 @@ def exam(each: int, seed: int) -> list[Task]:
 
     for _ in range(each):
         for tone in ("sad", "funny"):
-            out.append(Task(tone, (wish(unseen_story(rng), tone),), lambda a, tone=tone: reader.tone(a) == tone))
+            out.append(Task(tone, (wish(unseen_story(rng), tone),), lambda a, tone=tone: reader.kind(a) == tone))
         s = unseen_story(rng)
         out.append(Task("short", (wish(s, short=True),), lambda a: len(a.split()) <= 115))
         out.append(Task("not asked to be short", (wish(s),), lambda a: len(a.split()) > 115))
@@ -104,6 +115,17 @@ def exam(each: int, seed: int) -> list[Task]:
         ask = ("user", rng.choice(("Describe the next picture in one line.", "What would a picture of it show?")))
         out.append(Task("picture: only words that the illustrator knows", (*told, ask), lambda a: line(a, 16) and set(a.split()) <= drawn))
         out.append(Task("picture: hero and ground", (*told, ask), lambda a, s=s: article(hero_word(s.hero.noun)) in a and GROUND_OF[s.place.noun] in a))
+        for tone in ("sad", "funny"):
+            s = unseen_story(rng, tone="kind")
+            while len(s.text) > 900:
+                s = unseen_story(rng, tone="kind")
+            told = (wish(s), ("assistant", s.text))
+            out.append(Task(f"make it {tone}", (*told, ("user", f"Make it {tone}.")), lambda a, s=s, tone=tone: reader.kind(a) == tone and has(a, s.hero.noun) and has(a, s.thing.noun)))
+        s = unseen_story(rng)
+        while not 700 < len(s.text) < 1000:
+            s = unseen_story(rng)
+        told = (wish(s), ("assistant", s.text))
+        out.append(Task("make it shorter", (*told, ("user", "Make it shorter.")), lambda a, s=s: len(a.split()) < len(s.text.split()) and len(a.split()) <= 115 and has(a, s.hero.noun) and has(a, s.thing.noun)))
         s = unseen_story(rng)
         start = " ".join(re.split(r"(?<=[.!?]) ", s.text.split("\n\n")[0])[:2])
         out.append(Task("go on", (("user", f"Go on with this story: {start}"),), lambda a, s=s: has(a, s.hero.noun) and clean(a) and not loops(a) and len(a.split()) > 30))
