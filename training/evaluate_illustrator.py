@@ -21,12 +21,11 @@ from tokenizers import Tokenizer
 
 import scene_reader
 from export_illustrator import MODEL, read_file
-from illustrator_model import SAMPLER, Illustrator, decode, sample
+from illustrator_model import SAMPLER, Illustrator, decode, ids_of, sample
 from pictures.captions import plain_caption
 from pictures.render import sheet
 from pictures.scene import held_out_scenes, some_scene
 from smol_shapes import ROOT
-from train_illustrator import ids_of
 
 GOALS = {"subject": 0.85, "ground": 0.95, "time and weather": 0.9, "count": 0.7, "relation": 0.7}
 WORDS = ROOT / "training" / "reports" / "illustrator-notes.md"

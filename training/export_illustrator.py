@@ -21,9 +21,8 @@ from tokenizers import Tokenizer
 
 import house_noise
 import make_catalog
-from illustrator_model import SAMPLER, SHAPE, Illustrator, sample
+from illustrator_model import SAMPLER, SHAPE, Illustrator, ids_of, sample
 from smol_shapes import ROOT
-from train_illustrator import ids_of
 
 MODEL = ROOT / "models" / "illustrator" / "illustrator-q8_0.gguf"
 CAPTION, NEGATIVE, SEED = "a fox in the snow at night", "rain", 7

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 from torch import nn
 
 
@@ -57,6 +58,13 @@ class Shape:
 
 SHAPE = Shape()
 SAMPLER = {"steps": 12, "guidance": 4.0, "scheduler": "flow-euler"}
+
+
+def ids_of(tokenizer: Tokenizer, captions: list[str]) -> torch.Tensor:
+    """-> [captions, length], padded."""
+    length, pad = SHAPE.text.length, SHAPE.text.pad
+    rows = [tokenizer.encode(c).ids[:length] for c in captions]
+    return torch.tensor([r + [pad] * (length - len(r)) for r in rows])
 
 
 class Attention(nn.Module):

@@ -1,6 +1,6 @@
 """Trains the illustrator's caption encoder and denoiser as a rectified flow over the latents of its autoencoder.
 
-    python training/train_illustrator.py --minutes 60 [--resume]
+    python training/train_illustrator.py --minutes 60 [--resume | --start FILE.gguf]
 
 Pictures are rendered and encoded once (`--pictures`); their captions are worded anew each time. One caption in eight is dropped, for classifier-free guidance. Times
 are drawn from a logistic normal (arXiv 2403.03206). Muon for the matrices of the layers, AdamW for the rest; the shipped weights are
@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from illustrator_model import SHAPE, Illustrator, decode, sample
+from export_illustrator import read_file
+from illustrator_model import SHAPE, Illustrator, ids_of, sample
 from pictures.captions import all_words, caption
 from pictures.render import render, sheet
 from pictures.scene import Scene, some_scene
@@ -40,13 +41,6 @@ def make_tokenizer() -> Tokenizer:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer
-
-
-def ids_of(tokenizer: Tokenizer, captions: list[str]) -> torch.Tensor:
-    """-> [captions, length], padded."""
-    length, pad = SHAPE.text.length, SHAPE.text.pad
-    rows = [tokenizer.encode(c).ids[:length] for c in captions]
-    return torch.tensor([r + [pad] * (length - len(r)) for r in rows])
 
 
 def make_latents(model: Illustrator, count: int, seed: int, file: Path) -> tuple[torch.Tensor, list[Scene]]:
@@ -89,6 +83,9 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--seed", type=int, default=2)
     p.add_argument("--resume", action="store_true")
+    p.add_argument("--start", type=Path, help="begin with the weights of this GGUF, its autoencoder too")
+    p.add_argument("--pairs", type=float, default=1.0, help="how often a picture of two subjects is drawn, against one of the others")
+    p.add_argument("--compile", action="store_true", help="torch.compile, which takes a minute or two")
     p.add_argument("--out", type=Path, default=Path("training/work/illustrator"))
     p.add_argument("--log", type=Path, default=Path("training/runs/illustrator-v1.jsonl"))
     a = p.parse_args()
@@ -102,10 +99,15 @@ def main() -> None:
     if tokenizer.get_vocab_size() > SHAPE.text.vocabulary:
         raise SystemExit(f"{tokenizer.get_vocab_size()} words, and the model knows {SHAPE.text.vocabulary}")
     model = Illustrator()
-    vae = torch.load(a.out / "vae-best.pt", weights_only=True)
-    model.vae.load_state_dict(vae["vae"])
+    if a.start:
+        shipped, _, config = read_file(a.start)
+        model.load_state_dict(shipped.state_dict())
+        SHAPE_VAE.update(scale=config["vae"]["scale"], shift=config["vae"]["shift"])
+    else:
+        vae = torch.load(a.out / "vae-best.pt", weights_only=True)
+        model.vae.load_state_dict(vae["vae"])
+        SHAPE_VAE.update(scale=vae["scale"], shift=vae["shift"])
     model.vae.to(memory_format=torch.channels_last).requires_grad_(False)
-    SHAPE_VAE.update(scale=vae["scale"], shift=vae["shift"])
     latents, scenes = make_latents(model, a.pictures, a.seed, a.out / "latents.pt")
     say(event="latents", count=len(latents), mean=round(float(latents.float().mean()), 3), std=round(float(latents.float().std()), 3))
 
@@ -119,9 +121,11 @@ def main() -> None:
         kept = torch.load(file, weights_only=True)
         model.load_state_dict(kept["model"], strict=False), muon.load_state_dict(kept["muon"]), adam.load_state_dict(kept["adam"])
         mean, step, spent = kept["mean"], kept["step"], kept["spent"]
-    say(event="start", run=a.log.stem, commit=git_commit(), date=time.strftime("%Y-%m-%d %H:%M:%S"), machine=cpu_name(), torch=torch.__version__, threads=a.threads, parameters=sum(q.numel() for q in trained.values()), step=step)
+    say(event="start", run=a.log.stem, commit=git_commit(), date=time.strftime("%Y-%m-%d %H:%M:%S"), machine=cpu_name(), torch=torch.__version__, threads=a.threads, start=a.start.name if a.start else None, batch=a.batch, muon_rate=a.muon_rate, adam_rate=a.adam_rate, pairs=a.pairs, parameters=sum(q.numel() for q in trained.values()), step=step)
     rng, order = random.Random(a.seed + step), torch.Generator().manual_seed(a.seed + step)
     shown_ids, shown_noise = ids_of(tokenizer, SHOWN), torch.randn(len(SHOWN), *latents.shape[1:], generator=torch.Generator().manual_seed(5))
+    drawn = torch.tensor([a.pairs if s.other else 1.0 for s in scenes])
+    read, denoise = (torch.compile(model.text), torch.compile(model.denoiser)) if a.compile else (model.text, model.denoiser)
     begun, total, told = time.time() - spent, 0.0, time.time()
 
     def keep() -> None:
@@ -142,13 +146,13 @@ def main() -> None:
         for optimiser, top in ((muon, a.muon_rate), (adam, a.adam_rate)):
             for group in optimiser.param_groups:
                 group["lr"] = top * rate
-        index = torch.randint(len(latents), (a.batch,), generator=order)
+        index = torch.multinomial(drawn, a.batch, replacement=True, generator=order)
         captions = ["" if rng.random() < 0.125 else caption(rng, scenes[i]) for i in index.tolist()]
         x, noise = latents[index].float(), torch.randn(a.batch, *latents.shape[1:], generator=order)
         t = torch.sigmoid(torch.randn(a.batch, generator=order))
         mixed = (1 - t)[:, None, None, None] * x + t[:, None, None, None] * noise
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            guess = model.denoiser(mixed, t, model.text(ids_of(tokenizer, captions)))
+            guess = denoise(mixed, t, read(ids_of(tokenizer, captions)))
         loss = (guess.float() - (noise - x)).square().mean()
         muon.zero_grad(set_to_none=True), adam.zero_grad(set_to_none=True)
         loss.backward()
