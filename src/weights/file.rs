@@ -281,10 +281,7 @@ impl WeightFile {
             }
             self.tensors.insert(tensor.name.clone(), tensor);
         }
-        let mut head = prefix.bytes;
-        let skip = usize::try_from(contents.data_start).unwrap_or(usize::MAX).min(head.len());
-        head.drain(..skip);
-        self.parts.push(Part { source: prefix.source, head, head_start: contents.data_start });
+        self.parts.push(Part::new(prefix.source, prefix.bytes, contents.data_start));
         Ok(())
     }
 
@@ -363,6 +360,13 @@ fn json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
 }
 
 impl Part {
+    /// A file whose first bytes were read already; those before `data_start` are not needed again.
+    pub fn new(source: SharedSource, mut first: Vec<u8>, data_start: u64) -> Self {
+        let skip = usize::try_from(data_start).unwrap_or(usize::MAX).min(first.len());
+        first.drain(..skip);
+        Self { source, head: first, head_start: data_start }
+    }
+
     /// Reads from what came with the header where that suffices, so that a source need never go back.
     pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
         let head_end = self.head_start + self.head.len() as u64;

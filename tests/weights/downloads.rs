@@ -12,15 +12,17 @@ use async_trait::async_trait;
 use proptest::{collection::vec, option, prelude::*};
 use sha2::{Digest, Sha256};
 use vitrine::{
-    Error, ErrorCode, Result,
+    Cancel, Error, ErrorCode, Result,
     weights::{
-        ByteSource,
+        ByteSource, WeightFile,
         download::{
             About, Answer, Body, Download, Expected, Fault, Patience, Store, Transport, parse_content_range,
             parse_sha256,
         },
     },
 };
+
+use crate::torch_bytes::{Archive, Word, dict};
 
 /// What befalls one connection.
 #[derive(Debug, Clone)]
@@ -189,6 +191,37 @@ fn read(source: &impl ByteSource, range: std::ops::Range<u64>) -> Result<Vec<u8>
 
 fn finish(source: &impl ByteSource) -> Result<()> {
     pollster::block_on(source.finish())
+}
+
+#[test]
+fn a_file_of_pytorchs_takes_a_request_for_its_beginning_its_end_and_its_tensors() {
+    let storages: Vec<(String, Vec<u8>)> = (0..6).map(|key| (key.to_string(), file((1 << 20) + key))).collect();
+    let storage: Vec<Word> = storages.iter().map(|(key, _)| Word::Storage("FloatStorage", key, 1 << 18)).collect();
+    let names: Vec<String> = (0..6).map(|i| format!("w{i}")).collect();
+    let tensors = storage.iter().map(|storage| Word::Tensor(storage, 0, &[1 << 18], &[1]));
+    let items: Vec<(&str, Word)> = names.iter().map(String::as_str).zip(tensors).collect();
+    let records: Vec<(&str, &[u8])> = storages.iter().map(|(key, bytes)| (&**key, &**bytes)).collect();
+    let archive = Archive::new(dict(&items), &records).bytes();
+    let server = Server { piece: 1 << 16, ..Server::new(archive.clone()) };
+    let read_all = |shelf: Option<&Shelf>, server: &Server| {
+        let opened = pollster::block_on(WeightFile::open(Rc::new(download(server, shelf, None)))).unwrap();
+        for (name, (_, bytes)) in names.iter().zip(&storages) {
+            assert!(pollster::block_on(opened.read_tensor(name)).unwrap() == bytes[..1 << 20], "{name}");
+        }
+        pollster::block_on(opened.finish(&Cancel::new())).unwrap();
+    };
+    read_all(None, &server);
+    let first = (1 << 20) as u64;
+    assert_eq!(server.asked.take(), [0, archive.len() as u64 - (256 << 10), first]);
+    // Where the bytes are kept, they come once and in order.
+    let shelf = Shelf::default();
+    read_all(Some(&shelf), &server);
+    assert_eq!(server.asked.take(), [0]);
+    assert!(shelf.kept.borrow().complete && shelf.kept.borrow().bytes == archive);
+    // Without ranges each way back begins at the beginning.
+    let plain = Server { ranges: false, ..server };
+    read_all(None, &plain);
+    assert_eq!(plain.asked.take().len(), 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use crate::{
     Error, Result,
-    weights::{ByteSource, file::shown},
+    weights::file::{Part, shown},
 };
 
 /// How much of the end is read at once: a directory of a thousand records and what stands behind it.
@@ -61,8 +61,8 @@ impl Directory {
     /// Reads the directory, and nothing before it.
     ///
     /// Errors: `corrupt-file` where there is none at the end of the file, or one that does not add up; and what the source says.
-    pub async fn read(source: &dyn ByteSource, len: u64) -> Result<Self> {
-        let mut directory = Self { file: source.name(), len, records: BTreeMap::new() };
+    pub async fn read(source: &Part, len: u64) -> Result<Self> {
+        let mut directory = Self { file: source.source.name(), len, records: BTreeMap::new() };
         let start = len.saturating_sub(TAIL);
         let tail = source.read(start..len).await?;
         let (range, count) = directory.place(source, &tail, start).await?;
@@ -87,11 +87,11 @@ impl Directory {
     }
 
     /// Where the directory lies, and how many records it lists.
-    async fn place(&self, source: &dyn ByteSource, tail: &[u8], start: u64) -> Result<(Range<u64>, u64)> {
+    async fn place(&self, source: &Part, tail: &[u8], start: u64) -> Result<(Range<u64>, u64)> {
         // The mark may stand in a record's bytes too; the true one's comment reaches to the end of the file.
         let end = (0..tail.len().saturating_sub(21)).rev().find(|at| {
-            let comment = tail[*at..].get(20..22).map(|b| u16::from_le_bytes([b[0], b[1]]));
-            tail[*at..].starts_with(&END) && comment == Some((tail.len() - at - 22) as u16)
+            let comment = tail[*at..].get(20..22).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+            tail[*at..].starts_with(&END) && comment == Some(tail.len() - at - 22)
         });
         let Some(end) = end else {
             return Err(self.bad("the directory that should stand at the end of a PyTorch file is missing"));
@@ -154,7 +154,7 @@ impl Directory {
     /// Where a record's bytes begin: they lie behind its header, whose length only the header says.
     ///
     /// Errors: `unsupported-model` for a record that is compressed, `corrupt-file` where no header stands.
-    pub async fn start_of(&self, source: &dyn ByteSource, name: &str, record: Record) -> Result<u64> {
+    pub async fn start_of(&self, source: &Part, name: &str, record: Record) -> Result<u64> {
         if !record.stored {
             return Err(Error::unsupported_model(format!(
                 "{}: record {} is compressed or encrypted, which torch.save never does; load the model with PyTorch and save it again",
@@ -176,7 +176,7 @@ impl Directory {
     }
 
     /// A whole record.
-    pub async fn bytes_of(&self, source: &dyn ByteSource, name: &str, record: Record) -> Result<Vec<u8>> {
+    pub async fn bytes_of(&self, source: &Part, name: &str, record: Record) -> Result<Vec<u8>> {
         let start = self.start_of(source, name, record).await?;
         source.read(start..start + record.bytes).await
     }

@@ -15,7 +15,7 @@ use pickle::Tensor;
 use views::{View, Views};
 
 use super::{
-    file::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
+    file::{Contents, MOST_DIMENSIONS, Part, Prefix, TensorInfo, shown},
     gguf::size,
     metadata::Metadata,
 };
@@ -30,8 +30,8 @@ const PICKLE: &str = "data.pkl";
 /// Errors: `corrupt-file` where something does not add up, with the record, the byte or the tensor; `unsupported-model` for archives that are no
 /// state dict, for compressed records, numbers of other types, and big-endian machines' files.
 pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
-    let source = prefix.source.clone();
-    let directory = Directory::read(&*source, prefix.len).await?;
+    let archive = Part::new(prefix.source.clone(), std::mem::take(&mut prefix.bytes), 0);
+    let directory = Directory::read(&archive, prefix.len).await?;
     let unsupported = |what: String| {
         Error::unsupported_model(format!(
             "{}: {what}; load it with PyTorch and save its state_dict() again, best as safetensors",
@@ -49,7 +49,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
     };
     let folder = folder.to_owned();
     if let Some(record) = directory.records.get(&format!("{folder}byteorder")).filter(|record| record.bytes < 16) {
-        let order = directory.bytes_of(&*source, "byteorder", *record).await?;
+        let order = directory.bytes_of(&archive, "byteorder", *record).await?;
         if order.trim_ascii() != b"little" {
             return Err(unsupported("it was saved on a big-endian machine".into()));
         }
@@ -58,7 +58,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
     if record.bytes > PICKLE_LIMIT {
         return Err(unsupported(format!("its data.pkl has {} bytes, more than any state dict needs", record.bytes)));
     }
-    let pickle = directory.bytes_of(&*source, PICKLE, record).await?;
+    let pickle = directory.bytes_of(&archive, PICKLE, record).await?;
 
     let mut views = vec![];
     for (name, tensor) in pickle::state_dict(&prefix.name, &pickle)? {
@@ -92,9 +92,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
         placed.push((at, view));
         at = at.saturating_add(bytes);
     }
-    prefix.source = Rc::new(Views::new(source, directory, placed));
-    // What was read first is the archive's, not the views'.
-    prefix.bytes.clear();
+    prefix.source = Rc::new(Views::new(archive, directory, placed));
     Ok(Contents { metadata: Metadata::default(), tensors, data_start: 0 })
 }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use super::archive::{Directory, Record};
 use crate::{
     Error, Result,
-    weights::{ByteSource, SharedSource, past_the_end},
+    weights::{ByteSource, file::Part, past_the_end},
 };
 
 /// What lies between rows that are far apart is read too, so they are gathered in spans of about this size.
@@ -93,7 +93,7 @@ impl View {
 
 /// The source that shows them.
 pub struct Views {
-    archive: SharedSource,
+    archive: Part,
     directory: Directory,
     /// In the order of their storages, each with the place at which it stands here.
     views: Vec<(u64, View)>,
@@ -105,7 +105,7 @@ pub struct Views {
 
 impl Views {
     /// `views` with the places at which they are to stand, one behind another.
-    pub fn new(archive: SharedSource, directory: Directory, views: Vec<(u64, View)>) -> Self {
+    pub fn new(archive: Part, directory: Directory, views: Vec<(u64, View)>) -> Self {
         Self { archive, directory, views, found: Cell::default(), gathered: RefCell::default() }
     }
 
@@ -115,7 +115,7 @@ impl Views {
         {
             return Ok(start);
         }
-        let start = self.directory.start_of(&*self.archive, &view.name, view.record).await?;
+        let start = self.directory.start_of(&self.archive, &view.name, view.record).await?;
         self.found.set(Some((view.record, start)));
         Ok(start)
     }
@@ -143,7 +143,7 @@ impl Views {
 #[async_trait(?Send)]
 impl ByteSource for Views {
     fn name(&self) -> String {
-        self.archive.name()
+        self.archive.source.name()
     }
 
     async fn len(&self) -> Result<u64> {
@@ -184,11 +184,11 @@ impl ByteSource for Views {
 
     fn release(&self) {
         self.gathered.take();
-        self.archive.release();
+        self.archive.source.release();
     }
 
     async fn finish(&self) -> Result<()> {
         self.gathered.take();
-        self.archive.finish().await
+        self.archive.source.finish().await
     }
 }
