@@ -29,7 +29,8 @@ UNETS = {
     "unet_tiny": ({**SD, "block_out_channels": [32, 64, 96], "attention_head_dim": 8, "layers_per_block": 1, "mid_block_type": None, "down_block_types": ["CrossAttnDownBlock2D"] * 3, "up_block_types": ["CrossAttnUpBlock2D"] * 3}, 1, 12, 8, 6),
     "unet_lcm": ({**SD, "block_out_channels": [32, 64], "attention_head_dim": 8, "layers_per_block": [1, 2], "time_cond_proj_dim": 16, "freq_shift": 1, "downsample_padding": 0, "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"]}, 2, 6, 8, 3),
 }
-# Sides that cannot be halved evenly: what goes up again is cut to what went down.
+# BK-SDM-Base keeps the middle. BK-SDM-Small does not; its sides here cannot be halved evenly, so what goes up again is cut to what went down.
+UNETS["unet_base"] = ({**UNETS["unet_sd15"][0], "layers_per_block": 1}, 1, 8, 8, 5)
 UNETS["unet_odd"] = ({**UNETS["unet_tiny"][0], "block_out_channels": [32, 64, 64, 96], "attention_head_dim": 4, "down_block_types": FOUR_DOWN, "up_block_types": FOUR_UP}, 2, 11, 6, 4)
 CLIPS = {
     "clip_quick_gelu": {"vocab_size": 99, "max_position_embeddings": 77, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "hidden_act": "quick_gelu", "bos_token_id": 97, "eos_token_id": 98},

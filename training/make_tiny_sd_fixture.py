@@ -1,6 +1,6 @@
 """A pipeline pruned as BK-SDM-Tiny is (three levels, one layer each, no middle), saved as segmind/tiny-sd is: in PyTorch's own files, in half precision.
 
-    python make_tiny_sd_fixture.py      # writes ../tests/fixtures/tiny_sd/; the tokenizer is that of ../tests/fixtures/pipeline/
+    python make_tiny_sd_fixture.py      # writes ../tests/fixtures/tiny_sd/
 
 Random weights. The U-Net's convolutions lie in `channels_last` and its cross-attention's keys are views of transposes, for the published
 file holds tensors that are not contiguous either; position ids stand among the text encoder's weights, under the names of older transformers.
@@ -19,7 +19,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from house_noise import noise
 from make_pipeline_fixture import OUT as PIPELINE
-from make_pipeline_fixture import rounded
+from make_pipeline_fixture import rounded, write_tokenizer
 
 OUT = PIPELINE.parent / "tiny_sd"
 PROMPT, NEGATIVE, SEED, STEPS, GUIDANCE, WIDTH, HEIGHT = "the fox in a night", "snow", 3, 6, 7.5, 48, 32
@@ -48,8 +48,8 @@ def main() -> None:
     torch.manual_seed(23)
     torch.set_num_threads(1)
     shutil.rmtree(OUT, ignore_errors=True)
-    vocabulary = len(json.loads((PIPELINE / "tokenizer/vocab.json").read_text()))
-    tokenizer = CLIPTokenizer(str(PIPELINE / "tokenizer/vocab.json"), str(PIPELINE / "tokenizer/merges.txt"), model_max_length=16, pad_token="<|endoftext|>")
+    vocabulary = write_tokenizer(OUT / "tokenizer")
+    tokenizer = CLIPTokenizer(str(OUT / "tokenizer/vocab.json"), str(OUT / "tokenizer/merges.txt"), model_max_length=16, pad_token="<|endoftext|>")
     start, end = vocabulary - 2, vocabulary - 1
     text = CLIPTextModel(CLIPTextConfig(vocab_size=vocabulary, max_position_embeddings=16, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, hidden_act="quick_gelu", bos_token_id=start, eos_token_id=end, pad_token_id=end))
     for parameter in text.parameters():
@@ -72,6 +72,7 @@ def main() -> None:
     index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"], "text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "DPMSolverMultistepScheduler"]}
     (OUT / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     save_file({"picture": picture[0].permute(1, 2, 0).contiguous()}, OUT / "reference.safetensors")
+    (OUT / "reference.safetensors").chmod(0o644)
     views = [k for k, t in unet.state_dict().items() if not strewn(k, t)[1].is_contiguous()]
     print(picture.std(), len(views), "views")
 

@@ -56,7 +56,7 @@ export async function resolveSource(source) {
       if (address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry.quantization };
       return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
     }
-    if (!/\.(gguf|safetensors|json)$/i.test(source.address)) {
+    if (!/\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
       throw {
         code: "bad-argument",

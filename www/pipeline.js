@@ -9,18 +9,32 @@ const TEXTS = [
   "model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json",
 ]; // prettier-ignore
 
+/** PyTorch's own files of weights; what else ends in `.bin` is another's, or what a training left. */
+const PYTORCH = /(^|\/)(diffusion_)?pytorch_model[^/]*\.bin$/;
+
 /**
- * The model's files among those of its folder: of the variants of a part's weights the half-precision one, and safetensors alone.
+ * The weights among the files of a model or of one part of it: safetensors, or PyTorch's own files where there are none; of their variants the
+ * half-precision one.
+ * @param {string[]} paths
+ */
+function weightsAmong(paths) {
+  const all = paths.filter((path) => !path.includes("non_ema"));
+  const safetensors = all.filter((path) => path.endsWith(".safetensors"));
+  const weights = safetensors.length > 0 ? safetensors : all.filter((path) => PYTORCH.test(path));
+  const half = weights.filter((path) => path.includes(".fp16."));
+  return half.length > 0 ? half : weights;
+}
+
+/**
+ * The model's files among those of its folder.
  * @param {string[]} paths from the folder on
  */
 export function pipelineFiles(paths) {
-  const weights = PARTS.flatMap((part) => {
-    const own = paths.filter((path) => path.startsWith(`${part}/`) && path.endsWith(".safetensors") && !path.includes("non_ema"));
-    const half = own.filter((path) => path.includes(".fp16."));
-    const whole = own.filter((path) => !path.includes(".fp16."));
-    return [...(half.length > 0 ? half : whole), ...paths.filter((path) => path === `${part}/config.json`)];
+  const parts = PARTS.flatMap((part) => {
+    const own = paths.filter((path) => path.startsWith(`${part}/`));
+    return [...weightsAmong(own), ...own.filter((path) => path === `${part}/config.json`)];
   });
-  return [...TEXTS.filter((path) => paths.includes(path)), ...weights];
+  return [...TEXTS.filter((path) => paths.includes(path)), ...parts];
 }
 
 /**
@@ -32,11 +46,11 @@ export function pipelineFiles(paths) {
 export async function folderOf(address) {
   const [, folder] = /^(https?:.*\/)model_index\.json(?:[?#].*)?$/.exec(address) ?? [];
   if (!folder) return undefined;
-  const stems = { unet: "diffusion_pytorch_model", text_encoder: "model", vae: "diffusion_pytorch_model" };
-  const variants = Object.entries(stems).map(async ([part, stem]) => {
-    const names = [`${part}/${stem}.fp16.safetensors`, `${part}/${stem}.safetensors`];
+  const variants = PARTS.map(async (part) => {
+    const [stem, older] = part === "text_encoder" ? ["model", "pytorch_model"] : ["diffusion_pytorch_model", "diffusion_pytorch_model"];
+    const names = [`${stem}.fp16.safetensors`, `${stem}.safetensors`, `${older}.fp16.bin`, `${older}.bin`].map((name) => `${part}/${name}`);
     for (const name of names) if (await exists(folder + name)) return name;
-    throw { code: "network", message: `${folder}${part}/ holds no ${stem}.safetensors. Give the address of a folder of diffusers with safetensors in it.` };
+    throw { code: "network", message: `${folder}${part}/ holds no ${stem}.safetensors and no ${older}.bin. Give the address of a folder of diffusers with its weights in it.` };
   });
   const texts = TEXTS.map(async (path) => (path === "model_index.json" || (await exists(folder + path)) ? [path] : []));
   const paths = [...(await Promise.all(variants)), ...(await Promise.all(texts)).flat(), ...PARTS.map((part) => `${part}/config.json`)];
@@ -79,13 +93,13 @@ export async function repositoryOf(address) {
 export function modelFiles(paths, address) {
   if (paths.includes("model_index.json")) return pipelineFiles(paths);
   const top = paths.filter((path) => !path.includes("/"));
-  const safetensors = top.filter((path) => path.endsWith(".safetensors"));
-  if (safetensors.length > 0) return [...safetensors, ...top.filter((path) => /^(tokenizer|tokenizer_config|config)\.json$/.test(path))];
+  const weights = weightsAmong(top);
   const gguf = paths.filter((path) => path.endsWith(".gguf"));
-  if (gguf.length === 1) return gguf;
+  if (gguf.length === 1 && weights.every((path) => PYTORCH.test(path))) return gguf;
+  if (weights.length > 0) return [...weights, ...top.filter((path) => /^(tokenizer|tokenizer_config|config)\.json$/.test(path))];
   const choice = gguf.slice(0, 6).map((path) => `${address.replace(/\/$/, "")}/${path}`).join(", ");
   throw {
     code: "bad-argument",
-    message: choice ? `${address} holds several models. Choose one: ${choice}.` : `${address} holds no GGUF and no safetensors. Choose another repository.`,
+    message: choice ? `${address} holds several models. Choose one: ${choice}.` : `${address} holds no GGUF, no safetensors and no weights of PyTorch's. Choose another repository.`,
   };
 }

@@ -67,6 +67,9 @@ export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
  * an `ArrayBuffer`; `parts`, the pieces of one split GGUF in order; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
  * A folder of diffusers: the address of its `model_index.json`, `hf://owner/repo`, or its files by name (`"unet/config.json"` …). A
  * single-file checkpoint holds no vocabulary, so its `tokenizer.json` is given with it.
+ *
+ * Weights are GGUF, safetensors, or state dicts as PyTorch 1.6 and later saves them (`.bin`, `.pt`, `.pth`, `.ckpt`). Older pickles,
+ * whole modules and compressed archives are `unsupported-model`; files that are cut or do not add up are `corrupt-file`.
  */
 export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles;
 export interface NamedFiles {

@@ -166,7 +166,9 @@ fn a_unet_of_stable_diffusion_2_is_diffusers() {
 
 #[test]
 fn a_pruned_unet_is_diffusers() {
-    denoises_as_in_python("unet_tiny", &unet_of("unet_tiny"));
+    for name in ["unet_tiny", "unet_base"] {
+        denoises_as_in_python(name, &unet_of(name));
+    }
 }
 
 #[test]

@@ -33,13 +33,15 @@ const PARTS: [&str; 10] = [
     "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
 ];
-/// A pipeline pruned as segmind/tiny-sd is, in PyTorch's own files; its tokenizer is the other's.
+/// A pipeline pruned as segmind/tiny-sd is, in PyTorch's own files.
 const TINY_SD: &str = "tests/fixtures/tiny_sd";
-const TINY_SD_PARTS: [&str; 8] = [
+const TINY_SD_PARTS: [&str; 10] = [
     "model_index.json",
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
     "text_encoder/pytorch_model.bin",
+    "tokenizer/vocab.json",
+    "tokenizer/merges.txt",
     "unet/config.json",
     "unet/diffusion_pytorch_model.bin",
     "vae/config.json",
@@ -56,14 +58,12 @@ fn source(name: &str) -> SharedSource {
     source_in(FOLDER, name)
 }
 
-fn open(names: &[&str]) -> WeightFile {
-    block_on(WeightFile::open_parts(names.iter().map(|name| source(name)).collect())).expect("files")
+fn open_in(folder: &str, names: &[&str]) -> WeightFile {
+    block_on(WeightFile::open_parts(names.iter().map(|name| source_in(folder, name)).collect())).expect("files")
 }
 
-fn open_tiny_sd() -> WeightFile {
-    let own = TINY_SD_PARTS.into_iter().map(|name| source_in(TINY_SD, name));
-    let words = ["tokenizer/vocab.json", "tokenizer/merges.txt"].into_iter().map(source);
-    block_on(WeightFile::open_parts(own.chain(words).collect())).expect("files")
+fn open(names: &[&str]) -> WeightFile {
+    open_in(FOLDER, names)
 }
 
 fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result<ImageModel> {
@@ -130,9 +130,8 @@ fn a_folder_of_diffusers_paints_what_diffusers_paints() {
 
 #[test]
 fn a_folder_of_pytorchs_own_files_of_a_pruned_model_paints_what_diffusers_paints() {
-    let file = open_tiny_sd();
-    let reference = block_on(WeightFile::open(source_in(TINY_SD, "reference.safetensors"))).expect("a reference");
-    let picture = block_on(reference.read_f32("picture")).expect("a picture");
+    let file = open_in(TINY_SD, &TINY_SD_PARTS);
+    let picture = block_on(open_in(TINY_SD, &["reference.safetensors"]).read_f32("picture")).expect("a picture");
     let asked = || ImageRequest {
         prompt: "the fox in a night".into(),
         negative_prompt: Some("snow".into()),

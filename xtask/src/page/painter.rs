@@ -17,7 +17,8 @@ pub const TESTS: &[Test] = &[
     Test::new("several_pictures_are_painted_at_once", several),
     Test::new("a_picture_begins_from_another", image_to_image),
     Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting),
-    Test::new("a_folder_of_diffusers_is_opened_and_paints", folder),
+    Test::new("a_folder_of_diffusers_is_opened_and_paints", |visit| folder(visit, "pipeline")),
+    Test::new("a_folder_of_pytorchs_files_is_opened_and_paints", |visit| folder(visit, "tiny_sd")),
     Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
     Test::new("the_widget_paints", widget),
 ];
@@ -254,10 +255,10 @@ fn inpainting(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-fn folder(visit: &Visit) -> Result<()> {
+fn folder(visit: &Visit, name: &str) -> Result<()> {
     let page = &visit.session;
     open(visit, "")?;
-    let folder = std::fs::canonicalize(visit.root.join("tests/fixtures/pipeline"))?;
+    let folder = std::fs::canonicalize(visit.root.join("tests/fixtures").join(name))?;
     page.run("document.querySelector('#chooser').open = true", &[])?;
     page.type_into("#folder-input", &folder.to_string_lossy())?;
     page.wait_for("document.querySelector('#model-facts').textContent.includes('StableDiffusionPipeline')", 60)?;

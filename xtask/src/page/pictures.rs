@@ -11,12 +11,17 @@ pub const TESTS: &[Test] = &[
     Test::new("a_trained_decoder_matches_its_reference_on_webgpu", taef2_on_gpu).on(Gpu::SwiftShader).with_reference(),
     Test::new("eight_bit_weights_decode_nearly_the_same_picture", quantised).with_reference(),
     Test::new("an_aborted_decoding_leaves_the_autoencoder_usable", abort).with_reference(),
-    Test::new("a_folder_of_diffusers_paints_on_the_cpu", |visit| pipeline(visit, "cpu")),
-    Test::new("a_folder_of_diffusers_paints_on_webgpu", |visit| pipeline(visit, "webgpu")).on(Gpu::SwiftShader),
+    Test::new("a_folder_of_diffusers_paints_on_the_cpu", |visit| pipeline(visit, "cpu", SAFETENSORS)),
+    Test::new("a_folder_of_diffusers_paints_on_webgpu", |visit| pipeline(visit, "webgpu", SAFETENSORS))
+        .on(Gpu::SwiftShader),
+    Test::new("a_pruned_model_in_pytorchs_files_paints_on_the_cpu", |visit| pipeline(visit, "cpu", PYTORCH)),
+    Test::new("a_pruned_model_in_pytorchs_files_paints_on_webgpu", |visit| pipeline(visit, "webgpu", PYTORCH))
+        .on(Gpu::SwiftShader),
     Test::new("the_illustrator_paints_pytorchs_picture_on_the_cpu", |visit| illustrator(visit, "cpu")),
     Test::new("the_illustrator_paints_pytorchs_picture_on_webgpu", |visit| illustrator(visit, "webgpu"))
         .on(Gpu::SwiftShader),
     Test::new("the_one_model_of_a_repository_is_found", repositories),
+    Test::new("a_model_of_the_catalogue_is_the_files_of_its_repository", catalogued),
     Test::new("latents_and_pictures_that_cannot_be_are_refused", refused).with_reference(),
 ];
 
@@ -40,23 +45,44 @@ fn with_reference(device: &str, body: &str) -> String {
     format!("{REFERENCE} const engine = await Engine.create({{ device: '{device}' }}); {body}")
 }
 
+/// A small pipeline of diffusers (training/make_pipeline_fixture.py, training/make_tiny_sd_fixture.py): its folder below the fixtures, what
+/// its files of weights are called, and what diffusers was asked for.
+struct Folder {
+    name: &'static str,
+    weights: &'static str,
+    text_weights: &'static str,
+    wish: fn() -> Value,
+}
+
+const SAFETENSORS: Folder = Folder {
+    name: "pipeline",
+    weights: "diffusion_pytorch_model.safetensors",
+    text_weights: "model.safetensors",
+    wish: || json!({ "prompt": "A fox, in the SNOW", "negativePrompt": "night", "seed": 7, "steps": 5, "guidance": 5, "width": 48, "height": 32 }),
+};
+const PYTORCH: Folder = Folder {
+    name: "tiny_sd",
+    weights: "diffusion_pytorch_model.bin",
+    text_weights: "pytorch_model.bin",
+    wish: || json!({ "prompt": "the fox in a night", "negativePrompt": "snow", "seed": 3, "steps": 6, "guidance": 7.5, "width": 48, "height": 32 }),
+};
+
 /// By the address of its index, then by its files; against what diffusers paints from the same noise.
-fn pipeline(visit: &Visit, device: &str) -> Result<()> {
+fn pipeline(visit: &Visit, device: &str, folder: Folder) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(
-        "const folder = '/fixtures/pipeline/';
+        "const { folder, wish, weights, textWeights } = args[0];
          const buffer = await (await fetch(folder + 'reference.safetensors')).arrayBuffer();
          const length = Number(new DataView(buffer).getBigUint64(0, true));
          const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
          const wanted = new Float32Array(buffer.slice(8 + length + header.picture.data_offsets[0], 8 + length + header.picture.data_offsets[1]));
          const engine = await Engine.create({ device: args[0].device });
-         const wish = { prompt: 'A fox, in the SNOW', negativePrompt: 'night', seed: 7, steps: 5, guidance: 5, width: 48, height: 32 };
          const distance = ({ data }) => { let sum = 0; for (let i = 0; i < wanted.length; i++) sum += (data[4 * Math.floor(i / 3) + (i % 3)] / 255 - wanted[i]) ** 2; return 10 * Math.log10(wanted.length / sum); };
          const model = await engine.load(folder + 'model_index.json');
          const kinds = []; let glances = 0, last;
          for await (const step of model.generate(wish)) { glances += step.image ? 1 : 0; last = step; kinds.push(step.final); }
          const names = ['model_index.json', 'scheduler/scheduler_config.json', 'tokenizer/vocab.json', 'tokenizer/merges.txt',
-             ...['unet', 'vae'].flatMap((part) => [part + '/config.json', part + '/diffusion_pytorch_model.safetensors']), 'text_encoder/config.json', 'text_encoder/model.safetensors'];
+             ...['unet', 'vae'].flatMap((part) => [part + '/config.json', part + '/' + weights]), 'text_encoder/config.json', 'text_encoder/' + textWeights];
          const files = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await (await fetch(folder + name)).blob()])));
          const again = await engine.load({ files }, { kind: 'image', quantization: 'q8_0' });
          const eight = await again.generate({ ...wish, preview: false }).picture();
@@ -65,11 +91,23 @@ fn pipeline(visit: &Visit, device: &str) -> Result<()> {
          const lacking = await code(engine.load({ files: less }));
          const odd = await code(model.generate({ ...wish, width: 51 }).picture());
          return { info: model.info, stats: model.stats, glances, steps: kinds.length, whole: distance(last.image), eight: distance(eight), lacking, odd };",
-        json!({ "device": device }),
+        json!({
+            "device": device,
+            "folder": format!("/fixtures/{}/", folder.name),
+            "weights": folder.weights,
+            "textWeights": folder.text_weights,
+            "wish": (folder.wish)(),
+        }),
     )?;
+    let steps = &(folder.wish)()["steps"];
     ensure_that!(number(&seen["whole"]) >= 40.0, "the picture: {} dB", seen["whole"]);
     ensure_that!(number(&seen["eight"]) >= 25.0, "in eight bits: {} dB", seen["eight"]);
-    ensure_that!(seen["glances"] == 5 && seen["steps"] == 5, "{} glances in {} steps", seen["glances"], seen["steps"]);
+    ensure_that!(
+        seen["glances"] == *steps && seen["steps"] == *steps,
+        "{} glances in {} steps",
+        seen["glances"],
+        seen["steps"]
+    );
     ensure_that!(seen["info"]["architecture"] == "StableDiffusionPipeline", "it says {}", seen["info"]);
     ensure_that!(seen["stats"]["submitsPerStep"].as_u64().is_some_and(|n| n <= 2), "it took {}", seen["stats"]);
     for what in ["lacking", "odd"] {
@@ -106,7 +144,10 @@ fn repositories(visit: &Visit) -> Result<()> {
          const refused = (paths) => { try { modelFiles(paths, 'hf://o/r'); return ''; } catch (error) { return error.message; } };
          return { pipeline: modelFiles(['README.md', 'model_index.json', 'unet/config.json', 'unet/diffusion_pytorch_model.safetensors', 'unet/diffusion_pytorch_model.fp16.safetensors',
                  'unet/diffusion_pytorch_model.bin', 'safety_checker/model.safetensors', 'vae/config.json', 'vae/diffusion_pytorch_model.safetensors', 'tokenizer/vocab.json'], ''),
-             text: modelFiles(['config.json', 'model.safetensors', 'tokenizer.json', 'onnx/model.onnx'], ''), one: modelFiles(['a.gguf', 'README.md'], ''),
+             pytorch: modelFiles(['model_index.json', 'unet/diffusion_pytorch_model.bin', 'unet/diffusion_pytorch_model.non_ema.bin', 'unet/optimizer.bin', 'vae/diffusion_pytorch_model.bin',
+                 'vae/diffusion_pytorch_model.fp16.bin', 'text_encoder/pytorch_model.bin', 'text_encoder/model.safetensors', 'safety_checker/pytorch_model.bin'], ''),
+             text: modelFiles(['config.json', 'model.safetensors', 'pytorch_model.bin', 'tokenizer.json', 'onnx/model.onnx'], ''), one: modelFiles(['a.gguf', 'README.md', 'pytorch_model.bin'], ''),
+             older: modelFiles(['config.json', 'pytorch_model.bin', 'training_args.bin', 'tokenizer.json'], ''),
              two: refused(['a.gguf', 'b.gguf']), none: refused(['model.bin']) };",
         nothing(),
     )?;
@@ -119,10 +160,57 @@ fn repositories(visit: &Visit) -> Result<()> {
         "vae/config.json"
     ]);
     ensure_that!(seen["pipeline"] == wanted, "the pipeline is {}", seen["pipeline"]);
+    let pytorch = json!([
+        "model_index.json",
+        "unet/diffusion_pytorch_model.bin",
+        "text_encoder/model.safetensors",
+        "vae/diffusion_pytorch_model.fp16.bin"
+    ]);
+    ensure_that!(seen["pytorch"] == pytorch, "the pipeline in PyTorch's files is {}", seen["pytorch"]);
+    let older = json!(["pytorch_model.bin", "config.json", "tokenizer.json"]);
+    ensure_that!(seen["older"] == older, "{}", seen["older"]);
     ensure_that!(seen["text"] == json!(["model.safetensors", "config.json", "tokenizer.json"]), "{}", seen["text"]);
     ensure_that!(seen["one"] == json!(["a.gguf"]), "{}", seen["one"]);
     ensure_that!(seen["two"].as_str().is_some_and(|m| m.contains("hf://o/r/b.gguf")), "{}", seen["two"]);
     ensure_that!(seen["none"].as_str().is_some_and(|m| m.contains("no GGUF")), "{}", seen["none"]);
+    Ok(())
+}
+
+/// The hub is played here: no network is needed to see what would be asked of it.
+fn catalogued(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const { resolveSource } = await import('/catalog.js');
+         const [network, asked] = [fetch, []];
+         const paths = ['.gitattributes', 'README.md', 'model_index.json', 'feature_extractor/preprocessor_config.json', 'safety_checker/config.json', 'safety_checker/pytorch_model.bin',
+             'scheduler/scheduler_config.json', 'text_encoder/config.json', 'text_encoder/pytorch_model.bin', 'tokenizer/merges.txt', 'tokenizer/vocab.json', 'unet/config.json',
+             'unet/diffusion_pytorch_model.bin', 'vae/config.json', 'vae/diffusion_pytorch_model.bin'];
+         globalThis.fetch = (address, options) => {
+             if (!String(address).startsWith('https://huggingface.co/')) return network(address, options);
+             asked.push(address);
+             return Promise.resolve(new Response(JSON.stringify({ siblings: paths.map((rfilename) => ({ rfilename })) })));
+         };
+         const { files, quantization } = await resolveSource({ address: 'tiny-sd' });
+         return { asked, quantization, files: files.map(({ name, address }) => name + ' ' + address) };",
+        nothing(),
+    )?;
+    let files = [
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+        "unet/diffusion_pytorch_model.bin",
+        "unet/config.json",
+        "text_encoder/pytorch_model.bin",
+        "text_encoder/config.json",
+        "vae/diffusion_pytorch_model.bin",
+        "vae/config.json",
+    ];
+    let files = files.map(|file| format!("{file} hf://segmind/tiny-sd@main/{file}"));
+    ensure_that!(seen["files"] == json!(files), "the files are {}", seen["files"]);
+    ensure_that!(seen["quantization"] == "q8_0", "it is stored as {}", seen["quantization"]);
+    let asked = "https://huggingface.co/api/models/segmind/tiny-sd/revision/main";
+    ensure_that!(seen["asked"] == json!([asked]), "the hub was asked for {}", seen["asked"]);
     Ok(())
 }
 
