@@ -129,6 +129,33 @@ async fn a_blob_is_read_in_slices() {
 }
 
 #[wasm_bindgen_test]
+async fn a_file_of_pytorchs_is_the_same_from_a_blob_and_from_an_address_kept_or_not() {
+    const STATE: &[u8] = include_bytes!("fixtures/pytorch/state.bin");
+    const EXPECTED: &[u8] = include_bytes!("fixtures/pytorch/expected.safetensors");
+    let cache = fresh().await;
+    let address = "/tests/fixtures/pytorch/state.bin";
+    let wanted = WeightFile::open(Rc::new(BlobSource::new("m.safetensors", blob(EXPECTED)))).await.unwrap();
+    let sources: [Rc<dyn ByteSource>; 3] = [
+        Rc::new(BlobSource::new("m.bin", blob(STATE))),
+        Rc::new(UrlSource::open(address, options(false)).await.unwrap()),
+        Rc::new(UrlSource::open(address, options(true)).await.unwrap()),
+    ];
+    for source in sources {
+        let file = WeightFile::open(source).await.unwrap();
+        assert!(file.tensors.keys().eq(wanted.tensors.keys()));
+        for name in wanted.tensors.keys() {
+            assert_eq!(file.read_tensor(name).await.unwrap(), wanted.read_tensor(name).await.unwrap(), "{name}");
+        }
+        file.finish(&Cancel::new()).await.unwrap();
+    }
+    let kept = cache.list().await.unwrap();
+    assert!(
+        kept.iter().any(|entry| entry.record.complete && entry.record.about().total == STATE.len() as u64),
+        "nothing was kept"
+    );
+}
+
+#[wasm_bindgen_test]
 async fn a_file_brings_its_name_along() {
     let parts = Array::of1(&blob(b"{}"));
     let source = BlobSource::file(File::new_with_blob_sequence(&parts, "tokenizer.json").unwrap());

@@ -401,22 +401,18 @@ impl<'a> Machine<'a, '_> {
         });
         let mut tensors = BTreeMap::new();
         for (key, value) in inner.unwrap_or(entries) {
-            match (self.object(*key), self.object(*value)) {
-                (Object::Text(name), Object::Tensor(tensor)) => {
-                    if tensors.insert(*name, (**tensor).clone()).is_some() {
-                        return Err(self.bad(format!("the tensor {} stands there twice", shown(name))));
-                    }
-                }
-                (Object::Text(name), Object::Made(module, made)) if made.starts_with("_rebuild") => {
-                    return Err(self.unsupported(format!(
-                        "tensor {} is made by {}.{}",
-                        shown(name),
-                        shown(module),
-                        shown(made)
-                    )));
+            let Object::Text(name) = self.object(*key) else { continue };
+            let before = match self.object(*value) {
+                Object::Tensor(tensor) => tensors.insert(*name, (**tensor).clone()),
+                Object::Made(module, made) if made.starts_with("_rebuild") => {
+                    let made = format!("tensor {} is made by {}.{}", shown(name), shown(module), shown(made));
+                    return Err(self.unsupported(made));
                 }
                 // A checkpoint has numbers, dates and settings beside its tensors.
-                _ => {}
+                _ => None,
+            };
+            if before.is_some() {
+                return Err(self.bad(format!("the tensor {} stands there twice", shown(name))));
             }
         }
         if tensors.is_empty() {

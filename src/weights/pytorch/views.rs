@@ -63,9 +63,9 @@ impl View {
         self.sides.first().is_none_or(|(_, stride)| *stride >= Self::span(&self.sides[1..]))
     }
 
-    /// Appends the numbers of `rows` rows, which begin at the front of `storage`, to `out`.
-    fn gather(&self, storage: &[u8], rows: u64, out: &mut Vec<u8>) {
-        let element = self.element as usize;
+    /// Appends the numbers of `rows` rows, which begin at the front of `storage`, to `out`; `N`: [`element`](Self::element).
+    fn gather<const N: usize>(&self, storage: &[u8], rows: u64, out: &mut Vec<u8>) {
+        let (numbers, _) = storage.as_chunks::<N>();
         let Some(((side, stride), outer)) = self.sides.split_last() else { return };
         // The innermost side has a loop of its own; the others turn like the wheels of a counter.
         let (inner, lines) = if outer.is_empty() {
@@ -77,8 +77,7 @@ impl View {
         for _ in 0..lines {
             let line: u64 = counter.iter().zip(outer).map(|(count, (_, stride))| count * stride).sum();
             for i in 0..inner {
-                let at = (line + i * stride) as usize * element;
-                out.extend_from_slice(storage.get(at..at + element).unwrap_or_default());
+                out.extend_from_slice(numbers.get((line + i * stride) as usize).unwrap_or(&[0; N]));
             }
             for (count, (side, _)) in counter.iter_mut().zip(outer).rev() {
                 *count += 1;
@@ -133,7 +132,11 @@ impl Views {
             let count = at_once.min(rows.end - first);
             let from = start + first * stride * view.element;
             let span = ((count - 1) * stride + View::span(row)) * view.element;
-            view.gather(&self.archive.read(from..from + span).await?, count, &mut bytes);
+            let storage = self.archive.read(from..from + span).await?;
+            match view.element {
+                2 => view.gather::<2>(&storage, count, &mut bytes),
+                _ => view.gather::<4>(&storage, count, &mut bytes),
+            }
             first += count;
         }
         Ok(bytes)
