@@ -232,7 +232,8 @@ impl WeightFile {
                     named.push((prefix, contents));
                 }
                 Kind::PyTorch => {
-                    let contents = pytorch::read(&mut prefix).await?;
+                    // In a box of its own, so that the others' futures need no room for it.
+                    let contents = Box::pin(pytorch::read(&mut prefix)).await?;
                     named.push((prefix, contents));
                 }
                 Kind::Text => {

@@ -176,6 +176,7 @@ fn a_pickle_that_makes_no_sense_is_refused_with_the_byte() {
         (b"(N\x85s.", "an object is missing"),
         (b"}(Nu.", "a key has no value"),
         (b"h\x05.", "nothing was kept at place 5"),
+        (b"Nr\xff\xff\xff\xff.", "place 4294967295 is filled before"),
         (b"NQ.", "no storage"),
         (b"X\xff\xff\xff\xffabc.", "4294967295 bytes more"),
         (b"X\x02\0\0\0\xff\xfe.", "not UTF-8"),
@@ -201,7 +202,7 @@ fn a_pickle_without_end_is_refused_before_it_fills_the_memory() {
     let many = [b"\x80\x02".as_slice(), &b")".repeat(2 << 20)].concat();
     refused(Archive::new(many, &[]).bytes(), UnsupportedModel, &["more than 1048576 objects"]);
     let long = vec![b'N'; (16 << 20) + 1];
-    refused(Archive::new(long, &[]).bytes(), UnsupportedModel, &["data.pkl has 16777217 bytes"]);
+    refused(Archive::new(long, &[]).bytes(), UnsupportedModel, &["data.pkl has more than 16777216 bytes"]);
     // A dictionary in itself, and tuples that double what they hold: a memo costs nothing, and nothing is walked.
     let mut nested = b"\x80\x02}q\0X\x01\0\0\0wh\0sN\x85".to_vec();
     nested.extend(b"q\x01h\x01\x86".repeat(5_000));

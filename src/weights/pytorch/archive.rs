@@ -3,7 +3,7 @@
 //! The records' own headers carry no sizes, so the directory is what counts; a header is read for one thing alone, how far behind it the
 //! bytes begin.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use crate::{
     Error, Result,
@@ -23,7 +23,7 @@ const RECORD: [u8; 4] = *b"PK\x03\x04";
 const RECORD_HEADER: u64 = 30;
 
 /// A record: some bytes under a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// Where its header begins.
     header: u64,
@@ -31,12 +31,15 @@ pub struct Record {
     stored: bool,
 }
 
-/// The records of an archive by name.
+/// Checkpoints of Stable Diffusion have two thousand at the most.
+const MOST_RECORDS: usize = 1 << 14;
+
+/// The records of an archive, in its order.
 #[derive(Debug)]
 pub struct Directory {
     file: String,
     len: u64,
-    pub records: BTreeMap<String, Record>,
+    pub records: Vec<(String, Record)>,
 }
 
 /// Numbers of the format, each checked against the end of `bytes`.
@@ -51,8 +54,8 @@ impl<'a> Fields<'a> {
         Some(front)
     }
 
-    fn number<const N: usize>(&mut self) -> Option<u64> {
-        let bytes = self.take(N)?;
+    fn number(&mut self, len: usize) -> Option<u64> {
+        let bytes = self.take(len)?;
         Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
     }
 }
@@ -62,7 +65,7 @@ impl Directory {
     ///
     /// Errors: `corrupt-file` where there is none at the end of the file, or one that does not add up; and what the source says.
     pub async fn read(source: &Part, len: u64) -> Result<Self> {
-        let mut directory = Self { file: source.source.name(), len, records: BTreeMap::new() };
+        let mut directory = Self { file: source.source.name(), len, records: vec![] };
         let start = len.saturating_sub(TAIL);
         let tail = source.read(start..len).await?;
         let (range, count) = directory.place(source, &tail, start).await?;
@@ -82,7 +85,8 @@ impl Directory {
         Ok(directory)
     }
 
-    fn bad(&self, what: impl std::fmt::Display) -> Error {
+    #[cold]
+    fn bad(&self, what: &str) -> Error {
         Error::corrupt_file(format!("{}: {what}; the file is damaged or cut short, so fetch it again", self.file))
     }
 
@@ -97,32 +101,32 @@ impl Directory {
             return Err(self.bad("the directory that should stand at the end of a PyTorch file is missing"));
         };
         let mut fields = Fields { bytes: &tail[end + 10..] };
-        let numbers = (|| Some((fields.number::<2>()?, fields.number::<4>()?, fields.number::<4>()?)))();
+        let numbers = (|| Some((fields.number(2)?, fields.number(4)?, fields.number(4)?)))();
         let Some((mut count, mut bytes, mut first)) = numbers else {
             return Err(self.bad("the directory's end is cut"));
         };
         if count == 0xffff || bytes == 0xffff_ffff || first == 0xffff_ffff {
             let locator = end.checked_sub(20).and_then(|at| tail.get(at..end)).filter(|l| l.starts_with(&LOCATOR_64));
-            let Some(at) = locator.and_then(|locator| Fields { bytes: &locator[8..] }.number::<8>()) else {
+            let Some(at) = locator.and_then(|locator| Fields { bytes: &locator[8..] }.number(8)) else {
                 return Err(self.bad("the directory's 64-bit locator is missing"));
             };
             let limit = start + end as u64;
             if at.checked_add(56).is_none_or(|end| end > limit) {
-                return Err(self.bad(format!("the directory's 64-bit end should stand at {at}, past its locator")));
+                return Err(self.bad(&format!("the directory's 64-bit end should stand at {at}, past its locator")));
             }
             let record = source.read(at..at + 56).await?;
             let mut fields = Fields { bytes: record.get(32..).unwrap_or_default() };
-            let numbers = (|| Some((fields.number::<8>()?, fields.number::<8>()?, fields.number::<8>()?)))();
+            let numbers = (|| Some((fields.number(8)?, fields.number(8)?, fields.number(8)?)))();
             (count, bytes, first) = numbers
                 .filter(|_| record.starts_with(&END_64))
-                .ok_or_else(|| self.bad(format!("at byte {at}: this is not the directory's 64-bit end")))?;
+                .ok_or_else(|| self.bad(&format!("at byte {at}: this is not the directory's 64-bit end")))?;
         }
         let limit = start + end as u64;
         match first.checked_add(bytes) {
             Some(end) if end <= limit && bytes <= DIRECTORY_LIMIT => Ok((first..end, count)),
             _ => {
                 Err(self
-                    .bad(format!("the directory claims {bytes} bytes from {first} on, and its end stands at {limit}")))
+                    .bad(&format!("the directory claims {bytes} bytes from {first} on, and its end stands at {limit}")))
             }
         }
     }
@@ -131,12 +135,12 @@ impl Directory {
         let mut fields = Fields { bytes: entries };
         for index in 0..count {
             let Some((name, record)) = entry(&mut fields) else {
-                return Err(self.bad(format!("entry {index} of the directory makes no sense")));
+                return Err(self.bad(&format!("entry {index} of the directory makes no sense")));
             };
             let name = String::from_utf8_lossy(name).into_owned();
             let end = record.header.checked_add(RECORD_HEADER).and_then(|at| at.checked_add(record.bytes));
             if end.is_none_or(|end| end > self.len) {
-                return Err(self.bad(format!(
+                return Err(self.bad(&format!(
                     "record {} claims {} bytes behind {}, past the file's end at {}",
                     shown(&name),
                     record.bytes,
@@ -144,11 +148,20 @@ impl Directory {
                     self.len
                 )));
             }
-            if self.records.insert(name.clone(), record).is_some() {
-                return Err(self.bad(format!("record {} stands in the directory twice", shown(&name))));
+            if self.place_of(&name).is_some() {
+                return Err(self.bad(&format!("record {} stands in the directory twice", shown(&name))));
             }
+            if self.records.len() == MOST_RECORDS {
+                return Err(self.bad(&format!("more than {MOST_RECORDS} records are no model's")));
+            }
+            self.records.push((name, record));
         }
         Ok(())
+    }
+
+    /// Which of the records has this name.
+    pub fn place_of(&self, name: &str) -> Option<usize> {
+        self.records.iter().position(|(other, _)| other == name)
     }
 
     /// Where a record's bytes begin: they lie behind its header, whose length only the header says.
@@ -164,13 +177,13 @@ impl Directory {
         }
         let header = source.read(record.header..record.header + RECORD_HEADER).await?;
         let mut fields = Fields { bytes: header.get(26..).unwrap_or_default() };
-        let lengths = fields.number::<2>().zip(fields.number::<2>()).filter(|_| header.starts_with(&RECORD));
+        let lengths = fields.number(2).zip(fields.number(2)).filter(|_| header.starts_with(&RECORD));
         let Some((name_bytes, extra_bytes)) = lengths else {
-            return Err(self.bad(format!("at byte {}: no record {} begins here", record.header, shown(name))));
+            return Err(self.bad(&format!("at byte {}: no record {} begins here", record.header, shown(name))));
         };
         let start = record.header + RECORD_HEADER + name_bytes + extra_bytes;
         if start + record.bytes > self.len {
-            return Err(self.bad(format!("record {} reaches past the file's end at {}", shown(name), self.len)));
+            return Err(self.bad(&format!("record {} reaches past the file's end at {}", shown(name), self.len)));
         }
         Ok(start)
     }
@@ -188,21 +201,21 @@ fn entry<'a>(fields: &mut Fields<'a>) -> Option<(&'a [u8], Record)> {
         return None;
     }
     fields.take(4)?;
-    let (flags, method) = (fields.number::<2>()?, fields.number::<2>()?);
+    let (flags, method) = (fields.number(2)?, fields.number(2)?);
     fields.take(8)?;
-    let (mut packed, mut bytes) = (fields.number::<4>()?, fields.number::<4>()?);
-    let (name, extra, comment) = (fields.number::<2>()?, fields.number::<2>()?, fields.number::<2>()?);
+    let (mut packed, mut bytes) = (fields.number(4)?, fields.number(4)?);
+    let (name, extra, comment) = (fields.number(2)?, fields.number(2)?, fields.number(2)?);
     fields.take(8)?;
-    let mut header = fields.number::<4>()?;
+    let mut header = fields.number(4)?;
     let name = fields.take(name as usize)?;
     let mut extra = Fields { bytes: fields.take(extra as usize)? };
     fields.take(comment as usize)?;
     // Numbers of 64 bits stand in the extra field, in this order, and only those that did not fit.
-    while let (Some(id), Some(len)) = (extra.number::<2>(), extra.number::<2>()) {
+    while let (Some(id), Some(len)) = (extra.number(2), extra.number(2)) {
         let mut wide = Fields { bytes: extra.take(len as usize)? };
         for number in [&mut bytes, &mut packed, &mut header] {
             if id == 1 && *number == 0xffff_ffff {
-                *number = wide.number::<8>()?;
+                *number = wide.number(8)?;
             }
         }
     }

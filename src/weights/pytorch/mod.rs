@@ -38,7 +38,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
             prefix.name
         ))
     };
-    let folders: Vec<&str> = directory.records.keys().filter_map(|name| folder_of(name)).collect();
+    let folders: Vec<&str> = directory.records.iter().filter_map(|(name, _)| folder_of(name)).collect();
     let &[folder] = &folders[..] else {
         let what = if folders.is_empty() {
             "this archive holds no data.pkl, so it is none of PyTorch's"
@@ -48,19 +48,20 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
         return Err(unsupported(what.into()));
     };
     let folder = folder.to_owned();
-    if let Some(record) = directory.records.get(&format!("{folder}byteorder")).filter(|record| record.bytes < 16) {
-        let order = directory.bytes_of(&archive, "byteorder", *record).await?;
+    let find = |name: String| directory.place_of(&name).map(|place| (place, directory.records[place].1));
+    if let Some((_, record)) = find(format!("{folder}byteorder")).filter(|(_, record)| record.bytes < 16) {
+        let order = directory.bytes_of(&archive, "byteorder", record).await?;
         if order.trim_ascii() != b"little" {
             return Err(unsupported("it was saved on a big-endian machine".into()));
         }
     }
-    let record = directory.records[&format!("{folder}{PICKLE}")];
-    if record.bytes > PICKLE_LIMIT {
-        return Err(unsupported(format!("its data.pkl has {} bytes, more than any state dict needs", record.bytes)));
-    }
+    let Some((_, record)) = find(format!("{folder}{PICKLE}")).filter(|(_, record)| record.bytes <= PICKLE_LIMIT) else {
+        return Err(unsupported(format!("its data.pkl has more than {PICKLE_LIMIT} bytes, which no state dict needs")));
+    };
     let pickle = directory.bytes_of(&archive, PICKLE, record).await?;
 
-    let mut views = vec![];
+    // Each storage's tensors, as the storages lie in the file, so that it is read from front to back.
+    let mut views: Vec<Vec<(TensorInfo, View)>> = directory.records.iter().map(|_| vec![]).collect();
     for (name, tensor) in pickle::state_dict(&prefix.name, &pickle)? {
         let dtype = match tensor.storage.class {
             "FloatStorage" => DType::F32,
@@ -78,17 +79,16 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
                 )));
             }
         };
-        let record = directory.records.get(&format!("{folder}data/{}", tensor.storage.key)).copied();
-        let (shape, view) = view(&prefix.name, name, dtype, &tensor, record)?;
-        views.push((name, dtype, shape, view));
+        let storage = find(format!("{folder}data/{}", tensor.storage.key));
+        let (shape, view) = view(&prefix.name, name, dtype, &tensor, storage.map(|(_, record)| record))?;
+        if let Some(own) = storage.and_then(|(place, _)| views.get_mut(place)) {
+            own.push((TensorInfo { name: name.into(), dtype, shape, part: 0, offset: 0, bytes: view.bytes }, view));
+        }
     }
-    // As they lie in the file, so that it is read from front to back.
-    views.sort_by(|(a, _, _, x), (b, _, _, y)| (x.record, x.offset, a).cmp(&(y.record, y.offset, b)));
-
     let (mut tensors, mut placed, mut at) = (vec![], vec![], 0u64);
-    for (name, dtype, shape, view) in views {
+    for (tensor, view) in views.into_iter().flatten() {
+        tensors.push(TensorInfo { offset: at, ..tensor });
         let bytes = view.bytes;
-        tensors.push(TensorInfo { name: name.into(), dtype, shape, part: 0, offset: at, bytes });
         placed.push((at, view));
         at = at.saturating_add(bytes);
     }

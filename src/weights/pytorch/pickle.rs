@@ -4,12 +4,12 @@
 //! dictionaries, storages, tensors); everything else stays a name without a meaning, so that what a training left beside the
 //! weights does no harm. Objects are numbers of places in one list: a memo costs nothing, and a cycle is never walked.
 
-use std::collections::{BTreeMap, HashMap};
-
 use crate::{Error, Result, weights::file::shown};
 
 /// What the largest pickle of weights seen holds, thirty times over.
 const MOST_OBJECTS: usize = 1 << 20;
+/// Checkpoints of Stable Diffusion hold two thousand at the most.
+const MOST_TENSORS: usize = 1 << 14;
 
 /// A storage: a record of numbers of one type.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,16 +52,9 @@ enum Object<'a> {
 /// The tensors of the state dict that `pickle` is, or that it holds under the name `state_dict`. `file` is for messages.
 ///
 /// Errors: `corrupt-file` with the byte at which the pickle stops making sense, `unsupported-model` for pickles of anything else.
-pub fn state_dict<'a>(file: &str, pickle: &'a [u8]) -> Result<BTreeMap<&'a str, Tensor<'a>>> {
-    let mut machine = Machine {
-        file,
-        pickle,
-        at: 0,
-        objects: vec![Object::Other],
-        stack: vec![],
-        marks: vec![],
-        memo: HashMap::new(),
-    };
+pub fn state_dict<'a>(file: &str, pickle: &'a [u8]) -> Result<Vec<(&'a str, Tensor<'a>)>> {
+    let mut machine =
+        Machine { file, pickle, at: 0, objects: vec![Object::Other], stack: vec![], marks: vec![], memo: vec![] };
     let root = machine.run()?;
     machine.tensors(root)
 }
@@ -76,36 +69,42 @@ struct Machine<'a, 'f> {
     stack: Vec<Id>,
     /// How high the stack was at each mark.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    /// By place; each is filled when those before it are.
+    memo: Vec<Id>,
 }
 
 const OTHER: Id = 0;
 
 impl<'a> Machine<'a, '_> {
-    fn bad(&self, what: impl std::fmt::Display) -> Error {
+    #[cold]
+    fn bad(&self, what: &str) -> Error {
         Error::corrupt_file(format!(
             "{}: data.pkl at byte {}: {what}; the file is damaged, so fetch it again",
             self.file, self.at
         ))
     }
 
-    fn unsupported(&self, what: impl std::fmt::Display) -> Error {
+    #[cold]
+    fn unsupported(&self, what: &str) -> Error {
         Error::unsupported_model(format!(
             "{}: {what}; load it with PyTorch and save its state_dict() again, best as safetensors",
             self.file
         ))
     }
 
+    // Once a load, and called from everywhere: small is better than fast, for a visitor downloads it.
+    #[inline(never)]
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let end = self.at.checked_add(len).filter(|end| *end <= self.pickle.len());
         let bytes = end.and_then(|end| self.pickle.get(self.at..end));
-        let bytes = bytes.ok_or_else(|| self.bad(format!("{len} bytes more should follow")))?;
+        let bytes = bytes.ok_or_else(|| self.bad(&format!("{len} bytes more should follow")))?;
         self.at += len;
         Ok(bytes)
     }
 
-    fn number<const N: usize>(&mut self) -> Result<u64> {
-        let bytes = self.take(N)?;
+    #[inline(never)]
+    fn number(&mut self, len: usize) -> Result<u64> {
+        let bytes = self.take(len)?;
         Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
     }
 
@@ -125,20 +124,19 @@ impl<'a> Machine<'a, '_> {
     fn push(&mut self, object: Object<'a>) -> Result<()> {
         if self.objects.len() >= MOST_OBJECTS {
             return Err(self
-                .unsupported(format!("its pickle makes more than {MOST_OBJECTS} objects, which no state dict does")));
+                .unsupported(&format!("its pickle makes more than {MOST_OBJECTS} objects, which no state dict does")));
         }
         self.stack.push(self.objects.len() as Id);
         self.objects.push(object);
         Ok(())
     }
 
-    /// The object on top; what lies below the last mark is out of reach.
+    /// Takes the object on top.
+    #[inline(never)]
     fn pop(&mut self) -> Result<Id> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        if self.stack.len() <= floor {
-            return Err(self.bad("an object is missing"));
-        }
-        self.stack.pop().ok_or_else(|| self.bad("an object is missing"))
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
     }
 
     /// All above the last mark.
@@ -160,156 +158,146 @@ impl<'a> Machine<'a, '_> {
 
     fn run(&mut self) -> Result<Id> {
         loop {
-            let opcode = self.number::<1>()? as u8;
-            match opcode {
-                // PROTO
-                0x80 => match self.number::<1>()? {
-                    2 => {}
-                    other => {
-                        return Err(
-                            self.unsupported(format!("its pickle is of protocol {other}, and torch.save writes 2"))
-                        );
-                    }
-                },
-                b'.' => return self.pop(),
-                b'(' => self.marks.push(self.stack.len()),
-                // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST, EMPTY_SET
-                b'N' | 0x88 | 0x89 | b']' | 0x8f => self.stack.push(OTHER),
-                // BINFLOAT, SHORT_BINSTRING
-                b'G' => {
-                    self.take(8)?;
-                    self.stack.push(OTHER);
-                }
-                b'U' => {
-                    let len = self.number::<1>()?;
-                    self.take(len as usize)?;
-                    self.stack.push(OTHER);
-                }
+            let opcode = self.number(1)? as u8;
+            let made = match opcode {
                 // BININT, BININT1, BININT2, LONG1
-                b'J' => {
-                    let number = self.number::<4>()? as u32 as i32;
-                    self.push(Object::Int(number.into()))?;
-                }
-                b'K' => {
-                    let number = self.number::<1>()?;
-                    self.push(Object::Int(number as i64))?;
-                }
-                b'M' => {
-                    let number = self.number::<2>()?;
-                    self.push(Object::Int(number as i64))?;
-                }
+                b'J' => Object::Int((self.number(4)? as u32 as i32).into()),
+                b'K' | b'M' => Object::Int(self.number(if opcode == b'K' { 1 } else { 2 })? as i64),
                 0x8a => self.long()?,
-                // BINUNICODE
+                // BINUNICODE, GLOBAL
                 b'X' => {
-                    let len = self.number::<4>()?;
-                    let text = self.text(len as usize)?;
-                    self.push(Object::Text(text))?;
+                    let len = self.number(4)?;
+                    Object::Text(self.text(len as usize)?)
                 }
-                // GLOBAL
-                b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.push(Object::Global(module, name))?;
-                }
-                // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE
-                b')' => self.push(Object::Tuple(vec![]))?,
+                b'c' => Object::Global(self.line()?, self.line()?),
+                // EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
+                b')' => Object::Tuple(vec![]),
+                b't' => Object::Tuple(self.pop_marked()?),
                 0x85..=0x87 => {
                     let mut members = vec![OTHER; usize::from(opcode - 0x84)];
                     for member in members.iter_mut().rev() {
                         *member = self.pop()?;
                     }
-                    self.push(Object::Tuple(members))?;
+                    Object::Tuple(members)
                 }
-                b't' => {
-                    let members = self.pop_marked()?;
-                    self.push(Object::Tuple(members))?;
-                }
-                // EMPTY_DICT, SETITEM, SETITEMS
-                b'}' => self.push(Object::Dict(vec![]))?,
-                b's' => {
-                    let (value, key) = (self.pop()?, self.pop()?);
-                    self.set(&[key, value])?;
-                }
-                b'u' => {
-                    let items = self.pop_marked()?;
-                    self.set(&items)?;
-                }
-                // APPEND, APPENDS, and BUILD, which gives an object its attributes: nothing here has any
-                b'a' | b'b' => {
-                    self.pop()?;
-                    self.top()?;
-                }
-                b'e' => {
-                    self.pop_marked()?;
-                    self.top()?;
-                }
-                // REDUCE, NEWOBJ
-                b'R' | 0x81 => {
-                    let (args, callable) = (self.pop()?, self.pop()?);
-                    self.call(callable, args)?;
-                }
+                // EMPTY_DICT
+                b'}' => Object::Dict(vec![]),
                 // BINPERSID
                 b'Q' => {
                     let id = self.pop()?;
                     let storage = self.storage(id).ok_or_else(|| self.bad("this is no storage of PyTorch's"))?;
-                    self.push(Object::Storage(Box::new(storage)))?;
+                    Object::Storage(Box::new(storage))
                 }
-                // BINPUT, LONG_BINPUT, BINGET, LONG_BINGET
-                b'q' => {
-                    let place = self.number::<1>()?;
-                    self.remember(place)?;
-                }
-                b'r' => {
-                    let place = self.number::<4>()?;
-                    self.remember(place)?;
-                }
-                b'h' => {
-                    let place = self.number::<1>()?;
-                    self.recall(place)?;
-                }
-                b'j' => {
-                    let place = self.number::<4>()?;
-                    self.recall(place)?;
-                }
+                b'.' => return self.pop(),
                 _ => {
-                    let at = self.at - 1;
-                    return Err(self.unsupported(format!(
-                        "opcode {opcode:#04x} at byte {at} of data.pkl is none of a state dict's"
-                    )));
+                    self.act(opcode)?;
+                    continue;
                 }
-            }
+            };
+            self.push(made)?;
         }
     }
 
+    /// The opcodes that make nothing new.
+    fn act(&mut self, opcode: u8) -> Result<()> {
+        match opcode {
+            // PROTO
+            0x80 => {
+                let protocol = self.number(1)?;
+                if protocol != 2 {
+                    let what = format!("its pickle is of protocol {protocol}, and torch.save writes 2");
+                    return Err(self.unsupported(&what));
+                }
+            }
+            // MARK
+            b'(' => self.marks.push(self.stack.len()),
+            // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST, EMPTY_SET; BINFLOAT, SHORT_BINSTRING
+            b'N' | 0x88 | 0x89 | b']' | 0x8f | b'G' | b'U' => {
+                let len = match opcode {
+                    b'G' => 8,
+                    b'U' => self.number(1)?,
+                    _ => 0,
+                };
+                self.take(len as usize)?;
+                self.stack.push(OTHER);
+            }
+            // SETITEM, SETITEMS
+            b's' => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.set(&[key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_marked()?;
+                self.set(&items)?;
+            }
+            // APPEND, APPENDS, and BUILD, which gives an object its attributes: nothing here has any
+            b'a' | b'b' => {
+                self.pop()?;
+                self.top()?;
+            }
+            b'e' => {
+                self.pop_marked()?;
+                self.top()?;
+            }
+            // REDUCE, NEWOBJ
+            b'R' | 0x81 => {
+                let (args, callable) = (self.pop()?, self.pop()?);
+                self.call(callable, args)?;
+            }
+            // BINPUT, LONG_BINPUT, BINGET, LONG_BINGET
+            b'q' | b'r' | b'h' | b'j' => {
+                let place = self.number(if opcode == b'q' || opcode == b'h' { 1 } else { 4 })? as usize;
+                match opcode {
+                    b'q' | b'r' => self.remember(place)?,
+                    _ => self.recall(place)?,
+                }
+            }
+            _ => {
+                let at = self.at - 1;
+                let what = format!("opcode {opcode:#04x} at byte {at} of data.pkl is none of a state dict's");
+                return Err(self.unsupported(&what));
+            }
+        }
+        Ok(())
+    }
+
+    /// The object on top; what lies below the last mark is out of reach.
     fn top(&self) -> Result<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         self.stack.get(floor..).and_then(|above| above.last()).copied().ok_or_else(|| self.bad("an object is missing"))
     }
 
-    fn remember(&mut self, place: u64) -> Result<()> {
+    /// Pickles count the places of their memo.
+    fn remember(&mut self, place: usize) -> Result<()> {
         let top = self.top()?;
-        self.memo.insert(place as u32, top);
+        if place > self.memo.len() {
+            return Err(self.bad(&format!("place {place} is filled before those below it")));
+        }
+        match self.memo.get_mut(place) {
+            Some(kept) => *kept = top,
+            None => self.memo.push(top),
+        }
         Ok(())
     }
 
-    fn recall(&mut self, place: u64) -> Result<()> {
-        let id = self.memo.get(&(place as u32)).copied();
-        let id = id.ok_or_else(|| self.bad(format!("nothing was kept at place {place}")))?;
+    fn recall(&mut self, place: usize) -> Result<()> {
+        let id = self.memo.get(place).copied();
+        let id = id.ok_or_else(|| self.bad(&format!("nothing was kept at place {place}")))?;
         self.stack.push(id);
         Ok(())
     }
 
     /// A whole number of any length; one of more than 64 bits is of no use.
-    fn long(&mut self) -> Result<()> {
-        let len = self.number::<1>()? as usize;
+    fn long(&mut self) -> Result<Object<'a>> {
+        let len = self.number(1)? as usize;
         let bytes = self.take(len)?;
         if len > 8 {
-            self.stack.push(OTHER);
-            return Ok(());
+            return Ok(Object::Other);
         }
         let fill = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut word = [fill; 8];
         word[..len].copy_from_slice(bytes);
-        self.push(Object::Int(i64::from_le_bytes(word)))
+        Ok(Object::Int(i64::from_le_bytes(word)))
     }
 
     /// Puts keys and values by turns into the dictionary on top.
@@ -383,11 +371,11 @@ impl<'a> Machine<'a, '_> {
         (tensor.shape.len() == tensor.strides.len()).then_some(tensor)
     }
 
-    fn tensors(&self, root: Id) -> Result<BTreeMap<&'a str, Tensor<'a>>> {
+    fn tensors(&self, root: Id) -> Result<Vec<(&'a str, Tensor<'a>)>> {
         let entries = match self.object(root) {
             Object::Dict(entries) => entries,
             Object::Made(module, name) | Object::Global(module, name) => {
-                return Err(self.unsupported(format!(
+                return Err(self.unsupported(&format!(
                     "it holds a whole {}.{}, not a state dict",
                     shown(module),
                     shown(name)
@@ -399,20 +387,24 @@ impl<'a> Machine<'a, '_> {
             (Object::Text("state_dict"), Object::Dict(entries)) => Some(entries),
             _ => None,
         });
-        let mut tensors = BTreeMap::new();
-        for (key, value) in inner.unwrap_or(entries) {
+        let entries = inner.unwrap_or(entries);
+        if entries.len() > MOST_TENSORS {
+            return Err(self.unsupported(&format!("it holds {} entries, more than {MOST_TENSORS}", entries.len())));
+        }
+        let mut tensors: Vec<(&str, Tensor)> = vec![];
+        for (key, value) in entries {
             let Object::Text(name) = self.object(*key) else { continue };
-            let before = match self.object(*value) {
-                Object::Tensor(tensor) => tensors.insert(*name, (**tensor).clone()),
+            match self.object(*value) {
+                Object::Tensor(_) if tensors.iter().any(|(other, _)| other == name) => {
+                    return Err(self.bad(&format!("the tensor {} stands there twice", shown(name))));
+                }
+                Object::Tensor(tensor) => tensors.push((name, (**tensor).clone())),
                 Object::Made(module, made) if made.starts_with("_rebuild") => {
-                    let made = format!("tensor {} is made by {}.{}", shown(name), shown(module), shown(made));
-                    return Err(self.unsupported(made));
+                    let what = format!("tensor {} is made by {}.{}", shown(name), shown(module), shown(made));
+                    return Err(self.unsupported(&what));
                 }
                 // A checkpoint has numbers, dates and settings beside its tensors.
-                _ => None,
-            };
-            if before.is_some() {
-                return Err(self.bad(format!("the tensor {} stands there twice", shown(name))));
+                _ => {}
             }
         }
         if tensors.is_empty() {
