@@ -157,7 +157,7 @@ def marked_conversation(rng: random.Random) -> tuple[list[Turn], tuple[str, ...]
         return [("user", f"{lead} {start}"), ("assistant", rest.strip())], ()
     turns = [("user", request), ("assistant", body)]
     marks = story.deciding if ask.tone else ()
-    if roll > 0.92 and len(body) < 1000:
+    if roll > 0.88 and len(body) < 1000:
         wish, again = told_anew(rng, story, ask)
         return [*turns, ("user", wish), ("assistant", again.text)], (*marks, *again.deciding)
     if roll > 0.55 and len(body) < 1250:
