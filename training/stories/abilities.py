@@ -124,8 +124,10 @@ def exam(each: int, seed: int) -> list[Task]:
         s = unseen_story(rng)
         while not 700 < len(s.text) < 1000:
             s = unseen_story(rng)
-        told = (wish(s), ("assistant", s.text))
-        out.append(Task("make it shorter", (*told, ("user", "Make it shorter.")), lambda a, s=s: len(a.split()) < len(s.text.split()) and len(a.split()) <= 115 and has(a, s.hero.noun) and has(a, s.thing.noun)))
+        told = (wish(s), ("assistant", s.text), ("user", "Make it shorter."))
+        both = lambda a, s=s: has(a, s.hero.noun) and has(a, s.thing.noun)
+        out.append(Task("make it shorter: shorter", told, lambda a, s=s, both=both: both(a) and len(a.split()) < len(s.text.split())))
+        out.append(Task("make it shorter: as short as a short one", told, lambda a, both=both: both(a) and len(a.split()) <= 115))
         s = unseen_story(rng)
         start = " ".join(re.split(r"(?<=[.!?]) ", s.text.split("\n\n")[0])[:2])
         out.append(Task("go on", (("user", f"Go on with this story: {start}"),), lambda a, s=s: has(a, s.hero.noun) and clean(a) and not loops(a) and len(a.split()) > 30))
