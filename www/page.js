@@ -32,6 +32,13 @@ const sheet = element("sheet", HTMLElement);
 const examples = element("examples", HTMLElement);
 const mode = element("mode", HTMLElement);
 
+/** Words that ask for something, where others begin a text. */
+const REQUEST =
+  /^\s*(please (tell|write|make|give)|(can|could|would) you (please )?(tell|write|make|give)|i('d| would) like|(tell|write|give) (me|us|an?)|make up|an? ([a-z]+,? ){0,3}(story|tale) about)\b/i;
+
+/** Whether the reader has said for this model whether it goes on or answers. */
+let chosen = false;
+
 /** The generation under way. @type {{ abort: AbortController, done: Promise<void> } | undefined} */
 let writing;
 
@@ -169,6 +176,11 @@ function setMode(answering) {
   showExamples();
 }
 
+/** A request that stands where a beginning was awaited is answered, unless the reader wanted it otherwise. */
+function heed() {
+  if (!chosen && !story.answering && story.tokens.length === 0 && REQUEST.test(story.own)) setMode(true);
+}
+
 function showExamples() {
   const prompts = (story.answering ? models.entry?.prompts : models.entry?.beginnings) ?? [];
   examples.replaceChildren(
@@ -208,7 +220,7 @@ function useCpu() {
   location.assign(here);
 }
 
-buttons.write.addEventListener("click", () => write(() => {}));
+buttons.write.addEventListener("click", () => write(heed));
 buttons.continue.addEventListener("click", () => write(() => {}));
 buttons.stop.addEventListener("click", stop);
 buttons.edit.addEventListener("click", () => alter(() => (story.remember(), story.edit())));
@@ -225,6 +237,7 @@ alternatives.addEventListener("choose", (event) => {
 mode.addEventListener("click", ({ target }) => {
   if (!(target instanceof HTMLElement) || !target.dataset.mode) return;
   const answering = target.dataset.mode === "answer";
+  chosen = true;
   if (answering === story.answering) return;
   alter(() => {
     story.remember();
@@ -239,6 +252,7 @@ models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();
   showVocabulary();
+  chosen = false;
   // A model that brings no beginnings was made to answer.
   setMode(!models.entry?.beginnings?.length);
   update();
@@ -256,7 +270,7 @@ element("tint", HTMLInputElement).addEventListener("change", ({ target }) => {
 addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    if (!writing) write(() => {});
+    if (!writing) write(heed);
   } else if (event.key === "Escape") {
     if (alternatives.isOpen) alternatives.close();
     else stop();

@@ -34,6 +34,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_text_longer_than_the_context_is_answered_kindly", outgrown_context),
     Test::new("nothing_is_fetched_from_another_host", own_host_only),
     Test::new("a_wish_is_answered_by_a_model_that_can", answers),
+    Test::new("a_wish_is_heard_where_a_beginning_was_awaited", wish),
     Test::new("what_the_storyteller_knows_is_one_click_away", vocabulary),
     Test::new("the_widgets_of_a_page_share_one_model_and_write", widgets),
 ];
@@ -297,6 +298,32 @@ fn answers(visit: &Visit) -> Result<()> {
     set(page, "#length", "30")?;
     page.click("#mode [data-mode='answer']")?;
     write_some(page, "Tell me a story about a fox.")
+}
+
+fn wish(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let answering = || -> Result<bool> {
+        let pressed = page.run("return document.querySelector(`#mode [data-mode='answer']`).ariaPressed", &[])?;
+        Ok(pressed == "true")
+    };
+    visit.open("")?;
+    set(page, "#length", "60")?;
+    write_some(page, "A story about a fox who finds a lantern in the snow")?;
+    ensure_that!(answering()?, "the request was taken for a beginning");
+    let told = page.text("#story")?;
+    ensure_that!(told.matches("fox").count() >= 2, "it told {told:?}");
+    page.click("#undo")?;
+    ensure_that!(!answering()?, "what was undone did not take the answer with it");
+
+    page.click("#mode [data-mode='continue']")?;
+    page.click("#write")?;
+    settled(page)?;
+    ensure_that!(!answering()?, "the reader's own choice was not kept");
+
+    visit.open("")?;
+    write_some(page, "A storyteller sat by the fire")?;
+    ensure_that!(!answering()?, "a beginning was taken for a request");
+    Ok(())
 }
 
 fn widgets(visit: &Visit) -> Result<()> {
