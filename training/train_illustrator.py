@@ -91,6 +91,7 @@ def main() -> None:
     a = p.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
+    a.out.mkdir(parents=True, exist_ok=True)
     a.log.parent.mkdir(parents=True, exist_ok=True)
     log = a.log.open("a")
     say = lambda **words: (print(words, flush=True), log.write(json.dumps(words) + "\n"), log.flush())
