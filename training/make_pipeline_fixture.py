@@ -55,28 +55,43 @@ def rounded(model: torch.nn.Module) -> torch.nn.Module:
     return model.half().float().eval()
 
 
-@torch.no_grad()
-def main() -> None:
-    torch.manual_seed(11)
-    torch.set_num_threads(1)
-    shutil.rmtree(OUT, ignore_errors=True)
-    vocabulary = write_tokenizer(OUT / "tokenizer")
-    tokenizer = CLIPTokenizer(str(OUT / "tokenizer/vocab.json"), str(OUT / "tokenizer/merges.txt"), model_max_length=16, pad_token="<|endoftext|>")
+def small_text_encoder(folder: Path) -> tuple[CLIPTokenizer, CLIPTextModel]:
+    """CLIP in small with random weights, and its tokenizer, which is written into `folder`."""
+    vocabulary = write_tokenizer(folder)
+    tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16, pad_token="<|endoftext|>")
     start, end = vocabulary - 2, vocabulary - 1
     text = CLIPTextModel(CLIPTextConfig(vocab_size=vocabulary, max_position_embeddings=16, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, hidden_act="quick_gelu", bos_token_id=start, eos_token_id=end, pad_token_id=end))
     for parameter in text.parameters():
         if parameter.ndim == 2:
             parameter.normal_(0, 0.5)
+    return tokenizer, text
+
+
+def small_vae() -> AutoencoderKL:
+    return AutoencoderKL(block_out_channels=(8, 16), latent_channels=4, layers_per_block=1, norm_num_groups=4, sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2)
+
+
+def first_latents(seed: int, width: int, height: int) -> torch.Tensor:
+    """The noise that Vitrine draws for a seed, [1, 4, height / 2, width / 2]."""
+    return torch.from_numpy(noise(seed, width * height)).reshape(1, height // 2, width // 2, 4).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def main() -> None:
+    torch.manual_seed(11)
+    torch.set_num_threads(1)
+    shutil.rmtree(OUT, ignore_errors=True)
+    tokenizer, text = small_text_encoder(OUT / "tokenizer")
     shape = {"sample_size": 16, "out_channels": 4, "block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4, "cross_attention_dim": 16, "attention_head_dim": 2, "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}
     unet, filler = UNet2DConditionModel(in_channels=4, **shape), UNet2DConditionModel(in_channels=9, **shape)
-    vae = AutoencoderKL(block_out_channels=(8, 16), latent_channels=4, layers_per_block=1, norm_num_groups=4, sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2)
+    vae = small_vae()
     # diffusers draws what stays of a picture from the encoder's distribution; one without spread has a single latent.
     vae.quant_conv.weight[4:], vae.quant_conv.bias[4:] = 0, -30
     text, unet, filler, vae = map(rounded, (text, unet, filler, vae))
     scheduler = DDIMScheduler(**SCHEDULE)
     parts = {"vae": vae, "text_encoder": text, "tokenizer": tokenizer, "scheduler": scheduler, "safety_checker": None, "feature_extractor": None}
     pipeline = StableDiffusionPipeline(unet=unet, **parts, requires_safety_checker=False)
-    latents = torch.from_numpy(noise(SEED, WIDTH * HEIGHT)).reshape(1, HEIGHT // 2, WIDTH // 2, 4).permute(0, 3, 1, 2)
+    latents = first_latents(SEED, WIDTH, HEIGHT)
     wish = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "num_inference_steps": STEPS, "guidance_scale": GUIDANCE, "width": WIDTH, "height": HEIGHT, "latents": latents, "output_type": "pt"}
     pipeline.set_progress_bar_config(disable=True)
     picture = pipeline(**wish).images

@@ -13,13 +13,11 @@ import shutil
 from collections import OrderedDict
 
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from house_noise import noise
 from make_pipeline_fixture import OUT as PIPELINE
-from make_pipeline_fixture import rounded, write_tokenizer
+from make_pipeline_fixture import first_latents, rounded, small_text_encoder, small_vae
 
 OUT = PIPELINE.parent / "tiny_sd"
 PROMPT, NEGATIVE, SEED, STEPS, GUIDANCE, WIDTH, HEIGHT = "the fox in a night", "snow", 3, 6, 7.5, 48, 32
@@ -48,20 +46,14 @@ def main() -> None:
     torch.manual_seed(23)
     torch.set_num_threads(1)
     shutil.rmtree(OUT, ignore_errors=True)
-    vocabulary = write_tokenizer(OUT / "tokenizer")
-    tokenizer = CLIPTokenizer(str(OUT / "tokenizer/vocab.json"), str(OUT / "tokenizer/merges.txt"), model_max_length=16, pad_token="<|endoftext|>")
-    start, end = vocabulary - 2, vocabulary - 1
-    text = CLIPTextModel(CLIPTextConfig(vocab_size=vocabulary, max_position_embeddings=16, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, hidden_act="quick_gelu", bos_token_id=start, eos_token_id=end, pad_token_id=end))
-    for parameter in text.parameters():
-        if parameter.ndim == 2:
-            parameter.normal_(0, 0.5)
+    tokenizer, text = small_text_encoder(OUT / "tokenizer")
     unet = UNet2DConditionModel(sample_size=16, block_out_channels=(8, 16, 16), layers_per_block=1, mid_block_type=None, norm_num_groups=4, cross_attention_dim=16, attention_head_dim=2, down_block_types=("CrossAttnDownBlock2D",) * 3, up_block_types=("CrossAttnUpBlock2D",) * 3)
-    vae = AutoencoderKL(block_out_channels=(8, 16), latent_channels=4, layers_per_block=1, norm_num_groups=4, sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2)
+    vae = small_vae()
     text, unet, vae = map(rounded, (text, unet, vae))
     scheduler = DPMSolverMultistepScheduler(**SCHEDULE)
     pipeline = StableDiffusionPipeline(unet=unet, vae=vae, text_encoder=text, tokenizer=tokenizer, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
-    latents = torch.from_numpy(noise(SEED, WIDTH * HEIGHT)).reshape(1, HEIGHT // 2, WIDTH // 2, 4).permute(0, 3, 1, 2)
+    latents = first_latents(SEED, WIDTH, HEIGHT)
     picture = pipeline(prompt=PROMPT, negative_prompt=NEGATIVE, num_inference_steps=STEPS, guidance_scale=GUIDANCE, width=WIDTH, height=HEIGHT, latents=latents, output_type="pt").images
 
     older = lambda name, tensor: (name if name.startswith("text_model.") else f"text_model.{name}", tensor)

@@ -19,7 +19,7 @@ from .check import clean, has, loops
 from .lexicon import NAMES_HE, NAMES_SHE, Thing, article, load
 from .picture_words import GROUND_OF, hero_word
 from .requests import Turn, held_out, request_for
-from .tell import Ask, Story, can_carry, fits, plots, tell
+from .tell import SENTENCE, Ask, Story, can_carry, fits, plots, tell
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def exam(each: int, seed: int) -> list[Task]:
         out.append(Task("short", (wish(s, short=True),), lambda a: len(a.split()) <= 115))
         out.append(Task("not asked to be short", (wish(s),), lambda a: len(a.split()) > 115))
         s = unseen_story(rng)
-        name = rng.choice(NAMES_SHE if s.pronoun == "she" else NAMES_HE)
+        name = rng.choice(NAMES_SHE if s.hero.pronoun == "she" else NAMES_HE)
         out.append(Task("a name that was asked for", (wish(s, name=name),), lambda a, name=name: a.count(name) >= 3))
         s = unseen_story(rng)
         told = (wish(s), ("assistant", s.text))
@@ -129,7 +129,7 @@ def exam(each: int, seed: int) -> list[Task]:
         out.append(Task("make it shorter: shorter", told, lambda a, s=s, both=both: both(a) and len(a.split()) < len(s.text.split())))
         out.append(Task("make it shorter: as short as a short one", told, lambda a, both=both: both(a) and len(a.split()) <= 115))
         s = unseen_story(rng)
-        start = " ".join(re.split(r"(?<=[.!?]) ", s.text.split("\n\n")[0])[:2])
+        start = " ".join(SENTENCE.split(s.text.split("\n\n")[0])[:2])
         out.append(Task("go on", (("user", f"Go on with this story: {start}"),), lambda a, s=s: has(a, s.hero.noun) and clean(a) and not loops(a) and len(a.split()) > 30))
     return out
 

@@ -90,7 +90,7 @@ def main() -> None:
     tried = Counter()
     for _ in range(count):
         s = tell(rng)
-        found = faults(s.text, s.hero.noun, s.pronoun, s.thing.noun)
+        found = faults(s.text, s.hero.noun, s.hero.pronoun, s.thing.noun)
         passed += not found
         if found and len(shown) < 12:
             shown.append((found, s.text))
@@ -101,17 +101,17 @@ def main() -> None:
             m = rng.choice(places)
             other = {"he": "she", "him": "her", "his": "her", "himself": "herself", "she": "he", "her": "his", "herself": "himself"}[m.group().lower()]
             tried["pronoun"] += 1
-            caught["pronoun"] += bool(faults(s.text[: m.start()] + other + s.text[m.end() :], s.hero.noun, s.pronoun, s.thing.noun))
+            caught["pronoun"] += bool(faults(s.text[: m.start()] + other + s.text[m.end() :], s.hero.noun, s.hero.pronoun, s.thing.noun))
         mentions = [m for m in re.finditer(rf"\b[Tt]he ({s.hero.noun}|{s.friend.noun})\b", s.text)]
         if mentions:
             m = rng.choice(mentions)
             stranger = rng.choice([n for n in PRONOUN if n not in (s.hero.noun, s.friend.noun)])
             tried["stranger"] += 1
-            caught["stranger"] += bool(faults(s.text[: m.start(1)] + stranger + s.text[m.end(1) :], s.hero.noun, s.pronoun, s.thing.noun))
+            caught["stranger"] += bool(faults(s.text[: m.start(1)] + stranger + s.text[m.end(1) :], s.hero.noun, s.hero.pronoun, s.thing.noun))
         if s.name and s.text.count(s.name) > 1:
             tried["name"] += 1
             at = s.text.rindex(s.name)
-            caught["name"] += bool(faults(s.text[:at] + rng.choice(sorted(NAMES - {s.name})) + s.text[at + len(s.name) :], s.hero.noun, s.pronoun, s.thing.noun))
+            caught["name"] += bool(faults(s.text[:at] + rng.choice(sorted(NAMES - {s.name})) + s.text[at + len(s.name) :], s.hero.noun, s.hero.pronoun, s.thing.noun))
     for found, text in shown:
         print(found, "\n", text, "\n")
     print(f"passes {passed / count:.1%} of the generator's stories; of one change to a passing story it sees", {k: f"{caught[k] / tried[k]:.0%} of {tried[k]} ({k})" for k in tried})

@@ -7,13 +7,12 @@ hash of their names) are never told about in training, so that an evaluation can
 from __future__ import annotations
 
 import random
-import re
 import zlib
 from dataclasses import replace
 
 from .lexicon import NAMES_HE, NAMES_SHE, Character, Place, Thing, article, load
 from .picture_words import picture_line
-from .tell import OTHER_PLACES, TONES, Ask, Story, can_carry, cast, capital, choose, invented_word, tell
+from .tell import OTHER_PLACES, SENTENCE, TONES, Ask, Story, can_carry, cast, capital, choose, invented_word, tell
 
 Turn = tuple[str, str]
 
@@ -108,8 +107,7 @@ def question(rng: random.Random, s: Story) -> Turn:
     if s.name:
         choices.append((f"What is the {s.hero.noun} called?", f"The {s.hero.noun} is called {s.name}."))
     if s.has_friend:
-        friend = f"{s.friend_name} the {s.friend.noun}" if s.friend_name else f"the {s.friend.noun}"
-        choices.append((choose(rng, "[Who else is in the story?|Who is the other one?|Whom does the hero meet?]"), f"{capital(friend)} is in it too."))
+        choices.append((choose(rng, "[Who else is in the story?|Who is the other one?|Whom does the hero meet?]"), f"The {s.friend.noun} is in it too."))
     return rng.choice(choices)
 
 
@@ -149,7 +147,7 @@ def marked_conversation(rng: random.Random) -> tuple[list[Turn], tuple[str, ...]
         request = choose(rng, "[Tell me a story.|Tell me a story|A story, please.|Tell me something.|Please tell me a story.|Another one, please.]")
         return [("user", request), ("assistant", story.text)], ()
     if roll < 0.12:
-        sentences = re.split(r"(?<=[.!?]) ", story.text.split("\n\n")[0])
+        sentences = SENTENCE.split(story.text.split("\n\n")[0])
         cut = rng.randint(1, max(1, len(sentences) - 1))
         start = " ".join(sentences[:cut])
         rest = story.text[len(start) :].lstrip(" ")

@@ -104,9 +104,6 @@ class Story:
     thing: Thing
     place: Place
     name: str | None
-    friend_name: str | None
-    pronoun: str
-    friend_pronoun: str
     tone: str
     short: bool
     plot: str
@@ -219,22 +216,22 @@ class Teller:
             return self.who(s.hero.noun, s.name)
         if low == "d":
             if "d" not in self.introduced:
-                return self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
-            return self.who(s.friend.noun, s.friend_name)
+                return self.intro("d", s.friend.noun, None, s.friend.traits)
+            return self.who(s.friend.noun, None)
         if low == "a_c":
             return self.intro("c", s.hero.noun, s.name, s.hero.traits)
         if low == "the_c":
             self.introduced.add("c")
             return self.who(s.hero.noun, s.name)
         if low in ("a_d", "a_d_cap"):
-            text = self.intro("d", s.friend.noun, s.friend_name, s.friend.traits)
+            text = self.intro("d", s.friend.noun, None, s.friend.traits)
             return capital(text) if low == "a_d_cap" else text
         if low in ("he", "him", "his", "himself"):
-            return PRONOUNS[s.pronoun][low]
+            return PRONOUNS[s.hero.pronoun][low]
         if low in ("se", "sim", "sis"):
             base = {"se": "he", "sim": "him", "sis": "his"}[low]
-            if s.friend_pronoun != s.pronoun:
-                return PRONOUNS[s.friend_pronoun][base]
+            if s.friend.pronoun != s.hero.pronoun:
+                return PRONOUNS[s.friend.pronoun][base]
             return self.slot("d") + ("'s" if low == "sis" else "")
         if low in ("t", "the_t"):
             return f"the {s.thing.noun}"
@@ -276,8 +273,7 @@ class Teller:
     def title(self, template: str) -> str:
         s = self.s
         hero = s.name or f"the {s.hero.noun}"
-        friend = s.friend_name or f"the {s.friend.noun}"
-        values = {"Name": hero, "Friend": friend, "Bare": s.thing.noun, "P": s.place.phrase, "Adj": self.adjective, "A_Bare": article(s.thing.noun), "Call": s.name or s.hero.noun}
+        values = {"Name": hero, "Friend": f"the {s.friend.noun}", "Bare": s.thing.noun, "P": s.place.phrase, "Adj": self.adjective, "A_Bare": article(s.thing.noun), "Call": s.name or s.hero.noun}
         return title_case(SLOT.sub(lambda m: values[m.group(1)], template))
 
     def titled(self, plot: Plot) -> str:
@@ -318,14 +314,13 @@ def tell(rng: random.Random, ask: Ask | None = None) -> Story:
     hero, friend, thing, place = cast(rng, ask)
     # every thing has plots of every tone
     fitting = [p for p in plots() if fits(p, thing) and (ask.tone is None or ask.tone == p.tone) and (ask.plot is None or ask.plot == p.name)]
-    pronoun, friend_pronoun = hero.pronoun, friend.pronoun
     name = ask.name
     if not name and rng.random() < ask.named:
-        name = rng.choice(NAMES_HE if pronoun == "he" else NAMES_SHE)
+        name = rng.choice(NAMES_HE if hero.pronoun == "he" else NAMES_SHE)
     plot = None
     for _ in range(60):
         plot = plot or rng.choice(fitting)
-        story = Story(hero, friend, thing, place, name, None, pronoun, friend_pronoun, plot.tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
+        story = Story(hero, friend, thing, place, name, plot.tone, ask.short, plot.name, rng.choice(plot.verbs), "", "")
         teller = Teller(rng, story)
         paragraphs, mood = written(rng, plot, teller, ask)
         story.text = "\n\n".join(tidy(" ".join(p)) for p in paragraphs if p)
