@@ -424,7 +424,7 @@ fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
         Format::StateDict => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
-                    "a safetensors model needs its config.json; give the weights, config.json and tokenizer.json together",
+                    "weights in safetensors or PyTorch's files need their config.json; give the weights, config.json and tokenizer.json together",
                 )
             })?;
             LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), file)?

@@ -101,7 +101,7 @@ impl Tokenizer {
             }
             (None, Format::Gguf) => Self::from_metadata(&file.metadata),
             (None, _) => Err(Error::bad_argument(
-                "safetensors hold no vocabulary; give the tokenizer.json that belongs to the model",
+                "these weights hold no vocabulary; give the tokenizer.json that belongs to the model",
             )),
         }
     }

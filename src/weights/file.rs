@@ -252,7 +252,9 @@ impl WeightFile {
             (false, true) => (Format::Gguf, gguf::in_order(gguf)?),
             (true, false) => (Format::StateDict, named),
             (true, true) if !extras.is_empty() => (Format::Json, vec![]),
-            (true, true) => return Err(Error::bad_argument("no file was given; give a GGUF or safetensors file")),
+            (true, true) => {
+                return Err(Error::bad_argument("no file was given; give a GGUF, safetensors or PyTorch file"));
+            }
             (false, false) => {
                 return Err(Error::bad_argument(
                     "GGUF and other weights were given together; give the files of one model",

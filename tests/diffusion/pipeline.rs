@@ -21,34 +21,33 @@ use super::{
 };
 
 const FOLDER: &str = "tests/fixtures/pipeline";
-const PARTS: [&str; 10] = [
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
+const PARTS: [&str; 10] = parts(
     "text_encoder/model.safetensors",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "unet/config.json",
     "unet/diffusion_pytorch_model.safetensors",
-    "vae/config.json",
     "vae/diffusion_pytorch_model.safetensors",
-];
+);
 /// A pipeline pruned as segmind/tiny-sd is, in PyTorch's own files.
 const TINY_SD: &str = "tests/fixtures/tiny_sd";
-const TINY_SD_PARTS: [&str; 10] = [
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder/pytorch_model.bin",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "unet/config.json",
-    "unet/diffusion_pytorch_model.bin",
-    "vae/config.json",
-    "vae/diffusion_pytorch_model.bin",
-];
+const TINY_SD_PARTS: [&str; 10] =
+    parts("text_encoder/pytorch_model.bin", "unet/diffusion_pytorch_model.bin", "vae/diffusion_pytorch_model.bin");
 const WIDTH: usize = 48;
 const HEIGHT: usize = 32;
+
+/// The files of a folder of diffusers; its weights are given.
+const fn parts<'a>(text_encoder: &'a str, unet: &'a str, vae: &'a str) -> [&'a str; 10] {
+    [
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "text_encoder/config.json",
+        text_encoder,
+        "tokenizer/vocab.json",
+        "tokenizer/merges.txt",
+        "unet/config.json",
+        unet,
+        "vae/config.json",
+        vae,
+    ]
+}
 
 fn source_in(folder: &str, name: &str) -> SharedSource {
     Rc::new(MemorySource::new(name, std::fs::read(Path::new(folder).join(name)).expect("a file of the fixture")))

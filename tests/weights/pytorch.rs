@@ -1,9 +1,13 @@
 //! PyTorch's own files: state dicts that torch saved (training/make_pytorch_fixtures.py), and archives that do not add up.
 
+use std::{ops::Range, rc::Rc};
+
+use async_trait::async_trait;
 use pollster::block_on;
 use vitrine::{
     ErrorCode::{CorruptFile, UnsupportedModel},
-    weights::{Format, WeightFile},
+    Result,
+    weights::{ByteSource, Format, WeightFile},
 };
 
 use crate::torch_bytes::{Archive, Word, dict, fixture};
@@ -163,6 +167,56 @@ fn a_tensor_that_reaches_past_its_storage_is_refused() {
     assert_eq!(block_on(file.read_f32("w")).unwrap().len(), 4);
     let file = open(of(6, &[0, i32::MAX], &[1, 1], 6)).unwrap();
     assert!(block_on(file.read_f32("w")).unwrap().is_empty());
+}
+
+/// A file with nothing in its middle, of any size.
+struct Hollow {
+    front: Vec<u8>,
+    hole: u64,
+    back: Vec<u8>,
+}
+
+#[async_trait(?Send)]
+impl ByteSource for Hollow {
+    fn name(&self) -> String {
+        "hollow.bin".into()
+    }
+    async fn len(&self) -> Result<u64> {
+        Ok(self.front.len() as u64 + self.hole + self.back.len() as u64)
+    }
+    async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        assert!(range.end - range.start < 1 << 27, "{range:?} is read at once");
+        let (front, back) = (self.front.len() as u64, self.front.len() as u64 + self.hole);
+        let byte = |at| match at {
+            at if at < front => self.front[at as usize],
+            at if at < back => 0,
+            at => self.back[(at - back) as usize],
+        };
+        Ok(range.map(byte).collect())
+    }
+}
+
+#[test]
+fn a_tensor_that_is_strewn_over_more_than_a_memory_is_refused_and_its_neighbour_is_read() {
+    let hole = 1 << 30;
+    let storage = Word::Storage("FloatStorage", "0", (hole / 4) as i32);
+    let items = [
+        ("far", Word::Tensor(&storage, 0, &[2, 3], &[1, 1 << 26])),
+        ("near", Word::Tensor(&storage, 0, &[2, 3], &[1, 2])),
+    ];
+    let mut archive = Archive::new(dict(&items), &[("0", &[7; 24])]);
+    archive.records[2].claimed = Some(24 + hole);
+    let mut bytes = archive.bytes();
+    // The directory begins behind the hole.
+    let place = bytes.len() - 6..bytes.len() - 2;
+    let first = u32::from_le_bytes(bytes[place.clone()].try_into().unwrap());
+    bytes[place].copy_from_slice(&(first + hole as u32).to_le_bytes());
+    let back = bytes.split_off(first as usize);
+    let file = block_on(WeightFile::open(Rc::new(Hollow { front: bytes, hole, back }))).unwrap();
+    let error = block_on(file.read_tensor("far")).unwrap_err();
+    assert_eq!(error.code(), UnsupportedModel, "{error}");
+    assert!(error.to_string().contains("536870920 bytes of storage 0"), "{error}");
+    assert_eq!(block_on(file.read_tensor("near")).unwrap(), [7; 24]);
 }
 
 #[test]

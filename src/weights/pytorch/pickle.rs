@@ -4,6 +4,8 @@
 //! dictionaries, storages, tensors); everything else stays a name without a meaning, so that what a training left beside the
 //! weights does no harm. Objects are numbers of places in one list: a memo costs nothing, and a cycle is never walked.
 
+use std::collections::BTreeSet;
+
 use crate::{Error, Result, weights::file::shown};
 
 /// What the largest pickle of weights seen holds, thirty times over.
@@ -391,11 +393,11 @@ impl<'a> Machine<'a, '_> {
         if entries.len() > MOST_TENSORS {
             return Err(self.unsupported(&format!("it holds {} entries, more than {MOST_TENSORS}", entries.len())));
         }
-        let mut tensors: Vec<(&str, Tensor)> = vec![];
+        let (mut tensors, mut names): (Vec<(&str, Tensor)>, _) = (vec![], BTreeSet::new());
         for (key, value) in entries {
             let Object::Text(name) = self.object(*key) else { continue };
             match self.object(*value) {
-                Object::Tensor(_) if tensors.iter().any(|(other, _)| other == name) => {
+                Object::Tensor(_) if !names.insert(*name) => {
                     return Err(self.bad(&format!("the tensor {} stands there twice", shown(name))));
                 }
                 Object::Tensor(tensor) => tensors.push((name, (**tensor).clone())),

@@ -20,6 +20,8 @@ use crate::{
 
 /// What lies between rows that are far apart is read too, so they are gathered in spans of about this size.
 const SPAN: u64 = 4 << 20;
+/// The most that is read at once for rows that lie mixed: a page has not the memory for more, nor a model a tensor of that size.
+const MOST_MIXED: u64 = 512 << 20;
 
 /// A tensor in an archive.
 #[derive(Debug, Clone)]
@@ -126,13 +128,21 @@ impl Views {
         };
         let start = self.storage(view).await? + view.offset * view.element;
         let at_once = if view.has_rows_apart() { (SPAN / (stride * view.element).max(1)).max(1) } else { u64::MAX };
-        let mut bytes = Vec::with_capacity(((rows.end - rows.start) * view.row_bytes()) as usize);
+        let mut bytes = vec![];
         let mut first = rows.start;
         while first < rows.end {
             let count = at_once.min(rows.end - first);
             let from = start + first * stride * view.element;
             let span = ((count - 1) * stride + View::span(row)) * view.element;
+            if span > MOST_MIXED {
+                return Err(Error::unsupported_model(format!(
+                    "{}: a tensor lies strewn over {span} bytes of storage {}; save the model again with each tensor made contiguous()",
+                    self.name(),
+                    view.name
+                )));
+            }
             let storage = self.archive.read(from..from + span).await?;
+            bytes.reserve((count * view.row_bytes()) as usize);
             match view.element {
                 2 => view.gather::<2>(&storage, count, &mut bytes),
                 _ => view.gather::<4>(&storage, count, &mut bytes),
