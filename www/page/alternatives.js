@@ -26,9 +26,12 @@ export class Alternatives extends EventTarget {
     this.#story = story;
     const token = (/** @type {EventTarget | null} */ target) =>
       target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".token")) : null;
-    this.#page.addEventListener("pointerover", ({ target, pointerType }) => {
+    // A mouse that moves: a text that grows or scrolls under a resting one is over it too.
+    this.#page.addEventListener("pointermove", ({ target, pointerType }) => {
       const span = token(target);
-      if (span && pointerType === "mouse") this.#later(OPEN_MS, () => this.open(span));
+      if (!span || pointerType !== "mouse") return;
+      if (this.isOpen && span === this.#anchor) clearTimeout(this.#timer);
+      else this.#later(OPEN_MS, () => this.open(span));
     });
     this.#page.addEventListener("pointerout", ({ pointerType }) => {
       if (pointerType === "mouse") this.#later(CLOSE_MS, () => this.close());

@@ -27,6 +27,7 @@ pub const TESTS: &[Test] = &[
     Test::new("at_temperature_zero_the_seed_does_not_matter", temperature_zero),
     Test::new("the_length_is_kept", length_is_kept),
     Test::new("resting_on_a_word_shows_what_else_it_might_have_been", alternatives_by_mouse),
+    Test::new("a_story_that_grows_under_a_resting_mouse_is_not_covered", resting_mouse),
     Test::new("the_story_turns_by_keyboard_alone", alternatives_by_keyboard),
     Test::new("the_keyboard_alone_writes_and_stops", keyboard_alone),
     Test::new("undo_gives_the_story_back", undo),
@@ -186,6 +187,23 @@ fn alternatives_by_mouse(visit: &Visit) -> Result<()> {
     ensure_that!(
         shares.windows(2).take(list.len().saturating_sub(2)).all(|pair| pair[0] >= pair[1]),
         "not likeliest first: {list:?}"
+    );
+    Ok(())
+}
+
+fn resting_mouse(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("")?;
+    page.type_into("#prompt", "Once there was")?;
+    page.hover(&page.find("#prompt")?)?;
+    page.run("document.querySelector('#write').click()", &[])?;
+    settled(page)?;
+    thread::sleep(Duration::from_millis(500));
+    let covered = page.run("return document.querySelector('#story').matches(':hover')", &[])?;
+    ensure_that!(covered == true, "the story did not grow under the mouse");
+    ensure_that!(
+        page.run("return document.querySelector('#alternatives').hidden", &[])? == true,
+        "a list covers the story"
     );
     Ok(())
 }
