@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom, Write},
     path::{Component, Path, PathBuf},
     sync::Arc,
     thread,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+use tiny_http::{HTTPVersion, Header, Method, Request, Response, Server, StatusCode};
 
 /// Requests served at one time.
 const THREADS: usize = 16;
@@ -85,12 +85,12 @@ fn answer(request: Request, routes: &Routes) {
         return;
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
-        drop(request.respond(text(405, "only GET and HEAD are answered here")));
+        drop(respond(request, text(405, "only GET and HEAD are answered here")));
         return;
     }
     match locate(&path, routes).and_then(|file| File::open(&file).ok().map(|open| (open, file))) {
         Some((open, file)) => drop(send_file(request, open, &file)),
-        None => drop(request.respond(text(404, "there is no such file"))),
+        None => drop(respond(request, text(404, "there is no such file"))),
     }
 }
 
@@ -120,7 +120,7 @@ fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<(
         }
         Some(Range::Unsatisfiable) => {
             let response = text(416, "the range lies outside the file");
-            return request.respond(response.with_header(header("Content-Range", &format!("bytes */{length}"))));
+            return respond(request, response.with_header(header("Content-Range", &format!("bytes */{length}"))));
         }
     };
     open.seek(SeekFrom::Start(first))?;
@@ -128,7 +128,17 @@ fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<(
     // A chunk threshold above any length: the browser gets a Content-Length, and with it a progress bar.
     let response =
         Response::new(StatusCode(status), headers, body, Some(usize::try_from(count).unwrap_or(usize::MAX)), None);
-    request.respond(response.with_chunked_threshold(usize::MAX))
+    respond(request, response.with_chunked_threshold(usize::MAX))
+}
+
+/// Sends an answer in the way of HTTP/1.0, after which the browser closes the connection. The library queues a new connection
+/// behind those that are open when two arrive at once; if these stayed open, that one would never be answered.
+fn respond<R: Read>(request: Request, response: Response<R>) -> std::io::Result<()> {
+    let asks_for_head = *request.method() == Method::Head;
+    let headers = request.headers().to_vec();
+    let mut writer = request.into_writer();
+    response.raw_print(&mut writer, HTTPVersion(1, 0), &headers, asks_for_head, None)?;
+    writer.flush()
 }
 
 /// What a `Range` header asks of a file of a certain length (RFC 9110, section 14).
@@ -173,18 +183,20 @@ fn fault(request: Request, name: &str, routes: &Routes) {
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
     let bytes = || locate(&format!("/{rest}"), routes).and_then(|file| std::fs::read(file).ok());
     let sent = match kind {
-        "blank" => request
-            .respond(page("<!doctype html><html lang=\"en\"><link rel=\"icon\" href=\"data:,\"><title>Blank</title>")),
+        "blank" => respond(
+            request,
+            page("<!doctype html><html lang=\"en\"><link rel=\"icon\" href=\"data:,\"><title>Blank</title>"),
+        ),
         "status" => {
             let code = rest.split('/').next().and_then(|code| code.parse::<u16>().ok()).unwrap_or(500);
-            request.respond(Response::empty(code).boxed())
+            respond(request, Response::empty(code).boxed())
         }
-        "html" => request.respond(page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
+        "html" => respond(request, page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
         "redirect" => {
-            request.respond(Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
+            respond(request, Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
         }
         _ => match (kind, bytes()) {
-            ("no-range", Some(bytes)) => request.respond(Response::from_data(bytes).boxed()),
+            ("no-range", Some(bytes)) => respond(request, Response::from_data(bytes).boxed()),
             ("slow", Some(bytes)) => {
                 send_paced(request, bytes, Pace { pause: Duration::from_millis(150), pieces: 40, until: 1.0 })
             }
@@ -193,12 +205,13 @@ fn fault(request: Request, name: &str, routes: &Routes) {
                 let half = bytes.len() / 2;
                 let body = std::io::Cursor::new(bytes[..half].to_vec()).chain(Broken);
                 let length = bytes.len();
-                request.respond(
+                respond(
+                    request,
                     Response::new(StatusCode(200), Vec::new(), body, Some(length), None)
                         .with_chunked_threshold(usize::MAX),
                 )
             }
-            _ => request.respond(text(404, "there is no such file")),
+            _ => respond(request, text(404, "there is no such file")),
         },
     };
     drop(sent);
@@ -244,7 +257,8 @@ impl Read for Paced {
 fn send_paced(request: Request, bytes: Vec<u8>, pace: Pace) -> std::io::Result<()> {
     let length = bytes.len();
     let body = Paced { bytes, at: 0, pace };
-    request.respond(
+    respond(
+        request,
         Response::new(StatusCode(200), Vec::new(), body, Some(length), None).with_chunked_threshold(usize::MAX),
     )
 }
