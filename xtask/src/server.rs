@@ -125,14 +125,13 @@ fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<(
     };
     open.seek(SeekFrom::Start(first))?;
     let body = open.take(count);
-    // A chunk threshold above any length: the browser gets a Content-Length, and with it a progress bar.
-    let response =
-        Response::new(StatusCode(status), headers, body, Some(usize::try_from(count).unwrap_or(usize::MAX)), None);
-    respond(request, response.with_chunked_threshold(usize::MAX))
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    respond(request, Response::new(StatusCode(status), headers, body, Some(count), None))
 }
 
 /// Sends an answer in the way of HTTP/1.0, after which the browser closes the connection. The library queues a new connection
-/// behind those that are open when two arrive at once; if these stayed open, that one would never be answered.
+/// behind those that are open when two arrive at once; if these stayed open, that one would never be answered. A body whose
+/// length is known comes with a `Content-Length`, and with it the browser has its progress bar.
 fn respond<R: Read>(request: Request, response: Response<R>) -> std::io::Result<()> {
     let asks_for_head = *request.method() == Method::Head;
     let headers = request.headers().to_vec();
@@ -205,11 +204,7 @@ fn fault(request: Request, name: &str, routes: &Routes) {
                 let half = bytes.len() / 2;
                 let body = std::io::Cursor::new(bytes[..half].to_vec()).chain(Broken);
                 let length = bytes.len();
-                respond(
-                    request,
-                    Response::new(StatusCode(200), Vec::new(), body, Some(length), None)
-                        .with_chunked_threshold(usize::MAX),
-                )
+                respond(request, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
             }
             _ => respond(request, text(404, "there is no such file")),
         },
@@ -257,10 +252,7 @@ impl Read for Paced {
 fn send_paced(request: Request, bytes: Vec<u8>, pace: Pace) -> std::io::Result<()> {
     let length = bytes.len();
     let body = Paced { bytes, at: 0, pace };
-    respond(
-        request,
-        Response::new(StatusCode(200), Vec::new(), body, Some(length), None).with_chunked_threshold(usize::MAX),
-    )
+    respond(request, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
 }
 
 fn text(status: u16, sentence: &str) -> tiny_http::ResponseBox {
@@ -338,6 +330,26 @@ mod tests {
     fn what_is_no_single_byte_range_is_ignored() {
         for header in ["lines=1-2", "bytes=3-1", "bytes=", "bytes=a-b", "bytes=0-1,3-4"] {
             assert_eq!(byte_range(header, 5), Range::Ignored, "{header}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_at_once_is_answered_though_others_would_stay() {
+        let folders = vec![("/".into(), PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src"))];
+        let server = start(Routes { folders, faults: false }, 0).unwrap();
+        let address = format!("{}/main.rs", server.address());
+        // As a browser does, an agent keeps the connections that may be kept.
+        let config = || ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).build();
+        let agents: Vec<ureq::Agent> = (0..30).map(|_| config().into()).collect();
+        for agent in &agents {
+            thread::scope(|scope| {
+                for _ in 0..6 {
+                    scope.spawn(|| {
+                        let mut response = agent.get(&address).call().unwrap();
+                        assert!(response.body_mut().read_to_string().unwrap().contains("fn main"));
+                    });
+                }
+            });
         }
     }
 
