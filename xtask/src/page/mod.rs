@@ -179,8 +179,10 @@ pub fn run(
                 tally.passed += 1;
             }
             Err(error) => {
-                println!("test {} ... FAILED ({:.1} s)\n    {error:#}", test.name, start.elapsed().as_secs_f64());
-                tally.fail(test.name);
+                println!("test {} ... FAILED ({:.1} s)", test.name, start.elapsed().as_secs_f64());
+                // The reason stands once more beside the sum, where a long log is read first.
+                println!("    {error:#}");
+                tally.fail(format!("{}\n    {error:#}", test.name));
             }
         }
     }

@@ -70,7 +70,7 @@ impl Tally {
             }
             Err(error) => {
                 println!("check {name} ... FAILED: {error:#}");
-                self.fail(name);
+                self.fail(format!("{name}\n    {error:#}"));
             }
         }
     }
