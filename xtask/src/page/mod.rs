@@ -1,10 +1,11 @@
 //! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
 //! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent, [`sources`] loads from everywhere,
-//! misbehaving addresses included, [`offline`] takes the server away.
+//! misbehaving addresses included, [`offline`] takes the server away, [`cases`] holds what once failed.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
 
+mod cases;
 mod face;
 mod families;
 mod looks;
@@ -49,6 +50,8 @@ pub struct Test {
     gpu: Gpu,
     /// Whether it compares with `../shared/reference`.
     reference: bool,
+    /// The folder of `../shared/cases` that it needs, served below `/cases/`.
+    case: Option<&'static str>,
     /// Parts of console errors that the test brings about itself.
     expected: &'static [&'static str],
     run: fn(&Visit) -> Result<()>,
@@ -57,7 +60,7 @@ pub struct Test {
 impl Test {
     /// A test without an adapter, without reference data, with a clean console.
     const fn new(name: &'static str, run: fn(&Visit) -> Result<()>) -> Self {
-        Self { name, gpu: Gpu::None, reference: false, expected: &[], run }
+        Self { name, gpu: Gpu::None, reference: false, case: None, expected: &[], run }
     }
 
     const fn on(mut self, gpu: Gpu) -> Self {
@@ -67,6 +70,11 @@ impl Test {
 
     const fn with_reference(mut self) -> Self {
         self.reference = true;
+        self
+    }
+
+    const fn with_case(mut self, name: &'static str) -> Self {
+        self.case = Some(name);
         self
     }
 
@@ -136,6 +144,10 @@ pub fn run(
     if reference.is_dir() {
         folders.insert(0, ("/reference/".into(), reference.clone()));
     }
+    let cases = workspace.root.join("../shared/cases");
+    if cases.is_dir() {
+        folders.insert(0, ("/cases/".into(), cases.clone()));
+    }
     let server = server::start(Routes { folders, faults: true }, 0)?;
     let driver = Driver::start(&chromium)?;
     let tests = [
@@ -148,9 +160,16 @@ pub fn run(
         sources::TESTS,
         walk::TESTS,
         offline::TESTS,
+        &cases::tests(),
     ]
     .concat();
     for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
+        if let Some(case) = test.case.filter(|case| !cases.join(case).is_dir()) {
+            println!("needs-case: {case} ({})", test.name);
+            tally.ignored += 1;
+            tally.without_case.push(test.name.into());
+            continue;
+        }
         let start = Instant::now();
         let outcome = if test.reference && !reference.is_dir() {
             if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {

@@ -57,6 +57,8 @@ pub struct Tally {
     pub ignored: usize,
     /// Tests that had no `../shared/reference` to compare with, by name; they count among the passed.
     pub without_reference: Vec<String>,
+    /// Tests whose folder of `../shared/cases` is absent, by name; they count among the ignored.
+    pub without_case: Vec<String>,
     pub failures: Vec<String>,
 }
 
@@ -85,6 +87,7 @@ impl Tally {
         self.failed += other.failed;
         self.ignored += other.ignored;
         self.without_reference.extend(other.without_reference);
+        self.without_case.extend(other.without_case);
         self.failures.extend(other.failures);
     }
 }
@@ -139,6 +142,12 @@ fn report(sum: &Tally) {
     }
     if !sum.without_reference.is_empty() {
         println!("{} tests had no ../shared/reference to compare with", sum.without_reference.len());
+    }
+    for name in &sum.without_case {
+        println!("needs-case: {name}");
+    }
+    if !sum.without_case.is_empty() {
+        println!("{} tests had no ../shared/cases to run", sum.without_case.len());
     }
     if sum.ignored > 0 {
         println!("{} ignored", sum.ignored);

@@ -1,0 +1,1 @@
+//! Schedulers and their settings, weighted prompts.

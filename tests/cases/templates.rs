@@ -1,0 +1,1 @@
+//! What chat templates see and may call.
