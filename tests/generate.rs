@@ -339,7 +339,7 @@ fn a_closed_model_says_so(device: &Device) {
 
 fn a_model_without_a_template_says_what_to_do_instead(device: &Device) {
     let model = tiny(device);
-    let message = vitrine::text::ChatMessage { role: "user".into(), content: "hello".into() };
+    let message = vitrine::text::ChatMessage::new("user", "hello");
     let error = model.chat(&[message], greedy(5), Cancel::new()).err().unwrap();
     assert_eq!(error.code(), ErrorCode::BadArgument);
     assert!(error.to_string().contains("generate"), "{error}");
@@ -404,7 +404,7 @@ fn every_family_goes_on_as_pytorch_does_from_both_kinds_of_files(device: &Device
 fn a_conversation_goes_through_each_familys_template(device: &Device) {
     for name in ["qwen3", "gemma3"] {
         let answers = family(device, name).map(|model| {
-            let message = vitrine::text::ChatMessage { role: "user".into(), content: "license ".into() };
+            let message = vitrine::text::ChatMessage::new("user", "license ");
             let mut generation = model.chat(&[message], greedy(12), Cancel::new()).unwrap();
             block_on(generation.text()).unwrap()
         });

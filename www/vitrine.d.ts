@@ -109,7 +109,22 @@ export interface LoadOptions extends CallOptions {
   cache?: boolean;
 }
 
-export interface GenerateOptions extends CallOptions {
+/** For `chat` and for `tokenize` of a conversation: what the model's chat template is told beside the messages. */
+export interface TemplateOptions {
+  /**
+   * Whether a model that can think before it answers does so, where its chat template asks (Qwen 3). Left out, the template
+   * decides.
+   */
+  thinking?: boolean;
+  /** JSON schemas of functions that the model may call; the template writes them as the model learnt to read them. */
+  tools?: Record<string, unknown>[];
+  /** Texts to answer from, where the template knows of such: `{ title, text }`. */
+  documents?: Record<string, unknown>[];
+  /** Further variables that the template reads, by their names there. */
+  templateOptions?: Record<string, unknown>;
+}
+
+export interface GenerateOptions extends CallOptions, TemplateOptions {
   /** At most so many tokens (the default: 256). */
   maxTokens?: number;
   /** 0 always takes the likeliest token (the default: 0.8). */
@@ -120,11 +135,6 @@ export interface GenerateOptions extends CallOptions {
   topP?: number;
   /** Drops tokens less likely than this share of the likeliest; 0 for none (the default: 0.05). */
   minP?: number;
-  /**
-   * For `chat`: whether a model that can think before it answers does so, where its chat template asks (Qwen 3). Left out, the template
-   * decides.
-   */
-  thinking?: boolean;
   /** Above 1 makes tokens that were there before less likely (the default: 1, none). */
   repetitionPenalty?: number;
   /** The same seed gives the same tokens on the same device. A new one each time when left out. */
@@ -189,9 +199,17 @@ export interface TextStream extends AsyncIterableIterator<Chunk> {
   text(): Promise<string>;
 }
 
+/** One turn. Its fields reach the model's chat template as they are, in their order: `tool_calls`, `name`, `reasoning_content` … */
 export interface Message {
-  role: "system" | "user" | "assistant" | (string & {});
-  content: string;
+  role: "system" | "user" | "assistant" | "tool" | (string & {});
+  content?: string | MessagePart[] | null;
+  [field: string]: unknown;
+}
+
+export interface MessagePart {
+  type?: "text" | (string & {});
+  text?: string;
+  [field: string]: unknown;
 }
 
 export interface ModelInfo {
@@ -418,13 +436,11 @@ export interface Autoencoder {
 
 export type Model = TextModel | ImageModel | Autoencoder;
 
-export interface EncodeOptions extends CallOptions {
+export interface EncodeOptions extends CallOptions, TemplateOptions {
   /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
   addSpecialTokens?: boolean;
   /** Whether marks such as `<|im_start|>` in the text become the tokens that they name (the default: no). Never for a stranger's words. */
   parseSpecialTokens?: boolean;
-  /** Of a conversation: as in {@link GenerateOptions}. */
-  thinking?: boolean;
 }
 
 export interface TokenizerInfo {

@@ -206,8 +206,9 @@ class LoadedTextModel extends LoadedModel {
    */
   #words(op, input, { signal, ...options }) {
     const whole = () => {
+      const { tools, documents, templateOptions } = options;
       const stop = typeof options.stop === "string" ? [options.stop] : options.stop;
-      return { ...input(), options: { ...options, stop: stop?.map((each) => text(each, "stop")) } };
+      return { ...input(), options: { ...options, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) } };
     };
     return new Words(this.stream(op, whole, signal));
   }
@@ -223,8 +224,11 @@ class LoadedTextModel extends LoadedModel {
   }
 
   /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, thinking, signal } = {}) {
-    if (Array.isArray(input)) return this.ask("tokenizeChat", { messages: conversation(input), thinking }, signal);
+  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, thinking, tools, documents, templateOptions, signal } = {}) {
+    if (Array.isArray(input)) {
+      const options = { thinking, ...templated({ tools, documents, templateOptions }) };
+      return this.ask("tokenizeChat", { messages: conversation(input), options }, signal);
+    }
     return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
   }
 
@@ -389,10 +393,55 @@ function text(value, name) {
   return value.replace(/[\uD800-\uDFFF]/gu, "\uFFFD");
 }
 
-/** @param {Face.Message[]} messages */
+/**
+ * Messages with all that they hold: templates read more than a role and a content.
+ * @param {Face.Message[]} messages
+ */
 function conversation(messages) {
   if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "A conversation is an array of { role, content }.");
-  return messages.map((message) => ({ role: text(message?.role, "role"), content: text(message?.content, "content") }));
+  return messages.map((message, index) => {
+    const name = `messages[${index}]`;
+    if (!isRecord(message)) throw new VitrineError("bad-argument", `${name} is { role, content }, not ${kindOf(message)}.`);
+    text(message.role, `${name}.role`);
+    const { content } = message;
+    if (!(content === undefined || content === null || typeof content === "string" || (Array.isArray(content) && content.every(isRecord)))) {
+      throw new VitrineError("bad-argument", `${name}.content is a string, a list of parts like { type: "text", text }, or null, not ${kindOf(content)}.`);
+    }
+    return plain(message, name);
+  });
+}
+
+/**
+ * What a chat template is told beside the messages.
+ * @param {Pick<Face.TemplateOptions, "tools" | "documents" | "templateOptions">} options
+ */
+function templated(options) {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : plain(value, name)]));
+}
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+function isRecord(value) {
+  return Object.prototype.toString.call(value) === "[object Object]";
+}
+
+/** Deeper than any message or schema. */
+const DEEPEST = 100;
+
+/**
+ * A copy of a value that JSON can say, with its keys in their order; what is undefined is left out, as JSON does.
+ * @param {unknown} value
+ * @param {string} name
+ * @param {number} [depth]
+ * @returns {unknown}
+ */
+function plain(value, name, depth = 0) {
+  if (depth > DEEPEST) throw new VitrineError("bad-argument", `${name.slice(0, 80)}… is nested more than ${DEEPEST} deep, or holds itself.`);
+  if (typeof value === "string") return text(value, name);
+  if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value;
+  if (Array.isArray(value)) return value.map((each, index) => plain(each ?? null, `${name}[${index}]`, depth + 1));
+  if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${kindOf(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries.map(([key, each]) => [text(key, name), plain(each, `${name}.${key}`, depth + 1)]));
 }
 
 /** @param {unknown} value */

@@ -82,7 +82,7 @@ const operations = {
   decodeLatent: (args, call) => convert(args, call, (model, cancel) => model.decodeLatent(args.latent, args.shape, cancel)),
   encodePicture: (args, call) => convert(args, call, (model, cancel) => model.encodePicture(args.picture, cancel)),
   tokenize: async ({ model, text, add, parse }) => writer(models.get(model)).tokenize(text, add, parse),
-  tokenizeChat: async ({ model, messages, thinking }) => writer(models.get(model)).tokenizeChat(messages, thinking),
+  tokenizeChat: async ({ model, messages, options }) => writer(models.get(model)).tokenizeChat(messages, options),
   detokenize: async ({ model, tokens }) => writer(models.get(model)).detokenize(tokens),
   score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).score(text, cancel))),
   profile: ({ model, steps }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).profile(steps, cancel))),

@@ -8,6 +8,8 @@
 //! JavaScript. Promises: the same seed gives the same text on the same device; no half character and no part of a stop string is
 //! ever shown; an aborted or dropped generation leaves its model as usable as before.
 
+mod chat;
+mod clock;
 mod detokenizer;
 mod generate;
 mod model;
@@ -17,10 +19,11 @@ mod stop;
 mod template;
 mod tokenizer;
 
+pub use chat::{ChatMessage, ChatOptions, ChatRequest};
 pub use detokenizer::Detokenizer;
 pub use generate::{Candidate, EndReason, Generation, GenerationStats, TokenEvent};
 pub use model::{LoadOptions, Score, ScoredToken, TextModel, TextModelInfo, TextModelStats};
 pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow, Stop};
 pub use stop::StopMatcher;
-pub use template::{ChatMessage, ChatTemplate};
+pub use template::ChatTemplate;
 pub use tokenizer::{EncodeOptions, SpecialTokens, Tokenizer};

@@ -7,8 +7,8 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    ChatMessage, ChatTemplate, EncodeOptions, GenerateOptions, Generation, GenerationStats, MOST_ALTERNATIVES,
-    Tokenizer,
+    ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, GenerateOptions, Generation, GenerationStats,
+    MOST_ALTERNATIVES, Tokenizer,
     generate::{Candidate, Prompt},
     session::Session,
 };
@@ -55,7 +55,10 @@ pub struct TextModelInfo {
     pub context_length: usize,
     /// Tokens that the model was made for.
     pub trained_context_length: usize,
+    /// Whether its files bring a chat template that can be read.
     pub chat: bool,
+    /// Why not, where they bring one that cannot.
+    pub chat_problem: Option<String>,
     pub device: DeviceInfo,
 }
 
@@ -247,7 +250,7 @@ impl TextModel {
     pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         self.0.check_open()?;
         options.check()?;
-        let text = ChatTemplate::of(&self.0.tokenizer)?.render(messages, options.thinking)?;
+        let text = ChatTemplate::of(&self.0.tokenizer, &options.chat)?.render(messages, &options.chat)?;
         let ids = self.0.tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })?;
         self.start(self.prompt(ids)?, options, cancel)
     }
@@ -440,6 +443,7 @@ fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
 
 fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
     let config = model.config();
+    let chat = ChatTemplate::of(tokenizer, &ChatOptions::default());
     let Summary { name, parameters, quantization, weight_bytes } = file.summary();
     TextModelInfo {
         kind: "text",
@@ -453,7 +457,8 @@ fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, dev
         width: config.dim,
         context_length: model.capacity(),
         trained_context_length: config.context_length,
-        chat: tokenizer.chat_template().is_some(),
+        chat: chat.is_ok(),
+        chat_problem: chat.err().filter(|_| tokenizer.has_template()).map(|problem| problem.to_string()),
         device: device.info(),
     }
 }

@@ -1,7 +1,9 @@
 //! What a caller may ask of a generation, and the check that it can be.
 
 use serde::Deserialize;
+use vitrine_jinja::Json;
 
+use super::{ChatOptions, ChatRequest};
 use crate::{Error, Result, graph::SampleParams};
 
 /// The most alternatives reported beside a token.
@@ -41,8 +43,8 @@ pub struct GenerateOptions {
     /// How many of the likeliest tokens are reported beside each token: 0 to 20.
     pub alternatives: usize,
     pub overflow: Overflow,
-    /// Whether a model that can think before it answers does so, where its chat template asks (`enable_thinking`).
-    pub thinking: Option<bool>,
+    /// What a conversation's template is told; nothing, where a text is gone on with.
+    pub chat: ChatOptions,
 }
 
 impl Default for GenerateOptions {
@@ -58,7 +60,7 @@ impl Default for GenerateOptions {
             stop: vec![],
             alternatives: 0,
             overflow: Overflow::Error,
-            thinking: None,
+            chat: ChatOptions::default(),
         }
     }
 }
@@ -84,7 +86,7 @@ impl GenerateOptions {
         if self.stop.iter().any(String::is_empty) {
             return Err(wrong("stop", "an empty string", "strings that are not empty"));
         }
-        Ok(())
+        self.chat.check()
     }
 
     pub(super) fn sample_params(&self, seed: u32) -> SampleParams {
@@ -128,6 +130,9 @@ pub struct GenerateRequest {
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
     pub thinking: Option<bool>,
+    pub tools: Option<Vec<Json>>,
+    pub documents: Option<Vec<Json>>,
+    pub template_options: Option<Json>,
 }
 
 /// One stop string or several.
@@ -176,7 +181,13 @@ impl GenerateRequest {
                 Some("slide") => Overflow::Slide,
                 Some(other) => return Err(wrong("overflow", format!("{other:?}"), "\"error\" or \"slide\"")),
             },
-            thinking: self.thinking,
+            chat: ChatRequest {
+                thinking: self.thinking,
+                tools: self.tools,
+                documents: self.documents,
+                template_options: self.template_options,
+            }
+            .check()?,
         };
         options.check()?;
         Ok(options)
@@ -230,7 +241,7 @@ mod tests {
             stop: vec!["x".into()],
             overflow: Overflow::Slide,
             seed: Some(u32::MAX),
-            thinking: Some(false),
+            chat: ChatOptions { thinking: Some(false), ..ChatOptions::default() },
             ..GenerateOptions::default()
         };
         assert_eq!(options, expected);

@@ -1,179 +1,118 @@
 //! Chat templates: the Jinja program in a model's file that turns messages into the text that the model was trained on.
 //!
-//! Templates are written for Hugging Face's `apply_chat_template`; this gives them the same names: `messages`,
-//! `add_generation_prompt`, `bos_token`, `eos_token`, `raise_exception`, `strftime_now`, Python's string and dictionary methods,
-//! and `tojson` as Python's `json.dumps` spells it. A template comes from a stranger's file: it runs with a bounded number of steps.
+//! Templates are written for Hugging Face's `apply_chat_template`; this gives them the same names: `messages`, `tools`, `documents`,
+//! `add_generation_prompt`, the marks by their names, and what the caller adds. The language is that of the crate `vitrine-jinja`. A
+//! template comes from a stranger's file: it runs with a bounded number of steps and bytes.
 
-use minijinja::{Environment, ErrorKind, Value, context};
-use serde::{Deserialize, Serialize};
-use web_time::{SystemTime, UNIX_EPOCH};
+use vitrine_jinja::{Budget, Error as JinjaError, ErrorKind, Json, Template, Value};
 
-use super::Tokenizer;
+use super::{ChatMessage, ChatOptions, Tokenizer, clock};
 use crate::{Error, Result};
-
-/// Steps of the template engine for one text: far more than any conversation needs, and over within a second.
-const MOST_STEPS: u64 = 5_000_000;
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChatMessage {
-    /// `system`, `user` or `assistant`; templates may know others.
-    pub role: String,
-    pub content: String,
-}
 
 /// A model's chat template.
 pub struct ChatTemplate {
-    environment: Environment<'static>,
-    bos: String,
-    eos: String,
+    template: Template,
+    /// `bos_token` and its kin.
+    marks: Vec<(String, String)>,
 }
 
 impl ChatTemplate {
-    /// The template that came with the tokenizer.
+    /// The template that came with the model; of several that have names the one for tools, where there are some and it is there.
     ///
-    /// Errors: `bad-argument` where there is none (the model was not made for conversations), `corrupt-file` where it is no valid Jinja.
-    pub fn of(tokenizer: &Tokenizer) -> Result<Self> {
-        let source = tokenizer.chat_template().ok_or_else(|| {
+    /// Errors: `bad-argument` where there is none (the model was not made for conversations) or none of that name, `corrupt-file`
+    /// where it is no valid Jinja, with the line where it stops.
+    pub fn of(tokenizer: &Tokenizer, options: &ChatOptions) -> Result<Self> {
+        let chat = tokenizer.chat();
+        let source = chat.template(options.tools.is_some()).map_err(|names| {
+            Error::bad_argument(format!(
+                "this model has chat templates named {} and none named default; a template is chosen by tools alone, so give \
+                 tools, or call generate with the text itself",
+                names.join(", ")
+            ))
+        })?;
+        let source = source.ok_or_else(|| {
             Error::bad_argument(
                 "this model's file has no chat template: it goes on with a text and was not made for conversations; \
                  call generate with the beginning of a text, or load an instruction-tuned model",
             )
         })?;
-        let text = |id: Option<u32>| id.and_then(|id| tokenizer.token_text(id)).unwrap_or_default();
-        Self::new(source, text(tokenizer.special().bos), text(tokenizer.special().eos))
+        let mut marks: Vec<(String, String)> =
+            chat.marks.iter().filter_map(|(name, mark)| Some(((*name).to_owned(), mark.clone()?))).collect();
+        for (name, id) in [("bos_token", tokenizer.special().bos), ("eos_token", tokenizer.special().eos)] {
+            if !chat.marks.iter().any(|(known, _)| *known == name) {
+                marks.extend(id.and_then(|id| tokenizer.token_text(id)).map(|text| (name.to_owned(), text)));
+            }
+        }
+        Self::new(source, marks)
     }
 
-    pub fn new(source: &str, bos: String, eos: String) -> Result<Self> {
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_fuel(Some(MOST_STEPS));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
-        });
-        environment.add_function("strftime_now", |format: String| strftime(&format, SystemTime::now()));
-        environment.add_filter("tojson", |value: Value| python_json(&value));
-        environment.add_template_owned("chat", source.to_owned()).map_err(|cause| {
+    /// A template and the marks that it finds by their names.
+    pub fn new(source: &str, marks: Vec<(String, String)>) -> Result<Self> {
+        let template = Template::new(source).map_err(|cause| {
             Error::corrupt_file(format!(
-                "the model's chat template cannot be read: {cause}; use another conversion of the model"
+                "the model's chat template cannot be read, {cause}; call generate, which needs none, or use another conversion of \
+                 the model"
             ))
         })?;
-        Ok(Self { environment, bos, eos })
+        Ok(Self { template, marks })
     }
 
-    /// The text for `messages`, which ends where the assistant's answer begins. `thinking` is what a template finds as
-    /// `enable_thinking`, where it is said.
+    /// The text for `messages`, which ends where the assistant's answer begins.
     ///
-    /// Errors: `bad-argument` with the template's own words where it does not take these messages.
-    pub fn render(&self, messages: &[ChatMessage], thinking: Option<bool>) -> Result<String> {
+    /// Errors: `bad-argument` with the template's own words where it does not take these messages, or with the line where it fails.
+    pub fn render(&self, messages: &[ChatMessage], options: &ChatOptions) -> Result<String> {
         if messages.is_empty() {
             return Err(Error::bad_argument(
                 "a conversation needs at least one message; give [{ role: \"user\", content: … }]",
             ));
         }
-        let context = context! {
-            messages => messages,
-            add_generation_prompt => true,
-            enable_thinking => thinking.map_or(Value::UNDEFINED, Value::from),
-            bos_token => self.bos,
-            eos_token => self.eos,
-        };
-        let rendered = self.environment.get_template("chat").and_then(|template| template.render(context));
+        let now = options.now.unwrap_or_else(clock::now);
+        let budget = Budget::default();
+        let rendered = self.variables(messages, options, &budget);
+        let rendered = rendered.and_then(|variables| self.template.render(variables, budget, now));
         rendered.map_err(|cause| {
-            let reason = cause.detail().map_or_else(|| cause.to_string(), str::to_owned);
-            Error::bad_argument(format!("the model's chat template refuses these messages: {reason}"))
+            Error::bad_argument(match cause.kind {
+                ErrorKind::Raised => format!("the model's chat template refuses these messages: {cause}"),
+                ErrorKind::Exhausted => {
+                    format!("the model's chat template was stopped, {cause}; it may not be meant well")
+                }
+                _ => format!("the model's chat template fails with these messages, {cause}"),
+            })
         })
     }
-}
 
-/// `json.dumps(value, ensure_ascii=False)`.
-fn python_json(value: &Value) -> Result<Value, minijinja::Error> {
-    struct Python;
-    impl serde_json::ser::Formatter for Python {
-        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { w.write_all(b", ") }
+    /// What the template finds by name; later ones count more.
+    fn variables(
+        &self,
+        messages: &[ChatMessage],
+        options: &ChatOptions,
+        budget: &Budget,
+    ) -> Result<Vec<(String, Value)>, JinjaError> {
+        let listed = |list: &Option<Vec<Json>>| list.clone().map_or(Json::Null, Json::Array);
+        let mut variables = vec![];
+        let mut add = |name: &str, value: &Json| -> Result<(), JinjaError> {
+            variables.push((name.to_owned(), Value::from_json(value, budget)?));
+            Ok(())
+        };
+        for (name, mark) in &self.marks {
+            add(name, &Json::String(mark.clone()))?;
         }
-        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, w: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { w.write_all(b", ") }
+        for (name, value) in &options.variables {
+            add(name, value)?;
         }
-        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, w: &mut W) -> std::io::Result<()> {
-            w.write_all(b": ")
+        if let Some(thinking) = options.thinking {
+            add("enable_thinking", &Json::Bool(thinking))?;
         }
+        add("messages", &Json::Array(messages.iter().map(ChatMessage::seen).collect()))?;
+        add("tools", &listed(&options.tools))?;
+        add("documents", &listed(&options.documents))?;
+        add("add_generation_prompt", &Json::Bool(true))?;
+        Ok(variables)
     }
-    let mut out = vec![];
-    value
-        .serialize(&mut serde_json::Serializer::with_formatter(&mut out, Python))
-        .map_err(|cause| minijinja::Error::new(ErrorKind::BadSerialization, cause.to_string()))?;
-    Ok(Value::from_safe_string(String::from_utf8_lossy(&out).into_owned()))
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
-/// C's `strftime` in UTC, for the directives that chat templates use.
-fn strftime(format: &str, now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (month_name, day_name) = (MONTHS[(month - 1) as usize], DAYS[((days + 4) % 7) as usize]);
-    let mut out = String::new();
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('Y') => out.push_str(&year.to_string()),
-            Some('y') => out.push_str(&format!("{:02}", year % 100)),
-            Some('m') => out.push_str(&format!("{month:02}")),
-            Some('d') => out.push_str(&format!("{day:02}")),
-            Some('B') => out.push_str(month_name),
-            Some('b') => out.push_str(&month_name[..3]),
-            Some('A') => out.push_str(day_name),
-            Some('a') => out.push_str(&day_name[..3]),
-            Some('H') => out.push_str(&format!("{:02}", second / 3600)),
-            Some('M') => out.push_str(&format!("{:02}", second / 60 % 60)),
-            Some('S') => out.push_str(&format!("{:02}", second % 60)),
-            Some(other) => out.push(other),
-            None => {}
-        }
-    }
-    out
-}
-
-/// Year, month and day of a count of days since 1970-01-01 (the proleptic Gregorian calendar, counted from March so that the leap
-/// day comes last).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::ErrorCode;
 
@@ -181,27 +120,36 @@ mod tests {
     const LLAMA2: &str = "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'].strip() + ' [/INST]' }}{% else %}{{ ' ' + message['content'] + ' ' + eos_token }}{% endif %}{% endfor %}";
 
     fn turns(turns: &[(&str, &str)]) -> Vec<ChatMessage> {
-        turns.iter().map(|(r, c)| ChatMessage { role: (*r).into(), content: (*c).into() }).collect()
+        turns.iter().map(|(role, content)| ChatMessage::new(role, content)).collect()
+    }
+
+    fn marks() -> Vec<(String, String)> {
+        [("bos_token", "<s>"), ("eos_token", "</s>")].map(|(name, mark)| (name.into(), mark.into())).into()
+    }
+
+    fn thinking(thinking: bool) -> ChatOptions {
+        ChatOptions { thinking: Some(thinking), ..ChatOptions::default() }
     }
 
     fn template(source: &str) -> ChatTemplate {
-        ChatTemplate::new(source, "<s>".into(), "</s>".into()).unwrap()
+        ChatTemplate::new(source, marks()).unwrap()
     }
 
     #[test]
     fn a_chatml_template_frames_every_turn_and_opens_the_answer() {
         assert_eq!(
-            template(CHATML).render(&turns(&[("user", "Hi <there>")]), None).unwrap(),
+            template(CHATML).render(&turns(&[("user", "Hi <there>")]), &ChatOptions::default()).unwrap(),
             "<|im_start|>system\nYou are helpful<|im_end|>\n<|im_start|>user\nHi <there><|im_end|>\n<|im_start|>assistant\n"
         );
     }
 
     #[test]
     fn a_llama_2_template_strips_and_alternates() {
-        let text =
-            template(LLAMA2).render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), None).unwrap();
+        let text = template(LLAMA2)
+            .render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), &ChatOptions::default())
+            .unwrap();
         assert_eq!(text, "<s>[INST] a [/INST] b </s>[INST] c [/INST]");
-        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), None).unwrap_err();
+        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), &ChatOptions::default()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadArgument);
         assert!(error.to_string().contains("must alternate"), "{error}");
     }
@@ -210,7 +158,7 @@ mod tests {
     fn json_and_python_methods_are_as_in_python() {
         let source = "{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }} {{ {'a': [1, 'é<']} | tojson }} {{ messages[0].get('role') }} {{ messages[0].content.split(',')[-1] }} {{ messages[0]['content'][2:] }}";
         assert_eq!(
-            template(source).render(&turns(&[("user", "x,yz")]), None).unwrap(),
+            template(source).render(&turns(&[("user", "x,yz")]), &ChatOptions::default()).unwrap(),
             "1 {\"a\": [1, \"é<\"]} user yz yz"
         );
     }
@@ -258,9 +206,9 @@ mod tests {
         let before =
             "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n<|im_start|>user\n+1?<|im_end|>\n";
         let open = format!("{before}<|im_start|>assistant\n");
-        assert_eq!(template.render(&messages, None).unwrap(), open);
-        assert_eq!(template.render(&messages, Some(true)).unwrap(), open);
-        assert_eq!(template.render(&messages, Some(false)).unwrap(), format!("{open}<think>\n\n</think>\n\n"));
+        assert_eq!(template.render(&messages, &ChatOptions::default()).unwrap(), open);
+        assert_eq!(template.render(&messages, &thinking(true)).unwrap(), open);
+        assert_eq!(template.render(&messages, &thinking(false)).unwrap(), format!("{open}<think>\n\n</think>\n\n"));
     }
 
     /// In the manner of Gemma 3's: the system's words stand before the first of the user's, and the assistant is called the model.
@@ -297,28 +245,50 @@ mod tests {
     fn a_template_of_turns_puts_the_systems_words_before_the_users() {
         let messages = turns(&[("system", "Be brief."), ("user", " Hi "), ("assistant", "Hello"), ("user", "Bye")]);
         assert_eq!(
-            template(TURNS).render(&messages, None).unwrap(),
+            template(TURNS).render(&messages, &ChatOptions::default()).unwrap(),
             "<s><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n\
              <start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n"
         );
-        let error = template(TURNS).render(&turns(&[("user", "a"), ("user", "b")]), Some(false)).unwrap_err();
+        let error = template(TURNS).render(&turns(&[("user", "a"), ("user", "b")]), &thinking(false)).unwrap_err();
         assert!(error.to_string().contains("must alternate"), "{error}");
     }
 
     #[test]
     fn a_template_that_never_ends_is_stopped_and_a_broken_one_refused() {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
-        assert!(template(endless).render(&turns(&[("user", "a")]), None).is_err());
-        let broken = ChatTemplate::new("{% if %}", String::new(), String::new()).err().unwrap();
+        assert!(template(endless).render(&turns(&[("user", "a")]), &ChatOptions::default()).is_err());
+        let broken = ChatTemplate::new("a\n{% if %}", vec![]).err().unwrap();
         assert_eq!(broken.code(), ErrorCode::CorruptFile);
-        assert_eq!(template("x").render(&[], None).unwrap_err().code(), ErrorCode::BadArgument);
+        assert!(broken.to_string().contains("line 2: an expression is missing"), "{broken}");
+        assert_eq!(template("x").render(&[], &ChatOptions::default()).unwrap_err().code(), ErrorCode::BadArgument);
     }
 
+    /// What `training/make_template_fixtures.py` made of conversations with templates in the manner of published models.
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
-        assert_eq!(strftime("%d %b %Y, %A %H:%M:%S %%", at(0)), "01 Jan 1970, Thursday 00:00:00 %");
-        assert_eq!(strftime("%Y-%m-%d %a", at(1_709_164_800)), "2024-02-29 Thu");
-        assert_eq!(strftime("%B %y", at(1_798_761_599)), "December 26");
+    fn templates_in_the_manner_of_models_give_the_text_that_transformers_gives() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates/conversations.json");
+        let Ok(bytes) = std::fs::read(path) else { return assert!(cfg!(target_arch = "wasm32")) };
+        let fixture: Json = serde_json::from_slice(&bytes).unwrap();
+        let text = |of: &Json, name: &str| of.get(name).unwrap().as_str().unwrap().to_owned();
+        let cases = fixture.get("cases").unwrap().as_array().unwrap();
+        assert!(cases.len() > 100);
+        for case in cases {
+            let (name, which) = (text(case, "template"), text(case, "conversation"));
+            let given = fixture.get("conversations").unwrap().get(&which).unwrap();
+            let messages = given.get("messages").unwrap().as_array().unwrap().iter();
+            let messages: Vec<_> = messages.map(|fields| ChatMessage(fields.as_object().unwrap().to_vec())).collect();
+            let list = |name: &str| given.get(name).map(|list| list.as_array().unwrap().to_vec());
+            let options = ChatOptions {
+                tools: list("tools"),
+                documents: list("documents"),
+                variables: given.get("variables").map_or(vec![], |variables| variables.as_object().unwrap().to_vec()),
+                now: Some(vitrine_jinja::LocalTime { micros: 1_772_716_029_000_042, ahead: 0 }),
+                thinking: None,
+            };
+            options.check().unwrap();
+            let made = template(&text(fixture.get("templates").unwrap(), &name)).render(&messages, &options);
+            let expected = case.get("expected").unwrap().as_str();
+            assert_eq!(made.as_deref().ok(), expected, "{name}, {which}: {:?}", made.as_ref().err());
+        }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
 
+mod chat;
 mod gguf;
 mod json;
 mod pieces;
@@ -16,6 +17,7 @@ mod special;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chat::ChatParts;
 use pieces::Pieces;
 use sentencepiece::{SPACE, SentencePiece};
 use special::{Fragment, SpecialMatcher};
@@ -34,7 +36,7 @@ struct Shared {
     encoder: Encoder,
     pieces: Arc<Pieces>,
     special: SpecialTokens,
-    template: Option<String>,
+    chat: ChatParts,
 }
 
 /// How [`Tokenizer::encode`] treats marks.
@@ -80,21 +82,21 @@ impl Encoder {
 }
 
 impl Tokenizer {
-    fn assemble(encoder: Encoder, pieces: Pieces, special: SpecialTokens, template: Option<String>) -> Self {
-        Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, template }))
+    fn assemble(encoder: Encoder, pieces: Pieces, special: SpecialTokens, chat: ChatParts) -> Self {
+        Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, chat }))
     }
 
     /// Reads the tokenizer of opened files: the `tokenizer.json` among them, with the `tokenizer_config.json` beside it if there is
-    /// one, else the vocabulary inside the GGUF (vocabulary-only files too).
+    /// one, else the vocabulary inside the GGUF (vocabulary-only files too); and the chat templates that lie beside them.
     ///
     /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer.
     pub fn from_file(file: &WeightFile) -> Result<Self> {
         let json = file.extra("tokenizer.json").or_else(|| match file.format {
             // A lone file is taken at its word, whatever it is called.
-            Format::Json => file.extras().next().and_then(|name| file.extra(name)),
+            Format::Json => file.extras().find(|name| !name.ends_with(".jinja")).and_then(|name| file.extra(name)),
             _ => None,
         });
-        match (json, file.format) {
+        let mut tokenizer = match (json, file.format) {
             (Some(json), _) => {
                 let [settings, config] = ["tokenizer_config.json", "config.json"].map(|name| file.extra_json(name));
                 Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())
@@ -103,7 +105,11 @@ impl Tokenizer {
             (None, _) => Err(Error::bad_argument(
                 "these weights hold no vocabulary; give the tokenizer.json that belongs to the model",
             )),
+        }?;
+        if let Some(shared) = Arc::get_mut(&mut tokenizer.0) {
+            shared.chat.add_files(file)?;
         }
+        Ok(tokenizer)
     }
 
     /// Ids go from 0 to this, exclusive.
@@ -125,9 +131,14 @@ impl Tokenizer {
         self.0.pieces.is_hidden(id)
     }
 
-    /// The chat template (Jinja) that came with the vocabulary.
-    pub fn chat_template(&self) -> Option<&str> {
-        self.0.template.as_deref()
+    /// Whether a chat template (Jinja) came with the model.
+    pub fn has_template(&self) -> bool {
+        !self.0.chat.templates.is_empty()
+    }
+
+    /// The chat templates, and the marks by the names that templates know.
+    pub(super) fn chat(&self) -> &ChatParts {
+        &self.0.chat
     }
 
     /// What the token says, marks included; bytes that are no whole character become U+FFFD. `None` past the vocabulary.

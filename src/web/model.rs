@@ -3,8 +3,9 @@
 use std::cell::Cell;
 
 use futures_util::lock::Mutex;
-use js_sys::Uint32Array;
+use js_sys::{Date, Uint32Array};
 use serde::Serialize;
+use vitrine_jinja::LocalTime;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
@@ -15,8 +16,8 @@ use super::{
 use crate::{
     Cancel, Error, Result,
     text::{
-        self, ChatMessage, ChatTemplate, EncodeOptions, EndReason, GenerateOptions, GenerateRequest, GenerationStats,
-        TextModel, TextModelStats,
+        self, ChatMessage, ChatOptions, ChatRequest, ChatTemplate, EncodeOptions, EndReason, GenerateOptions,
+        GenerateRequest, GenerationStats, TextModel, TextModelStats,
     },
 };
 
@@ -72,6 +73,14 @@ impl From<TextModelStats> for Stats {
     }
 }
 
+/// Templates that tell the date tell the page's.
+fn on_this_clock(options: ChatOptions) -> ChatOptions {
+    let now = Date::new_0();
+    let ahead = -now.get_timezone_offset();
+    let micros = ((now.get_time() + ahead * 60_000.0) * 1000.0) as i64;
+    ChatOptions { now: Some(LocalTime { micros, ahead: ahead as i32 }), ..options }
+}
+
 /// A token and how likely it is to come next.
 #[derive(Serialize)]
 struct Next {
@@ -101,11 +110,12 @@ impl Model {
         })
     }
 
-    /// Answers messages `[{ role, content }]`.
+    /// Answers messages `[{ role, content, … }]`.
     pub fn chat(&self, messages: JsValue, options: JsValue) -> Result<Generation, JsValue> {
         self.begin(options, |options, cancel| {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
-            self.model.chat(&messages, options, cancel)
+            let chat = on_this_clock(options.chat);
+            self.model.chat(&messages, GenerateOptions { chat, ..options }, cancel)
         })
     }
 
@@ -115,11 +125,12 @@ impl Model {
 
     /// The ids of a conversation, as [`Self::chat`] would give them to the model.
     #[wasm_bindgen(js_name = tokenizeChat)]
-    pub fn tokenize_chat(&self, messages: JsValue, thinking: Option<bool>) -> Result<Vec<u32>, JsValue> {
+    pub fn tokenize_chat(&self, messages: JsValue, options: JsValue) -> Result<Vec<u32>, JsValue> {
         let encode = || {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
+            let options = on_this_clock(from_js::<ChatRequest>(options, "the options")?.check()?);
             let tokenizer = self.model.tokenizer();
-            let text = ChatTemplate::of(tokenizer)?.render(&messages, thinking)?;
+            let text = ChatTemplate::of(tokenizer, &options)?.render(&messages, &options)?;
             tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })
         };
         encode().map_err(thrown)

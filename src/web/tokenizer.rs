@@ -47,7 +47,7 @@ impl Tokenizer {
             vocabulary: self.tokenizer.vocabulary_size(),
             bos: special.bos,
             eos: special.eos,
-            chat: self.tokenizer.chat_template().is_some(),
+            chat: self.tokenizer.has_template(),
         })
     }
 

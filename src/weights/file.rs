@@ -95,7 +95,7 @@ pub(super) fn shown(name: &str) -> String {
 
 /// The largest header that is read: a vocabulary of a million tokens takes a tenth of it.
 const HEADER_LIMIT: u64 = 256 << 20;
-/// The one file beside weights that is no JSON: a tokenizer's merges, line by line.
+/// The one file beside weights and templates that is no JSON: a tokenizer's merges, line by line.
 const MERGES: &str = "merges.txt";
 /// The largest JSON file that is taken in beside the weights.
 const JSON_LIMIT: u64 = 128 << 20;
@@ -162,7 +162,7 @@ enum Kind {
     Gguf,
     Safetensors,
     PyTorch,
-    /// JSON, or a list of lines (`merges.txt`).
+    /// JSON, a list of lines (`merges.txt`) or a chat template (`.jinja`).
     Text,
 }
 
@@ -174,6 +174,10 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         let text = bytes.trim_ascii_start();
         text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
     };
+    if name.ends_with(".jinja") {
+        // A chat template, which may begin with anything.
+        return Ok(Kind::Text);
+    }
     if bytes.starts_with(b"GGUF") {
         return Ok(Kind::Gguf);
     }

@@ -19,6 +19,7 @@ use tokenizers::{
 
 use super::{
     Encoder, SpecialTokens, Tokenizer,
+    chat::ChatParts,
     pieces::{ByteLevel, Pieces, byte_token},
     pre_tokenizers::pre_tokenizer,
     sentencepiece::{SPACE, SentencePiece},
@@ -149,8 +150,9 @@ impl Tokenizer {
             }
         };
         let special = special_tokens(metadata, &vocabulary, defaults)?;
-        let template = metadata.get::<&str>("tokenizer.chat_template")?.map(str::to_owned);
-        Ok(Self::assemble(encoder, pieces, special, template))
+        let text = |id: u32| vocabulary.tokens.get(id as usize).copied();
+        let chat = ChatParts::of_metadata(metadata, text)?;
+        Ok(Self::assemble(encoder, pieces, special, chat))
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Encoder, SpecialTokens, Tokenizer,
+    chat::ChatParts,
     pieces::{ByteLevel, Pieces, byte_token},
     sentencepiece::SPACE,
     special::{BEGINNINGS_OF_TEXT, ENDS_OF_TEXT},
@@ -53,7 +54,7 @@ impl Tokenizer {
         let tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| damaged(&e))?;
         let pieces = pieces(&tokenizer, &spelling(&file)).map_err(|e| damaged(&e))?;
         let mut special = special_tokens(&tokenizer).map_err(|e| damaged(&e))?;
-        let template = settings.and_then(|settings| settings["chat_template"].as_str()).map(str::to_owned);
+        let chat = settings.map(ChatParts::of_settings).unwrap_or_default();
         if let Some(settings) = settings {
             let named = |key: &str| {
                 let token = &settings[key];
@@ -69,7 +70,7 @@ impl Tokenizer {
         let of_model = of_model.filter(|id| *id < pieces.len() as u64).map(|id| id as u32);
         special.bos = special.bos.or(of_model);
         let encoder = Encoder::Library { tokenizer: Box::new(Mutex::new(tokenizer)), frames_itself: true };
-        Ok(Self::assemble(encoder, pieces, special, template))
+        Ok(Self::assemble(encoder, pieces, special, chat))
     }
 }
 

@@ -21,6 +21,7 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         "clippy, the crate in the page",
         clippy(&["--lib", "--tests", "--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]),
     );
+    tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
     tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask"]));
     tally.check("types of the page's JavaScript", check_javascript(workspace));
     Ok(())

@@ -1,14 +1,14 @@
-//! `cargo test` on this machine: the crate with its GPU kernels on whatever Vulkan device there is, and xtask itself.
+//! `cargo test` on this machine: the crate with its GPU kernels on whatever Vulkan device there is, its Jinja, and xtask itself.
 
 use anyhow::Result;
 
 use super::{Tally, output};
 use crate::{system, workspace::Workspace};
 
-/// The two packages run apart, so that the crate is compiled with the same features as when it is tested alone.
+/// The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_vulkan()?;
-    for (package, profile) in [("vitrine", "dev"), ("xtask", "tool")] {
+    for (package, profile) in [("vitrine", "dev"), ("vitrine-jinja", "dev"), ("xtask", "tool")] {
         let mut cargo = workspace.cargo();
         cargo
             .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--"])

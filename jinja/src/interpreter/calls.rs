@@ -1,0 +1,204 @@
+//! Calls: macros, loops, methods and globals, and how arguments meet parameters.
+
+use std::rc::Rc;
+
+use super::{Args, Run};
+use crate::{
+    budget::Budget,
+    collections,
+    error::{Result, fail},
+    globals,
+    object::{BoundMacro, Object},
+    scope::Scope,
+    strings,
+    syntax::{Expr, ExprKind, Macro},
+    value::{Dict, Value},
+};
+
+impl Run {
+    pub fn call(&self, callee: &Value, args: Args) -> Result<Value> {
+        let object = match callee {
+            Value::Undefined(message) => return fail(&**message),
+            Value::Object(object) => object,
+            _ => return fail(format!("'{}' object is not callable", callee.type_name())),
+        };
+        match &**object {
+            Object::Macro(bound) => self.call_macro(bound, args),
+            Object::Method(receiver, name) => self.method(receiver, name, args),
+            Object::Function(name) => globals::call(self, name, args),
+            Object::Loop(state) => {
+                let items = args.bind("loop", &["iterable"], 1)?.value(0);
+                let Some((definition, scope)) = &state.recurse else {
+                    return fail("The loop must have the 'recursive' marker to be called recursively.");
+                };
+                let mut text = String::new();
+                self.run_loop(definition, &items, scope, state.depth0 + 1, &mut text)?;
+                Ok(Value::Str(text.into(), self.autoescape.get()))
+            }
+            Object::Joiner { separator, used } => {
+                Ok(if used.replace(true) { separator.clone() } else { Value::text("") })
+            }
+            Object::Namespace(_) | Object::Cycler { .. } | Object::Iterator { .. } => {
+                fail(format!("'{}' object is not callable", callee.type_name()))
+            }
+        }
+    }
+
+    fn method(&self, receiver: &Value, name: &str, args: Args) -> Result<Value> {
+        match receiver {
+            Value::Str(text, safe) => strings::call(self, text, *safe, name, args),
+            _ => collections::call(self, receiver, name, args),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn call_block(
+        &self,
+        call: &Expr,
+        caller: &Rc<Macro>,
+        scope: &Rc<Scope>,
+        out: &mut String,
+    ) -> Result<()> {
+        let ExprKind::Call(callee, args) = &*call.kind else { return fail("{% call %} wants a call of a macro") };
+        let callee = self.eval(callee, scope)?;
+        let mut args = self.arguments(args, scope)?;
+        args.keyword.push(("caller".into(), self.bind(caller, scope)?));
+        let text = self.call(&callee, args)?;
+        self.print(&text, out)
+    }
+
+    #[inline(never)]
+    fn call_macro(&self, bound: &BoundMacro, args: Args) -> Result<Value> {
+        let definition = &bound.definition;
+        let shown = definition.name.as_deref().map_or_else(|| "None".into(), |name| format!("'{name}'"));
+        let Args { mut positional, mut keyword } = args;
+        let scope = Scope::within(&bound.scope);
+        let extra = positional.split_off(positional.len().min(definition.parameters.len()));
+        let mut take = |name: &str| {
+            let at = keyword.iter().position(|(given, _)| **given == *name)?;
+            Some(keyword.remove(at).1)
+        };
+        let given = positional.len();
+        let mut values = positional.into_iter();
+        let mut missing = vec![];
+        let mut found_caller = false;
+        for (index, (name, default)) in definition.parameters.iter().enumerate() {
+            let value = values.next().or_else(|| take(name));
+            found_caller |= &**name == "caller" && (index >= given || given == definition.parameters.len());
+            match value {
+                Some(value) => scope.set(name, value),
+                None => missing.push((name, default)),
+            }
+        }
+        if definition.takes_caller && !found_caller {
+            let caller = take("caller").unwrap_or_else(|| Value::Undefined("No caller defined".into()));
+            scope.set(&"caller".into(), caller);
+        }
+        if definition.takes_kwargs {
+            let entries = keyword.into_iter().map(|(name, value)| (Value::Str(name, false), value)).collect();
+            scope.set(&"kwargs".into(), Value::Dict(Dict::new(entries, &self.budget)?));
+        } else if let Some((name, _)) = keyword.first() {
+            return fail(format!("macro {shown} takes no keyword argument '{name}'"));
+        }
+        if definition.takes_varargs {
+            scope.set(&"varargs".into(), Value::tuple(extra, &self.budget)?);
+        } else if !extra.is_empty() {
+            return fail(format!("macro {shown} takes not more than {} argument(s)", definition.parameters.len()));
+        }
+        for (name, default) in missing {
+            let value = match default {
+                Some(default) => self.eval(default, &scope)?,
+                None => Value::Undefined(format!("parameter '{name}' was not provided").into()),
+            };
+            scope.set(name, value);
+        }
+        let mut text = String::new();
+        self.block(&definition.body, &scope, &mut text)?;
+        Ok(Value::Str(text.into(), self.autoescape.get()))
+    }
+}
+
+impl Args {
+    /// The arguments in the order of their parameters, of which the first `required` must be there. A parameter whose name begins
+    /// with `_` takes no keyword.
+    pub fn bind(self, function: &str, parameters: &[&str], required: usize) -> Result<Bound> {
+        if self.positional.len() > parameters.len() {
+            return fail(format!(
+                "{function} takes at most {} arguments ({} given)",
+                parameters.len(),
+                self.positional.len()
+            ));
+        }
+        let mut values: Vec<Option<Value>> = self.positional.into_iter().map(Some).collect();
+        values.resize(parameters.len(), None);
+        for (name, value) in self.keyword {
+            let place = parameters.iter().position(|parameter| **parameter == *name && !parameter.starts_with('_'));
+            match place.and_then(|place| values.get_mut(place)) {
+                Some(Some(_)) => return fail(format!("{function} got multiple values for argument '{name}'")),
+                Some(empty) => *empty = Some(value),
+                None => return fail(format!("{function} got an unexpected keyword argument '{name}'")),
+            }
+        }
+        if let Some(missing) = values.iter().take(required).position(Option::is_none) {
+            return fail(format!(
+                "{function} missing required argument '{}'",
+                parameters[missing].trim_start_matches('_')
+            ));
+        }
+        Ok(Bound(values))
+    }
+
+    pub fn none(self, function: &str) -> Result<()> {
+        self.bind(function, &[], 0).map(drop)
+    }
+}
+
+/// Arguments by the places of their parameters.
+pub struct Bound(Vec<Option<Value>>);
+
+impl Bound {
+    pub fn get(&self, place: usize) -> Option<&Value> {
+        self.0.get(place).and_then(Option::as_ref)
+    }
+
+    /// What was given, or `None`.
+    pub fn value(&self, place: usize) -> Value {
+        self.get(place).cloned().unwrap_or(Value::None)
+    }
+
+    /// Whether something other than `None` was given.
+    pub fn given(&self, place: usize) -> Option<&Value> {
+        self.get(place).filter(|value| !matches!(value, Value::None))
+    }
+
+    pub fn truth(&self, place: usize) -> bool {
+        self.get(place).is_some_and(Value::truth)
+    }
+
+    pub fn int(&self, place: usize, default: i128) -> Result<i128> {
+        match self.get(place) {
+            None => Ok(default),
+            Some(Value::Undefined(message)) => fail(&**message),
+            Some(value) => match value.as_int() {
+                Some(n) => Ok(n),
+                None => fail(format!("'{}' object cannot be interpreted as an integer", value.type_name())),
+            },
+        }
+    }
+
+    pub fn text(&self, place: usize) -> Result<Rc<str>> {
+        match self.get(place) {
+            Some(Value::Str(text, _)) => Ok(text.clone()),
+            Some(Value::Undefined(message)) => fail(&**message),
+            other => {
+                let kind = other.map_or("NoneType", Value::type_name);
+                fail(format!("argument {} must be str, not {kind}", place + 1))
+            }
+        }
+    }
+
+    /// What was given as it prints, or `default`.
+    pub fn printed(&self, place: usize, default: &str, budget: &Budget) -> Result<String> {
+        self.get(place).map_or_else(|| Ok(default.into()), |value| value.print(budget))
+    }
+}
