@@ -357,6 +357,9 @@ export const Engine = Object.freeze({
     if (!["auto", "webgpu", "cpu"].includes(device)) {
       throw new VitrineError("bad-argument", `device is "auto", "webgpu" or "cpu", not ${JSON.stringify(device)}.`);
     }
+    if (typeof WebAssembly === "undefined") {
+      throw new VitrineError("bad-argument", "This browser has no WebAssembly, or it is switched off (in a lockdown mode, for instance). Switch it on, or open the page in another browser.");
+    }
     const engine = new OpenEngine(options);
     try {
       await engine.open(signal);

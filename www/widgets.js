@@ -8,8 +8,9 @@ import { VitrineImage } from "./widgets/image.js";
 import { VitrineLatent } from "./widgets/latent.js";
 import { VitrineText } from "./widgets/text.js";
 
+export { Widget } from "./widgets/widget.js";
 export { VitrineImage, VitrineLatent, VitrineText };
 
-globalThis.customElements?.define("vitrine-text", VitrineText);
-globalThis.customElements?.define("vitrine-image", VitrineImage);
-globalThis.customElements?.define("vitrine-latent", VitrineLatent);
+VitrineText.define("vitrine-text");
+VitrineImage.define("vitrine-image");
+VitrineLatent.define("vitrine-latent");

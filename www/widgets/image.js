@@ -3,41 +3,50 @@
  * Without a seed each picture is new.
  */
 
-import { Widget } from "./widget.js";
+import { make } from "../page/dom.js";
+import { number, whole, words } from "./attributes.js";
+import { shared } from "./widget.js";
+import { Worded } from "./worded.js";
 
 /** @import { ImageModel } from "../vitrine.js" */
 
-/** @extends {Widget<ImageModel>} */
-export class VitrineImage extends Widget {
-  static observedAttributes = ["prompt", "model"];
+/** @extends {Worded<ImageModel>} */
+export class VitrineImage extends Worded {
+  static kinds = /** @type {const} */ (["image"]);
+  static verb = "Paint";
+  static label = "What to paint";
+  static look = "canvas { margin-bottom: .8em; }";
+  static attributes = {
+    ...shared("illustrator"),
+    prompt: words("a fox in the snow"),
+    steps: whole(1, 1000),
+    guidance: number(0, 50),
+    seed: whole(0, 2 ** 32 - 1),
+  };
 
-  get standard() {
-    return { model: "illustrator", verb: "Paint" };
+  /** The picture, once it is finished. @type {ImageData | undefined} */
+  picture;
+
+  parts() {
+    const canvas = make("canvas", { class: "picture", role: "img", "aria-label": "No picture yet", width: "64", height: "64" });
+    return [canvas, make("div", { class: "words" }, this.field())];
   }
 
-  get parts() {
-    return `<style>canvas { display: block; width: min(100%, 20rem); margin: 0 auto .8em; background: light-dark(#fffefa, #1a2420); }</style>
-      <canvas class="picture" role="img" width="64" height="64"></canvas>
-      <div class="words"><span class="own" contenteditable="plaintext-only" role="textbox" aria-label="What to paint" spellcheck="false"></span></div>`;
-  }
-
-  drawn() {
-    this.inner("own").textContent = this.getAttribute("prompt") ?? "a fox in the snow";
-    this.inner("picture").setAttribute("aria-label", "No picture yet");
+  get outcome() {
+    return { prompt: this.words, picture: this.picture };
   }
 
   act() {
     return this.paint();
   }
 
-  /** Paints the words; a second call ends the first. Resolves with the picture when it is finished. */
+  /** Paints the words; a second call ends the first. Resolves with the picture when it is finished, with nothing where it was stopped. */
   async paint() {
     const canvas = /** @type {HTMLCanvasElement} */ (this.inner("picture"));
-    /** @type {ImageData | undefined} */
-    let picture;
+    this.picture = undefined;
     await this.work(async (model, signal) => {
-      const prompt = this.inner("own").textContent ?? "";
-      const [steps, guidance, seed] = ["steps", "guidance", "seed"].map((name) => this.number(name));
+      const prompt = this.words;
+      const [steps, guidance, seed] = ["steps", "guidance", "seed"].map((name) => this.value(name));
       for await (const step of model.generate({ prompt, steps, guidance, seed, signal })) {
         this.say(step.final ? "" : `Step ${step.step} of ${step.steps}`);
         if (!step.image) continue;
@@ -45,9 +54,9 @@ export class VitrineImage extends Widget {
         canvas.height = step.image.height;
         canvas.getContext("2d")?.putImageData(step.image, 0, 0);
         canvas.setAttribute("aria-label", step.final ? prompt : `${prompt}, after ${step.step} of ${step.steps} steps`);
-        if (step.final) picture = step.image;
+        if (step.final) this.picture = step.image;
       }
     });
-    return picture;
+    return this.picture;
   }
 }

@@ -3,78 +3,134 @@
  * draws all by chance.
  */
 
-import { Widget } from "./widget.js";
+import { make } from "../page/dom.js";
+import { whole } from "./attributes.js";
+import { WidgetError } from "./faults.js";
+import { Widget, shared } from "./widget.js";
 
-/** @import { Autoencoder } from "../vitrine.js" */
+/** @import { Autoencoder, AutoencoderInfo } from "../vitrine.js" */
 
 const REACH = 2.5;
 
 /** @extends {Widget<Autoencoder>} */
 export class VitrineLatent extends Widget {
-  static observedAttributes = ["across", "up", "model"];
+  static kinds = /** @type {const} */ (["autoencoder", "generator"]);
+  static verb = "Somewhere else";
+  static look = "canvas { cursor: move; touch-action: none; }";
+  static attributes = { ...shared("faces-vae"), across: whole(0, 65535, 0), up: whole(0, 65535, 1) };
 
+  /** The picture of the numbers, once it is made. @type {ImageData | undefined} */
+  picture;
   #latent = new Float32Array(0);
-  #drawing = false;
+  /** What makes the picture, while it is made. @type {Promise<void> | undefined} */
+  #drawing;
   #changed = false;
 
-  get standard() {
-    return { model: "faces-vae", verb: "Somewhere else" };
+  /** The numbers; empty before the model is there. */
+  get latent() {
+    return this.#latent.slice();
   }
 
-  get parts() {
-    return `<style>canvas { display: block; width: min(100%, 20rem); margin: 0 auto; background: light-dark(#fffefa, #1a2420); cursor: move; touch-action: none; }</style>
-      <canvas class="picture" role="application" aria-roledescription="picture to walk in" aria-label="No picture yet" tabindex="0" width="64" height="64"></canvas>`;
-  }
-
-  drawn() {
-    const canvas = this.inner("picture");
-    canvas.onpointerdown = (event) => canvas.setPointerCapture(event.pointerId);
-    canvas.onpointermove = (event) => {
+  parts() {
+    const canvas = make("canvas", {
+      class: "picture",
+      role: "application",
+      "aria-roledescription": "picture to walk in",
+      "aria-label": "No picture yet",
+      tabindex: "0",
+      width: "64",
+      height: "64",
+    });
+    canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
+    canvas.addEventListener("pointermove", (event) => {
       if (!canvas.hasPointerCapture(event.pointerId)) return;
       const scale = (2 * REACH) / canvas.getBoundingClientRect().width;
-      this.#turn(event.movementX * scale, -event.movementY * scale);
-    };
-    canvas.onkeydown = (event) => {
+      this.#turn(event.movementX * scale, -event.movementY * scale).catch(() => {});
+    });
+    canvas.addEventListener("keydown", (event) => {
       const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      this.#turn(0.25 * way[0], 0.25 * way[1]);
-    };
-    this.addEventListener("ready", () => this.show(), { once: true });
+      this.#turn(0.25 * way[0], 0.25 * way[1]).catch(() => {});
+    });
+    return [canvas];
+  }
+
+  /** @param {string} name */
+  changed(name) {
+    // The old model's numbers mean nothing to a new one.
+    if (name === "model") this.#latent = new Float32Array(0);
+  }
+
+  /** @param {AutoencoderInfo} info */
+  unfit({ decodes, factor, latentChannels: size }) {
+    if (!decodes) return "This model reads pictures but makes none; here one is needed that makes pictures of a few numbers.";
+    if (factor !== 0) return "The pictures of this model are made of too many numbers to walk in; here one is needed that makes them of a few.";
+    for (const name of ["across", "up"]) {
+      const axis = this.value(name);
+      if (axis >= size) return `This part of the page is not set up right: ${name} is “${axis}”, but this model's numbers are 0 to ${size - 1}.`;
+    }
+    return undefined;
+  }
+
+  /** @param {Autoencoder} model */
+  loaded({ info: { latentChannels: size } }) {
+    if (this.#latent.length === 0) this.#latent = new Float32Array(size);
+    this.show().catch(() => {});
+  }
+
+  get outcome() {
+    return { latent: this.latent, picture: this.picture };
   }
 
   act() {
     return this.show(this.#latent.map(() => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())));
   }
 
-  /** Makes the picture of these numbers; without any, of those that are there. @param {ArrayLike<number>} [latent] */
+  /** Makes the picture of these numbers; without any, of those that are there. Resolves with the picture. @param {ArrayLike<number>} [latent] */
   async show(latent) {
-    if (latent) this.#latent = Float32Array.from(latent);
+    if (latent) {
+      const numbers = Float32Array.from(latent);
+      if (!numbers.every(Number.isFinite)) throw new WidgetError("bad-argument", "The numbers of a picture are finite numbers.");
+      this.#latent = numbers;
+    }
     this.#changed = true;
-    if (this.#drawing) return;
-    this.#drawing = true;
+    this.#drawing ??= this.#draw().finally(() => (this.#drawing = undefined));
+    await this.#drawing;
+    return this.picture;
+  }
+
+  /** Makes pictures until the numbers stand still. */
+  #draw() {
     const canvas = /** @type {HTMLCanvasElement} */ (this.inner("picture"));
-    await this.work(async (model, signal) => {
-      const size = model.info.latentChannels;
-      while (this.#changed) {
-        this.#changed = false;
-        if (this.#latent.length !== size) this.#latent = new Float32Array(size);
-        const picture = await model.decode(this.#latent.slice(), [1, size], { signal });
-        canvas.width = picture.width;
-        canvas.height = picture.height;
-        canvas.getContext("2d")?.putImageData(picture, 0, 0);
-        canvas.setAttribute("aria-label", `The picture of ${Array.from(this.#latent, (value) => value.toFixed(1)).join(", ")}`);
-      }
-    }, true);
-    this.#drawing = false;
+    return this.work(
+      async (model, signal) => {
+        const size = model.info.latentChannels;
+        while (this.#changed) {
+          this.#changed = false;
+          const latent = this.latent;
+          if (latent.length !== size) {
+            this.#latent = new Float32Array(size);
+            throw new WidgetError("bad-argument", `A picture of this model is made of ${size} numbers, not of ${latent.length}.`);
+          }
+          const picture = await model.decode(latent, [1, size], { signal });
+          canvas.width = picture.width;
+          canvas.height = picture.height;
+          canvas.getContext("2d")?.putImageData(picture, 0, 0);
+          canvas.setAttribute("aria-label", `The picture of ${Array.from(latent, (value) => value.toFixed(1)).join(", ")}`);
+          this.picture = picture;
+        }
+      },
+      { brief: true },
+    );
   }
 
   /** @param {number} x @param {number} y */
-  #turn(x, y) {
-    const [across, up] = [this.number("across") ?? 0, this.number("up") ?? 1];
+  async #turn(x, y) {
+    const [across, up] = [this.value("across"), this.value("up")];
     for (const [axis, by] of [[across, x], [up, y]]) {
       if (axis in this.#latent) this.#latent[axis] = Math.max(-REACH, Math.min(REACH, this.#latent[axis] + by));
     }
-    this.show();
+    await this.show();
   }
 }

@@ -1,40 +1,68 @@
 /**
- * `<vitrine-text model="storyteller" prompt="One winter day, a fox" max-tokens="60" temperature="0.8">`: a beginning, and a button that lets the
- * model go on.
+ * `<vitrine-text model="storyteller" prompt="One winter day, a fox" max-tokens="60" temperature="0.8" seed="7">`: a beginning, and a button that
+ * lets the model go on. Without a seed each story is new.
  */
 
-import { Widget } from "./widget.js";
+import { make } from "../page/dom.js";
+import { number, whole, words } from "./attributes.js";
+import { shared } from "./widget.js";
+import { Worded } from "./worded.js";
 
 /** @import { TextModel } from "../vitrine.js" */
 
-/** @extends {Widget<TextModel>} */
-export class VitrineText extends Widget {
-  static observedAttributes = ["prompt", "model"];
+/** @extends {Worded<TextModel>} */
+export class VitrineText extends Worded {
+  static kinds = /** @type {const} */ (["text"]);
+  static verb = "Write";
+  static label = "The beginning";
+  static look = ".text { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 3em; }";
+  static attributes = {
+    ...shared("storyteller"),
+    prompt: words("One winter day, a fox"),
+    "max-tokens": whole(1, 1_000_000, 120),
+    temperature: number(0, 10, 0.8),
+    seed: whole(0, 2 ** 32 - 1),
+  };
 
-  get standard() {
-    return { model: "storyteller", verb: "Write" };
+  parts() {
+    return [make("div", { class: "text" }, this.field(), make("span", { class: "story", role: "log", "aria-label": "The story" }))];
   }
 
-  get parts() {
-    return `<div class="text"><span class="own" contenteditable="plaintext-only" role="textbox" aria-label="The beginning" spellcheck="false"></span><span class="story" role="log" aria-live="off"></span></div>`;
+  /** @param {string} name */
+  changed(name) {
+    super.changed(name);
+    if (name !== "prompt") return;
+    // What was written went on from other words.
+    this.stop();
+    this.inner("story").textContent = "";
   }
 
-  drawn() {
-    this.inner("own").textContent = this.getAttribute("prompt") ?? "One winter day, a fox";
+  /** What the model has written. */
+  get text() {
+    return this.inner("story").textContent ?? "";
+  }
+
+  get outcome() {
+    return { prompt: this.words, text: this.text };
   }
 
   act() {
     return this.write();
   }
 
-  /** Writes on from the prompt; a second call ends the first. Resolves with the text when the model is done. */
+  /** Writes on from the words; a second call ends the first. Resolves with the text when the model is done. */
   async write() {
     const story = this.inner("story");
     await this.work(async (model, signal) => {
+      const [maxTokens, temperature, seed] = ["max-tokens", "temperature", "seed"].map((name) => this.value(name));
       story.textContent = "";
-      const options = { maxTokens: this.number("max-tokens") ?? 120, temperature: this.number("temperature") ?? 0.8, signal };
-      for await (const { text } of model.generate(this.inner("own").textContent ?? "", options)) story.append(text);
+      story.setAttribute("aria-busy", "true");
+      try {
+        for await (const { text } of model.generate(this.words, { maxTokens, temperature, seed, signal })) story.append(text);
+      } finally {
+        story.removeAttribute("aria-busy");
+      }
     });
-    return story.textContent ?? "";
+    return this.text;
   }
 }

@@ -1,62 +1,131 @@
 /**
  * What all widgets share: a shadow root in the house's look, one engine for the page, and a model that is loaded when the widget comes
- * near the screen and unloaded when it leaves the page. Importing this on a server does nothing.
+ * near the screen and unloaded when it leaves the page. A new widget says what it takes (`kinds`, `attributes`), what it is made of (`parts`) and
+ * what its button does (`verb`, `act`); see text.js. Importing this on a server does nothing.
+ *
+ * Promises: it mounts once, in whatever order attributes, parser and upgrade come; a widget that is moved keeps all that it holds and does,
+ * one that is gone by the end of the task holds nothing. docs/widgets.md tells authors of attributes and events.
  */
 
-import { pageEngine } from "../engine.js";
+import { make } from "../page/dom.js";
+import { nearest, oneOf, propertyOf, reflect, source, strangers } from "./attributes.js";
+import { WidgetError, codeOf, told } from "./faults.js";
+import { fetchModel } from "./load.js";
+import { LOOK, dress } from "./look.js";
 
-/** @import { Model } from "../vitrine.js" */
+/** @import { Model, ModelKind, Progress } from "../vitrine.js" */
+/** @import { Attribute } from "./attributes.js" */
 
 /** A server that renders pages knows no elements. */
 const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {}));
 
-const STYLE = `
-  :host { display: block; margin: 1em 0; padding: 1em 1.2em; border: 1px solid light-dark(#8ea39a, #42564e); background: light-dark(#f8faf7, #141c19);
-    color: light-dark(#17211e, #e4ebe6); color-scheme: light dark; font: 1.1em/1.6 "Iowan Old Style", "Palatino Linotype", Palatino, P052, Georgia, serif; }
-  :host([hidden]) { display: none; }
-  [contenteditable] { outline: none; color: light-dark(#1d5a4e, #7cc7b4); }
-  [contenteditable]:focus-visible { box-shadow: 0 1px 0 currentColor; }
-  .text { white-space: pre-wrap; overflow-wrap: break-word; min-height: 3em; }
-  .row { display: flex; gap: .6em; align-items: center; margin-top: .8em; }
-  button { font: inherit; min-height: 2.4em; padding: .1em 1em; border: 1px solid light-dark(#1d5a4e, #7cc7b4); border-radius: 2px; cursor: pointer;
-    background: light-dark(#1d5a4e, #7cc7b4); color: light-dark(#fbfdfb, #0c1512); }
-  button:disabled { opacity: .5; cursor: default; }
-  :focus-visible { outline: 2px solid light-dark(#a53620, #f08d70); outline-offset: 2px; }
-  .said { font-size: .85em; color: light-dark(#53625c, #9aaba3); }
-`;
+/** Attributes of all widgets; each says which model it shows where the page names none. @param {string} model @returns {Record<string, Attribute>} */
+export const shared = (model) => ({ model: source(model), device: oneOf(["auto", "cpu", "webgpu"]) });
+
+/** Errors of a load that another try does not mend. */
+const LASTING = new Set(["bad-argument", "unsupported-model", "invalid-graph"]);
+
+/** Strange attributes that the console has heard of. @type {Set<string>} */
+const named = new Set();
 
 /** @template {Model} M */
 export class Widget extends Base {
-  #root = this.attachShadow?.({ mode: "open" });
-  /** @type {M | undefined} */
-  #model;
-  /** Fires when the element leaves the page. @type {AbortController | undefined} */
-  #life;
-  /** @type {AbortController | undefined} */
-  #working;
+  /** The kinds of models that it takes. @type {readonly ModelKind[]} */
+  static kinds = [];
+  /** What its button says. */
+  static verb = "";
+  /** What it looks like besides the look of all. */
+  static look = "";
+  /** @type {Record<string, Attribute>} */
+  static attributes = {};
 
-  /** The model that is shown where the page names none, and what the button says. @type {{ model: string, verb: string }} */
-  get standard() {
-    throw new Error("a widget says what it shows");
+  static get observedAttributes() {
+    return Object.keys(this.attributes);
   }
 
-  /** The widget's own parts, as HTML. */
-  get parts() {
-    return "";
+  /** Makes an element of it; a page that has one of this name keeps that. @param {string} tag */
+  static define(tag) {
+    if (!globalThis.customElements || customElements.get(tag)) return;
+    reflect(this.prototype, this.attributes);
+    customElements.define(tag, this);
+  }
+
+  #root = this.attachShadow?.({ mode: "open" });
+  #button = /** @type {HTMLButtonElement | undefined} */ (undefined);
+  /** Ends when the element leaves the page. @type {AbortController | undefined} */
+  #life;
+  /** The model, here or on its way, and what was asked for. @type {{ wanted: string, abort: AbortController, model: Promise<M> } | undefined} */
+  #hold;
+  /** Whether the attributes make sense. */
+  #fine = true;
+  /** Whether a model was wanted since the element came into the page. */
+  #asked = false;
+  /** Whether its load failed and may be tried again. */
+  #failed = false;
+  /** @type {AbortController | undefined} */
+  #working;
+  /** Whether what is under way is worth a stop. */
+  #stoppable = false;
+  #settling = false;
+
+  constructor() {
+    super();
+    // What was set before there was a class to hear it.
+    for (const name of Object.keys(this.#class.attributes)) {
+      const property = propertyOf(name);
+      if (!Object.hasOwn(this, property)) continue;
+      const value = Reflect.get(this, property);
+      Reflect.deleteProperty(this, property);
+      Reflect.set(this, property, value);
+    }
+  }
+
+  /** The widget's own parts. They are asked for once. @returns {Node[]} */
+  parts() {
+    return [];
+  }
+
+  /** What the button does. @returns {Promise<unknown>} */
+  async act() {
+    return undefined;
+  }
+
+  /** An attribute is another than before. @param {string} _name */
+  changed(_name) {}
+
+  /** The model is there. @param {M} _model */
+  loaded(_model) {}
+
+  /** Why a model of the right kind cannot be shown all the same. @param {M["info"]} _info @returns {string | undefined} */
+  unfit(_info) {
+    return undefined;
+  }
+
+  /** What has come of the work, for the event `done`. @returns {object} */
+  get outcome() {
+    return {};
   }
 
   connectedCallback() {
+    if (!this.#root || !this.#isHere) return;
+    dress(this.#root, [LOOK, this.#class.look]);
+    this.#build();
+    if (this.#life) return;
     const life = new AbortController();
     this.#life = life;
-    this.#root.innerHTML = `<style>${STYLE}</style>${this.parts}
-      <div class="row"><button type="button" disabled>${this.standard.verb}</button><span class="said" role="status"></span></div>`;
-    this.button.addEventListener("click", () => (this.#working && this.button.textContent === "Stop" ? this.#working.abort() : this.act()));
-    this.drawn();
+    this.#inspect();
+    if (!globalThis.IntersectionObserver) {
+      // An old browser loads at once; what is no browser at all has no worker either.
+      this.#asked = Boolean(globalThis.Worker);
+      if (this.#asked && this.#fine) this.#load().catch(() => {});
+      return;
+    }
     const near = new IntersectionObserver(
       (entries) => {
         if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
         near.disconnect();
-        this.#load(life.signal);
+        this.#asked = true;
+        if (this.#fine) this.#load().catch(() => {});
       },
       { rootMargin: "400px" },
     );
@@ -65,91 +134,273 @@ export class Widget extends Base {
   }
 
   disconnectedCallback() {
-    this.#life?.abort();
-    this.#working?.abort();
-    this.#model?.unload();
-    this.#model = undefined;
-    this.#root?.replaceChildren();
+    // What is put back within the task was moved. A document without a window shows nothing: whoever was taken there is gone.
+    setTimeout(() => {
+      if (!this.#isHere) this.#end();
+    });
   }
+
+  /** Of `moveBefore`: there is nothing to do, and it is said so that nothing is done. */
+  connectedMoveCallback() {}
 
   /** @param {string} name @param {string | null} before @param {string | null} now */
   attributeChangedCallback(name, before, now) {
-    if (!this.isConnected || before === now) return;
-    if (name !== "model") return this.drawn();
-    this.disconnectedCallback();
-    this.connectedCallback();
+    if (before === now) return;
+    if (this.#button) this.changed(name);
+    if (!this.#life || this.#settling) return;
+    this.#settling = true;
+    // Attributes come one by one; whoever changes several means all of them.
+    queueMicrotask(() => {
+      this.#settling = false;
+      this.#settle();
+    });
   }
 
-  /** The parts are there: fills them in. */
-  drawn() {}
-
-  /** What the button does. @returns {Promise<unknown>} */
-  async act() {
-    return undefined;
+  /** To the first part that takes the focus. @param {FocusOptions} [options] */
+  focus(options) {
+    const first = this.#root?.querySelector("[contenteditable], [tabindex], button:enabled");
+    if (first instanceof HTMLElement) first.focus(options);
   }
 
   /**
-   * Does something with the model, once it is there; a second call ends the first. What fails is said in the widget.
-   * @param {(model: M, signal: AbortSignal) => Promise<void>} work
-   * @param {boolean} [brief] too short for the button to offer a stop
+   * What an attribute says, or what stands in for it.
+   * Errors: `bad-argument` that names the attribute, what it holds and what it may hold.
+   * @param {string} name
    */
-  async work(work, brief = false) {
-    const model = this.#model;
-    if (!model) return;
+  value(name) {
+    const { fallback, read, allowed } = this.#class.attributes[name];
+    const raw = this.getAttribute(name);
+    if (raw === null) return fallback;
+    const value = read(raw);
+    if (value === undefined) throw new WidgetError("bad-argument", `This part of the page is not set up right: ${name} is “${raw}”, but must be ${allowed}.`);
+    return value;
+  }
+
+  /**
+   * Does something with the model, once it is there; a second call ends the first. What fails is said in the widget, and rejects.
+   * @param {(model: M, signal: AbortSignal) => Promise<void>} work
+   * @param {{ brief?: boolean }} [options] `brief`: too short for the button to offer a stop
+   */
+  async work(work, { brief = false } = {}) {
     this.#working?.abort();
     const working = new AbortController();
+    const { signal } = working;
     this.#working = working;
-    if (!brief) this.button.textContent = "Stop";
-    this.say("");
+    this.#stoppable = !brief;
+    this.#label();
     try {
-      await work(model, working.signal);
-    } catch (error) {
-      if (!working.signal.aborted) this.say(error instanceof Error ? error.message : String(error));
+      const model = await Promise.race([this.#load(), fired(signal)]);
+      if (model && !signal.aborted) {
+        this.say("");
+        await this.#do(() => work(model, signal), signal);
+      }
+      if (this.#working === working) this.dispatchEvent(new CustomEvent("done", { detail: { ...this.outcome, stopped: signal.aborted } }));
     } finally {
       if (this.#working === working) {
         this.#working = undefined;
-        if (this.isConnected) this.button.textContent = this.standard.verb;
+        this.#label();
       }
     }
   }
 
-  /** @param {AbortSignal} signal */
-  async #load(signal) {
-    this.say("Loading the model…");
-    try {
-      const engine = await pageEngine();
-      /** @type {M} */
-      const model = await engine.load(this.getAttribute("model") ?? this.standard.model, {
-        signal,
-        onProgress: ({ loaded, total }) => this.say(total > 0 ? `Loading the model, ${Math.round((100 * loaded) / total)} %` : "Loading the model…"),
-      });
-      if (signal.aborted) return void model.unload();
-      this.#model = model;
-      this.button.disabled = false;
-      this.say("");
-      this.dispatchEvent(new Event("ready"));
-    } catch (error) {
-      if (!signal.aborted) this.say(error instanceof Error ? error.message : String(error));
-    }
+  get isWorking() {
+    return this.#working !== undefined;
   }
 
-  /** @param {string} sentence */
-  say(sentence) {
-    if (this.isConnected) this.inner("said").textContent = sentence;
+  /** Ends what is under way, if anything is. */
+  stop() {
+    this.#working?.abort();
   }
 
-  /** A number that an attribute gives. @param {string} name */
-  number(name) {
-    const value = Number.parseFloat(this.getAttribute(name) ?? "");
-    return Number.isFinite(value) ? value : undefined;
+  /** @param {string} sentence @param {{ fault?: boolean, details?: string }} [more] */
+  say(sentence, { fault = false, details = "" } = {}) {
+    const said = this.inner("said");
+    said.textContent = sentence;
+    said.classList.toggle("fault", fault);
+    const more = this.inner("more");
+    if (details === "" && more.contains(this.#root.activeElement)) (this.button.disabled ? this : this.button).focus();
+    more.hidden = details === "";
+    this.inner("details").textContent = details;
   }
 
   /** @param {string} name */
   inner(name) {
+    this.#build();
     return /** @type {HTMLElement} */ (this.#root.querySelector(`.${name}`));
   }
 
   get button() {
-    return /** @type {HTMLButtonElement} */ (this.#root.querySelector(".row button"));
+    this.#build();
+    return /** @type {HTMLButtonElement} */ (this.#button);
   }
+
+  get #class() {
+    return /** @type {typeof Widget} */ (this.constructor);
+  }
+
+  /** Whether it stands in a page that somebody can see. */
+  get #isHere() {
+    return this.isConnected && this.ownerDocument.defaultView !== null;
+  }
+
+  /** Makes the parts, the first time that they are wanted. */
+  #build() {
+    if (this.#button) return;
+    const button = make("button", { type: "button", disabled: "" }, this.#class.verb);
+    this.#button = button;
+    button.addEventListener("click", () => this.#press());
+    this.#root.append(
+      ...this.parts(),
+      make("div", { class: "row" }, button, make("span", { class: "said", role: "status" })),
+      make("details", { class: "more", hidden: "" }, make("summary", {}, "Details"), make("p", { class: "details" })),
+    );
+    this.#root.addEventListener("keydown", (event) => {
+      if ("key" in event && event.key === "Escape") this.stop();
+    });
+    for (const name of this.#class.observedAttributes) this.changed(name);
+  }
+
+  #press() {
+    if (this.#working && this.#stoppable) this.stop();
+    // What went wrong is said by then.
+    else (this.#failed ? this.#load() : this.act()).catch(() => {});
+  }
+
+  #label() {
+    const { verb } = this.#class;
+    this.button.textContent = this.#working && this.#stoppable ? "Stop" : this.#failed ? "Try again" : verb;
+  }
+
+  /** Nothing is held any more, and nothing goes on. What was written and painted stays, should the widget be put back. */
+  #end() {
+    this.#life?.abort();
+    this.#life = undefined;
+    const working = this.#working;
+    this.#working = undefined;
+    working?.abort();
+    this.#letGo();
+    this.#failed = this.#asked = false;
+    if (this.#button) {
+      this.#label();
+      this.say("");
+    }
+  }
+
+  #letGo() {
+    const hold = this.#hold;
+    this.#hold = undefined;
+    hold?.abort.abort();
+    hold?.model.then(
+      (model) => model.unload(),
+      () => {},
+    );
+  }
+
+  /** Attributes changed: another model is loaded, once; what failed by them is tried again. */
+  #settle() {
+    if (!this.#life) return;
+    this.#inspect();
+    if (this.#hold && this.#hold.wanted !== this.#wanted) {
+      this.stop();
+      this.#letGo();
+    }
+    if (!this.#hold && this.#asked && this.#fine) this.#load().catch(() => {});
+  }
+
+  /** Says which attributes make no sense, and, in the console, which mean nothing here. */
+  #inspect() {
+    const { attributes } = this.#class;
+    for (const name of strangers(this, attributes)) {
+      const [tag, meant] = [this.localName, nearest(name, attributes)];
+      if (named.has(`${tag} ${name}`)) continue;
+      named.add(`${tag} ${name}`);
+      console.warn(`<${tag}> has no attribute ${name}.${meant ? ` ${meant} is meant?` : ` It has ${Object.keys(attributes).join(", ")}.`}`);
+    }
+    this.#fine = true;
+    try {
+      for (const name of Object.keys(attributes)) this.value(name);
+      if (this.inner("said").classList.contains("fault")) this.say("");
+    } catch (error) {
+      this.#fine = false;
+      this.#fail(error, false);
+    }
+  }
+
+  /** What is to be loaded, as the attributes say it. */
+  get #wanted() {
+    const [model, device] = ["model", "device"].map((name) => this.getAttribute(name)?.trim() ?? this.#class.attributes[name].fallback);
+    return JSON.stringify([model, device]);
+  }
+
+  /** The model; it is fetched the first time. @returns {Promise<M>} */
+  #load() {
+    if (!this.#life) return Promise.reject(new WidgetError("bad-argument", `This <${this.localName}> stands in no page. Put it into one first.`));
+    if (this.#hold) return this.#hold.model;
+    this.#asked = true;
+    const abort = new AbortController();
+    const hold = { wanted: this.#wanted, abort, model: this.#fetch(abort.signal) };
+    this.#hold = hold;
+    hold.model.then(
+      (model) => {
+        if (this.#hold !== hold) return;
+        this.#failed = false;
+        this.button.disabled = false;
+        this.#label();
+        this.say("");
+        this.dispatchEvent(new Event("ready"));
+        this.loaded(model);
+      },
+      (error) => {
+        if (this.#hold !== hold) return;
+        this.#hold = undefined;
+        const again = !LASTING.has(codeOf(error));
+        // A button that holds the focus keeps it.
+        this.button.disabled = !again && this.#root.activeElement !== this.button;
+        this.#fail(error, again);
+      },
+    );
+    return hold.model;
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<M>} */
+  async #fetch(signal) {
+    // All attributes, so that none is found to make no sense when the model is there.
+    const [name, device] = ["model", "device", ...this.#class.observedAttributes].map((each) => this.value(each));
+    this.say("Loading the model…");
+    const onProgress = (/** @type {Progress} */ { loaded, total }) => {
+      // In tenths, for a screen reader says each of them.
+      const tenths = total > 0 ? Math.floor((10 * loaded) / total) : 0;
+      const sentence = tenths > 0 ? `Loading the model, ${10 * tenths} %` : "Loading the model…";
+      if (!signal.aborted && this.inner("said").textContent !== sentence) this.say(sentence);
+    };
+    return fetchModel({ name, device, kinds: this.#class.kinds, unfit: (info) => this.unfit(info), onProgress, signal });
+  }
+
+  /** @param {() => Promise<void>} work @param {AbortSignal} signal */
+  async #do(work, signal) {
+    try {
+      await work();
+    } catch (error) {
+      if (signal.aborted) return;
+      // The model is lost, or may be: the next try loads it anew.
+      const lost = ["closed", "device-lost", "internal"].includes(codeOf(error));
+      if (lost) this.#letGo();
+      this.#fail(error, lost);
+      throw error;
+    }
+  }
+
+  /** @param {unknown} error @param {boolean} failed whether there is no model to go on with, and another try may bring it */
+  #fail(error, failed) {
+    this.#failed = failed;
+    const { sentence, details } = told(error);
+    this.#label();
+    this.say(sentence, { fault: true, details });
+    this.dispatchEvent(new ErrorEvent("error", { error, message: sentence }));
+  }
+}
+
+/** @param {AbortSignal} signal @returns {Promise<undefined>} */
+function fired(signal) {
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
 }
