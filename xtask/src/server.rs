@@ -17,12 +17,14 @@ use tiny_http::{HTTPVersion, Header, Method, Request, Response, Server, StatusCo
 const THREADS: usize = 16;
 
 /// What to serve where.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Routes {
     /// Address prefixes (ending in `/`) and the folders below them; the first that fits is taken.
     pub folders: Vec<(String, PathBuf)>,
     /// Whether `/fault/…` answers, see [`fault`].
     pub faults: bool,
+    /// Names and values that go with every answer: a policy, the leave to be read from elsewhere.
+    pub headers: Vec<(String, String)>,
 }
 
 /// A server that stops when it is dropped.
@@ -65,7 +67,7 @@ pub fn start(routes: Routes, port: u16) -> Result<Running> {
 
 /// Serves a folder until the process is stopped. A busy port is answered with a free one.
 pub fn serve_forever(folder: &Path, port: u16) -> Result<()> {
-    let routes = Routes { folders: vec![("/".into(), folder.to_path_buf())], faults: false };
+    let routes = Routes { folders: vec![("/".into(), folder.to_path_buf())], ..Routes::default() };
     let running = start(routes.clone(), port).or_else(|error| {
         eprintln!("{error:#}; taking a free port");
         start(routes, 0)
@@ -85,12 +87,12 @@ fn answer(request: Request, routes: &Routes) {
         return;
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
-        drop(respond(request, text(405, "only GET and HEAD are answered here")));
+        drop(respond(request, routes, text(405, "only GET and HEAD are answered here")));
         return;
     }
     match locate(&path, routes).and_then(|file| File::open(&file).ok().map(|open| (open, file))) {
-        Some((open, file)) => drop(send_file(request, open, &file)),
-        None => drop(respond(request, text(404, "there is no such file"))),
+        Some((open, file)) => drop(send_file(request, routes, open, &file)),
+        None => drop(respond(request, routes, text(404, "there is no such file"))),
     }
 }
 
@@ -107,7 +109,7 @@ fn locate(path: &str, routes: &Routes) -> Option<PathBuf> {
     file.is_file().then_some(file)
 }
 
-fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<()> {
+fn send_file(request: Request, routes: &Routes, mut open: File, file: &Path) -> std::io::Result<()> {
     let length = open.metadata()?.len();
     let range = request.headers().iter().find(|header| header.field.equiv("Range")).map(|header| header.value.as_str());
     let mut headers =
@@ -120,19 +122,26 @@ fn send_file(request: Request, mut open: File, file: &Path) -> std::io::Result<(
         }
         Some(Range::Unsatisfiable) => {
             let response = text(416, "the range lies outside the file");
-            return respond(request, response.with_header(header("Content-Range", &format!("bytes */{length}"))));
+            return respond(
+                request,
+                routes,
+                response.with_header(header("Content-Range", &format!("bytes */{length}"))),
+            );
         }
     };
     open.seek(SeekFrom::Start(first))?;
     let body = open.take(count);
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    respond(request, Response::new(StatusCode(status), headers, body, Some(count), None))
+    respond(request, routes, Response::new(StatusCode(status), headers, body, Some(count), None))
 }
 
 /// Sends an answer in the way of HTTP/1.0, after which the browser closes the connection. The library queues a new connection
 /// behind those that are open when two arrive at once; if these stayed open, that one would never be answered. A body whose
 /// length is known comes with a `Content-Length`, and with it the browser has its progress bar.
-fn respond<R: Read>(request: Request, response: Response<R>) -> std::io::Result<()> {
+fn respond<R: Read>(request: Request, routes: &Routes, mut response: Response<R>) -> std::io::Result<()> {
+    for (name, value) in &routes.headers {
+        response.add_header(header(name, value));
+    }
     let asks_for_head = *request.method() == Method::Head;
     let headers = request.headers().to_vec();
     let mut writer = request.into_writer();
@@ -184,29 +193,32 @@ fn fault(request: Request, name: &str, routes: &Routes) {
     let sent = match kind {
         "blank" => respond(
             request,
+            routes,
             page("<!doctype html><html lang=\"en\"><link rel=\"icon\" href=\"data:,\"><title>Blank</title>"),
         ),
         "status" => {
             let code = rest.split('/').next().and_then(|code| code.parse::<u16>().ok()).unwrap_or(500);
-            respond(request, Response::empty(code).boxed())
+            respond(request, routes, Response::empty(code).boxed())
         }
-        "html" => respond(request, page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
+        "html" => respond(request, routes, page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
         "redirect" => {
-            respond(request, Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
+            respond(request, routes, Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
         }
         _ => match (kind, bytes()) {
-            ("no-range", Some(bytes)) => respond(request, Response::from_data(bytes).boxed()),
+            ("no-range", Some(bytes)) => respond(request, routes, Response::from_data(bytes).boxed()),
             ("slow", Some(bytes)) => {
-                send_paced(request, bytes, Pace { pause: Duration::from_millis(150), pieces: 40, until: 1.0 })
+                send_paced(request, routes, bytes, Pace { pause: Duration::from_millis(150), pieces: 40, until: 1.0 })
             }
-            ("stall", Some(bytes)) => send_paced(request, bytes, Pace { pause: Duration::ZERO, pieces: 2, until: 0.5 }),
+            ("stall", Some(bytes)) => {
+                send_paced(request, routes, bytes, Pace { pause: Duration::ZERO, pieces: 2, until: 0.5 })
+            }
             ("cut", Some(bytes)) => {
                 let half = bytes.len() / 2;
                 let body = std::io::Cursor::new(bytes[..half].to_vec()).chain(Broken);
                 let length = bytes.len();
-                respond(request, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
+                respond(request, routes, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
             }
-            _ => respond(request, text(404, "there is no such file")),
+            _ => respond(request, routes, text(404, "there is no such file")),
         },
     };
     drop(sent);
@@ -249,10 +261,10 @@ impl Read for Paced {
     }
 }
 
-fn send_paced(request: Request, bytes: Vec<u8>, pace: Pace) -> std::io::Result<()> {
+fn send_paced(request: Request, routes: &Routes, bytes: Vec<u8>, pace: Pace) -> std::io::Result<()> {
     let length = bytes.len();
     let body = Paced { bytes, at: 0, pace };
-    respond(request, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
+    respond(request, routes, Response::new(StatusCode(200), Vec::new(), body, Some(length), None))
 }
 
 fn text(status: u16, sentence: &str) -> tiny_http::ResponseBox {
@@ -264,7 +276,7 @@ fn page(html: &str) -> tiny_http::ResponseBox {
 }
 
 fn header(name: &str, value: &str) -> Header {
-    // Names and values here are our own words and numbers: both are visible ASCII.
+    // Names and values here are our own words and numbers, or a test's: all are visible ASCII.
     Header::from_bytes(name, value).unwrap_or_else(|()| unreachable!("{name}: {value} is no header"))
 }
 
@@ -336,7 +348,7 @@ mod tests {
     #[test]
     fn whoever_comes_at_once_is_answered_though_others_would_stay() {
         let folders = vec![("/".into(), PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src"))];
-        let server = start(Routes { folders, faults: false }, 0).unwrap();
+        let server = start(Routes { folders, ..Routes::default() }, 0).unwrap();
         let address = format!("{}/main.rs", server.address());
         // As a browser does, an agent keeps the connections that may be kept.
         let config = || ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(20))).build();
@@ -357,7 +369,7 @@ mod tests {
     fn an_address_never_leads_out_of_the_served_folder() {
         let routes = Routes {
             folders: vec![("/".into(), PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src"))],
-            faults: false,
+            ..Routes::default()
         };
         assert!(locate("/main.rs", &routes).is_some());
         for path in ["/../Cargo.toml", "/./../Cargo.toml", "//etc/passwd", "/build/../../Cargo.toml"] {

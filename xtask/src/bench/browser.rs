@@ -30,7 +30,7 @@ pub fn measure(
         folders.push((format!("/measured/{at}/"), model.folder.clone()));
     }
     folders.push(("/".to_owned(), site.dist.clone()));
-    let server = server::start(Routes { folders, faults: false }, 0)?;
+    let server = server::start(Routes { folders, ..Routes::default() }, 0)?;
     let driver = Driver::start(&chromium)?;
     let mut measurements = vec![];
     for (at, model) in models.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
 //! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent, [`sources`] loads from everywhere,
-//! misbehaving addresses included, [`offline`] takes the server away, [`cases`] holds what once failed.
+//! misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`cases`] holds what once
+//! failed.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
@@ -15,6 +16,7 @@ mod pictures;
 mod reader;
 mod sources;
 mod walk;
+mod widgets;
 
 use std::{
     env, fs,
@@ -30,7 +32,7 @@ use crate::{
     browser::{self, Driver, Gpu, Session},
     build::Site,
     server::{self, Routes},
-    system::{self, Chromium},
+    system,
     test::Tally,
     workspace::Workspace,
 };
@@ -90,6 +92,8 @@ pub struct Visit<'a> {
     /// The site, without a slash at the end.
     pub address: String,
     pub root: &'a Path,
+    /// The folder of the site, to be served once more in another way.
+    pub site: &'a Path,
     pub screenshots: Option<&'a Path>,
 }
 
@@ -148,7 +152,7 @@ pub fn run(
     if cases.is_dir() {
         folders.insert(0, ("/cases/".into(), cases.clone()));
     }
-    let server = server::start(Routes { folders, faults: true }, 0)?;
+    let server = server::start(Routes { folders, faults: true, ..Routes::default() }, 0)?;
     let driver = Driver::start(&chromium)?;
     let tests = [
         reader::TESTS,
@@ -159,6 +163,7 @@ pub fn run(
         families::TESTS,
         sources::TESTS,
         walk::TESTS,
+        widgets::TESTS,
         offline::TESTS,
         &cases::tests(),
     ]
@@ -180,8 +185,11 @@ pub fn run(
                 Ok(())
             }
         } else {
-            let attempt =
-                |driver: &Driver| visit(test, driver, &chromium, &server.address(), &workspace.root, screenshots);
+            let attempt = |driver: &Driver| {
+                let session = Session::open(driver, &chromium, test.gpu)?;
+                let (address, root) = (server.address(), workspace.root.as_path());
+                visit(test, &Visit { session, address, root, site: &site.dist, screenshots })
+            };
             attempt(&driver).or_else(|error| {
                 // One more window, of a driver of its own, and say so.
                 if browser::is_silence(&error) {
@@ -209,21 +217,12 @@ pub fn run(
 }
 
 /// Runs one test in a window of its own. What a failed test saw is kept as a picture under the target directory.
-fn visit(
-    test: &Test,
-    driver: &Driver,
-    chromium: &Chromium,
-    address: &str,
-    root: &Path,
-    screenshots: Option<&Path>,
-) -> Result<()> {
-    let session = Session::open(driver, chromium, test.gpu)?;
-    let visit = Visit { session, address: address.to_owned(), root, screenshots };
+fn visit(test: &Test, visit: &Visit) -> Result<()> {
     let outcome =
-        catch_unwind(AssertUnwindSafe(|| (test.run)(&visit))).unwrap_or_else(|_| bail!("the test itself panicked"));
+        catch_unwind(AssertUnwindSafe(|| (test.run)(visit))).unwrap_or_else(|_| bail!("the test itself panicked"));
     let console = visit.session.console_errors();
     if let Err(error) = outcome {
-        let picture = failure_picture(root, test.name)?;
+        let picture = failure_picture(visit.root, test.name)?;
         drop(visit.session.screenshot(&picture));
         return Err(error.context(format!("{} (console: {:?})", picture.display(), console.unwrap_or_default())));
     }

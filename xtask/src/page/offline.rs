@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// A way to the test server that can be cut, so that browser and service worker alike lose it.
-struct Cable {
+pub struct Cable {
     address: SocketAddr,
     is_cut: Arc<AtomicBool>,
     ends: Arc<Mutex<Vec<TcpStream>>>,
@@ -29,7 +29,7 @@ struct Cable {
 
 impl Cable {
     /// Lays one to a server on this machine.
-    fn lay(server: SocketAddr) -> Result<Self> {
+    pub fn lay(server: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let cable = Self { address: listener.local_addr()?, is_cut: Arc::default(), ends: Arc::default() };
         let (is_cut, ends) = (cable.is_cut.clone(), cable.ends.clone());
@@ -50,7 +50,12 @@ impl Cable {
         Ok(cable)
     }
 
-    fn cut(&self) {
+    /// What the server is called at the near end.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         // The listener wakes up, sees it, and closes.
         drop(TcpStream::connect(self.address));
@@ -76,7 +81,7 @@ fn without_a_server(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     let server = visit.address.strip_prefix("http://").context("another scheme")?.parse()?;
     let cable = Cable::lay(server)?;
-    let at = |name: &str| format!("http://{}/{name}", cable.address);
+    let at = |name: &str| format!("{}/{name}", cable.address());
     open_page(page, &at(""))?;
     page.wait_for("document.querySelector('#offline').innerText.length > 0", 120)?;
     cable.cut();
