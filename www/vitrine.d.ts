@@ -122,8 +122,16 @@ export interface TemplateOptions {
   documents?: Record<string, unknown>[];
   /** Further variables that the template reads, by their names there. */
   templateOptions?: Record<string, unknown>;
+  /**
+   * Whether a conversation that ends with words of the assistant is answered by going on from them (the default: yes; the stream holds what
+   * comes after them). False lets the assistant answer anew.
+   */
+  continueFinalMessage?: boolean;
+  /** Whether marks such as `<|im_end|>` inside messages become the tokens that they name (the default: no). Never for a stranger's words. */
+  parseSpecialTokens?: boolean;
 }
 
+/** Where temperature, top-k, top-p, min-p and the repetition penalty are left out, the model's files decide: see `ModelInfo.sampling`. */
 export interface GenerateOptions extends CallOptions, TemplateOptions {
   /** At most so many tokens (the default: 256). */
   maxTokens?: number;
@@ -139,7 +147,7 @@ export interface GenerateOptions extends CallOptions, TemplateOptions {
   repetitionPenalty?: number;
   /** The same seed gives the same tokens on the same device. A new one each time when left out. */
   seed?: number;
-  /** Ends before any of these strings would appear. */
+  /** Ends before any of these strings would appear; a mark such as `<|im_end|>`, which is never shown, may be one or part of one. */
   stop?: string | string[];
   /** How many other tokens to tell of for each (the default: 0). */
   alternatives?: number;
@@ -229,7 +237,22 @@ export interface ModelInfo {
   trainedContextLength: number;
   /** Whether the file brings a chat template. */
   chat: boolean;
+  /** How the model is sampled where `GenerateOptions` leaves it open. */
+  sampling: SamplingDefaults;
   device: DeviceInfo;
+}
+
+/**
+ * The sampling that a model's files ask for: `generation_config.json` (what it leaves open as transformers has it: temperature 1, top-k 50, all
+ * else off; greedy where it says `"do_sample": false`), or `general.sampling.*` in a GGUF; where both are silent, Vitrine's own.
+ */
+export interface SamplingDefaults {
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  from: "generation_config.json" | "gguf" | "vitrine";
 }
 
 /** Milliseconds, tokens a second, counts and bytes; what no generation has measured yet is left out. */

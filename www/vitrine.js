@@ -224,9 +224,9 @@ class LoadedTextModel extends LoadedModel {
   }
 
   /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, thinking, tools, documents, templateOptions, signal } = {}) {
+  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, continueFinalMessage, thinking, tools, documents, templateOptions, signal } = {}) {
     if (Array.isArray(input)) {
-      const options = { thinking, ...templated({ tools, documents, templateOptions }) };
+      const options = { thinking, continueFinalMessage, parseSpecialTokens: parse, ...templated({ tools, documents, templateOptions }) };
       return this.ask("tokenizeChat", { messages: conversation(input), options }, signal);
     }
     return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);

@@ -42,6 +42,28 @@ impl Json {
         }
     }
 
+    /// Every text in it, keys aside.
+    pub fn words<'a>(&'a self, words: &mut Vec<&'a str>) {
+        match self {
+            Self::String(text) => words.push(text),
+            Self::Array(items) => items.iter().for_each(|item| item.words(words)),
+            Self::Object(entries) => entries.iter().for_each(|(_, value)| value.words(words)),
+            _ => {}
+        }
+    }
+
+    /// The same value with each of [these](Self::words) changed.
+    pub fn map_words(&self, change: &dyn Fn(&str) -> String) -> Self {
+        match self {
+            Self::String(text) => Self::String(change(text)),
+            Self::Array(items) => Self::Array(items.iter().map(|item| item.map_words(change)).collect()),
+            Self::Object(entries) => {
+                Self::Object(entries.iter().map(|(key, value)| (key.clone(), value.map_words(change))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     pub fn as_object(&self) -> Option<&[(String, Self)]> {
         match self {
             Self::Object(entries) => Some(entries),

@@ -29,6 +29,11 @@ impl ChatMessage {
         self.get("content")?.as_str()
     }
 
+    /// The same message with each text in it changed.
+    pub(super) fn map_words(&self, change: &dyn Fn(&str) -> String) -> Self {
+        Self(self.0.iter().map(|(name, value)| (name.clone(), value.map_words(change))).collect())
+    }
+
     /// The message as a template sees it: the reasoning under each of the names that templates read, as transformers gives it.
     pub(super) fn seen(&self) -> Json {
         let mut fields = self.0.clone();
@@ -56,7 +61,7 @@ impl<'de> Deserialize<'de> for ChatMessage {
 }
 
 /// What a template is told beside the messages.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ChatOptions {
     /// Whether a model that can think before it answers does so, where its template asks (`enable_thinking`).
     pub thinking: Option<bool>,
@@ -68,6 +73,24 @@ pub struct ChatOptions {
     pub variables: Vec<(String, Json)>,
     /// What `strftime_now` tells; the machine's own clock where it is left out (in a page: UTC).
     pub now: Option<LocalTime>,
+    /// Whether a conversation that ends with words of the assistant is answered by going on from them; else the answer begins anew.
+    pub continue_final_message: bool,
+    /// Whether marks inside messages (`<|im_end|>`) become the tokens that they name. Never for a stranger's words.
+    pub parse_special_tokens: bool,
+}
+
+impl Default for ChatOptions {
+    fn default() -> Self {
+        Self {
+            thinking: None,
+            tools: None,
+            documents: None,
+            variables: vec![],
+            now: None,
+            continue_final_message: true,
+            parse_special_tokens: false,
+        }
+    }
 }
 
 /// What the template is told by other means than [`ChatOptions::variables`].
@@ -113,12 +136,14 @@ pub struct ChatRequest {
     pub tools: Option<Vec<Json>>,
     pub documents: Option<Vec<Json>>,
     pub template_options: Option<Json>,
+    pub continue_final_message: Option<bool>,
+    pub parse_special_tokens: Option<bool>,
 }
 
 impl ChatRequest {
     /// Errors: as [`ChatOptions::check`].
     pub fn check(self) -> Result<ChatOptions> {
-        let Self { thinking, tools, documents, template_options } = self;
+        let Self { thinking, tools, documents, template_options, continue_final_message, parse_special_tokens } = self;
         let variables = match template_options {
             None | Some(Json::Null) => vec![],
             Some(Json::Object(variables)) => variables,
@@ -128,7 +153,15 @@ impl ChatRequest {
                 ));
             }
         };
-        let options = ChatOptions { thinking, tools, documents, variables, now: None };
+        let options = ChatOptions {
+            thinking,
+            tools,
+            documents,
+            variables,
+            now: None,
+            continue_final_message: continue_final_message.unwrap_or(true),
+            parse_special_tokens: parse_special_tokens.unwrap_or(false),
+        };
         options.check()?;
         Ok(options)
     }

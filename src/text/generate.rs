@@ -112,7 +112,7 @@ impl Generation {
             max_tokens: options.max_tokens,
             shown_alternatives: options.alternatives,
             alternatives,
-            detokenizer: model.tokenizer.detokenizer(prompt.empty),
+            detokenizer: model.tokenizer.detokenizer(prompt.begins),
             stop: StopMatcher::new(options.stop),
             window: prompt.ids,
             asked: 0,
@@ -301,14 +301,19 @@ impl Generation {
         {
             session.remember(previous);
         }
+        let mark = tokenizer.is_hidden(sampled.token).then(|| tokenizer.token_text(sampled.token).unwrap_or_default());
         if tokenizer.is_end(sampled.token) {
             self.stats.generated_tokens -= 1;
-            self.finish(EndReason::Eos);
+            // A stop string may begin before the mark: what stands there is not part of the text.
+            let text = mark.map(|mark| self.stop.push_mark(&mark)).unwrap_or_default();
+            self.finish_with(text, EndReason::Eos);
             return Ok(None);
         }
         self.window.push(sampled.token);
-        let piece = self.detokenizer.push(sampled.token);
-        let text = self.stop.push(&piece);
+        let text = match mark {
+            Some(mark) => self.stop.push_mark(&mark),
+            None => self.stop.push(&self.detokenizer.push(sampled.token)),
+        };
         let candidate = |(token, logprob): &(u32, f32)| Candidate {
             token: *token,
             text: tokenizer.token_text(*token).unwrap_or_default(),
@@ -343,10 +348,15 @@ impl Generation {
 
     /// Steps that are still in flight go on to write rows past the text; the next call's writes come after theirs.
     fn finish(&mut self, reason: EndReason) {
+        self.finish_with(String::new(), reason);
+    }
+
+    /// The same, with text that is still to be shown.
+    fn finish_with(&mut self, mut text: String, reason: EndReason) {
         self.in_flight.clear();
         self.guard = None;
         self.end = Some(reason);
-        let mut text = self.stop.push(&self.detokenizer.finish());
+        text.push_str(&self.stop.push(&self.detokenizer.finish()));
         text.push_str(&self.stop.finish());
         if !text.is_empty() {
             self.tail =
@@ -363,6 +373,6 @@ fn rate(count: usize, seconds: f64) -> f64 {
 /// The tokens that a generation goes on from.
 pub(super) struct Prompt {
     pub ids: Vec<u32>,
-    /// Nothing but BOS: the text begins with the generation.
-    pub empty: bool,
+    /// The text begins with the generation: nothing but BOS stands before it, or a frame that asks for an answer.
+    pub begins: bool,
 }

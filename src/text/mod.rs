@@ -10,7 +10,9 @@
 
 mod chat;
 mod clock;
+mod defaults;
 mod detokenizer;
+mod framing;
 mod generate;
 mod model;
 mod options;
@@ -20,7 +22,9 @@ mod template;
 mod tokenizer;
 
 pub use chat::{ChatMessage, ChatOptions, ChatRequest};
+pub use defaults::SamplingDefaults;
 pub use detokenizer::Detokenizer;
+pub use framing::Framed;
 pub use generate::{Candidate, EndReason, Generation, GenerationStats, TokenEvent};
 pub use model::{LoadOptions, Score, ScoredToken, TextModel, TextModelInfo, TextModelStats};
 pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow, Stop};

@@ -7,8 +7,8 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, GenerateOptions, Generation, GenerationStats,
-    MOST_ALTERNATIVES, Tokenizer,
+    ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
+    MOST_ALTERNATIVES, SamplingDefaults, Tokenizer,
     generate::{Candidate, Prompt},
     session::Session,
 };
@@ -59,6 +59,8 @@ pub struct TextModelInfo {
     pub chat: bool,
     /// Why not, where they bring one that cannot.
     pub chat_problem: Option<String>,
+    /// How it is sampled where a caller does not say.
+    pub sampling: SamplingDefaults,
     pub device: DeviceInfo,
 }
 
@@ -154,7 +156,7 @@ impl TextModel {
         };
         let model = model.with_capacity(context);
         tokenizer.check_rows(model.config().vocabulary)?;
-        let info = describe(file, &model, &tokenizer, device);
+        let info = describe(file, &model, &tokenizer, device)?;
         cancel.race(check_device(&model, device)).await?;
         let graph = model.decode()?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
@@ -244,15 +246,16 @@ impl TextModel {
         self.start(self.prompt(ids)?, options, cancel)
     }
 
-    /// Answers a conversation, through the model's own chat template.
+    /// Answers a conversation, through the model's own chat template; one that ends with words of the assistant is gone on with.
     ///
     /// Errors: as [`Self::generate`], and `bad-argument` where the model has no template or it refuses the messages.
     pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         self.0.check_open()?;
         options.check()?;
-        let text = ChatTemplate::of(&self.0.tokenizer, &options.chat)?.render(messages, &options.chat)?;
-        let ids = self.0.tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })?;
-        self.start(self.prompt(ids)?, options, cancel)
+        let Framed { ids, begun } = self.0.tokenizer.encode_chat(messages, &options.chat)?;
+        // What is answered anew begins a text of its own.
+        let prompt = Prompt { begins: !begun, ..self.prompt(ids)? };
+        self.start(prompt, options, cancel)
     }
 
     /// Goes on from token ids.
@@ -292,8 +295,8 @@ impl TextModel {
             })?;
             ids.push(bos);
         }
-        let empty = ids.len() == 1 && special.bos == ids.first().copied();
-        Ok(Prompt { ids, empty })
+        let begins = ids.len() == 1 && special.bos == ids.first().copied();
+        Ok(Prompt { ids, begins })
     }
 
     /// The `k` likeliest tokens after `text`, likeliest first, with log-probabilities; `k` is from 1 to the vocabulary.
@@ -441,11 +444,11 @@ fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
     Ok((model, Tokenizer::from_file(file)?))
 }
 
-fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, device: &Device) -> TextModelInfo {
+fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, device: &Device) -> Result<TextModelInfo> {
     let config = model.config();
     let chat = ChatTemplate::of(tokenizer, &ChatOptions::default());
     let Summary { name, parameters, quantization, weight_bytes } = file.summary();
-    TextModelInfo {
+    Ok(TextModelInfo {
         kind: "text",
         name,
         architecture: config.architecture.name().into(),
@@ -459,8 +462,9 @@ fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, dev
         trained_context_length: config.context_length,
         chat: chat.is_ok(),
         chat_problem: chat.err().filter(|_| tokenizer.has_template()).map(|problem| problem.to_string()),
+        sampling: SamplingDefaults::of(file)?,
         device: device.info(),
-    }
+    })
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

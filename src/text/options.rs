@@ -133,6 +133,8 @@ pub struct GenerateRequest {
     pub tools: Option<Vec<Json>>,
     pub documents: Option<Vec<Json>>,
     pub template_options: Option<Json>,
+    pub continue_final_message: Option<bool>,
+    pub parse_special_tokens: Option<bool>,
 }
 
 /// One stop string or several.
@@ -144,9 +146,10 @@ pub enum Stop {
 }
 
 impl GenerateRequest {
+    /// The options that were asked for, and the model's own for the rest.
+    ///
     /// Errors: `bad-argument` that names the option, the value and what is allowed.
-    pub fn check(self) -> Result<GenerateOptions> {
-        let default = GenerateOptions::default();
+    pub fn check(self, default: &GenerateOptions) -> Result<GenerateOptions> {
         let whole = |name: &str, value: Option<f64>, default: u64, least: u64, most: u64| -> Result<u64> {
             let Some(value) = value else { return Ok(default) };
             if value.fract() != 0.0 || !(least as f64..=most as f64).contains(&value) {
@@ -186,6 +189,8 @@ impl GenerateRequest {
                 tools: self.tools,
                 documents: self.documents,
                 template_options: self.template_options,
+                continue_final_message: self.continue_final_message,
+                parse_special_tokens: self.parse_special_tokens,
             }
             .check()?,
         };
@@ -200,7 +205,7 @@ mod tests {
     use crate::ErrorCode;
 
     fn refused(request: GenerateRequest, name: &str) {
-        let error = request.check().unwrap_err();
+        let error = request.check(&GenerateOptions::default()).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadArgument);
         assert!(error.to_string().starts_with(name), "{error}");
     }
@@ -234,7 +239,8 @@ mod tests {
     fn options_come_in_as_javascript_spells_them() {
         let json =
             r#"{"maxTokens": 7, "topK": 5, "stop": "x", "overflow": "slide", "seed": 4294967295, "thinking": false}"#;
-        let options = serde_json::from_str::<GenerateRequest>(json).unwrap().check().unwrap();
+        let options =
+            serde_json::from_str::<GenerateRequest>(json).unwrap().check(&GenerateOptions::default()).unwrap();
         let expected = GenerateOptions {
             max_tokens: 7,
             top_k: 5,

@@ -1,11 +1,16 @@
 //! Stop strings, wherever the borders of tokens fall: text that may be the beginning of one is held back until it is
 //! known, and a text ends before the stop string that it meets.
 
-/// Watches a stream of text for stop strings.
+use std::ops::Range;
+
+/// Watches a stream of text for stop strings. Marks (`<|im_end|>` and the like), which readers do not see, are watched too: a stop
+/// string may be one, or hold one.
 #[derive(Debug, Clone)]
 pub struct StopMatcher {
     stops: Vec<String>,
     held: String,
+    /// Where marks lie in `held`.
+    marks: Vec<Range<usize>>,
     stopped: bool,
 }
 
@@ -13,7 +18,7 @@ impl StopMatcher {
     /// Empty stop strings are never met.
     pub fn new(stops: impl IntoIterator<Item = String>) -> Self {
         let stops = stops.into_iter().filter(|s| !s.is_empty()).collect();
-        Self { stops, held: String::new(), stopped: false }
+        Self { stops, held: String::new(), marks: vec![], stopped: false }
     }
 
     /// Whether a stop string was met. Nothing comes after that.
@@ -30,16 +35,44 @@ impl StopMatcher {
         let met = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
         if let Some(at) = met {
             self.stopped = true;
-            self.held.truncate(at);
-            return std::mem::take(&mut self.held);
+            let text = self.take(at);
+            self.held.clear();
+            return text;
         }
-        let rest = self.held.split_off(self.held.len() - self.undecided());
-        std::mem::replace(&mut self.held, rest)
+        self.take(self.held.len() - self.undecided())
+    }
+
+    /// Takes a mark that stands here in the text; it is never given back.
+    pub fn push_mark(&mut self, mark: &str) -> String {
+        if self.stopped || self.stops.is_empty() {
+            return String::new();
+        }
+        let at = self.held.len();
+        self.marks.push(at..at + mark.len());
+        self.push(mark)
     }
 
     /// The text is over: what was held back is part of it.
     pub fn finish(&mut self) -> String {
-        std::mem::take(&mut self.held)
+        self.take(self.held.len())
+    }
+
+    /// The first `count` bytes of what is held, without marks.
+    fn take(&mut self, count: usize) -> String {
+        let rest = self.held.split_off(count);
+        let taken = std::mem::replace(&mut self.held, rest);
+        let mut text = String::with_capacity(taken.len());
+        let mut at = 0;
+        for mark in &self.marks {
+            text.push_str(&taken[at..mark.start.clamp(at, count)]);
+            at = mark.end.clamp(at, count);
+        }
+        text.push_str(&taken[at..]);
+        self.marks.retain(|mark| mark.end > count);
+        for mark in &mut self.marks {
+            *mark = mark.start.saturating_sub(count)..mark.end - count;
+        }
+        text
     }
 
     /// Length of the longest end of the held text with which a stop string begins.
@@ -83,6 +116,19 @@ mod tests {
         assert_eq!(run(&["world", "o w"], &["hello", " world"]).0.concat(), "hell");
         assert_eq!(run(&["aab"], &["aaa", "b"]).0.concat(), "a");
         assert_eq!(run(&["é!"], &["caf", "é", "!"]).0.concat(), "caf");
+    }
+
+    #[test]
+    fn a_mark_ends_the_text_and_is_never_seen() {
+        let mut matcher = StopMatcher::new(["<|end|>".to_owned(), "\n<|call|>{".to_owned()]);
+        assert_eq!(matcher.push("a"), "a");
+        assert_eq!(matcher.push_mark("<|call|>"), "");
+        assert_eq!(matcher.push("b\n"), "b");
+        assert_eq!(matcher.push_mark("<|call|>"), "", "it may be the second stop string");
+        assert_eq!(matcher.push("c"), "\nc", "the mark was none, and stays unseen");
+        assert_eq!(matcher.push_mark("<|end|>"), "");
+        assert!(matcher.stopped());
+        assert_eq!(matcher.finish(), "");
     }
 
     proptest! {

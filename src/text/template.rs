@@ -57,10 +57,10 @@ impl ChatTemplate {
         Ok(Self { template, marks })
     }
 
-    /// The text for `messages`, which ends where the assistant's answer begins.
+    /// The text for `messages`; where it `opens` an answer, it ends where that begins.
     ///
     /// Errors: `bad-argument` with the template's own words where it does not take these messages, or with the line where it fails.
-    pub fn render(&self, messages: &[ChatMessage], options: &ChatOptions) -> Result<String> {
+    pub fn render(&self, messages: &[ChatMessage], options: &ChatOptions, opens: bool) -> Result<String> {
         if messages.is_empty() {
             return Err(Error::bad_argument(
                 "a conversation needs at least one message; give [{ role: \"user\", content: … }]",
@@ -68,7 +68,7 @@ impl ChatTemplate {
         }
         let now = options.now.unwrap_or_else(clock::now);
         let budget = Budget::default();
-        let rendered = self.variables(messages, options, &budget);
+        let rendered = self.variables(messages, options, opens, &budget);
         let rendered = rendered.and_then(|variables| self.template.render(variables, budget, now));
         rendered.map_err(|cause| {
             Error::bad_argument(match cause.kind {
@@ -86,6 +86,7 @@ impl ChatTemplate {
         &self,
         messages: &[ChatMessage],
         options: &ChatOptions,
+        opens: bool,
         budget: &Budget,
     ) -> Result<Vec<(String, Value)>, JinjaError> {
         let listed = |list: &Option<Vec<Json>>| list.clone().map_or(Json::Null, Json::Array);
@@ -106,7 +107,7 @@ impl ChatTemplate {
         add("messages", &Json::Array(messages.iter().map(ChatMessage::seen).collect()))?;
         add("tools", &listed(&options.tools))?;
         add("documents", &listed(&options.documents))?;
-        add("add_generation_prompt", &Json::Bool(true))?;
+        add("add_generation_prompt", &Json::Bool(opens))?;
         Ok(variables)
     }
 }
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn a_chatml_template_frames_every_turn_and_opens_the_answer() {
         assert_eq!(
-            template(CHATML).render(&turns(&[("user", "Hi <there>")]), &ChatOptions::default()).unwrap(),
+            template(CHATML).render(&turns(&[("user", "Hi <there>")]), &ChatOptions::default(), true).unwrap(),
             "<|im_start|>system\nYou are helpful<|im_end|>\n<|im_start|>user\nHi <there><|im_end|>\n<|im_start|>assistant\n"
         );
     }
@@ -146,10 +147,10 @@ mod tests {
     #[test]
     fn a_llama_2_template_strips_and_alternates() {
         let text = template(LLAMA2)
-            .render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), &ChatOptions::default())
+            .render(&turns(&[("user", " a "), ("assistant", "b"), ("user", "c")]), &ChatOptions::default(), true)
             .unwrap();
         assert_eq!(text, "<s>[INST] a [/INST] b </s>[INST] c [/INST]");
-        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), &ChatOptions::default()).unwrap_err();
+        let error = template(LLAMA2).render(&turns(&[("assistant", "b")]), &ChatOptions::default(), true).unwrap_err();
         assert_eq!(error.code(), ErrorCode::BadArgument);
         assert!(error.to_string().contains("must alternate"), "{error}");
     }
@@ -158,7 +159,7 @@ mod tests {
     fn json_and_python_methods_are_as_in_python() {
         let source = "{%- set ns = namespace(n=0) -%}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }} {{ {'a': [1, 'é<']} | tojson }} {{ messages[0].get('role') }} {{ messages[0].content.split(',')[-1] }} {{ messages[0]['content'][2:] }}";
         assert_eq!(
-            template(source).render(&turns(&[("user", "x,yz")]), &ChatOptions::default()).unwrap(),
+            template(source).render(&turns(&[("user", "x,yz")]), &ChatOptions::default(), true).unwrap(),
             "1 {\"a\": [1, \"é<\"]} user yz yz"
         );
     }
@@ -206,9 +207,12 @@ mod tests {
         let before =
             "<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n<|im_start|>user\n+1?<|im_end|>\n";
         let open = format!("{before}<|im_start|>assistant\n");
-        assert_eq!(template.render(&messages, &ChatOptions::default()).unwrap(), open);
-        assert_eq!(template.render(&messages, &thinking(true)).unwrap(), open);
-        assert_eq!(template.render(&messages, &thinking(false)).unwrap(), format!("{open}<think>\n\n</think>\n\n"));
+        assert_eq!(template.render(&messages, &ChatOptions::default(), true).unwrap(), open);
+        assert_eq!(template.render(&messages, &thinking(true), true).unwrap(), open);
+        assert_eq!(
+            template.render(&messages, &thinking(false), true).unwrap(),
+            format!("{open}<think>\n\n</think>\n\n")
+        );
     }
 
     /// In the manner of Gemma 3's: the system's words stand before the first of the user's, and the assistant is called the model.
@@ -245,22 +249,26 @@ mod tests {
     fn a_template_of_turns_puts_the_systems_words_before_the_users() {
         let messages = turns(&[("system", "Be brief."), ("user", " Hi "), ("assistant", "Hello"), ("user", "Bye")]);
         assert_eq!(
-            template(TURNS).render(&messages, &ChatOptions::default()).unwrap(),
+            template(TURNS).render(&messages, &ChatOptions::default(), true).unwrap(),
             "<s><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n\
              <start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n"
         );
-        let error = template(TURNS).render(&turns(&[("user", "a"), ("user", "b")]), &thinking(false)).unwrap_err();
+        let error =
+            template(TURNS).render(&turns(&[("user", "a"), ("user", "b")]), &thinking(false), true).unwrap_err();
         assert!(error.to_string().contains("must alternate"), "{error}");
     }
 
     #[test]
     fn a_template_that_never_ends_is_stopped_and_a_broken_one_refused() {
         let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
-        assert!(template(endless).render(&turns(&[("user", "a")]), &ChatOptions::default()).is_err());
+        assert!(template(endless).render(&turns(&[("user", "a")]), &ChatOptions::default(), true).is_err());
         let broken = ChatTemplate::new("a\n{% if %}", vec![]).err().unwrap();
         assert_eq!(broken.code(), ErrorCode::CorruptFile);
         assert!(broken.to_string().contains("line 2: an expression is missing"), "{broken}");
-        assert_eq!(template("x").render(&[], &ChatOptions::default()).unwrap_err().code(), ErrorCode::BadArgument);
+        assert_eq!(
+            template("x").render(&[], &ChatOptions::default(), true).unwrap_err().code(),
+            ErrorCode::BadArgument
+        );
     }
 
     /// What `training/make_template_fixtures.py` made of conversations with templates in the manner of published models.
@@ -283,10 +291,10 @@ mod tests {
                 documents: list("documents"),
                 variables: given.get("variables").map_or(vec![], |variables| variables.as_object().unwrap().to_vec()),
                 now: Some(vitrine_jinja::LocalTime { micros: 1_772_716_029_000_042, ahead: 0 }),
-                thinking: None,
+                ..ChatOptions::default()
             };
             options.check().unwrap();
-            let made = template(&text(fixture.get("templates").unwrap(), &name)).render(&messages, &options);
+            let made = template(&text(fixture.get("templates").unwrap(), &name)).render(&messages, &options, true);
             let expected = case.get("expected").unwrap().as_str();
             assert_eq!(made.as_deref().ok(), expected, "{name}, {which}: {:?}", made.as_ref().err());
         }

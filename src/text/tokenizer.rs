@@ -8,8 +8,10 @@
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
 
 mod chat;
+mod ends;
 mod gguf;
 mod json;
+mod marks;
 mod pieces;
 mod pre_tokenizers;
 mod sentencepiece;
@@ -99,16 +101,19 @@ impl Tokenizer {
         let mut tokenizer = match (json, file.format) {
             (Some(json), _) => {
                 let [settings, config] = ["tokenizer_config.json", "config.json"].map(|name| file.extra_json(name));
-                Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())
+                Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())?
             }
-            (None, Format::Gguf) => Self::from_metadata(&file.metadata),
-            (None, _) => Err(Error::bad_argument(
-                "these weights hold no vocabulary; give the tokenizer.json that belongs to the model",
-            )),
-        }?;
+            (None, Format::Gguf) => Self::from_metadata(&file.metadata)?,
+            (None, _) => {
+                return Err(Error::bad_argument(
+                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model",
+                ));
+            }
+        };
         if let Some(shared) = Arc::get_mut(&mut tokenizer.0) {
             shared.chat.add_files(file)?;
         }
+        tokenizer.end_as(file)?;
         Ok(tokenizer)
     }
 
@@ -129,6 +134,13 @@ impl Tokenizer {
     /// Whether the token is a mark that readers do not see.
     pub fn is_hidden(&self, id: u32) -> bool {
         self.0.pieces.is_hidden(id)
+    }
+
+    /// What a conversation begins with whatever its template says: llama.cpp puts BOS before one where the GGUF asks for BOS, and
+    /// transformers, which `tokenizer.json`s are written for, puts nothing there.
+    pub(super) fn bos_of_chats(&self) -> Option<u32> {
+        let of_transformers = matches!(self.0.encoder, Encoder::Library { frames_itself: true, .. });
+        self.0.special.bos.filter(|_| self.0.special.add_bos && !of_transformers)
     }
 
     /// Whether a chat template (Jinja) came with the model.
@@ -164,21 +176,7 @@ impl Tokenizer {
             Encoder::SentencePiece { model, marks, user_defined, add_space } => {
                 let marks = if options.parse_special { marks } else { user_defined };
                 self.frame(options, &mut ids, |ids| {
-                    let mut after_mark = true;
-                    for fragment in marks.split(text) {
-                        match fragment {
-                            Fragment::Token(id) => ids.push(id),
-                            Fragment::Text(text) => {
-                                let mut spelled = String::with_capacity(text.len() + text.len() / 2 + 3);
-                                if *add_space && after_mark {
-                                    spelled.push(SPACE);
-                                }
-                                spelled.extend(text.chars().map(|c| if c == ' ' { SPACE } else { c }));
-                                model.encode(&spelled, ids);
-                            }
-                        }
-                        after_mark = matches!(fragment, Fragment::Token(_));
-                    }
+                    sentence_piece(model, *add_space, marks.split(text), None, ids);
                 });
             }
         }
@@ -223,4 +221,31 @@ impl Tokenizer {
     }
 }
 
+/// SentencePiece over the fragments of a text, without the character `left_out` where there is one.
+fn sentence_piece(
+    model: &SentencePiece,
+    add_space: bool,
+    fragments: Vec<Fragment>,
+    left_out: Option<char>,
+    ids: &mut Vec<u32>,
+) {
+    let mut after_mark = true;
+    for fragment in fragments {
+        match fragment {
+            Fragment::Token(id, _) => ids.push(id),
+            Fragment::Text(text) => {
+                let mut spelled = String::with_capacity(text.len() + text.len() / 2 + 3);
+                if add_space && after_mark {
+                    spelled.push(SPACE);
+                }
+                let kept = text.chars().filter(|c| Some(*c) != left_out);
+                spelled.extend(kept.map(|c| if c == ' ' { SPACE } else { c }));
+                model.encode(&spelled, ids);
+            }
+        }
+        after_mark = matches!(fragment, Fragment::Token(..));
+    }
+}
+
+pub(super) use marks::MarkBreaker;
 pub(super) use pieces::Pieces as TokenPieces;

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     Cancel, Error, Result,
     text::{
-        self, ChatMessage, ChatOptions, ChatRequest, ChatTemplate, EncodeOptions, EndReason, GenerateOptions,
-        GenerateRequest, GenerationStats, TextModel, TextModelStats,
+        self, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions, GenerateRequest,
+        GenerationStats, TextModel, TextModelStats,
     },
 };
 
@@ -129,9 +129,7 @@ impl Model {
         let encode = || {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let options = on_this_clock(from_js::<ChatRequest>(options, "the options")?.check()?);
-            let tokenizer = self.model.tokenizer();
-            let text = ChatTemplate::of(tokenizer, &options)?.render(&messages, &options)?;
-            tokenizer.encode(&text, EncodeOptions { add_special: false, parse_special: true })
+            Ok(self.model.tokenizer().encode_chat(&messages, &options)?.ids)
         };
         encode().map_err(thrown)
     }
@@ -175,7 +173,7 @@ impl Model {
     ) -> Result<Generation, JsValue> {
         let cancel = Cancel::new();
         let generation = from_js::<GenerateRequest>(options, "the options")
-            .and_then(GenerateRequest::check)
+            .and_then(|request| request.check(&self.model.info().sampling.options()))
             .and_then(|options| begin(options, cancel.clone()))
             .map_err(thrown)?;
         let (stats, end) = (Cell::new(generation.stats()), Cell::new(None));

@@ -1,5 +1,4 @@
-//! What a machine must have besides Rust: Chromium and its driver for the browser tests, a Vulkan driver for the GPU
-//! kernels. On Debian, as root, what is missing gets installed; elsewhere one line says what to install.
+//! What a machine must have besides Rust and browsers: the wasm target, and a Vulkan driver for the GPU kernels. On Debian, as root, what is missing gets installed; elsewhere one line says what to install.
 
 use std::{
     env, fs,
@@ -12,13 +11,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::{self, WASM_TARGET, Workspace, find_program};
 
-/// Chromium and the chromedriver that fits it.
-#[derive(Debug, Clone)]
-pub struct Chromium {
-    pub browser: PathBuf,
-    pub driver: PathBuf,
-}
-
 /// Adds the wasm target where rustup knows the toolchain and it is missing.
 pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
     let sysroot = workspace.command("rustc").args(["--print", "sysroot"]).output().context("could not start rustc")?;
@@ -28,27 +20,6 @@ pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
     }
     workspace::run(workspace.command("rustup").args(["target", "add", WASM_TARGET]))
         .with_context(|| format!("the target {WASM_TARGET} is missing; install it with rustup or your distribution"))
-}
-
-/// Finds Chromium and chromedriver, and installs them where that can be done. `CHROMIUM` and `CHROMEDRIVER` come first.
-pub fn ensure_chromium() -> Result<Chromium> {
-    if find_chromium().is_none() {
-        apt_install(&["chromium", "chromium-driver"]);
-    }
-    find_chromium().context(
-        "no Chromium with a chromedriver: `apt-get install chromium chromium-driver`, or set CHROMIUM and CHROMEDRIVER",
-    )
-}
-
-fn find_chromium() -> Option<Chromium> {
-    let named = |variable: &str| env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file());
-    let mac =
-        || Some(PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")).filter(|p| p.is_file());
-    let browser = named("CHROMIUM")
-        .or_else(|| find_program(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]))
-        .or_else(mac)?;
-    let driver = named("CHROMEDRIVER").or_else(|| find_program(&["chromedriver"]))?;
-    Some(Chromium { browser, driver })
 }
 
 /// A Vulkan driver for the native GPU tests; Mesa's lavapipe will do. Only Linux is asked: elsewhere Metal or DirectX serve.
@@ -81,7 +52,7 @@ fn has_vulkan() -> bool {
 
 /// Installs Debian packages where there is apt-get and the user is root; otherwise leaves things as they are. The
 /// caller looks again and says what is missing.
-fn apt_install(packages: &[&str]) {
+pub fn apt_install(packages: &[&str]) {
     static UPDATED: OnceLock<bool> = OnceLock::new();
     if find_program(&["apt-get"]).is_none() || !is_root() {
         return;

@@ -8,7 +8,7 @@ use tokenizers::{
         bpe::{self, BPE},
         wordpiece::WordPiece,
     },
-    normalizers::BertNormalizer,
+    normalizers::{BertNormalizer, NFC},
     pre_tokenizers::{
         bert::BertPreTokenizer,
         byte_level::ByteLevel as ByteLevelPreTokenizer,
@@ -236,6 +236,9 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
     steps.push(ByteLevelPreTokenizer::new(false, true, false).into());
     let mut tokenizer = tokenizers::Tokenizer::new(model);
     tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
+    if pre.composes {
+        tokenizer.with_normalizer(Some(NFC)).map_err(refused("normalizer"))?;
+    }
     tokenizer.add_tokens(vocabulary.added_tokens()).map_err(refused("special tokens"))?;
     let spelling = ByteLevel::new();
     let pieces = vocabulary.pieces(false, |token| spelling.bytes(token));

@@ -12,6 +12,8 @@ pub struct PreTokenizer {
     pub ignore_merges: bool,
     /// Whether text begins with BOS where the file does not say.
     pub add_bos: bool,
+    /// Whether text is brought to Unicode's composed form (NFC) beforehand. No GGUF says so; the `tokenizer.json`s of these families do.
+    pub composes: bool,
 }
 
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)";
@@ -76,5 +78,9 @@ pub fn pre_tokenizer(name: &str) -> Option<PreTokenizer> {
     };
     let llama3 =
         matches!(name, "llama3" | "llama-v3" | "llama-bpe" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2");
-    Some(PreTokenizer { patterns, ignore_merges: llama3 || name == "tekken", add_bos: llama3 || name == "tekken" })
+    // Qwen's own; GPT-NeoX's, which Pythia, OLMo, MPT and ModernBERT share; Cohere's.
+    let composes =
+        matches!(name, "qwen2" | "qwen35" | "f2llmv2" | "megrez" | "olmo" | "mpt" | "modern-bert" | "command-r");
+    let whole = llama3 || name == "tekken";
+    Some(PreTokenizer { patterns, ignore_merges: whole, add_bos: whole, composes })
 }

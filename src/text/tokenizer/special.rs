@@ -32,7 +32,8 @@ pub struct SpecialMatcher {
 #[derive(Debug, PartialEq)]
 pub enum Fragment<'a> {
     Text(&'a str),
-    Token(u32),
+    /// A token's id, and its text.
+    Token(u32, &'a str),
 }
 
 impl SpecialMatcher {
@@ -50,6 +51,10 @@ impl SpecialMatcher {
         Self { tokens: by_first }
     }
 
+    pub fn is_in(&self, text: &str) -> bool {
+        self.split(text).iter().any(|fragment| matches!(fragment, Fragment::Token(..)))
+    }
+
     pub fn split<'a>(&self, text: &'a str) -> Vec<Fragment<'a>> {
         let mut fragments = vec![];
         let mut text_from = 0;
@@ -65,7 +70,7 @@ impl SpecialMatcher {
             if at > text_from {
                 fragments.push(Fragment::Text(&text[text_from..at]));
             }
-            fragments.push(Fragment::Token(*id));
+            fragments.push(Fragment::Token(*id, &text[at..at + token.len()]));
             at += token.len();
             text_from = at;
         }
@@ -85,7 +90,7 @@ mod tests {
         let matcher = SpecialMatcher::new([(7, "<s>"), (8, "<s><s>"), (9, "")].into_iter());
         assert_eq!(
             matcher.split("a<s><s>b<s>"),
-            [Fragment::Text("a"), Fragment::Token(8), Fragment::Text("b"), Fragment::Token(7)]
+            [Fragment::Text("a"), Fragment::Token(8, "<s><s>"), Fragment::Text("b"), Fragment::Token(7, "<s>")]
         );
         assert!(matcher.split("").is_empty());
     }

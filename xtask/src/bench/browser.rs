@@ -10,10 +10,9 @@ use super::{
     models::{Model, Picture},
 };
 use crate::{
-    browser::{Driver, Gpu, Session},
+    browser::{Browser, Driver, Engine, Gpu, Session},
     build::Site,
     server::{self, Routes},
-    system,
     workspace::Workspace,
 };
 
@@ -24,7 +23,7 @@ pub fn measure(
     devices: &[Device],
     reps: u32,
 ) -> Result<Vec<Measurement>> {
-    let chromium = system::ensure_chromium()?;
+    let chromium = Browser::ensure(Engine::Chromium, workspace)?;
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
         folders.push((format!("/measured/{at}/"), model.folder.clone()));
@@ -38,7 +37,7 @@ pub fn measure(
             eprintln!("  Chromium {} on {}", model.name, device.name());
             let (prompt, tokens) = device.tokens();
             let gpu = if *device == Device::Webgpu { Gpu::SwiftShader } else { Gpu::None };
-            let session = Session::open(&driver, &chromium, gpu)?;
+            let session = Session::open(&driver, gpu)?;
             session.goto(&format!("{}/bench/measure.html", server.address()))?;
             session.wait_for("window.ready", 30)?;
             let address = |file: &String| format!("/measured/{at}/{file}");

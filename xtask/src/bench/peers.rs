@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 use super::{Measurement, Options, median, models::Model};
 use crate::{
+    browser::{Browser, Engine},
     build::Site,
-    system,
     workspace::{self, Workspace, find_program},
 };
 
 pub fn measure(workspace: &Workspace, site: &Site, models: &[Model], options: &Options) -> Result<Vec<Measurement>> {
     let npm = find_program(&["npm"]).context("the peers come from npm: install Node.js 20 or later")?;
-    let chromium = system::ensure_chromium()?;
+    let chromium = Browser::ensure(Engine::Chromium, workspace)?;
     let source = workspace.root.join("../shared/peers/web");
     if !source.is_dir() {
         bail!("the peers' harness is expected in ../shared/peers");
@@ -43,7 +43,7 @@ pub fn measure(workspace: &Workspace, site: &Site, models: &[Model], options: &O
     bench
         .args(["--rounds", &options.rounds.to_string(), "--only", &options.only])
         .arg("--chromium")
-        .arg(&chromium.browser);
+        .arg(&chromium.program);
     bench.arg("--root").arg(format!("/vitrine/={}", site.dist.display()));
     bench.arg("--root").arg(format!("/bench/={}", workspace.root.join("bench").display()));
     workspace::run(bench.stdin(Stdio::null()))?;

@@ -1,8 +1,10 @@
-//! Headless Chromium under our hands: [`webdriver`] speaks the protocol, [`Session`] is one window with what the tests and
-//! the measurements need of it.
+//! Browsers under our hands: [`Browser`] is one that is installed, [`Driver`] starts it and speaks WebDriver, [`Session`] is one window with what
+//! the tests and the measurements need of it.
 
+mod find;
 mod session;
 mod webdriver;
 
+pub use find::{Browser, Engine};
 pub use session::{Gpu, Session, is_silence};
 pub use webdriver::{Driver, Element};

@@ -1,4 +1,4 @@
-//! One window of headless Chromium: open a page, look, type, click, run JavaScript, take a picture.
+//! One window of a browser: open a page, look, type, click, run JavaScript, take a picture.
 
 use std::{
     fs,
@@ -9,8 +9,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::webdriver::{Driver, Element};
-use crate::system::{self, Chromium};
+use super::{
+    Engine,
+    webdriver::{Driver, Element},
+};
+use crate::system;
 
 /// How long a document may take.
 const LOADING: Duration = Duration::from_secs(60);
@@ -43,33 +46,27 @@ pub struct Session<'driver> {
 }
 
 impl<'driver> Session<'driver> {
-    /// Opens a window 1280 × 900 in a fresh profile.
-    pub fn open(driver: &'driver Driver, chromium: &Chromium, gpu: Gpu) -> Result<Self> {
-        let mut arguments = vec![
-            "--headless",
-            "--window-size=1280,900",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-gpu-watchdog",
-            "--disable-dev-shm-usage",
-        ];
-        if system::is_root() {
-            arguments.push("--no-sandbox");
-        }
-        if gpu == Gpu::SwiftShader {
-            arguments.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
-        }
-        let capabilities = json!({
-            "browserName": "chrome",
-            "goog:chromeOptions": { "binary": chromium.browser, "args": arguments },
-            "goog:loggingPrefs": { "browser": "ALL" },
+    /// Opens a window of some 1280 × 900 in a fresh profile.
+    pub fn open(driver: &'driver Driver, gpu: Gpu) -> Result<Self> {
+        let program = &driver.browser.program;
+        let own = match driver.browser.engine {
+            Engine::Chromium => chromium(program, gpu),
+            Engine::Firefox => json!({
+                "browserName": "firefox",
+                "moz:firefoxOptions": { "binary": program, "args": ["-headless", "-width", "1280", "-height", "900"] },
+            }),
+            Engine::Webkit => json!({ "webkitgtk:browserOptions": { "binary": program, "args": ["--automation"] } }),
+        };
+        let mut capabilities = json!({
             "timeouts": { "script": 600_000 },
             // The driver's own wait for a page is not to be had: its news of the end of a load gets lost now and then, and
             // every command after that waits for it. `goto` looks at the document instead.
             "pageLoadStrategy": "none",
         });
-        let id = driver.open(capabilities).context("Chromium did not start")?;
+        for (name, value) in own.as_object().into_iter().flatten() {
+            capabilities[name] = value.clone();
+        }
+        let id = driver.open(capabilities).with_context(|| format!("{:?} did not start", driver.browser.engine))?;
         Ok(Self { driver, id })
     }
 
@@ -205,12 +202,39 @@ impl<'driver> Session<'driver> {
         Ok(())
     }
 
-    /// What the console said at level SEVERE since the last call: errors, and requests that failed.
+    /// What the console said at level SEVERE since the last call: errors, and requests that failed. Only Chromium tells.
     pub fn console_errors(&self) -> Result<Vec<String>> {
+        if self.driver.browser.engine != Engine::Chromium {
+            return Ok(vec![]);
+        }
         let entries = self.post("se/log", &json!({ "type": "browser" }))?;
         let severe = entries.as_array().into_iter().flatten().filter(|entry| entry["level"] == "SEVERE");
         Ok(severe.filter_map(|entry| Some(entry["message"].as_str()?.to_owned())).collect())
     }
+}
+
+/// Chromium's own capabilities.
+fn chromium(program: &Path, gpu: Gpu) -> Value {
+    let mut arguments = vec![
+        "--headless",
+        "--window-size=1280,900",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-gpu-watchdog",
+        "--disable-dev-shm-usage",
+    ];
+    if system::is_root() {
+        arguments.push("--no-sandbox");
+    }
+    if gpu == Gpu::SwiftShader {
+        arguments.extend(["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]);
+    }
+    json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": { "binary": program, "args": arguments },
+        "goog:loggingPrefs": { "browser": "ALL" },
+    })
 }
 
 impl Drop for Session<'_> {

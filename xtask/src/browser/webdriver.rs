@@ -3,23 +3,38 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::TcpListener,
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::system::Chromium;
+use super::{Browser, Engine};
+use crate::system::is_root;
+
+/// How long a driver may take until it answers.
+const STARTING: Duration = Duration::from_secs(30);
 
 /// The key under which WebDriver wraps an element (section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A running chromedriver; it ends with this value.
+/// A running driver; it ends with this value.
 pub struct Driver {
+    pub browser: Browser,
     child: Child,
+    /// What WebKit shows itself on.
+    _display: Option<Display>,
     address: String,
     agent: ureq::Agent,
+}
+
+/// An X server without a screen; it ends with this value.
+struct Display {
+    child: Child,
+    name: String,
 }
 
 /// An element of the page, as the driver names it.
@@ -27,25 +42,40 @@ pub struct Driver {
 pub struct Element(String);
 
 impl Driver {
-    /// Starts chromedriver on a port of its own choice.
-    pub fn start(chromium: &Chromium) -> Result<Self> {
-        let mut child = Command::new(&chromium.driver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("could not start {}", chromium.driver.display()))?;
-        let stdout = child.stdout.take().context("chromedriver has no output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
-        });
-        // chromedriver stops when nobody reads what it says.
-        std::thread::spawn(move || lines.for_each(drop));
-        let port = port.context("chromedriver did not say on which port it listens")?;
+    /// Starts the browser's driver on a free port.
+    pub fn start(browser: &Browser) -> Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let mut command = Command::new(&browser.driver);
+        command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        let display = match browser.engine {
+            Engine::Webkit => {
+                let display = Display::start()?;
+                command.env("DISPLAY", &display.name);
+                if is_root() {
+                    command.env("WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS", "1");
+                }
+                Some(display)
+            }
+            Engine::Chromium | Engine::Firefox => None,
+        };
+        let child = command.spawn().with_context(|| format!("could not start {}", browser.driver.display()))?;
         let configuration =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(700)));
-        Ok(Self { child, address: format!("http://127.0.0.1:{port}"), agent: configuration.build().into() })
+        let driver = Self {
+            browser: browser.clone(),
+            child,
+            _display: display,
+            address: format!("http://127.0.0.1:{port}"),
+            agent: configuration.build().into(),
+        };
+        let start = Instant::now();
+        while driver.get("/status").is_err() {
+            if start.elapsed() > STARTING {
+                bail!("{} does not answer", browser.driver.display());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(driver)
     }
 
     /// The number of its process, under which the browser's run.
@@ -56,7 +86,7 @@ impl Driver {
     /// Opens a session and returns its name.
     pub fn open(&self, capabilities: Value) -> Result<String> {
         let answer = self.post("/session", &json!({ "capabilities": { "alwaysMatch": capabilities } }))?;
-        Ok(answer["sessionId"].as_str().context("chromedriver opened no session")?.to_owned())
+        Ok(answer["sessionId"].as_str().context("the driver opened no session")?.to_owned())
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
@@ -70,6 +100,27 @@ impl Driver {
 
     pub fn delete(&self, path: &str) -> Result<Value> {
         unwrap(path, self.agent.delete(format!("{}{path}", self.address)).call())
+    }
+}
+
+impl Display {
+    fn start() -> Result<Self> {
+        let mut child = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "1400x1000x24", "-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("could not start Xvfb")?;
+        let mut name = String::new();
+        BufReader::new(child.stdout.take().context("Xvfb has no output")?).read_line(&mut name)?;
+        Ok(Self { child, name: format!(":{}", name.trim()) })
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
@@ -93,13 +144,13 @@ impl Element {
 
 /// The value of an answer, or the driver's own message.
 fn unwrap(path: &str, response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value> {
-    let mut response = response.with_context(|| format!("chromedriver did not answer {path}"))?;
+    let mut response = response.with_context(|| format!("the browser's driver did not answer {path}"))?;
     let mut answer: Value = response
         .body_mut()
         .with_config()
         .limit(256 << 20)
         .read_json()
-        .with_context(|| format!("chromedriver did not answer {path} in JSON"))?;
+        .with_context(|| format!("the browser's driver did not answer {path} in JSON"))?;
     let value = answer["value"].take();
     if response.status().is_success() {
         return Ok(value);

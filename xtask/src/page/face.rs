@@ -14,7 +14,7 @@ pub const TESTS: &[Test] = &[
     Test::new("quantised_files_go_on_as_the_reference_does_on_webgpu", quantised_on_gpu)
         .on(Gpu::SwiftShader)
         .with_reference(),
-    Test::new("the_storyteller_has_pytorchs_logits_on_the_cpu", |visit| storyteller(visit, "cpu")),
+    Test::new("the_storyteller_has_pytorchs_logits_on_the_cpu", |visit| storyteller(visit, "cpu")).everywhere(),
     Test::new("the_storyteller_has_pytorchs_logits_on_webgpu", |visit| storyteller(visit, "webgpu"))
         .on(Gpu::SwiftShader),
     Test::new("one_seed_gives_one_text_on_the_cpu", seeds_on_cpu),
@@ -36,7 +36,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_stop_string_never_appears", stop_strings),
     Test::new("statistics_and_parts_of_a_step_are_told_on_the_cpu", statistics_on_cpu),
     Test::new("statistics_and_parts_of_a_step_are_told_on_webgpu", statistics_on_gpu).on(Gpu::SwiftShader),
-    Test::new("the_openai_shape_is_served", openai),
+    Test::new("the_openai_shape_is_served", openai).everywhere(),
 ];
 
 /// The first model of the catalogue, on a device.

@@ -1,5 +1,6 @@
-//! The finished site in real Chromium. [`reader`] does what a reader does with the page, [`looks`] looks at it, [`face`]
-//! calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent, [`sources`] loads from everywhere,
+//! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
+//! the page, [`looks`] looks at it, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
+//! [`sources`] loads from everywhere,
 //! misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`cases`] holds what once
 //! failed.
 //!
@@ -29,10 +30,9 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    browser::{self, Driver, Gpu, Session},
+    browser::{self, Browser, Driver, Engine, Gpu, Session},
     build::Site,
     server::{self, Routes},
-    system,
     test::Tally,
     workspace::Workspace,
 };
@@ -56,13 +56,15 @@ pub struct Test {
     case: Option<&'static str>,
     /// Parts of console errors that the test brings about itself.
     expected: &'static [&'static str],
+    /// Whether it runs in every engine, and not in Chromium alone: a main path, without a command of Chromium's own.
+    everywhere: bool,
     run: fn(&Visit) -> Result<()>,
 }
 
 impl Test {
     /// A test without an adapter, without reference data, with a clean console.
     const fn new(name: &'static str, run: fn(&Visit) -> Result<()>) -> Self {
-        Self { name, gpu: Gpu::None, reference: false, case: None, expected: &[], run }
+        Self { name, gpu: Gpu::None, reference: false, case: None, expected: &[], everywhere: false, run }
     }
 
     const fn on(mut self, gpu: Gpu) -> Self {
@@ -77,6 +79,11 @@ impl Test {
 
     const fn with_case(mut self, name: &'static str) -> Self {
         self.case = Some(name);
+        self
+    }
+
+    const fn everywhere(mut self) -> Self {
+        self.everywhere = true;
         self
     }
 
@@ -129,15 +136,15 @@ fn open_page(page: &Session, address: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs all tests whose names contain `filter`.
+/// Runs all tests whose names contain `filter`, in each of these engines those that it is for.
 pub fn run(
     workspace: &Workspace,
     site: &Site,
+    engines: &[Engine],
     filter: Option<&str>,
     screenshots: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
-    let chromium = system::ensure_chromium()?;
     tally.check(
         "the module is light enough",
         if site.wasm.nearly_fits() { Ok(()) } else { Err(anyhow::anyhow!("{} bytes after brotli", site.wasm.brotli)) },
@@ -153,7 +160,6 @@ pub fn run(
         folders.insert(0, ("/cases/".into(), cases.clone()));
     }
     let server = server::start(Routes { folders, faults: true, ..Routes::default() }, 0)?;
-    let driver = Driver::start(&chromium)?;
     let tests = [
         reader::TESTS,
         looks::TESTS,
@@ -168,48 +174,67 @@ pub fn run(
         &cases::tests(),
     ]
     .concat();
-    for test in tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
-        if let Some(case) = test.case.filter(|case| !cases.join(case).is_dir()) {
-            println!("needs-case: {case} ({})", test.name);
-            tally.ignored += 1;
-            tally.without_case.push(test.name.into());
-            continue;
-        }
-        let start = Instant::now();
-        let outcome = if test.reference && !reference.is_dir() {
-            if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
-                Err(anyhow::anyhow!("../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"))
-            } else {
-                println!("needs-reference: {}", test.name);
-                tally.without_reference.push(test.name.into());
-                Ok(())
+    for engine in engines {
+        let browser = match Browser::ensure(*engine, workspace) {
+            Ok(browser) => browser,
+            Err(error) => {
+                println!("{engine:?} could not run: {error:#}");
+                tally.fail(format!("the page in {engine:?}: {error:#}"));
+                continue;
             }
-        } else {
-            let attempt = |driver: &Driver| {
-                let session = Session::open(driver, &chromium, test.gpu)?;
-                let (address, root) = (server.address(), workspace.root.as_path());
-                visit(test, &Visit { session, address, root, site: &site.dist, screenshots })
+        };
+        let driver = Driver::start(&browser)?;
+        let fits = |test: &&Test| test.everywhere || *engine == Engine::Chromium;
+        for test in tests.iter().filter(fits).filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
+            let name = match engine {
+                Engine::Chromium => test.name.to_owned(),
+                other => format!("{} in {other:?}", test.name),
             };
-            attempt(&driver).or_else(|error| {
+            if let Some(case) = test.case.filter(|case| !cases.join(case).is_dir()) {
+                println!("needs-case: {case} ({name})");
+                tally.ignored += 1;
+                tally.without_case.push(name);
+                continue;
+            }
+            if test.reference && !reference.is_dir() {
+                if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
+                    println!("test {name} ... FAILED");
+                    tally.fail(format!(
+                        "{name}\n    ../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"
+                    ));
+                } else {
+                    println!("needs-reference: {name}");
+                    tally.without_reference.push(name);
+                    tally.passed += 1;
+                }
+                continue;
+            }
+            let start = Instant::now();
+            let attempt = |driver: &Driver| {
+                let session = Session::open(driver, test.gpu)?;
+                let (address, root) = (server.address(), workspace.root.as_path());
+                visit(test, &name, &Visit { session, address, root, site: &site.dist, screenshots })
+            };
+            let outcome = attempt(&driver).or_else(|error| {
                 // One more window, of a driver of its own, and say so.
                 if browser::is_silence(&error) {
-                    println!("test {}: {error:#}; once more", test.name);
-                    attempt(&Driver::start(&chromium)?)
+                    println!("test {name}: {error:#}; once more");
+                    attempt(&Driver::start(&browser)?)
                 } else {
                     Err(error)
                 }
-            })
-        };
-        match outcome {
-            Ok(()) => {
-                println!("test {} ... ok ({:.1} s)", test.name, start.elapsed().as_secs_f64());
-                tally.passed += 1;
-            }
-            Err(error) => {
-                println!("test {} ... FAILED ({:.1} s)", test.name, start.elapsed().as_secs_f64());
-                // The reason stands once more beside the sum, where a long log is read first.
-                println!("    {error:#}");
-                tally.fail(format!("{}\n    {error:#}", test.name));
+            });
+            match outcome {
+                Ok(()) => {
+                    println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
+                    tally.passed += 1;
+                }
+                Err(error) => {
+                    println!("test {name} ... FAILED ({:.1} s)", start.elapsed().as_secs_f64());
+                    // The reason stands once more beside the sum, where a long log is read first.
+                    println!("    {error:#}");
+                    tally.fail(format!("{name}\n    {error:#}"));
+                }
             }
         }
     }
@@ -217,12 +242,12 @@ pub fn run(
 }
 
 /// Runs one test in a window of its own. What a failed test saw is kept as a picture under the target directory.
-fn visit(test: &Test, visit: &Visit) -> Result<()> {
+fn visit(test: &Test, name: &str, visit: &Visit) -> Result<()> {
     let outcome =
         catch_unwind(AssertUnwindSafe(|| (test.run)(visit))).unwrap_or_else(|_| bail!("the test itself panicked"));
     let console = visit.session.console_errors();
     if let Err(error) = outcome {
-        let picture = failure_picture(visit.root, test.name)?;
+        let picture = failure_picture(visit.root, name)?;
         drop(visit.session.screenshot(&picture));
         return Err(error.context(format!("{} (console: {:?})", picture.display(), console.unwrap_or_default())));
     }

@@ -17,6 +17,7 @@ use super::{Test, Visit, ensure_that, open_page, painter, reader};
 pub const TESTS: &[Test] = &[
     // Without a connection the network's own errors stand in the console.
     Test::new("all_three_pages_open_and_work_without_their_server", without_a_server)
+        .everywhere()
         .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
 ];
 

@@ -7,7 +7,7 @@ use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, reader::set};
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
-    Test::new("a_picture_comes_out_of_the_noise_step_by_step", step_by_step),
+    Test::new("a_picture_comes_out_of_the_noise_step_by_step", step_by_step).everywhere(),
     Test::new("a_picture_comes_out_of_the_noise_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
     Test::new("the_same_seed_paints_the_same_picture_and_another_another", seeds),
     Test::new("what_is_left_out_and_how_closely_to_follow_change_the_picture", guidance),
@@ -16,11 +16,11 @@ pub const TESTS: &[Test] = &[
     Test::new("words_it_never_met_are_named_beside_those_it_knows", unknown_words),
     Test::new("several_pictures_are_painted_at_once", several),
     Test::new("a_picture_begins_from_another", image_to_image),
-    Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting),
+    Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting).everywhere(),
     Test::new("a_folder_of_diffusers_is_opened_and_paints", |visit| folder(visit, "pipeline")),
     Test::new("a_folder_of_pytorchs_files_is_opened_and_paints", |visit| folder(visit, "tiny_sd")),
     Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
-    Test::new("the_widget_paints", widget),
+    Test::new("the_widget_paints", widget).everywhere(),
 ];
 
 fn open(visit: &Visit, query: &str) -> Result<()> {

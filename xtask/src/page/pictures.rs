@@ -17,7 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_pruned_model_in_pytorchs_files_paints_on_the_cpu", |visit| pipeline(visit, "cpu", PYTORCH)),
     Test::new("a_pruned_model_in_pytorchs_files_paints_on_webgpu", |visit| pipeline(visit, "webgpu", PYTORCH))
         .on(Gpu::SwiftShader),
-    Test::new("the_illustrator_paints_pytorchs_picture_on_the_cpu", |visit| illustrator(visit, "cpu")),
+    Test::new("the_illustrator_paints_pytorchs_picture_on_the_cpu", |visit| illustrator(visit, "cpu")).everywhere(),
     Test::new("the_illustrator_paints_pytorchs_picture_on_webgpu", |visit| illustrator(visit, "webgpu"))
         .on(Gpu::SwiftShader),
     Test::new("the_one_model_of_a_repository_is_found", repositories),

@@ -22,14 +22,14 @@ pub const TESTS: &[Test] = &[
     Test::new("a_software_adapter_is_passed_over_and_the_page_says_why", software_adapter).on(Gpu::SwiftShader),
     Test::new("webgpu_writes_when_the_address_asks_for_it", webgpu_on_request).on(Gpu::SwiftShader),
     Test::new("webgpu_without_an_adapter_is_refused_with_a_way_out", webgpu_refused),
-    Test::new("a_story_stops_and_goes_on_from_there", stop_and_go_on),
-    Test::new("the_same_seed_writes_the_same_story", same_seed),
-    Test::new("at_temperature_zero_the_seed_does_not_matter", temperature_zero),
+    Test::new("a_story_stops_and_goes_on_from_there", stop_and_go_on).everywhere(),
+    Test::new("the_same_seed_writes_the_same_story", same_seed).everywhere(),
+    Test::new("at_temperature_zero_the_seed_does_not_matter", temperature_zero).everywhere(),
     Test::new("the_length_is_kept", length_is_kept),
     Test::new("resting_on_a_word_shows_what_else_it_might_have_been", alternatives_by_mouse),
     Test::new("a_story_that_grows_under_a_resting_mouse_is_not_covered", resting_mouse),
     Test::new("the_story_turns_by_keyboard_alone", alternatives_by_keyboard),
-    Test::new("the_keyboard_alone_writes_and_stops", keyboard_alone),
+    Test::new("the_keyboard_alone_writes_and_stops", keyboard_alone).everywhere(),
     Test::new("undo_gives_the_story_back", undo),
     Test::new("an_empty_sheet_is_written_on_from_the_beginning_of_text", empty_prompt),
     Test::new("a_text_longer_than_the_context_is_answered_kindly", outgrown_context),
@@ -37,7 +37,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_wish_is_answered_by_a_model_that_can", answers),
     Test::new("a_wish_is_heard_where_a_beginning_was_awaited", wish),
     Test::new("what_the_storyteller_knows_is_one_click_away", vocabulary),
-    Test::new("the_widgets_of_a_page_share_one_model_and_write", widgets),
+    Test::new("the_widgets_of_a_page_share_one_model_and_write", widgets).everywhere(),
 ];
 
 fn tokens_stream(visit: &Visit) -> Result<()> {

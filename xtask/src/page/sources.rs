@@ -14,7 +14,7 @@ const TINY: &str = "/fixtures/tiny_llama.gguf";
 const REFUSED: &str = "Failed to load resource";
 
 pub const TESTS: &[Test] = &[
-    Test::new("a_file_is_opened_through_the_chooser", choose_file),
+    Test::new("a_file_is_opened_through_the_chooser", choose_file).everywhere(),
     Test::new("a_dropped_file_is_opened", drop_file),
     Test::new("a_file_that_is_no_model_leaves_the_old_one_in_use", no_model),
     Test::new("a_model_is_fetched_by_its_address", fetch_address),

@@ -8,14 +8,14 @@ use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, nothing, reader
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
-    Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks),
+    Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks).everywhere(),
     Test::new("a_walk_goes_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
     Test::new("a_way_between_two_faces_is_shown_and_walked", way),
     Test::new("a_picture_is_encoded_and_its_face_shown_beside_it", encodes),
     Test::new("the_generator_walks_and_has_no_way_back", generator),
     Test::new("walking_fits_a_desk_a_phone_and_the_dark", looks),
-    Test::new("the_widget_walks", widget),
-    Test::new("faces_decode_and_encode_as_pytorch_does_in_the_browser", agree),
+    Test::new("the_widget_walks", widget).everywhere(),
+    Test::new("faces_decode_and_encode_as_pytorch_does_in_the_browser", agree).everywhere(),
 ];
 
 fn open(visit: &Visit, query: &str) -> Result<()> {

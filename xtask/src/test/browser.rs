@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{Tally, output};
 use crate::{
+    browser::{Browser, Engine},
     system,
     workspace::{WASM_TARGET, Workspace},
 };
@@ -16,7 +17,7 @@ const TIMEOUT: &str = "600";
 
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_wasm_target(workspace)?;
-    let chromium = system::ensure_chromium()?;
+    let chromium = Browser::ensure(Engine::Chromium, workspace)?;
     let runner = env::current_exe()?;
     let runner = serde_json::to_string(runner.to_str().context("the path of xtask is not UTF-8")?)?;
     let mut cargo = workspace.cargo();

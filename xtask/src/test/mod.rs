@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
+    browser::Engine,
     build::{self, BuildProfile},
     page,
     workspace::Workspace,
@@ -28,6 +29,9 @@ pub struct Options {
     /// A finished site for the page tests, instead of building one
     #[arg(long)]
     site: Option<PathBuf>,
+    /// The browser that shows the page in the page tests; all three where none is named
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
     /// Where the page tests leave their screenshots
     #[arg(long)]
     screenshots: Option<PathBuf>,
@@ -41,7 +45,7 @@ pub enum Stage {
     Native,
     /// The crate's tests inside headless Chromium
     Browser,
-    /// The finished page, driven like a reader would
+    /// The finished page, driven like a reader would: in Chromium, and its main paths in Firefox and WebKit
     Page,
 }
 
@@ -110,7 +114,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
                     Some(folder) => build::open(folder),
                     None => build::build(workspace, BuildProfile::Everyday),
                 };
-                site.and_then(|site| page::run(workspace, &site, filter, options.screenshots.as_deref(), &mut tally))
+                let engines = options.engine.map_or(Engine::ALL.to_vec(), |engine| vec![engine]);
+                site.and_then(|site| {
+                    page::run(workspace, &site, &engines, filter, options.screenshots.as_deref(), &mut tally)
+                })
             }
         };
         if let Err(error) = outcome {

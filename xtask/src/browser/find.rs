@@ -1,0 +1,118 @@
+//! The browsers that tests run in, each with the program that drives it: Chromium with chromedriver, Firefox with geckodriver, WebKitGTK's
+//! MiniBrowser with WebKitWebDriver. On Debian, as root, what is missing gets installed; elsewhere one line says what to install.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::{
+    system::apt_install,
+    workspace::{self, Workspace, find_program},
+};
+
+/// What a browser is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    Chromium,
+    Firefox,
+    Webkit,
+}
+
+impl Engine {
+    pub const ALL: [Self; 3] = [Self::Chromium, Self::Firefox, Self::Webkit];
+}
+
+/// An installed browser and the driver that fits it.
+#[derive(Debug, Clone)]
+pub struct Browser {
+    pub engine: Engine,
+    pub program: PathBuf,
+    pub driver: PathBuf,
+}
+
+/// Debian has no geckodriver; crates.io has, and building it takes some minutes once.
+const GECKODRIVER: &str = "0.37.1";
+
+impl Browser {
+    /// Finds one, and installs it where that can be done.
+    pub fn ensure(engine: Engine, workspace: &Workspace) -> Result<Self> {
+        match engine {
+            Engine::Chromium => ensure_chromium(),
+            Engine::Firefox => ensure_firefox(workspace),
+            Engine::Webkit => ensure_webkit(),
+        }
+    }
+}
+
+/// What the variable names, where it is a file.
+fn named(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file())
+}
+
+/// `CHROMIUM` and `CHROMEDRIVER` come first.
+fn ensure_chromium() -> Result<Browser> {
+    if find_chromium().is_none() {
+        apt_install(&["chromium", "chromium-driver"]);
+    }
+    find_chromium().context(
+        "no Chromium with a chromedriver: `apt-get install chromium chromium-driver`, or set CHROMIUM and CHROMEDRIVER",
+    )
+}
+
+fn find_chromium() -> Option<Browser> {
+    let mac =
+        || Some(PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")).filter(|p| p.is_file());
+    let program = named("CHROMIUM")
+        .or_else(|| find_program(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]))
+        .or_else(mac)?;
+    let driver = named("CHROMEDRIVER").or_else(|| find_program(&["chromedriver"]))?;
+    Some(Browser { engine: Engine::Chromium, program, driver })
+}
+
+/// `FIREFOX` and `GECKODRIVER` come first.
+fn ensure_firefox(workspace: &Workspace) -> Result<Browser> {
+    let find = || named("FIREFOX").or_else(|| find_program(&["firefox", "firefox-esr"]));
+    if find().is_none() {
+        apt_install(&["firefox-esr"]);
+    }
+    let program = find().context("no Firefox: `apt-get install firefox-esr`, or set FIREFOX")?;
+    let built = workspace.target.join("tools");
+    let find = || {
+        let built = built.join("bin/geckodriver");
+        named("GECKODRIVER").or_else(|| find_program(&["geckodriver"])).or_else(|| built.is_file().then_some(built))
+    };
+    if find().is_none() {
+        let mut cargo = workspace.cargo();
+        cargo.args(["install", "geckodriver", "--locked", "--version", GECKODRIVER, "--root"]).arg(&built);
+        // It passes messages on; optimising it would take longer than all that it does.
+        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
+        workspace::run(&mut cargo)
+            .context("no geckodriver, and it could not be built from crates.io; set GECKODRIVER")?;
+    }
+    let driver = find().context("no geckodriver: `cargo install geckodriver`, or set GECKODRIVER")?;
+    Ok(Browser { engine: Engine::Firefox, program, driver })
+}
+
+/// MiniBrowser has no window of its own without a display: [`super::Driver`] gives it one of Xvfb's.
+fn ensure_webkit() -> Result<Browser> {
+    if find_webkit().is_none() {
+        apt_install(&["webkit2gtk-driver", "xvfb"]);
+    }
+    find_webkit().context("no WebKitGTK with its driver and no Xvfb: `apt-get install webkit2gtk-driver xvfb`")
+}
+
+fn find_webkit() -> Option<Browser> {
+    let driver = find_program(&["WebKitWebDriver"])?;
+    find_program(&["Xvfb"])?;
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let libraries = ["/usr/lib", "/usr/libexec", "/usr/lib64"].map(Path::new);
+    let folders = libraries.into_iter().flat_map(|library| below(library).chain([library.to_path_buf()]));
+    let programs = folders
+        .flat_map(|folder| ["webkit2gtk-4.1", "webkit2gtk-4.0"].map(|name| folder.join(name).join("MiniBrowser")));
+    let program = programs.into_iter().find(|program| program.is_file())?;
+    Some(Browser { engine: Engine::Webkit, program, driver })
+}
