@@ -1,13 +1,20 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
 import { folderOf, repositoryOf } from "./pipeline.js";
+import { whyNot } from "./reach.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { CatalogEntry } from "./vitrine.js" */
 /** @typedef {{ address: string, base?: string } | { blob: Blob, name: string }} OneFile */
 /** @typedef {OneFile | { parts: OneFile[] } | { files: [string, OneFile][] }} Source as vitrine.js describes it */
 
-const CATALOG = new URL("./models/catalog.json", import.meta.url);
+/** Where the catalogue lies, and those of its models that lie elsewhere than it says. @type {{ catalog: string, models: Record<string, string> }} */
+let place;
+
+/** @param {{ catalog: string, models: Record<string, string> }} addresses */
+export function placeCatalog(addresses) {
+  place = addresses;
+}
 
 /** @type {Promise<{ models: CatalogEntry[] }> | undefined} */
 let catalog;
@@ -26,14 +33,15 @@ async function fetchCatalog() {
   /** @type {Response | undefined} */
   let response;
   try {
-    response = await fetch(CATALOG, { cache: "no-cache" });
+    response = await fetch(place.catalog, { cache: "no-cache" });
   } catch {
     // No answer at all: said below, as a refusal is.
   }
   // A copy of Vitrine without models of its own is complete: it reads files and addresses.
   if (response?.status === 404) return { models: [] };
   if (!response?.ok) {
-    throw { code: "network", message: `The list of models (${CATALOG.pathname}) could not be read. Check the connection, or open a file of your own.` };
+    const { sentence } = await whyNot(place.catalog);
+    throw { code: "network", message: `The list of models could not be read from ${place.catalog}. ${sentence || "Try again."} A file of your own opens without it.` };
   }
   return response.json();
 }
@@ -51,7 +59,7 @@ export async function resolveSource(source) {
     const { models } = await readCatalog();
     const entry = models.find(({ id }) => id === source.address);
     if (entry) {
-      const address = new URL(entry.file, CATALOG).href;
+      const address = place.models[entry.file] ?? new URL(entry.file, place.catalog).href;
       // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
       if (address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry.quantization };
       return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };

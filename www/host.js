@@ -3,12 +3,16 @@
  *
  * To the worker:   { id, op, args } · { abort: id } · { credit: id, count }
  * From the worker: { ready } · { id, value } · { id, error: { code, message } } · { id, event } · { crash: message }
+ * From the door before a worker of another origin: { lost: message, refusals }
  *
  * Promises: every call settles, a crash included; an aborted call rejects at once, and what the worker had already made for it
  * is given back.
  */
 
 import { VitrineError, aborted, asVitrineError } from "./errors.js";
+import { addRefusal, watchPolicy, whyNot, workerSources } from "./reach.js";
+
+/** @import { Addresses, WorkerPlace } from "./addresses.js" */
 
 /**
  * @typedef {{
@@ -20,13 +24,14 @@ import { VitrineError, aborted, asVitrineError } from "./errors.js";
  * }} Call
  */
 
-/** One host for each `.wasm` address: so one for a page, in all but strange cases. @type {Map<string, Host>} */
+/** One host for each set of addresses: so one for a page, in all but strange cases. @type {Map<string, Host>} */
 const hosts = new Map();
 
 export class Host {
   /** @type {Worker} */
   #worker;
-  #wasm;
+  #key;
+  #place;
   #next = 1;
   #users = 0;
   #ready = false;
@@ -36,32 +41,34 @@ export class Host {
   failure;
 
   /**
-   * The living host for this `.wasm`, with one user more.
-   * @param {string} wasm
+   * The living host for these addresses, with one user more.
+   * @param {Addresses} addresses
    */
-  static acquire(wasm) {
-    const host = hosts.get(wasm) ?? new Host(wasm);
-    hosts.set(wasm, host);
+  static acquire(addresses) {
+    const key = JSON.stringify(addresses);
+    const host = hosts.get(key) ?? new Host(key, addresses);
+    hosts.set(key, host);
     host.#users += 1;
     return host;
   }
 
-  /** @param {string} wasm */
-  constructor(wasm) {
-    if (typeof Worker === "undefined") {
-      throw new VitrineError("bad-argument", "Vitrine computes in a worker, and there is none here: create the engine in a browser, not on the server.");
+  /** @param {string} key @param {Addresses} addresses */
+  constructor(key, { worker }) {
+    this.#key = key;
+    this.#place = worker;
+    watchPolicy();
+    try {
+      this.#worker = startWorker(worker);
+    } catch (error) {
+      const policy = `: a Content-Security-Policy must allow ${workerSources(worker.url)} in worker-src, and require no trusted types`;
+      throw new VitrineError("network", `This page may start no worker from ${worker.url}, and Vitrine computes in one${policy}. (${error})`, { cause: error });
     }
-    this.#wasm = wasm;
-    this.#worker = startWorker(new URL("./worker.js", import.meta.url));
     this.#worker.onmessage = ({ data }) => this.#receive(data);
     this.#worker.onmessageerror = () => this.#die(new VitrineError("internal", "A message from the worker could not be read. Load the model again."));
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      this.#die(
-        this.#ready
-          ? crash(event.message)
-          : new VitrineError("network", "Vitrine's worker.js could not be loaded. Check that it lies beside vitrine.js and is served as JavaScript."),
-      );
+      if (this.#ready) this.#die(crash(event.message));
+      else this.#lose(event.message);
     };
   }
 
@@ -147,6 +154,10 @@ export class Host {
 
   /** @param {any} message */
   #receive(message) {
+    if ("lost" in message) {
+      message.refusals.forEach(addRefusal);
+      return void this.#lose(message.lost);
+    }
     this.#ready = true;
     if ("crash" in message) return this.#die(crash(message.crash));
     const call = this.#calls.get(message.id);
@@ -161,11 +172,29 @@ export class Host {
     else call.resolve(message.value);
   }
 
+  /** The worker does not start: says why. @param {string} told by the browser, mostly nothing */
+  async #lose(told) {
+    const { url } = this.#place;
+    const { code, sentence, type } = await whyNot(url, ["blob"]);
+    const isolated = globalThis.crossOriginIsolated ? ", and that it comes with the Cross-Origin-Embedder-Policy of this page" : "";
+    const next = {
+      policy: "",
+      closed: "",
+      absent: url.includes("/.vite/deps/")
+        ? ' Vite took Vitrine apart before serving it: add "vitrine" to optimizeDeps.exclude.'
+        : " Where a bundler left it behind, say where it is: Engine.create({ worker }), or put it there with pkg/ and models/.",
+      there: /(java|ecma)script/.test(type ?? "")
+        ? `It is there: see that the modules that it imports are too, pkg/vitrine.js among them${isolated}.${told ? ` (${told})` : ""}`
+        : `It is there, but served as ${type}: browsers run text/javascript alone.`,
+    };
+    this.#die(new VitrineError("network", `Vitrine's worker could not be started from ${url}. ${sentence}${next[code]}`));
+  }
+
   /** @param {VitrineError} failure */
   #die(failure) {
     if (this.failure) return;
     this.failure = failure;
-    if (hosts.get(this.#wasm) === this) hosts.delete(this.#wasm);
+    if (hosts.get(this.#key) === this) hosts.delete(this.#key);
     this.#worker.terminate();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
@@ -182,16 +211,20 @@ function crash(message) {
 }
 
 /**
- * A module worker, from another origin too: there a one-line module of our own imports it.
- * @param {URL} url
+ * A worker, from another origin too: there a door of this page's own imports it. The door is no module, for a frame of an opaque origin starts none from
+ * a `blob:`; what is said to it before the worker is there waits.
+ * @param {WorkerPlace} place
  */
-function startWorker(url) {
-  const own = globalThis.location;
-  if (!own || url.origin === own.origin) return new Worker(url, { type: "module", name: "vitrine" });
-  const door = URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: "text/javascript" }));
-  try {
-    return new Worker(door, { type: "module", name: "vitrine" });
-  } finally {
-    setTimeout(() => URL.revokeObjectURL(door), 10_000);
-  }
+function startWorker({ url, type }) {
+  if (new URL(url).origin === globalThis.origin) return new Worker(url, { type, name: "vitrine" });
+  const lines = `
+    const early = [], refusals = [];
+    onmessage = (event) => early.push(event);
+    addEventListener("securitypolicyviolation", ({ effectiveDirective: directive, blockedURI: blocked }) => refusals.push({ directive, blocked }));
+    const lost = (error) => setTimeout(() => postMessage({ lost: String(error), refusals }), 50);
+    import(${JSON.stringify(url)}).then(() => early.forEach((event) => onmessage(event)), lost);`;
+  const door = URL.createObjectURL(new Blob([lines], { type: "text/javascript" }));
+  const worker = new Worker(door, { name: "vitrine" });
+  setTimeout(() => URL.revokeObjectURL(door), 10_000);
+  return worker;
 }

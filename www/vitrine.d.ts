@@ -53,8 +53,17 @@ export interface DeviceInfo {
 export interface EngineOptions {
   /** "auto" (the default) takes WebGPU where it is real hardware and the CPU elsewhere; the others insist. */
   device?: "auto" | "webgpu" | "cpu";
-  /** Where the `.wasm` lies, if not beside this module in `pkg/`. */
+  /**
+   * The address of `worker.js` in a whole copy of Vitrine, where bundling left it behind; the `.wasm`, the catalogue and its models are then
+   * looked for around it. Relative addresses are relative to the page, here and below.
+   */
+  worker?: string | URL;
+  /** The `.wasm`, if not in `pkg/` beside the worker. */
   wasm?: string | URL;
+  /** The glue of that `.wasm`, where it is another build than the one that came along. */
+  glue?: string | URL;
+  /** Another catalogue than `models/catalog.json`. Its files lie where it says, from its own address on. */
+  catalog?: string | URL;
   /** Whether downloads are kept in the browser's storage (the default: yes). */
   cache?: boolean;
 }
@@ -599,6 +608,29 @@ export interface ChatCompletions {
   create(request: ChatCompletionRequest): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>;
 }
 
+/**
+ * What the ids of the catalogue stand for. A page with a catalogue of its own can declare its ids here too
+ * (`declare module "vitrine" { interface CatalogModels { mine: ImageModel } }`).
+ */
+export interface CatalogModels {
+  storyteller: TextModel;
+  "storyteller-q4_0": TextModel;
+  "smollm2-135m-instruct": TextModel;
+  "smollm2-135m-instruct-q8": TextModel;
+  "smollm2-360m-instruct": TextModel;
+  "tinyllama-1.1b-chat": TextModel;
+  "qwen3-0.6b": TextModel;
+  "gemma-3-270m-it": TextModel;
+  distilgpt2: TextModel;
+  illustrator: ImageModel;
+  "sd-turbo": ImageModel;
+  "lcm-dreamshaper-v7": ImageModel;
+  "tiny-sd": ImageModel;
+  "faces-vae": Autoencoder;
+  "faces-gan": Autoencoder;
+  taesd: Autoencoder;
+}
+
 /** The door to everything. All engines of a page share one worker. */
 export interface Engine {
   /** What computes, and why. After a crash the next `load` may find another. */
@@ -607,6 +639,7 @@ export interface Engine {
   readonly chat: { readonly completions: ChatCompletions };
   /** The models that come with this copy of Vitrine. */
   catalog(): Promise<CatalogEntry[]>;
+  load<Id extends keyof CatalogModels>(source: Id, options?: LoadOptions): Promise<CatalogModels[Id]>;
   load(source: Source, options: LoadOptions & { kind: "image" }): Promise<ImageModel>;
   load(source: Source, options: LoadOptions & { kind: "autoencoder" | "generator" }): Promise<Autoencoder>;
   load(source: Source, options: LoadOptions & { kind: "text" }): Promise<TextModel>;

@@ -3,6 +3,7 @@
  * checks arguments, names what goes over, and hands back what comes.
  */
 
+import { addresses } from "./addresses.js";
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
 import { completions } from "./openai.js";
@@ -16,7 +17,7 @@ export { VitrineError } from "./errors.js";
 /** @implements {Face.Engine} */
 class OpenEngine {
   #options;
-  #wasm;
+  #addresses;
   /** @type {Session | undefined} */
   #session;
   /** @type {Promise<Session> | undefined} */
@@ -30,7 +31,7 @@ class OpenEngine {
   /** @param {Face.EngineOptions} options */
   constructor(options) {
     this.#options = options;
-    this.#wasm = new URL(options.wasm ?? "./pkg/vitrine_bg.wasm", import.meta.url).href;
+    this.#addresses = addresses(options);
     /** @type {Face.ModelCache} */
     this.cache = {
       list: () => this.#ask("cacheList", {}),
@@ -53,9 +54,9 @@ class OpenEngine {
   }
 
   async #start() {
-    const host = Host.acquire(this.#wasm);
+    const host = Host.acquire(this.#addresses);
     try {
-      const { engine, device } = await host.call("open", { wasm: this.#wasm, device: this.#options.device ?? "auto" });
+      const { engine, device } = await host.call("open", { addresses: this.#addresses, device: this.#options.device ?? "auto" });
       this.#device = device;
       this.#session = { host, engine };
       if (this.#closed) throw closed("engine");

@@ -5,16 +5,21 @@
  * address are held once; a fault of the engine's own is reported as `{ crash }`, after which the page throws this worker away.
  */
 
-import { readCatalog, resolveSource } from "./catalog.js";
+import { placeCatalog, readCatalog, resolveSource } from "./catalog.js";
+import * as ownGlue from "./pkg/vitrine.js";
+import { watchPolicy, whyNot } from "./reach.js";
 import { SharedModels } from "./shared-models.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
+/** @import { Addresses } from "./addresses.js" */
 /** @import { Progress } from "./vitrine.js" */
 /** @import { Held } from "./shared-models.js" */
 /** @typedef {{ code: string, message: string }} Failure */
 
 /** Tokens made before the page takes the first; the page grants more (stream.js). */
 const AHEAD = 32;
+
+watchPolicy();
 
 /** @type {Wasm.Face | undefined} */
 let wasm;
@@ -33,8 +38,9 @@ const running = new Map();
 
 /** @type {Record<string, (args: any, call: Call) => Promise<unknown>>} */
 const operations = {
-  async open({ wasm: address, device }) {
-    starting ??= start(address);
+  async open({ addresses, device }) {
+    placeCatalog(addresses);
+    starting ??= start(addresses);
     wasm = await starting.catch((error) => {
       starting = undefined;
       throw error;
@@ -198,18 +204,16 @@ function run(args, call, begin) {
   });
 }
 
-/** @param {string} address @returns {Promise<Wasm.Face>} */
-async function start(address) {
-  const glue = address.replace(/_bg\.wasm(?=$|[?#])/, ".js");
+/** @param {Addresses} addresses @returns {Promise<Wasm.Face>} */
+async function start({ glue, wasm: address }) {
   try {
-    const face = await import(glue);
+    const face = glue ? await import(/* webpackIgnore: true */ /* @vite-ignore */ glue) : ownGlue;
     await face.default({ module_or_path: address });
     return face;
   } catch (error) {
-    throw {
-      code: "network",
-      message: `Vitrine's engine could not be fetched from ${address}. Check that the folder pkg/ is served beside vitrine.js. (${error})`,
-    };
+    const { code, sentence } = await whyNot(address, ["wasm-eval"]);
+    const why = code === "there" ? `It needs WebAssembly with SIMD, and a pkg/vitrine.js of the same build. (${error})` : sentence;
+    throw { code: "network", message: `Vitrine's engine could not be started from ${address}. ${why}` };
   }
 }
 
@@ -283,7 +287,7 @@ async function answer({ id, op, args }) {
     postMessage({ id, value });
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return crash(error);
-    const failure = failureOf(error);
+    const failure = await explained(failureOf(error));
     // The next load opens a device anew, and shares nothing with what was on the lost one.
     if (failure.code === "device-lost") {
       opened.clear();
@@ -301,6 +305,19 @@ function failureOf(error) {
     return { code: error.code, message: String(error.message) };
   }
   return { code: "internal", message: `Vitrine met a fault of its own: ${error}. Load the model again.` };
+}
+
+/**
+ * A failure without an answer, with what the browser keeps from whoever only fetches: that a policy forbids it, that a server lets no other origin read.
+ * @param {Failure} failure
+ * @returns {Promise<Failure>}
+ */
+async function explained({ code, message }) {
+  const [address] = /\bhttps?:\/\/[^\s;,]+[^\s;,.:]/.exec(message) ?? [];
+  if (code !== "network" || !address || /\bHTTP \d/.test(message)) return { code, message };
+  const why = await whyNot(address);
+  const isNews = ["policy", "closed"].includes(why.code) && !message.includes(why.sentence);
+  return { code, message: isNews ? `${message.replace(/\.?$/, ".")} ${why.sentence}` : message };
 }
 
 /** @param {unknown} error */

@@ -3,6 +3,8 @@
 mod site;
 mod wasm;
 
+pub use site::copy_folder;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -26,7 +26,7 @@ pub fn assemble(workspace: &Workspace, package: &Path) -> Result<PathBuf> {
 }
 
 /// Copies a folder with all below it, save what begins with a dot.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("could not make {}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("could not read {}", from.display()))? {
         let entry = entry?;
@@ -47,11 +47,23 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use std::{fs, path::Path};
 
+    use serde_json::Value;
+
+    fn read(file: &str) -> String {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    fn catalogue() -> Vec<Value> {
+        let catalogue: Value = serde_json::from_str(&read("models/catalog.json")).expect("the catalogue");
+        catalogue["models"].as_array().expect("models").clone()
+    }
+
     /// What the pages import without a connection must be what the service worker keeps.
     #[test]
     fn the_service_worker_keeps_every_module_of_the_pages() {
         let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
-        let worker = fs::read_to_string(www.join("sw.js")).expect("the service worker");
+        let worker = read("www/sw.js");
         for folder in ["", "page/", "widgets/"] {
             for file in fs::read_dir(www.join(folder)).expect("a folder of the page") {
                 let name = file.expect("a file").file_name().to_string_lossy().into_owned();
@@ -60,6 +72,48 @@ mod tests {
                     assert!(worker.contains(&format!("\"{folder}{name}\"")), "sw.js does not keep {folder}{name}");
                 }
             }
+        }
+    }
+
+    /// A bundler carries along what stands in a module as an address, and nothing that only the catalogue names.
+    #[test]
+    fn every_model_that_comes_along_has_an_address_that_bundlers_see() {
+        let addresses = read("www/addresses.js");
+        for model in catalogue() {
+            let file = model["file"].as_str().expect("a file");
+            if !file.starts_with("hf://") {
+                let literal = format!("\"{file}\": () => new URL(\"./models/{file}\", import.meta.url)");
+                assert!(addresses.contains(&literal), "addresses.js lacks {literal}");
+            }
+        }
+    }
+
+    #[test]
+    fn typescript_knows_the_kind_of_every_model_in_the_catalogue() {
+        let types = read("www/vitrine.d.ts");
+        let (_, known) = types.split_once("interface CatalogModels {").expect("CatalogModels");
+        let known: Vec<&str> = known.split_once('}').expect("its end").0.lines().map(str::trim).collect();
+        let models = catalogue();
+        for model in &models {
+            let id = model["id"].as_str().expect("an id");
+            let kind = match model["kind"].as_str() {
+                Some("text") => "TextModel",
+                Some("image") => "ImageModel",
+                _ => "Autoencoder",
+            };
+            let told = [format!("{id}: {kind};"), format!("\"{id}\": {kind};")];
+            assert!(known.iter().any(|line| told.contains(&(*line).into())), "vitrine.d.ts lacks {}", told[1]);
+        }
+        assert_eq!(known.iter().filter(|line| line.ends_with(';')).count(), models.len(), "{known:?}");
+    }
+
+    #[test]
+    fn the_package_is_of_the_crates_version_and_exports_what_is_there() {
+        let package: Value = serde_json::from_str(&read("www/package.json")).expect("package.json");
+        assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(package["license"], "MIT OR Apache-2.0");
+        for file in [package["types"].as_str(), package["exports"]["."].as_str()] {
+            read(&format!("www/{}", file.expect("an address")));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`looks`] looks at it, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere,
-//! misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`cases`] holds what once
-//! failed.
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away,
+//! [`embedded`] shows the site in frames, from other origins, under policies and over plain http, [`bundlers`] builds applications with it, [`cases`]
+//! holds what once failed.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
 
+mod bundlers;
 mod cases;
+mod embedded;
 mod face;
 mod families;
 mod looks;
@@ -99,6 +101,7 @@ pub struct Visit<'a> {
     /// The site, without a slash at the end.
     pub address: String,
     pub root: &'a Path,
+    pub workspace: &'a Workspace,
     /// The folder of the site, to be served once more in another way.
     pub site: &'a Path,
     pub screenshots: Option<&'a Path>,
@@ -171,6 +174,8 @@ pub fn run(
         walk::TESTS,
         widgets::TESTS,
         offline::TESTS,
+        embedded::TESTS,
+        bundlers::TESTS,
         &cases::tests(),
     ]
     .concat();
@@ -213,7 +218,7 @@ pub fn run(
             let attempt = |driver: &Driver| {
                 let session = Session::open(driver, test.gpu)?;
                 let (address, root) = (server.address(), workspace.root.as_path());
-                visit(test, &name, &Visit { session, address, root, site: &site.dist, screenshots })
+                visit(test, &name, &Visit { session, address, root, workspace, site: &site.dist, screenshots })
             };
             let outcome = attempt(&driver).or_else(|error| {
                 // One more window, of a driver of its own, and say so.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::Tally;
+use super::{Tally, readme};
 use crate::{
     npm, system,
     workspace::{self, WASM_TARGET, Workspace, find_program},
@@ -24,6 +24,7 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
     tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask"]));
     tally.check("types of the page's JavaScript", check_javascript(workspace));
+    tally.check("types of the documents' JavaScript", readme::check(workspace));
     Ok(())
 }
 

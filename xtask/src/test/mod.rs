@@ -5,6 +5,7 @@ mod browser;
 mod lint;
 mod native;
 mod output;
+mod readme;
 
 use std::{path::PathBuf, time::Instant};
 

@@ -1,0 +1,279 @@
+//! `vitrine.js` in applications that Vite, webpack, Rollup and esbuild build: each from npm at a fixed version, with `dist/` as the package
+//! `vitrine`, the result in the browser. What each is told here stands in `docs/embedding.md`.
+
+use std::{
+    fs,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Test, Visit, ensure_that};
+use crate::{
+    build::copy_folder,
+    npm::{self, Package},
+    server::{self, Routes},
+    workspace,
+};
+
+const VITE: Package = Package { name: "vite", version: "8.4.0" };
+const OLDER_VITE: Package = Package { name: "vite", version: "7.3.8" };
+const WEBPACK: Package = Package { name: "webpack", version: "5.113.0" };
+const ROLLUP: Package = Package { name: "rollup", version: "4.68.8" };
+const NODE_RESOLVE: Package = Package { name: "@rollup/plugin-node-resolve", version: "16.0.3" };
+const ESBUILD: Package = Package { name: "esbuild", version: "0.28.2" };
+
+pub const TESTS: &[Test] = &[
+    Test::new("vite_builds_an_application", |visit| built(visit, Bundler::Vite(&VITE))),
+    Test::new("an_older_vite_builds_an_application", |visit| built(visit, Bundler::Vite(&OLDER_VITE))),
+    Test::new("vite_serves_an_application_that_it_bundled_before", |visit| served(visit, &VITE, "")),
+    Test::new("an_older_vite_serves_an_application_that_it_leaves_alone", |visit| {
+        served(visit, &OLDER_VITE, "export default { optimizeDeps: { exclude: [\"vitrine\"] } };\n")
+    }),
+    Test::new("an_older_vite_that_bundles_before_serving_is_told_what_to_do", told_to_vite).expecting(&["worker.js"]),
+    Test::new("webpack_builds_an_application", |visit| built(visit, Bundler::Webpack)),
+    Test::new("rollup_builds_an_application", |visit| built(visit, Bundler::Rollup)),
+    Test::new("esbuild_builds_an_application", |visit| built(visit, Bundler::Esbuild)),
+    Test::new("a_bundle_that_left_the_worker_behind_says_so", left_behind).expecting(&["worker.js"]),
+    Test::new("a_bundle_without_an_address_of_its_own_takes_the_workers", without_address),
+    Test::new("a_bundle_on_another_origin_starts_its_worker", on_another_origin),
+];
+
+/// A way to build an application.
+#[derive(Clone, Copy)]
+pub enum Bundler {
+    Vite(&'static Package),
+    Webpack,
+    Rollup,
+    Esbuild,
+}
+
+impl Bundler {
+    /// All that `docs/embedding.md` names.
+    pub const ALL: [Self; 5] = [Self::Vite(&VITE), Self::Vite(&OLDER_VITE), Self::Webpack, Self::Rollup, Self::Esbuild];
+
+    /// Builds the application; the folder holds what a static host would serve.
+    pub fn build(self, app: &App) -> Result<PathBuf> {
+        let out = app.folder.join("out");
+        match self {
+            Self::Vite(vite) => app.run(vite, "vite", &["build", "--logLevel", "warn", "--outDir", "out"])?,
+            Self::Webpack => app.node("webpack.mjs", &[&app.install(&WEBPACK)?, &out])?,
+            Self::Rollup => app.node("rollup.mjs", &[&app.install(&ROLLUP)?, &app.install(&NODE_RESOLVE)?, &out])?,
+            Self::Esbuild => {
+                let options = ["--bundle", "--format=esm", "--outdir=out", "--log-level=warning"];
+                app.run(&ESBUILD, "esbuild", &[&["main.js", "worker=vitrine/worker.js"], &options[..]].concat())?;
+            }
+        }
+        if matches!(self, Self::Rollup | Self::Esbuild) {
+            for folder in ["pkg", "models"] {
+                copy_folder(&app.package().join(folder), &out.join(folder))?;
+            }
+        }
+        if !matches!(self, Self::Vite(_)) {
+            fs::copy(app.folder.join("index.html"), out.join("index.html"))?;
+        }
+        Ok(out)
+    }
+}
+
+/// An application's folder, with Vitrine among its packages.
+pub struct App<'a> {
+    visit: &'a Visit<'a>,
+    pub folder: PathBuf,
+}
+
+impl<'a> App<'a> {
+    /// A fresh copy of the files in `source` and of the site as a package.
+    pub fn new(visit: &'a Visit, source: &Path) -> Result<Self> {
+        let folder = visit.workspace.target.join("bundlers");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        copy_folder(&own_files(visit), &folder)?;
+        copy_folder(source, &folder)?;
+        let app = Self { visit, folder };
+        copy_folder(visit.site, &app.package())?;
+        Ok(app)
+    }
+
+    fn package(&self) -> PathBuf {
+        self.folder.join("node_modules").join("vitrine")
+    }
+
+    fn install(&self, package: &Package) -> Result<PathBuf> {
+        npm::install(self.visit.workspace, package)
+    }
+
+    /// Runs a program of a package in the application's folder.
+    fn run(&self, package: &Package, program: &str, arguments: &[&str]) -> Result<()> {
+        let program = npm::program(self.visit.workspace, package, program)?;
+        workspace::run(Command::new(program).args(arguments).current_dir(&self.folder))
+    }
+
+    /// Runs a script of the application with the folders that it wants.
+    fn node(&self, script: &str, folders: &[&PathBuf]) -> Result<()> {
+        let node = workspace::find_program(&["node"]).context("Node.js is not installed")?;
+        workspace::run(Command::new(node).arg(script).args(folders).current_dir(&self.folder))
+    }
+}
+
+/// The application that uses most of Vitrine.
+fn own_files(visit: &Visit) -> PathBuf {
+    visit.root.join("xtask/src/page/app")
+}
+
+/// Serves a folder and returns the title that its page ends with.
+pub fn title_of(visit: &Visit, folder: &Path) -> Result<String> {
+    let routes = Routes { folders: vec![("/".into(), folder.to_path_buf())], ..Routes::default() };
+    let server = server::start(routes, 0)?;
+    title_at(visit, &server.address())
+}
+
+fn title_at(visit: &Visit, address: &str) -> Result<String> {
+    visit.session.goto(&format!("{address}/"))?;
+    visit.session.wait_for("/^(OK|ERR) /.test(document.title)", 60)?;
+    let title = visit.session.run("return document.title", &[])?;
+    Ok(title.as_str().unwrap_or_default().to_owned())
+}
+
+/// Looks at what the application of this folder has to say.
+fn works(title: &str, text: &str) -> Result<()> {
+    let told = title.strip_prefix("OK ").with_context(|| title.to_owned())?;
+    let told: serde_json::Value = serde_json::from_str(told)?;
+    ensure_that!(told["text"] == text, "it writes {}, and {text:?} without a bundler", told["text"]);
+    ensure_that!(told["width"] == 64 && told["faces"] == "generator", "{told}");
+    ensure_that!(told["widget"] == serde_json::json!([true, "ready"]), "{told}");
+    Ok(())
+}
+
+/// What `vitrine.js` writes where nothing was bundled.
+pub fn text_without_bundler(visit: &Visit) -> Result<String> {
+    visit.blank()?;
+    let text = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const model = await engine.load('storyteller');
+         const text = await model.generate('One day', { maxTokens: 8, temperature: 0 }).text();
+         await engine.close();
+         return text;",
+        super::nothing(),
+    )?;
+    Ok(text.as_str().context("no text came")?.to_owned())
+}
+
+fn built(visit: &Visit, bundler: Bundler) -> Result<()> {
+    let text = text_without_bundler(visit)?;
+    let app = App::new(visit, &own_files(visit))?;
+    let out = bundler.build(&app)?;
+    works(&title_of(visit, &out)?, &text)
+}
+
+/// Vite's server while an application is written; it ends with this value.
+struct ViteServer {
+    child: Child,
+    address: String,
+}
+
+impl ViteServer {
+    fn start(app: &App, vite: &Package) -> Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let program = npm::program(app.visit.workspace, vite, "vite")?;
+        let mut command = Command::new(program);
+        command.args(["--host", "127.0.0.1", "--strictPort", "--logLevel", "error", "--port", &port.to_string()]);
+        let child = command.current_dir(&app.folder).stdin(Stdio::null()).spawn().context("could not start vite")?;
+        let server = Self { child, address: format!("http://127.0.0.1:{port}") };
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if start.elapsed() > Duration::from_secs(60) {
+                bail!("vite does not listen on port {port}");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for ViteServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn served(visit: &Visit, vite: &Package, configuration: &str) -> Result<()> {
+    let text = text_without_bundler(visit)?;
+    let app = App::new(visit, &own_files(visit))?;
+    if !configuration.is_empty() {
+        fs::write(app.folder.join("vite.config.js"), configuration)?;
+    }
+    let server = ViteServer::start(&app, vite)?;
+    works(&title_at(visit, &server.address)?, &text)?;
+    let is_bundled = app.folder.join("node_modules/.vite/deps/vitrine.js").is_file();
+    ensure_that!(is_bundled == configuration.is_empty(), "bundled before serving: {is_bundled}");
+    Ok(())
+}
+
+fn told_to_vite(visit: &Visit) -> Result<()> {
+    let app = App::new(visit, &own_files(visit))?;
+    let server = ViteServer::start(&app, &OLDER_VITE)?;
+    let title = title_at(visit, &server.address)?;
+    ensure_that!(title.contains("optimizeDeps.exclude") && title.contains("answers 404"), "{title}");
+    Ok(())
+}
+
+fn left_behind(visit: &Visit) -> Result<()> {
+    let app = App::new(visit, &own_files(visit))?;
+    let out = Bundler::Esbuild.build(&app)?;
+    fs::remove_file(out.join("worker.js"))?;
+    let title = title_of(visit, &out)?;
+    ensure_that!(
+        title.contains("/worker.js. It answers 404") && title.contains("Engine.create({ worker })"),
+        "{title}"
+    );
+    Ok(())
+}
+
+/// A classic script knows no address of its own, so that the application says where a whole copy of Vitrine lies.
+fn without_address(visit: &Visit) -> Result<()> {
+    let app = App::new(visit, &own_files(visit))?;
+    for (options, expected) in
+        [("{}", "ERR bad-argument: This bundle cannot tell"), ("{ worker: '/lib/worker.js' }", "OK")]
+    {
+        let main = format!(
+            "import {{ Engine }} from 'vitrine';
+             (async () => {{
+               try {{
+                 const engine = await Engine.create({options});
+                 const model = await engine.load('storyteller');
+                 document.title = 'OK ' + await model.generate('One day', {{ maxTokens: 8, temperature: 0 }}).text();
+               }} catch (error) {{
+                 document.title = `ERR ${{error.code}}: ${{error.message}}`;
+               }}
+             }})();"
+        );
+        fs::write(app.folder.join("main.js"), main)?;
+        let options = ["--bundle", "--format=iife", "--outdir=out", "--log-level=error"];
+        app.run(&ESBUILD, "esbuild", &[&["main.js"], &options[..]].concat())?;
+        let out = app.folder.join("out");
+        fs::copy(app.folder.join("index.html"), out.join("index.html"))?;
+        copy_folder(visit.site, &out.join("lib"))?;
+        let title = title_of(visit, &out)?;
+        ensure_that!(title.starts_with(expected), "with {options:?}: {title}");
+    }
+    Ok(())
+}
+
+/// webpack makes a classic script of the worker; with its files on another host that script is imported like a module.
+fn on_another_origin(visit: &Visit) -> Result<()> {
+    let text = text_without_bundler(visit)?;
+    let app = App::new(visit, &own_files(visit))?;
+    let out = app.folder.join("out");
+    let headers = vec![("Access-Control-Allow-Origin".into(), "*".into())];
+    let host = server::start(Routes { folders: vec![("/".into(), out.clone())], headers, ..Routes::default() }, 0)?;
+    app.node("webpack.mjs", &[&app.install(&WEBPACK)?, &out, &PathBuf::from(format!("{}/", host.address()))])?;
+    fs::copy(app.folder.join("index.html"), out.join("index.html"))?;
+    works(&title_of(visit, &out)?, &text)
+}
