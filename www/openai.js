@@ -35,7 +35,8 @@ export function completions(engine) {
     if (request.n !== undefined && request.n !== 1) throw new VitrineError("bad-argument", "n is 1: ask again for another answer.");
     const model = typeof request.model === "string" ? await load(request.model, request.signal) : request.model;
     const head = {
-      id: `chatcmpl-${crypto.randomUUID()}`,
+      // Not randomUUID, which a page over plain http is without.
+      id: `chatcmpl-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`,
       created: Math.floor(Date.now() / 1000),
       model: typeof request.model === "string" ? request.model : model.info.name,
     };
