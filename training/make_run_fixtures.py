@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import diffusers.schedulers as schedulers
 import torch
 from diffusers import UNet2DConditionModel
+from make_scheduler_fixtures import Noises, schedulers, sde
 from hashed_weights import fill, rows
 from make_diffusion_fixtures import UNETS, channels_first
 
@@ -29,6 +29,18 @@ RUNS = {
     "dpm++-2m-karras": (schedulers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
     "unipc": (schedulers.UniPCMultistepScheduler, {}),
     "lcm": (schedulers.LCMScheduler, {}),
+    "pndm": (schedulers.PNDMScheduler, {"skip_prk_steps": True}),
+    "heun": (schedulers.HeunDiscreteScheduler, {}),
+    "lms": (schedulers.LMSDiscreteScheduler, {}),
+    "kdpm2": (schedulers.KDPM2DiscreteScheduler, {}),
+    "kdpm2-ancestral": (schedulers.KDPM2AncestralDiscreteScheduler, {}),
+    "deis": (schedulers.DEISMultistepScheduler, {}),
+    "dpm++-2m-sde": (schedulers.DPMSolverMultistepScheduler, {"algorithm_type": "sde-dpmsolver++"}),
+    "dpm++-2s": (schedulers.DPMSolverSinglestepScheduler, {"lower_order_final": True}),
+    "dpm++-sde": (sde.DPMSolverSDEScheduler, {}),
+    "tcd": (schedulers.TCDScheduler, {}),
+    "edm-euler": (schedulers.EDMEulerScheduler, {}),
+    "edm-dpm++-2m": (schedulers.EDMDPMSolverMultistepScheduler, {}),
     "flow-euler": (schedulers.FlowMatchEulerDiscreteScheduler, None),
 }
 
@@ -46,7 +58,7 @@ def main() -> None:
     runs = []
     for name, (kind, more) in RUNS.items():
         settings = {"shift": 3.0} if more is None else SD | more
-        scheduler = kind(**settings)
+        scheduler = kind.from_config(settings | {"_class_name": kind.__name__})
         scheduler.set_timesteps(STEPS)
         if hasattr(scheduler, "set_begin_index"):
             scheduler.set_begin_index(0)
@@ -60,6 +72,7 @@ def main() -> None:
         module = __import__(kind.__module__, fromlist=["_"])
         if hasattr(module, "randn_tensor"):
             module.randn_tensor = drawn
+        sde.BrownianTreeNoiseSampler = lambda *_: Noises(drawn)
         x = noise("run.noise") * getattr(scheduler, "init_noise_sigma", 1.0)
         for t in scheduler.timesteps:
             given = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x

@@ -108,9 +108,11 @@ function tell(error) {
 }
 
 /** Says which words had no part in the picture. @param {PaintSummary} summary */
-function tellUnread({ cut, unknown = [] }) {
-  const quoted = unknown.map((word) => `“${word}”`).join(", ");
+function tellUnread({ cut, unknown = [], literal = [] }) {
+  const list = (/** @type {string[]} */ words) => words.map((word) => `“${word}”`).join(", ");
+  const quoted = list(unknown);
   unread.replaceChildren();
+  if (literal.length > 0) unread.append(`It read ${list(literal)} as plain words: it knows no such marks. `);
   if (cut) unread.append(`It reads no more at once; “${cut}” was left out. `);
   if (unknown.length > 0) {
     const show = make("button", { type: "button", class: "plain" }, "See the words it knows");
@@ -121,7 +123,7 @@ function tellUnread({ cut, unknown = [] }) {
     });
     unread.append(`It never met ${quoted} and painted without. `, show);
   }
-  unread.hidden = !cut && unknown.length === 0;
+  unread.hidden = !cut && unknown.length === 0 && literal.length === 0;
 }
 
 /** @param {number} milliseconds */

@@ -323,14 +323,43 @@ export interface TextModel {
   unload(): Promise<void>;
 }
 
-/** Ways from noise to a picture, by the names of their papers. */
-export type SchedulerName = "ddpm" | "ddim" | "euler" | "euler-ancestral" | "dpm++-2m" | "dpm++-2m-karras" | "unipc" | "lcm" | "flow-euler";
+/**
+ * Ways from noise to a picture, by the names of their papers and of k-diffusion. Those of Heun, KDPM2 and DPM++ SDE ask the denoiser twice a step, PNDM
+ * twice in its first. "ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-2m-sde", "dpm++-sde", "lcm" and "tcd" (eta 0.3) draw noise on the way, all of it from
+ * the seed. `info.scheduler` is the one that the model's files name; it runs with every setting of theirs, and another with what diffusers' `from_config`
+ * takes over.
+ */
+export type SchedulerName =
+  | "ddpm"
+  | "ddim"
+  | "pndm"
+  | "euler"
+  | "euler-ancestral"
+  | "heun"
+  | "lms"
+  | "kdpm2"
+  | "kdpm2-ancestral"
+  | "deis"
+  | "dpm++-2m"
+  | "dpm++-2m-karras"
+  | "dpm++-2m-sde"
+  | "dpm++-2s"
+  | "dpm++-sde"
+  | "unipc"
+  | "lcm"
+  | "tcd"
+  | "edm-euler"
+  | "edm-dpm++-2m"
+  | "flow-euler";
 
 /** Anything that holds a picture. */
 export type PictureSource = ImageData | ImageBitmap | Blob;
 
 export interface ImageOptions extends CallOptions {
-  /** What to paint; "" paints anything. */
+  /**
+   * What to paint; "" paints anything. Where the text encoder is CLIP's, brackets weigh words as in AUTOMATIC1111's web UI: `(word)`, `((word))`, `[word]`,
+   * `(word:1.4)`, and `\(` for a bracket that is one.
+   */
   prompt: string;
   /** What not to paint; only with a guidance above 1. */
   negativePrompt?: string;
@@ -349,7 +378,7 @@ export interface ImageOptions extends CallOptions {
   count?: number;
   /** A picture to begin from; it is brought to the wanted size. */
   init?: PictureSource;
-  /** How much of `init` may change, above 0 to 1 (the default: 0.75). */
+  /** How much of `init` may change, above 0 to 1 (the default: 0.75): this share of the steps, rounded down, and of them at least one. */
   strength?: number;
   /** Where `init` may change: white and opaque pixels are painted anew, the others stay. Of the picture's size. */
   mask?: PictureSource;
@@ -384,6 +413,8 @@ export interface PaintSummary {
   cut?: string;
   /** Words of the prompt that the model never met; they are passed over. */
   unknown?: string[];
+  /** Marks of the prompts that stand for more than their words elsewhere, and were read as words: `(word:1.2)` where it cannot be weighted, `[a|b]`, `BREAK` … */
+  literal?: string[];
 }
 
 /** An async iterable of steps. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */

@@ -1,5 +1,6 @@
 //! A prompt as a text encoder takes it: a fixed number of ids, and what of the words did not get through.
 
+use super::emphasis::Emphasis;
 use crate::{
     Error, Result,
     text::{EncodeOptions, Tokenizer},
@@ -13,8 +14,32 @@ const NO_WORD: &str = "\u{e000}";
 pub struct Caption {
     /// As many as the encoder reads, padded.
     pub ids: Vec<u32>,
+    /// How much each counts; none where all count the same.
+    pub weights: Vec<f64>,
     pub cut: Option<String>,
     pub unknown: Vec<String>,
+    /// Marks that are read as words.
+    pub literal: Vec<String>,
+}
+
+impl Caption {
+    /// Gives the text encoder's rows of this caption their weights, and then their mean back, as AUTOMATIC1111's web UI does; a mean that is
+    /// nothing but rounding is left alone.
+    pub fn weigh(&self, rows: &mut [f32]) {
+        if self.weights.is_empty() {
+            return;
+        }
+        let sum = |rows: &[f32]| rows.iter().map(|v| f64::from(*v)).sum::<f64>();
+        let (before, width) = (sum(rows), rows.len() / self.weights.len());
+        let size: f64 = rows.iter().map(|v| f64::from(v.abs())).sum();
+        for (row, weight) in rows.chunks_exact_mut(width).zip(&self.weights) {
+            row.iter_mut().for_each(|v| *v = (f64::from(*v) * weight) as f32);
+        }
+        let back = before / sum(rows);
+        if back.is_finite() && before.abs() > 1e-3 * size {
+            rows.iter_mut().for_each(|v| *v = (f64::from(*v) * back) as f32);
+        }
+    }
 }
 
 /// How a model reads its prompts.
@@ -57,13 +82,26 @@ impl Reader {
         match self {
             Self::Words { tokenizer, unknown, length, pad } => words(tokenizer, *unknown, *length, *pad, prompt),
             Self::Clip { tokenizer, begin, end, length, pad } => {
-                let encoded = tokenizer.encode(prompt, EncodeOptions::default()).unwrap_or_default();
+                let emphasis = Emphasis::of(prompt);
+                let (mut encoded, mut weights) = (vec![], vec![1.0]);
+                for (text, weight) in &emphasis.parts {
+                    encoded.extend(tokenizer.encode(text, EncodeOptions::default()).unwrap_or_default());
+                    weights.resize(1 + encoded.len(), *weight);
+                }
                 let (read, cut) = encoded.split_at(encoded.len().min(length - 2));
+                weights.truncate(1 + read.len());
+                weights.resize(*length, 1.0);
                 let mut ids = [&[*begin], read, &[*end]].concat();
                 ids.resize(*length, *pad);
                 // CLIP writes the end of a word into its last token.
                 let cut = tokenizer.decode(cut).replace("</w>", " ").trim().to_owned();
-                Caption { ids, cut: (!cut.is_empty()).then_some(cut), unknown: vec![] }
+                Caption {
+                    ids,
+                    weights: if emphasis.is_plain() { vec![] } else { weights },
+                    cut: (!cut.is_empty()).then_some(cut),
+                    unknown: vec![],
+                    literal: emphasis.literal,
+                }
             }
         }
     }
@@ -96,5 +134,35 @@ fn words(tokenizer: &Tokenizer, missing: Option<u32>, length: usize, pad: u32, p
         }
     }
     ids.resize(length, pad);
-    Caption { ids, cut: (!cut.is_empty()).then(|| cut.join(" ")), unknown }
+    let Emphasis { marked, literal, .. } = Emphasis::of(prompt);
+    let literal = [marked, literal].concat();
+    Caption { ids, weights: vec![], cut: (!cut.is_empty()).then(|| cut.join(" ")), unknown, literal }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weighted_rows_keep_their_mean() {
+        let caption = |weights: &[f64]| Caption {
+            ids: vec![],
+            weights: weights.to_vec(),
+            cut: None,
+            unknown: vec![],
+            literal: vec![],
+        };
+        let given = [1.0f32, 3.0, -1.0, 2.0, 0.5, 0.5];
+        let mut rows = given;
+        caption(&[]).weigh(&mut rows);
+        assert_eq!(rows, given);
+        // numpy: z = z * [1, 1.4, 1] by rows, then z * (6 / 6.4).
+        caption(&[1.0, 1.4, 1.0]).weigh(&mut rows);
+        for (got, wanted) in rows.iter().zip([0.9375f32, 2.8125, -1.3125, 2.625, 0.46875, 0.46875]) {
+            assert!((got - wanted).abs() < 1e-6, "{rows:?}");
+        }
+        let mut even = [1.0f32, -1.0, 2.0, -2.0];
+        caption(&[2.0, 1.0]).weigh(&mut even);
+        assert_eq!(even, [2.0, -2.0, 2.0, -2.0]);
+    }
 }

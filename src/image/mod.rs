@@ -15,6 +15,7 @@ mod autoencoder;
 mod caption;
 mod codec;
 mod device_check;
+mod emphasis;
 mod model;
 mod noise;
 mod options;

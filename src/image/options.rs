@@ -26,8 +26,8 @@ pub struct ImageOptions {
     pub count: usize,
     /// A picture to begin from.
     pub init: Option<Picture>,
-    /// How much of `init` may change, above 0 to 1.
-    pub strength: f32,
+    /// How much of `init` may change, above 0 to 1: this share of the steps, rounded down.
+    pub strength: f64,
     /// Where `init` may change: white. Of the picture's size.
     pub mask: Option<Picture>,
     pub preview: bool,
@@ -119,7 +119,7 @@ impl ImageRequest {
             height,
             count: whole("count", self.count, 1, MOST_PICTURES)?,
             init: init.map(|picture| picture.fitted(width, height)),
-            strength: strength as f32,
+            strength,
             mask,
             preview: self.preview.unwrap_or(true),
         })

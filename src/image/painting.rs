@@ -7,12 +7,12 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    ImageOptions, Noise, Picture, Scheduler,
+    ImageOptions, Noise, Picture, Scheduler, SchedulerName,
     caption::Caption,
     model::Inner,
     session::{Session, Work, words},
 };
-use crate::{Cancel, Result, graph::Grid};
+use crate::{Cancel, Error, Result, graph::Grid};
 
 /// A denoising step, and the pictures as far as they have come.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +41,9 @@ pub struct PaintSummary {
     /// Words of the prompt that the model never met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
+    /// Marks of the prompts, `(word:1.2)` and the like, that this model reads as words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub literal: Vec<String>,
 }
 
 /// A running painting: pull it with [`Painting::next`]. Dropping it ends it.
@@ -59,6 +62,8 @@ pub struct Painting {
     kept: Option<Kept>,
     /// What a denoiser that was trained to fill in sees beside the latent: `[count · latent rows, channels + 1]`, the mask and what stays.
     beside: Option<Vec<f32>>,
+    /// The rung of the scheduler's ladder that the run begins with, and the one that is next.
+    begin: usize,
     at: usize,
     begun: Option<Instant>,
     summary: PaintSummary,
@@ -73,11 +78,33 @@ struct Kept {
     mask: Vec<f32>,
 }
 
+/// The scheduler of a painting, and the rung that it begins with.
+fn scheduled(model: &Inner, options: &ImageOptions) -> Result<(Box<dyn Scheduler>, usize)> {
+    let ImageOptions { steps, strength, .. } = *options;
+    let schedule = &model.pipeline.schedule;
+    if options.init.is_none() {
+        return Ok((schedule.scheduler(options.scheduler, steps)?, 0));
+    }
+    // Pipelines made for latent consistency take all their steps, within a part of the way.
+    if model.pipeline.consistent() && options.scheduler == SchedulerName::Lcm {
+        return Ok((schedule.scheduler_within(options.scheduler, steps, strength)?, 0));
+    }
+    let scheduler = schedule.scheduler(options.scheduler, steps)?;
+    let begin = scheduler.ladder().begin(strength).ok_or_else(|| {
+        Error::bad_argument(format!(
+            "a strength of {strength} leaves none of {steps} steps; give more steps, or a strength of at least 1/{steps}"
+        ))
+    })?;
+    Ok((scheduler, begin))
+}
+
 impl Painting {
     pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
-        let scheduler = model.pipeline.schedule.scheduler(options.scheduler, options.steps)?;
-        let caption = model.caption(&options.prompt);
-        let summary = PaintSummary { seed, steps: 0, total_ms: 0.0, cut: caption.cut, unknown: caption.unknown };
+        let (scheduler, begin) = scheduled(&model, &options)?;
+        let Caption { cut, unknown, literal, .. } = model.caption(&options.prompt);
+        let mut summary = PaintSummary { seed, cut, unknown, literal, ..PaintSummary::default() };
+        let unwanted = model.caption(&options.negative_prompt).literal;
+        summary.literal.extend(unwanted.into_iter().filter(|_| options.guidance != 1.0));
         let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
         Ok(Self {
             model,
@@ -90,7 +117,8 @@ impl Painting {
             context: vec![],
             kept: None,
             beside: None,
-            at: 0,
+            begin,
+            at: begin,
             begun: None,
             summary,
             over: false,
@@ -170,7 +198,11 @@ impl Painting {
         }
         let ids: Vec<u32> = captions.iter().flat_map(|caption| caption.ids.iter().copied()).collect();
         let grid = Grid::new(captions.len(), 1, 1);
-        let context = session.run(Work::Text, grid, &[("ids", &ids)], "context", &self.cancel).await?;
+        let mut context = session.run(Work::Text, grid, &[("ids", &ids)], "context", &self.cancel).await?;
+        let rows = context.len() / captions.len();
+        for (caption, rows) in captions.iter().zip(context.chunks_exact_mut(rows)) {
+            caption.weigh(rows);
+        }
         self.context = words(&context);
 
         let grid = self.latents();
@@ -185,13 +217,11 @@ impl Painting {
         };
         let one = self.model.encode(session, &init.rows(-1.0, 1.0), grid, &self.cancel).await?;
         let clean = one.repeat(count);
-        // The share of the way that is gone over again.
-        let steps = self.options.steps;
-        let again = ((steps as f32 * self.options.strength).round() as usize).clamp(1, steps);
-        self.at = steps - again;
-        self.latent = match self.at {
-            0 => self.scheduler.initial(&noise),
-            at => self.scheduler.noised(at, &clean, &noise),
+        // Where all of a masked part may change nothing of it is kept; a whole picture leaves a trace in the noise, as in diffusers' pipelines.
+        let masked = self.options.mask.is_some() || self.beside.is_some();
+        self.latent = match self.options.strength >= 1.0 && masked {
+            true => self.scheduler.initial(&noise),
+            false => self.scheduler.noised(self.begin, &clean, &noise),
         };
         if let (Some(mask), None) = (&self.options.mask, &self.beside) {
             let channels = self.model.pipeline.channels();
@@ -216,17 +246,16 @@ impl Painting {
         Ok(one.repeat(*count))
     }
 
-    async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
-        let (count, begun) = (self.options.count, Instant::now());
-        let batch = if self.guided() { 2 * count } else { count };
-        let (latents, scale) = (self.latents(), self.scheduler.input_scale(self.at));
+    /// What the denoiser predicts for the latent, guided.
+    async fn predict(&self, session: &mut Session, grid: Grid) -> Result<Vec<f32>> {
+        let (batch, scale) = (grid.batch, self.scheduler.input_scale(self.at));
         let mut one: Vec<f32> = self.latent.iter().map(|v| v * scale).collect();
         if let Some(beside) = &self.beside {
             let channels = self.model.pipeline.channels();
             let rows = one.chunks_exact(channels).zip(beside.chunks_exact(channels + 1));
             one = rows.flat_map(|(latent, beside)| [latent, beside].concat()).collect();
         }
-        let latent = words(&one.repeat(batch / count));
+        let latent = words(&one.repeat(batch / self.options.count));
         let timestep = words(&vec![self.scheduler.timestep(self.at); batch]);
         let guidance = words(&vec![self.options.guidance; batch]);
         let mut inputs = vec![
@@ -237,7 +266,6 @@ impl Painting {
         if self.model.pipeline.denoiser.takes_guidance() {
             inputs.push(("guidance", &guidance));
         }
-        let grid = Grid { batch, ..latents };
         let mut prediction = session.run(Work::Denoise, grid, &inputs, "prediction", &self.cancel).await?;
         if self.guided() {
             let unwanted = prediction.split_off(prediction.len() / 2);
@@ -245,14 +273,20 @@ impl Painting {
                 *wanted = unwanted + self.options.guidance * (*wanted - unwanted);
             }
         }
-        let (noises, size) = (&mut self.noises, self.latent.len() / count);
+        Ok(prediction)
+    }
+
+    /// Takes a rung; gives the picture's latent as the denoiser now takes it to be.
+    fn take(&mut self, prediction: &[f32]) -> Vec<f32> {
+        let (noises, size) = (&mut self.noises, self.latent.len() / self.options.count);
         let mut draw = || noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
-        let mut stepped = self.scheduler.step(self.at, &prediction, &self.latent, &mut draw);
+        let mut stepped = self.scheduler.step(self.at, prediction, &self.latent, &mut draw);
         self.at += 1;
-        let is_final = self.at == self.scheduler.steps();
         if let Some(kept) = &self.kept {
-            let known =
-                if is_final { kept.clean.clone() } else { self.scheduler.noised(self.at, &kept.clean, &kept.noise) };
+            let known = match self.at == self.scheduler.steps() {
+                true => kept.clean.clone(),
+                false => self.scheduler.noised(self.at, &kept.clean, &kept.noise),
+            };
             for (latent, known) in [(&mut stepped.latent, &known), (&mut stepped.clean, &kept.clean)] {
                 for ((v, known), mask) in latent.iter_mut().zip(known).zip(&kept.mask) {
                     *v = known + mask * (*v - known);
@@ -260,6 +294,21 @@ impl Painting {
             }
         }
         self.latent = stepped.latent;
+        stepped.clean
+    }
+
+    /// A step as the caller counts them, however often it asks the denoiser.
+    async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
+        let (latents, begun) = (self.latents(), Instant::now());
+        let grid = Grid { batch: if self.guided() { 2 } else { 1 } * latents.batch, ..latents };
+        let clean = loop {
+            let prediction = self.predict(session, grid).await?;
+            let clean = self.take(&prediction);
+            if self.scheduler.ladder().ends_step(self.begin, self.at - 1) {
+                break clean;
+            }
+        };
+        let is_final = self.at == self.scheduler.steps();
         let step_ms = begun.elapsed().as_secs_f64() * 1e3;
 
         let begun = Instant::now();
@@ -267,7 +316,7 @@ impl Painting {
         if is_final || self.options.preview {
             pictures = match is_final {
                 true => self.model.decode(session, &self.latent, latents, &self.cancel).await?,
-                false => self.model.glance(session, &stepped.clean, latents, &self.cancel).await?,
+                false => self.model.glance(session, &clean, latents, &self.cancel).await?,
             };
             if let (Some(init), Some(mask)) = (&self.options.init, &self.options.mask) {
                 pictures.iter_mut().for_each(|picture| keep_outside(picture, init, mask));
@@ -275,7 +324,7 @@ impl Painting {
         }
         let decode_ms = begun.elapsed().as_secs_f64() * 1e3;
         self.model.record(step_ms, decode_ms, session.cost(Work::Denoise, grid).await?);
-        let (step, steps) = (self.summary.steps + 1, self.summary.steps + 1 + self.scheduler.steps() - self.at);
+        let (step, steps) = (self.summary.steps + 1, self.scheduler.ladder().steps_from(self.begin));
         Ok(PaintStep { step, steps, pictures, is_final, step_ms, decode_ms })
     }
 }

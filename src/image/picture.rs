@@ -54,7 +54,8 @@ impl Picture {
             .collect()
     }
 
-    /// Brought to `width` by `height`: the largest part of that shape from the middle, each pixel the mean of what it covers.
+    /// Brought to `width` by `height`: the largest part of that shape from the middle, each pixel the mean of what it covers. Colours count by how
+    /// opaque they are, so that what is transparent lends its colour to nothing.
     pub fn fitted(&self, width: usize, height: usize) -> Self {
         if (self.width, self.height) == (width, height) {
             return self.clone();
@@ -74,17 +75,22 @@ impl Picture {
     }
 
     fn mean(&self, rows: &[(usize, f64)], columns: &[(usize, f64)]) -> [u8; 4] {
+        // Of the colours times their alpha, and of alpha.
         let (mut sums, mut total) = ([0.0; 4], 0.0);
         for (y, wy) in rows {
             for (x, wx) in columns {
-                let pixel = &self.rgba[4 * (y * self.width + x)..][..4];
-                for (sum, v) in sums.iter_mut().zip(pixel) {
-                    *sum += f64::from(*v) * wy * wx;
+                let [r, g, b, a] = self.rgba.as_chunks::<4>().0[y * self.width + x].map(f64::from);
+                for (sum, v) in sums.iter_mut().zip([r * a, g * a, b * a, a]) {
+                    *sum += v * wy * wx;
                 }
                 total += wy * wx;
             }
         }
-        sums.map(|sum| (sum / total).round() as u8)
+        let [r, g, b, alpha] = sums;
+        if alpha == 0.0 {
+            return [0; 4];
+        }
+        [r / alpha, g / alpha, b / alpha, alpha / total].map(|v| v.round() as u8)
     }
 }
 
@@ -136,6 +142,26 @@ mod tests {
         }
         let half = Picture::new(2, 1, vec![0, 0, 0, 255, 200, 200, 200, 255]).unwrap();
         assert_eq!(half.fitted(1, 1).rgba.len(), 4);
+    }
+
+    /// Pillow's `resize(.., Image.BOX)` of RGBA.
+    #[test]
+    fn colours_count_by_how_opaque_they_are() {
+        let rgba = |pixels: &[[u8; 4]]| pixels.concat();
+        let four = [[255, 0, 0, 255], [0, 255, 0, 0], [0, 0, 255, 128], [9, 9, 9, 0]];
+        for (pixels, wanted) in [
+            (four, [170, 0, 85, 96]),
+            ([[200, 100, 50, 255], [0, 0, 0, 0], [255, 255, 255, 0], [0, 0, 0, 0]], [199, 99, 51, 64]),
+            ([[1, 2, 3, 0]; 4], [0, 0, 0, 0]),
+            ([[10, 20, 30, 40], [50, 60, 70, 80], [90, 100, 110, 120], [130, 140, 150, 160]], [91, 102, 112, 100]),
+            ([[255, 0, 0, 255], [0, 0, 255, 255], [255, 255, 255, 255], [0, 0, 0, 255]], [128, 64, 128, 255]),
+        ] {
+            let picture = Picture::new(2, 2, rgba(&pixels)).unwrap().fitted(1, 1);
+            let far = picture.rgba.iter().zip(wanted).map(|(a, b)| a.abs_diff(b)).max();
+            // Pillow keeps eight bits on the way.
+            assert!(far <= Some(2), "{pixels:?}: {:?}, not {wanted:?}", picture.rgba);
+        }
+        assert_eq!(Picture::new(2, 2, rgba(&four)).unwrap().fitted(2, 2).rgba, rgba(&four));
     }
 
     #[test]

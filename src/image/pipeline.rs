@@ -90,6 +90,11 @@ impl Pipeline {
         }
     }
 
+    /// Whether the pipeline was made for latent consistency.
+    pub fn consistent(&self) -> bool {
+        self.architecture.starts_with("LatentConsistencyModel")
+    }
+
     /// Whether the denoiser looks at a mask and at what stays of a picture, beside the latent: it was trained to fill in.
     pub fn fills_in(&self) -> bool {
         self.denoiser.latent_channels() == 2 * self.channels() + 1

@@ -10,7 +10,7 @@ use super::{
     caption::Reader,
     codec::Codec,
     pipeline::{Defaults, Load, Pipeline},
-    schedulers::{Betas, SchedulerConfig, SchedulerName, Spacing},
+    schedulers::{SchedulerConfig, SchedulerName},
     session::Work,
 };
 use crate::{
@@ -67,7 +67,7 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
     let codec = Codec::from_file(file, storage)?;
     check(&unet, &text, &codec)?;
 
-    let schedule = schedule(file)?;
+    let schedule = schedule(file, index["scheduler"][1].as_str())?;
     let scheduler = schedule.named();
     let tokenizer = tokenizer(file)?;
     tokenizer.check_rows(text.vocabulary())?;
@@ -94,11 +94,7 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
         codec,
         reader,
         schedule,
-        schedulers: if scheduler == SchedulerName::FlowEuler {
-            vec![scheduler]
-        } else {
-            SchedulerName::DIFFUSION.to_vec()
-        },
+        schedulers: scheduler.kin().to_vec(),
         defaults: Defaults { width, height, steps, guidance, scheduler },
         largest: LARGEST,
         cheap_previews: true,
@@ -133,22 +129,11 @@ fn check(unet: &UNet, text: &Clip, codec: &Codec) -> Result<()> {
     Ok(())
 }
 
-/// The file's, or Stable Diffusion's own.
-fn schedule(file: &WeightFile) -> Result<SchedulerConfig> {
-    if let Some(text) = file.extra("scheduler_config.json") {
-        return SchedulerConfig::from_json(text);
-    }
-    Ok(SchedulerConfig {
-        class: Some("DDIMScheduler".into()),
-        beta_start: Some(0.00085),
-        beta_end: Some(0.012),
-        beta_schedule: Some(Betas::ScaledLinear),
-        steps_offset: Some(1),
-        clip_sample: Some(false),
-        set_alpha_to_one: Some(false),
-        timestep_spacing: Some(Spacing::Leading),
-        ..SchedulerConfig::default()
-    })
+/// The file's, or Stable Diffusion's own; of the class that the index names where the file names none.
+fn schedule(file: &WeightFile, class: Option<&str>) -> Result<SchedulerConfig> {
+    const OWN: &str = r#"{"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1, "clip_sample": false,
+        "set_alpha_to_one": false, "skip_prk_steps": true, "timestep_spacing": "leading"}"#;
+    SchedulerConfig::from_json_of(file.extra("scheduler_config.json").unwrap_or(OWN.as_bytes()), class)
 }
 
 /// Steps and guidance that suit a model. Distilled ones (latent consistency models; SD-Turbo, whose schedule is told by its spacing) take few
@@ -158,8 +143,8 @@ fn habits(schedule: &SchedulerConfig, unet: &UNet) -> (usize, f32) {
         return (4, 8.0);
     }
     match schedule.named() {
-        SchedulerName::Lcm => (4, 1.0),
-        SchedulerName::Euler if schedule.timestep_spacing == Some(Spacing::Trailing) => (2, 1.0),
+        SchedulerName::Lcm | SchedulerName::Tcd => (4, 1.0),
+        SchedulerName::Euler if schedule.timestep_spacing.as_deref() == Some("trailing") => (2, 1.0),
         _ => (20, 7.5),
     }
 }

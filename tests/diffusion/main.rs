@@ -6,6 +6,7 @@
 mod candle;
 mod files;
 mod hashed;
+mod paintings;
 mod pipeline;
 mod runs;
 

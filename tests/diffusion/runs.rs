@@ -37,7 +37,7 @@ fn ten_steps_of_every_scheduler_end_as_in_diffusers() {
             let mut scheduler = config.scheduler(named(run), steps).expect("a scheduler");
             let mut latent = scheduler.initial(&hashed::rows("run.noise", latent_numbers));
             let mut draws = 0;
-            for i in 0..steps {
+            for i in 0..scheduler.steps() {
                 let given: Vec<f32> = latent.iter().map(|v| v * scheduler.input_scale(i)).collect();
                 plan.write_input("latent", &bits(&given.repeat(2))).expect("an input");
                 plan.write_input("timestep", &bits(&[scheduler.timestep(i); 2])).expect("an input");
@@ -58,7 +58,11 @@ fn ten_steps_of_every_scheduler_end_as_in_diffusers() {
             let errors: f64 = latent.iter().zip(&demanded).map(|(a, b)| f64::from(a - b).powi(2)).sum();
             let psnr = 10.0 * (range.powi(2) * demanded.len() as f64 / errors).log10();
             println!("{} on {device_name}: {psnr:.1} dB", run["scheduler"]);
-            assert!(psnr >= 40.0, "{} on {device_name}: {psnr} dB", run["scheduler"]);
+            assert!(
+                psnr >= if device_name == "cpu" { 80.0 } else { 60.0 },
+                "{} on {device_name}: {psnr} dB",
+                run["scheduler"]
+            );
         }
     }
 }

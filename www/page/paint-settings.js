@@ -13,12 +13,24 @@ const STORE = "vitrine.paint";
 const SCHEDULERS = {
   ddpm: "DDPM",
   ddim: "DDIM",
+  pndm: "PNDM",
   euler: "Euler",
   "euler-ancestral": "Euler ancestral",
+  heun: "Heun",
+  lms: "LMS",
+  kdpm2: "KDPM2",
+  "kdpm2-ancestral": "KDPM2 ancestral",
+  deis: "DEIS",
   "dpm++-2m": "DPM++ 2M",
   "dpm++-2m-karras": "DPM++ 2M Karras",
+  "dpm++-2m-sde": "DPM++ 2M SDE",
+  "dpm++-2s": "DPM++ 2S",
+  "dpm++-sde": "DPM++ SDE",
   unipc: "UniPC",
   lcm: "LCM",
+  tcd: "TCD",
+  "edm-euler": "EDM, Euler",
+  "edm-dpm++-2m": "EDM, DPM++ 2M",
   "flow-euler": "Flow, Euler",
 };
 
@@ -72,7 +84,7 @@ export class PaintSettings {
     const more = [
       field(this.#count, "Pictures", "So many at once, each from noise of its own."),
       field(this.#size, "Size", "Pixels. Sizes that the model was not made for come out stranger."),
-      field(this.#scheduler, "Scheduler", "The way from noise to the picture."),
+      field(this.#scheduler, "Scheduler", "The way from noise to the picture. Heun, KDPM2 and DPM++ SDE take twice as long a step."),
     ];
     element("settings", HTMLElement).append(...rows, make("details", { class: "more" }, make("summary", {}, "More"), ...more));
     for (const input of [this.#steps.input, this.#guidance.input, this.#strength.input, this.#negative]) input.addEventListener("change", save);
@@ -99,13 +111,19 @@ export class PaintSettings {
     this.#strength.row.hidden = !beginning;
   }
 
+  /** The strength, but of the steps one at least. */
+  get #share() {
+    const least = (1 + 1e-9) / Number(this.#steps.input.value);
+    return Math.min(1, Math.max(least, Number(this.#strength.input.value)));
+  }
+
   /** @returns {Omit<ImageOptions, "prompt">} */
   get options() {
     const [width, height] = this.#size.value.split("×").map(Number);
     return {
       steps: Number(this.#steps.input.value),
       guidance: Number(this.#guidance.input.value),
-      ...(this.#strength.row.hidden ? {} : { strength: Number(this.#strength.input.value) }),
+      ...(this.#strength.row.hidden ? {} : { strength: this.#share }),
       ...(this.#negative.value.trim() === "" ? {} : { negativePrompt: this.#negative.value.trim() }),
       ...(this.#seed.value === undefined ? {} : { seed: this.#seed.value }),
       scheduler: /** @type {SchedulerName} */ (this.#scheduler.value),

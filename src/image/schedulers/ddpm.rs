@@ -1,13 +1,14 @@
 //! DDPM: every step draws the latent before it (arXiv 2006.11239).
 
 use super::{
-    Draw, Prediction, Scheduler, SchedulerConfig, Spacing, Stepped,
+    Draw, Ladder, Prediction, Scheduler, Stepped,
     prediction::{clip, mix},
+    setup::Setup,
 };
 
 #[derive(Debug, Clone)]
 pub struct Ddpm {
-    timesteps: Vec<f64>,
+    ladder: Ladder,
     /// Of each step, and behind the last.
     alphas: Vec<f64>,
     prediction: Prediction,
@@ -17,37 +18,29 @@ pub struct Ddpm {
 }
 
 impl Ddpm {
-    pub fn new(config: &SchedulerConfig, steps: usize) -> Self {
-        let timesteps = config.timesteps(steps, Spacing::Leading, true);
-        let all = config.alphas();
-        let alphas = timesteps.iter().map(|t| all[*t as usize]).chain([1.0]).collect();
-        let large = config.variance_type.as_deref() == Some("fixed_large");
-        Self { timesteps, alphas, prediction: config.prediction(), clip: config.clip(true), large }
+    pub fn new(setup: &Setup) -> Self {
+        let timesteps = setup.spacing("leading").timesteps(setup.steps, true);
+        let all = setup.alphas();
+        let alphas: Vec<f64> = timesteps.iter().map(|t| all[*t as usize]).chain([1.0]).collect();
+        let large = setup.file.variance_type.as_deref() == Some("fixed_large");
+        let (prediction, clip) = (setup.file.prediction(), setup.file.clip(true));
+        Self { ladder: Ladder::of_alphas(timesteps, alphas.iter().copied()), alphas, prediction, clip, large }
     }
 }
 
 impl Scheduler for Ddpm {
-    fn steps(&self) -> usize {
-        self.timesteps.len()
-    }
-
-    fn timestep(&self, i: usize) -> f32 {
-        self.timesteps[i] as f32
-    }
-
-    fn noised(&self, i: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        mix(&[(self.alphas[i].sqrt(), clean), ((1.0 - self.alphas[i]).sqrt(), noise)])
+    fn ladder(&self) -> &Ladder {
+        &self.ladder
     }
 
     fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], draw: Draw) -> Stepped {
         let (now, next) = (self.alphas[i], self.alphas[i + 1]);
-        let clean = self.prediction.clean((now.sqrt(), (1.0 - now).sqrt()), prediction, latent);
-        let clean = clip(clean, self.clip);
+        let clean = clip(self.prediction.clean(self.ladder.levels[i], prediction, latent), self.clip);
         let alpha = now / next;
         let of_clean = next.sqrt() * (1.0 - alpha) / (1.0 - now);
         let of_latent = alpha.sqrt() * (1.0 - next) / (1.0 - now);
         let mut before = mix(&[(of_clean, &clean), (of_latent, latent)]);
-        if self.timesteps[i] > 0.0 {
+        if self.ladder.timesteps[i] > 0.0 {
             let variance = if self.large { 1.0 - alpha } else { (1.0 - next) / (1.0 - now) * (1.0 - alpha) };
             before = mix(&[(1.0, &before), (variance.sqrt(), &draw())]);
         }

@@ -3,81 +3,66 @@
 //! Latents are a picture plus `sigma` times noise; the denoiser sees them brought to variance 1.
 
 use super::{
-    Draw, Prediction, Scheduler, SchedulerConfig, Spacing, Stepped,
-    prediction::mix,
-    sigmas::{Sigmas, karras, shares},
+    Draw, Ladder, Scheduler, SchedulerName, Stepped,
+    prediction::{Reading, mix, shares},
+    setup::Setup,
 };
-
-/// Whether noise is added on the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Churn {
-    None,
-    Ancestral,
-}
 
 #[derive(Debug, Clone)]
 pub struct Euler {
-    timesteps: Vec<f64>,
+    ladder: Ladder,
     /// Of each step, and behind the last.
     sigmas: Vec<f64>,
-    /// The standard deviation that a run begins with.
-    start: f64,
-    prediction: Prediction,
-    churn: Churn,
+    reading: Reading,
+    /// Whether noise is added on the way.
+    ancestral: bool,
+}
+
+/// The rungs of a run between sigmas of EDM's kind.
+pub fn edm_ladder(timesteps: Vec<f64>, sigmas: &[f64], reading: &Reading) -> Ladder {
+    let (data, _) = reading.edm.unwrap_or((1.0, 1.0));
+    let start = (sigmas[0] * sigmas[0] + 1.0).sqrt();
+    let scales = sigmas.iter().map(|sigma| shares(sigma / data).0 / data).collect();
+    Ladder { scales, ..Ladder::of_sigmas(timesteps, sigmas, start) }
+}
+
+/// How far down an ancestral step goes, and how much noise it adds then.
+pub fn ancestral(from: f64, to: f64) -> (f64, f64) {
+    let up = to.min(to * ((from * from - to * to) / (from * from)).max(0.0).sqrt());
+    ((to * to - up * up).max(0.0).sqrt(), up)
 }
 
 impl Euler {
-    pub fn new(config: &SchedulerConfig, steps: usize, churn: Churn) -> Self {
-        let all = Sigmas::of(config);
-        let mut timesteps = config.timesteps(steps, Spacing::Linspace, false);
-        let mut sigmas: Vec<f64> = timesteps.iter().map(|t| all.at(*t)).collect();
-        if churn == Churn::None && config.use_karras_sigmas == Some(true) {
-            sigmas = karras(sigmas[0], sigmas[steps - 1], steps);
-            timesteps = sigmas.iter().map(|s| all.timestep(*s)).collect();
+    pub fn new(setup: &Setup) -> Self {
+        let ancestral = setup.name == SchedulerName::EulerAncestral;
+        if setup.name == SchedulerName::EdmEuler {
+            let (timesteps, sigmas, reading) = setup.edm();
+            return Self { ladder: edm_ladder(timesteps, &sigmas, &reading), sigmas, reading, ancestral };
         }
-        sigmas.push(if churn == Churn::None { all.last(config) } else { 0.0 });
-        let most = sigmas[0];
-        let leading = config.timestep_spacing == Some(Spacing::Leading);
-        let start = if leading { (most * most + 1.0).sqrt() } else { most };
-        Self { timesteps, sigmas, start, prediction: config.prediction(), churn }
+        let (mut timesteps, sigmas) = setup.discrete();
+        let velocity = setup.file.prediction() == super::Prediction::Velocity;
+        let continuous =
+            setup.name == SchedulerName::Euler && setup.file.timestep_type.as_deref() == Some("continuous") && velocity;
+        if continuous {
+            timesteps = sigmas[..timesteps.len()].iter().map(|sigma| 0.25 * sigma.ln()).collect();
+        }
+        let ladder = Ladder::of_sigmas(timesteps, &sigmas, setup.start(&sigmas));
+        Self { ladder, sigmas, reading: setup.reading(), ancestral }
     }
 }
 
 impl Scheduler for Euler {
-    fn steps(&self) -> usize {
-        self.timesteps.len()
-    }
-
-    fn timestep(&self, i: usize) -> f32 {
-        self.timesteps[i] as f32
-    }
-
-    fn input_scale(&self, i: usize) -> f32 {
-        shares(self.sigmas[i]).0 as f32
-    }
-
-    fn initial(&self, noise: &[f32]) -> Vec<f32> {
-        mix(&[(self.start, noise)])
-    }
-
-    fn noised(&self, i: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        mix(&[(1.0, clean), (self.sigmas[i], noise)])
+    fn ladder(&self) -> &Ladder {
+        &self.ladder
     }
 
     fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], draw: Draw) -> Stepped {
         let (from, to) = (self.sigmas[i], self.sigmas[i + 1]);
-        let (a, s) = shares(from);
-        let clean = self.prediction.clean((a, s), prediction, &mix(&[(a, latent)]));
-        let (up, down) = match self.churn {
-            Churn::None => (0.0, to),
-            Churn::Ancestral => {
-                let up = to * ((from * from - to * to) / (from * from)).max(0.0).sqrt();
-                (up, (to * to - up * up).max(0.0).sqrt())
-            }
-        };
+        let clean = self.reading.clean(from, prediction, latent);
+        let (down, up) = if self.ancestral { ancestral(from, to) } else { (to, 0.0) };
         let share = down / from;
         let mut latent = mix(&[(share, latent), (1.0 - share, &clean)]);
-        if self.churn == Churn::Ancestral {
+        if self.ancestral {
             latent = mix(&[(1.0, &latent), (up, &draw())]);
         }
         Stepped { latent, clean }

@@ -1,21 +1,16 @@
 //! Euler steps along a rectified flow (arXiv 2209.03003): `x_t = (1 − t) · x₀ + t · noise`, and the denoiser predicts `noise − x₀`.
 
-use super::{Draw, Scheduler, SchedulerConfig, Stepped, prediction::mix};
+use super::{Draw, Ladder, Scheduler, SchedulerConfig, Stepped, prediction::mix};
 
 /// From t = 1 to 0; the denoiser is told `1000 t`.
 #[derive(Debug, Clone)]
 pub struct FlowEuler {
+    ladder: Ladder,
     /// Of each step, and behind the last.
     times: Vec<f64>,
-    scale: f64,
 }
 
 impl FlowEuler {
-    /// Equal steps.
-    pub fn new(steps: usize) -> Self {
-        Self { times: (0..=steps).map(|i| 1.0 - i as f64 / steps as f64).collect(), scale: 1000.0 }
-    }
-
     /// Steps as diffusers' `FlowMatchEulerDiscreteScheduler` spaces them: more of them near the noise where `shift` is above 1
     /// (arXiv 2403.03206, section 5.3.2).
     pub fn shifted(config: &SchedulerConfig, steps: usize) -> Self {
@@ -24,22 +19,15 @@ impl FlowEuler {
         let shifted = |t: f64| shift * t / (1.0 + (shift - 1.0) * t);
         let least = shifted(1.0 / scale);
         let stride = if steps == 1 { 0.0 } else { (1.0 - least) / (steps - 1) as f64 };
-        Self { times: (0..steps).map(|i| shifted(1.0 - i as f64 * stride)).chain([0.0]).collect(), scale }
+        let times: Vec<f64> = (0..steps).map(|i| shifted(1.0 - i as f64 * stride)).chain([0.0]).collect();
+        let timesteps = times[..steps].iter().map(|t| scale * t).collect();
+        Self { ladder: Ladder::of_shares(timesteps, times.iter().map(|t| (1.0 - t, *t)).collect()), times }
     }
 }
 
 impl Scheduler for FlowEuler {
-    fn steps(&self) -> usize {
-        self.times.len() - 1
-    }
-
-    fn timestep(&self, i: usize) -> f32 {
-        (self.scale * self.times[i]) as f32
-    }
-
-    fn noised(&self, i: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        let t = self.times[i];
-        mix(&[(1.0 - t, clean), (t, noise)])
+    fn ladder(&self) -> &Ladder {
+        &self.ladder
     }
 
     fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], _: Draw) -> Stepped {
@@ -60,9 +48,8 @@ mod tests {
         let (clean, noise) = ([0.5f32, -2.0, 1.0], [1.0f32, 0.3, -0.7]);
         let velocity: Vec<f32> = noise.iter().zip(clean).map(|(n, x)| n - x).collect();
         for steps in [1, 3, 12] {
-            let mut flow = FlowEuler::new(steps);
-            let mut latent = flow.initial(&noise);
-            assert_eq!(latent, noise);
+            let mut flow = FlowEuler::shifted(&SchedulerConfig::default(), steps);
+            let mut latent = noise.to_vec();
             for i in 0..steps {
                 let stepped = flow.step(i, &velocity, &latent, &mut Vec::new);
                 assert!(stepped.clean.iter().zip(clean).all(|(a, b)| (a - b).abs() < 1e-5));

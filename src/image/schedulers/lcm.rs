@@ -1,62 +1,59 @@
 //! Latent consistency: every step predicts the whole picture, and noise is added again between them (arXiv 2310.04378).
 
 use super::{
-    Betas, Draw, Prediction, Scheduler, SchedulerConfig, Stepped,
-    betas::cumulative_alphas,
+    Draw, Ladder, Prediction, Scheduler, Stepped,
     prediction::{clip, mix},
+    setup::Setup,
 };
 
 /// The standard deviation of the data in the boundary condition.
 const SIGMA_DATA: f64 = 0.5;
 
+/// Of the steps that the model was taught, the latest first, every so many; those of the last `strength` of the way.
+pub fn taught_timesteps(setup: &Setup, strength: f64) -> Vec<f64> {
+    let taught = setup.file.original_inference_steps.unwrap_or(50);
+    let stride = setup.file.train_steps() / taught;
+    let within = (taught as f64 * strength) as usize;
+    let at = |i: usize| ((within - i * within / setup.steps) * stride - 1) as f64;
+    (0..setup.steps).map(at).collect()
+}
+
 #[derive(Debug, Clone)]
 pub struct Lcm {
-    timesteps: Vec<f64>,
-    alphas: Vec<f64>,
+    ladder: Ladder,
     prediction: Prediction,
     clip: Option<f32>,
     scaling: f64,
 }
 
 impl Lcm {
-    pub fn new(config: &SchedulerConfig, steps: usize) -> Self {
-        let taught = config.original_inference_steps.unwrap_or(50);
-        let stride = config.train_steps() / taught;
-        // Of the steps that the model was taught, the latest first, every so many.
-        let at = |i: usize| (taught - i * taught / steps) * stride - 1;
-        let timesteps: Vec<usize> = (0..steps).map(at).collect();
-        let all = cumulative_alphas(config, (0.00085, 0.012), Betas::ScaledLinear);
+    pub fn new(setup: &Setup, strength: f64) -> Self {
+        let timesteps = taught_timesteps(setup, strength);
+        let all = setup.alphas();
+        let alphas: Vec<f64> = timesteps.iter().map(|t| all[*t as usize]).collect();
         Self {
-            alphas: timesteps.iter().map(|t| all[*t]).collect(),
-            timesteps: timesteps.into_iter().map(|t| t as f64).collect(),
-            prediction: config.prediction(),
-            clip: config.clip(false),
-            scaling: config.timestep_scaling.unwrap_or(10.0),
+            ladder: Ladder::of_alphas(timesteps, alphas.into_iter()),
+            prediction: setup.file.prediction(),
+            clip: setup.file.clip(false),
+            scaling: setup.file.timestep_scaling.unwrap_or(10.0),
         }
     }
 }
 
 impl Scheduler for Lcm {
-    fn steps(&self) -> usize {
-        self.timesteps.len()
-    }
-
-    fn timestep(&self, i: usize) -> f32 {
-        self.timesteps[i] as f32
-    }
-
-    fn noised(&self, i: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
-        mix(&[(self.alphas[i].sqrt(), clean), ((1.0 - self.alphas[i]).sqrt(), noise)])
+    fn ladder(&self) -> &Ladder {
+        &self.ladder
     }
 
     fn step(&mut self, i: usize, prediction: &[f32], latent: &[f32], draw: Draw) -> Stepped {
-        let alpha = self.alphas[i];
-        let clean = self.prediction.clean((alpha.sqrt(), (1.0 - alpha).sqrt()), prediction, latent);
-        let clean = clip(clean, self.clip);
-        let time = self.timesteps[i] * self.scaling;
+        let clean = clip(self.prediction.clean(self.ladder.levels[i], prediction, latent), self.clip);
+        let time = self.ladder.timesteps[i] * self.scaling;
         let length = (time * time + SIGMA_DATA * SIGMA_DATA).sqrt();
         let clean = mix(&[(time / length, &clean), ((SIGMA_DATA / length).powi(2), latent)]);
-        let latent = if i + 1 < self.steps() { self.noised(i + 1, &clean, &draw()) } else { clean.clone() };
+        let latent = match self.ladder.levels.get(i + 1) {
+            Some((a, s)) => mix(&[(*a, &clean), (*s, &draw())]),
+            None => clean.clone(),
+        };
         Stepped { latent, clean }
     }
 }

@@ -1,7 +1,5 @@
 //! Noise as a standard deviation beside a picture of variance 1: `sigma² = (1 − alpha) / alpha` for a cumulative alpha.
 
-use super::SchedulerConfig;
-
 /// What stands in for an alpha of 0, whose sigma would be infinite.
 const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
 
@@ -9,9 +7,11 @@ const LEAST_ALPHA: f64 = 1.0 / 16_777_216.0;
 pub struct Sigmas(Vec<f64>);
 
 impl Sigmas {
-    pub fn of(config: &SchedulerConfig) -> Self {
-        let least = if config.zero_snr() { LEAST_ALPHA } else { f64::MIN_POSITIVE };
-        Self(config.alphas().into_iter().map(|a| a.max(least)).map(|a| ((1.0 - a) / a).sqrt()).collect())
+    /// With `zero_snr`, the last alpha is 0.
+    pub fn of(alphas: &[f64], zero_snr: bool) -> Self {
+        let least = if zero_snr { LEAST_ALPHA } else { 0.0 };
+        let sigma = |alpha: f32| f64::from(((1.0 - alpha) / alpha).sqrt());
+        Self(alphas.iter().map(|alpha| sigma(alpha.max(least) as f32)).collect())
     }
 
     /// At a timestep, between two of the training where it is not whole.
@@ -29,10 +29,12 @@ impl Sigmas {
         self.0[self.0.len() - 1]
     }
 
-    /// The timestep of a sigma, found between the logarithms of its neighbours.
+    /// The timestep of a sigma, found between the logarithms of its neighbours (in 32 bits, as in diffusers).
     pub fn timestep(&self, sigma: f64) -> f64 {
-        let high = self.0.partition_point(|s| *s <= sigma).clamp(1, self.0.len() - 1);
-        let (a, b, s) = (self.0[high - 1].ln(), self.0[high].ln(), sigma.ln());
+        let log = |s: f64| f64::from(s.ln() as f32);
+        let s = sigma.ln();
+        let high = self.0.partition_point(|each| log(*each) <= s).clamp(1, self.0.len() - 1);
+        let (a, b) = (log(self.0[high - 1]), log(self.0[high]));
         (high - 1) as f64 + ((s - a) / (b - a)).clamp(0.0, 1.0)
     }
 
@@ -40,22 +42,54 @@ impl Sigmas {
     pub fn steps_above(&self, lambda: f64) -> usize {
         self.0.partition_point(|s| -s.ln() >= lambda)
     }
+}
 
-    /// What follows the last step.
-    pub fn last(&self, config: &SchedulerConfig) -> f64 {
-        if config.final_sigmas_type.as_deref() == Some("sigma_min") { self.least() } else { 0.0 }
+/// How sigmas lie between the most and the least.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spread {
+    /// Equally far apart in their roots of this degree, 7 as a rule (arXiv 2206.00364, equation 5).
+    Karras(f64),
+    /// Equally far apart in their logarithms: Lu's lambdas (DPM-Solver, arXiv 2206.00927) are the same.
+    Exponential,
+    /// By the quantiles of the beta distribution with both parameters 0.6 (arXiv 2407.12173).
+    Beta,
+}
+
+impl Spread {
+    /// `steps` sigmas from `most` to `least`.
+    pub fn sigmas(self, (most, least): (f64, f64), steps: usize) -> Vec<f64> {
+        let share = |i: usize| if steps == 1 { 0.0 } else { i as f64 / (steps - 1) as f64 };
+        let between = |from: f64, to: f64, i: usize| from + share(i) * (to - from);
+        let sigma = |i: usize| match self {
+            Self::Karras(rho) => between(most.powf(1.0 / rho), least.powf(1.0 / rho), i).powf(rho),
+            Self::Exponential => between(most.ln(), least.ln(), i).exp(),
+            Self::Beta => least + quantile(1.0 - share(i)) * (most - least),
+        };
+        (0..steps).map(sigma).collect()
     }
 }
 
-/// `steps` sigmas from `most` to `least`, equally far apart in their seventh roots (arXiv 2206.00364, equation 5).
-pub fn karras(most: f64, least: f64, steps: usize) -> Vec<f64> {
-    let (from, to) = (most.powf(1.0 / 7.0), least.powf(1.0 / 7.0));
-    let share = |i: usize| if steps == 1 { 0.0 } else { i as f64 / (steps - 1) as f64 };
-    (0..steps).map(|i| (from + share(i) * (to - from)).powi(7)).collect()
-}
-
-/// The share of the picture and of the noise in a latent of variance 1.
-pub fn shares(sigma: f64) -> (f64, f64) {
-    let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
-    (alpha, sigma * alpha)
+/// Of the beta distribution with both parameters 0.6, by halving.
+fn quantile(p: f64) -> f64 {
+    const A: f64 = 0.6;
+    // Up to a factor, the incomplete beta function below the middle: x^a · Σ (1 − a)_k xᵏ / (k! · (a + k)).
+    let below = |x: f64| {
+        let (mut sum, mut term) = (0.0, x.powf(A));
+        for k in 0..64 {
+            let k = f64::from(k);
+            sum += term / (A + k);
+            term *= (1.0 - A + k) / (k + 1.0) * x;
+        }
+        sum
+    };
+    if p > 0.5 {
+        return 1.0 - quantile(1.0 - p);
+    }
+    let wanted = 2.0 * p * below(0.5);
+    let (mut low, mut high) = (0.0, 0.5);
+    for _ in 0..64 {
+        let middle = (low + high) / 2.0;
+        if below(middle) < wanted { low = middle } else { high = middle }
+    }
+    low
 }
