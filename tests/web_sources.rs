@@ -258,6 +258,150 @@ async fn a_model_is_kept_and_the_second_visit_needs_no_download() {
     assert_eq!(cache.usage().await.unwrap().bytes, 0);
 }
 
+/// A server of one file that is another for each number in `self.edition`, of the same size, called by its `TAGS` (headers). To HEAD it
+/// answers as `HEAD` says.
+const EDITIONS: &str = "async (address, options) => {
+    const body = new Uint8Array(5000).fill(self.edition);
+    body.set(new TextEncoder().encode('GGUF'));
+    const tags = TAGS;
+    if (options.method == 'HEAD') { HEAD }
+    const start = Number(options.headers.Range.match(/bytes=(\\d+)-/)[1]);
+    if (start >= body.length) return new Response(null, { status: 416 });
+    return new Response(body.slice(start), { status: 206, headers: { ...tags, 'Content-Range': `bytes ${start}-4999/5000` } });
+}";
+const HEAD: &str = "return new Response(null, { headers: { ...tags, 'Content-Length': 5000 } });";
+
+fn edition(number: u8, tags: &str, head: &str) {
+    js_sys::eval(&format!("self.edition = {number}")).unwrap();
+    trouble(&EDITIONS.replace("TAGS", tags).replace("HEAD }", &format!("{head} }}")));
+}
+
+/// The number that fills the file of this visit, and whether it was kept.
+async fn visit() -> (u8, bool) {
+    let source = UrlSource::open("/edited.gguf", options(true)).await.unwrap();
+    let bytes = whole(&source).await.unwrap();
+    assert!(bytes[4..].iter().all(|byte| *byte == bytes[4]), "two editions were mixed");
+    (bytes[4], source.is_cached())
+}
+
+#[wasm_bindgen_test]
+async fn a_file_that_changed_is_never_served_from_before() {
+    let silent =
+        "return new Promise((_, no) => options.signal.addEventListener('abort', () => no(options.signal.reason)));";
+    for tags in [
+        "({ ETag: `\"${self.edition}\"` })",
+        "({ 'Last-Modified': `Sun, 22 Nov 2026 01:00:0${self.edition} GMT` })",
+        "({ ETag: `W/\"${self.edition}\"`, 'Last-Modified': 'Sun, 22 Nov 2026 01:00:00 GMT' })",
+    ] {
+        for head in [
+            HEAD,
+            "return new Response(null, { status: 405 });",
+            "return new Response(null, { status: 403 });",
+            "return new Response(null, { headers: { ...tags, 'Content-Encoding': 'gzip' } });",
+            "return new Response(null, { headers: { 'Content-Length': 5000 } });",
+            "throw new TypeError('Failed to fetch');",
+            silent,
+        ] {
+            fresh().await;
+            edition(1, tags, head);
+            assert_eq!([visit().await, visit().await], [(1, false), (1, true)], "{tags} {head}");
+            edition(2, tags, head);
+            assert_eq!([visit().await, visit().await], [(2, false), (2, true)], "{tags} {head}");
+        }
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_visit_that_ended_early_is_begun_anew_where_the_file_changed() {
+    let tags = "({ ETag: `\"${self.edition}\"` })";
+    for (then, name) in [(tags, "another version"), ("({})", "no version")] {
+        let cache = fresh().await;
+        edition(1, tags, HEAD);
+        let source = UrlSource::open("/edited.gguf", options(true)).await.unwrap();
+        source.read(0..100).await.unwrap();
+        drop(source);
+        assert!(!cache.list().await.unwrap()[0].record.complete);
+        edition(2, then, HEAD);
+        assert_eq!(visit().await.0, 2, "{name}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_server_that_lets_head_hang_costs_no_visit_its_time() {
+    fresh().await;
+    let tags = "({ ETag: '\"one\"' })";
+    let silent =
+        "return new Promise((_, no) => options.signal.addEventListener('abort', () => no(options.signal.reason)));";
+    edition(1, tags, silent);
+    visit().await;
+    let begun = number("performance.now()");
+    assert_eq!(visit().await, (1, true));
+    let waited = number("performance.now()") - begun;
+    assert!(waited < 1000.0, "{waited} ms");
+}
+
+#[wasm_bindgen_test]
+async fn a_page_in_the_files_place_leaves_the_kept_copy_in_use_and_says_so() {
+    fresh().await;
+    edition(1, "({ ETag: '\"one\"' })", HEAD);
+    visit().await;
+    for (answer, words) in [
+        (
+            "new Response('<!doctype html>', { headers: { 'Content-Type': 'text/html', 'Content-Length': 5000 } })",
+            "web page",
+        ),
+        ("new Response('', { status: 404, statusText: 'Not Found' })", "404"),
+    ] {
+        trouble(&format!("async () => {answer}"));
+        let source = UrlSource::open("/edited.gguf", options(true)).await.unwrap();
+        assert!(source.is_cached());
+        let warnings = source.warnings().await.concat();
+        assert!(warnings.contains(words) && warnings.contains("kept from before"), "{warnings}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn an_address_signed_anew_finds_what_was_kept_and_other_queries_do_not() {
+    let cache = fresh().await;
+    let tags = "({ ETag: '\"one\"' })";
+    edition(1, tags, HEAD);
+    let open = async |query: &str| {
+        let source = UrlSource::open(&format!("/edited.gguf?{query}"), options(true)).await.unwrap();
+        whole(&source).await.unwrap();
+        source.is_cached()
+    };
+    assert!(!open("file=a&X-Amz-Date=1&X-Amz-Signature=aa").await);
+    assert!(open("file=a&X-Amz-Date=2&X-Amz-Signature=bb").await);
+    assert!(open("file=a#fragment").await);
+    assert!(!open("file=b").await);
+    let kept: Vec<String> = cache.list().await.unwrap().into_iter().map(|entry| entry.record.address).collect();
+    assert!(matches!(kept.as_slice(), [a, b] if a.ends_with("?file=a") && b.ends_with("?file=b")), "{kept:?}");
+    cache.delete(&format!("{}&X-Amz-Date=3&X-Amz-Signature=cc", kept[0])).await.unwrap();
+    assert_eq!(cache.list().await.unwrap().len(), 1);
+}
+
+#[wasm_bindgen_test]
+async fn what_stands_in_a_files_place_is_not_kept() {
+    let cache = fresh().await;
+    for (body, code, words) in [
+        ("<!DOCTYPE html><title>Sign in</title>", ErrorCode::Network, "web page"),
+        (
+            "version https://git-lfs.github.com/spec/v1\\noid sha256:00\\nsize 9\\n",
+            ErrorCode::CorruptFile,
+            "git lfs pull",
+        ),
+    ] {
+        trouble(&format!("async () => new Response('{body}', {{ headers: {{ 'Content-Length': '{body}'.length }} }})"));
+        for _ in 0..2 {
+            let source = UrlSource::open("/edited.gguf", options(true)).await.unwrap();
+            let error = WeightFile::open(Rc::new(source)).await.err().unwrap();
+            assert_eq!(error.code(), code, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+            assert!(cache.list().await.unwrap().is_empty());
+        }
+    }
+}
+
 #[wasm_bindgen_test]
 async fn a_visit_that_ended_early_is_gone_on_with() {
     let cache = fresh().await;

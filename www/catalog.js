@@ -1,7 +1,7 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
-import { folderOf, repositoryOf } from "./pipeline.js";
 import { whyNot } from "./reach.js";
+import { filesAt } from "./sources.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { CatalogEntry } from "./vitrine.js" */
@@ -81,7 +81,7 @@ export async function resolveSource(source) {
  * @param {{ bytes?: number, sha256?: string }} [known] of a single file
  */
 async function fetched(address, known) {
-  const several = (await folderOf(address)) ?? (await repositoryOf(address));
+  const several = await filesAt(address);
   if (several) return bundle(several.map(([name, file]) => [name, { address: file }]));
   return { key: address, files: [{ name: nameOf(address), address, size: known?.bytes, sha256: known?.sha256 }] };
 }
@@ -114,5 +114,7 @@ function tryParse(address, base) {
 
 /** @param {string} address */
 function nameOf(address) {
-  return address.split(/[?#]/)[0].split("/").pop() || "model";
+  // Of the hub's addresses every character is the file's.
+  const path = address.startsWith("hf://") ? address : address.split(/[?#]/)[0];
+  return path.split("/").pop() || "model";
 }

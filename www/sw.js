@@ -62,6 +62,7 @@ const SHELL = [
   "worker.js",
   "catalog.js",
   "shared-models.js",
+  "sources.js",
   "pkg/vitrine.js",
   "pkg/vitrine_bg.wasm",
 ];

@@ -72,8 +72,16 @@ export interface EngineOptions {
 export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
 
 /**
- * A model: a catalogue id, `https://…`, `hf://owner/repo/file.gguf` (a revision after `@` if wanted), a `File`, a `Blob`,
- * an `ArrayBuffer`; `parts`, the pieces of one split GGUF in order; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
+ * A model: a catalogue id, `https://…`, `hf://owner/repo/file.gguf`, `hf://owner/repo`, a `File`, a `Blob`,
+ * an `ArrayBuffer`; `parts`, the pieces of one split GGUF; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
+ *
+ * A revision of a repository stands behind `@`: `hf://owner/repo@v2/file.gguf`, `hf://owner/repo@refs/pr/7`; slashes of others than the hub's own
+ * `refs/pr/…` and `refs/convert/…` are written `%2F`.
+ *
+ * Of a model in parts the address of any part is enough, or that of its `*.index.json`. Of a repository, a folder or files by name what belongs to
+ * the model is taken: the files that an index names, else safetensors before PyTorch's and half precision before others; adapters, projectors, what a
+ * training left and texts are passed over. A part that is not there is `bad-argument` and named.
+ *
  * A folder of diffusers: the address of its `model_index.json`, `hf://owner/repo`, or its files by name (`"unet/config.json"` …). A
  * single-file checkpoint holds no vocabulary, so its `tokenizer.json` is given with it.
  *
@@ -524,7 +532,7 @@ export interface Tokenizer {
 }
 
 export interface CacheEntry {
-  /** The address it came from. */
+  /** The address it came from, without the parameters that sign it (`X-Amz-…`, `Signature` and what is signed with it, `token`): it is kept by this. */
   address: string;
   /** Bytes that are there, and of the whole file. */
   bytes: number;
@@ -533,7 +541,10 @@ export interface CacheEntry {
   [detail: string]: unknown;
 }
 
-/** Downloads kept in the browser's storage. */
+/**
+ * Downloads kept in the browser's storage. What is kept of an address is used while its server says that it is the same file, by `ETag`, by
+ * `Last-Modified`, or by the size where it never names either; or while no answer comes. Files with a known SHA-256 need no word of the server.
+ */
 export interface ModelCache {
   list(): Promise<CacheEntry[]>;
   /** Forgets one address, or everything. */

@@ -17,6 +17,8 @@ pub use architecture::Architecture;
 pub use config::{LanguageConfig, Local, Rotary};
 pub use names::{Names, Part, Whole};
 
+use names::Place;
+
 use super::Tensors;
 use crate::{
     Error, Result,
@@ -104,15 +106,17 @@ impl LanguageModel {
 
     /// The same from the text of a Hugging Face `config.json` and the index of its safetensors.
     pub fn from_hugging_face(config_json: &str, tensors: &dyn Tensors) -> Result<Self> {
-        let embedding = Names::HuggingFaceGpt2 { prefixed: true }.whole(Whole::TokenEmbedding);
-        let prefixed = tensors.tensor(&format!("{embedding}.weight")).is_some();
+        let embedding = format!("{}.weight", Names::HuggingFaceGpt2 { prefixed: true }.whole(Whole::TokenEmbedding));
+        let prefixed =
+            tensors.tensor(&embedding).is_some() || !tensors.names_ending(&format!(".{embedding}")).is_empty();
         Self::new(LanguageConfig::from_hugging_face(config_json, prefixed)?, tensors)
     }
 
     /// Finds every weight that `config` asks for.
     pub fn new(config: LanguageConfig, tensors: &dyn Tensors) -> Result<Self> {
         config.check()?;
-        let mut find = Finder { config: &config, finder: WeightFinder::new(tensors, Storage::Keep) };
+        let place = Place::of(config.names, tensors)?;
+        let mut find = Finder { config: &config, place, tensors, finder: WeightFinder::new(tensors, Storage::Keep) };
         let (dim, table) = (config.dim, [config.vocabulary, config.dim]);
         let whole = |whole: Whole| config.names.whole(whole);
         let token_embedding = find.weight(&whole(Whole::TokenEmbedding), &table)?;
@@ -175,19 +179,24 @@ impl LanguageModel {
 /// Finds weights by what they are.
 struct Finder<'a> {
     config: &'a LanguageConfig,
+    place: Place,
+    tensors: &'a dyn Tensors,
     finder: WeightFinder<'a>,
 }
 
 impl Finder<'_> {
     fn has(&self, name: &str) -> bool {
-        self.finder.shape(name).is_some()
+        self.finder.shape(&self.place.name(name, self.tensors)).is_some()
     }
 
     fn find(&mut self, name: String, shape: &[usize], recipe: impl FnOnce(String) -> Recipe) -> Result<WeightSpec> {
-        self.finder.find(&name, shape, recipe(name.clone())).map_err(|error| match self.has(&name) {
+        let tensor = self.place.name(&name, self.tensors);
+        let found = self.finder.find(&name, shape, recipe(tensor.clone()));
+        found.map_err(|error| match self.finder.shape(&tensor).is_some() {
             true => error,
             false => Error::corrupt_file(format!(
-                "the file has no weight {name} {shape:?}, which its configuration asks for; fetch the whole file again"
+                "the file has no weight {tensor} {shape:?}, which its configuration asks for; fetch the whole file again{}",
+                if tensor.starts_with("lm_head.") { ", or save the model with its head (AutoModelForCausalLM)" } else { "" }
             )),
         })
     }

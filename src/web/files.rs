@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use futures_util::future::try_join_all;
 use js_sys::{Array, Reflect};
 use serde::Deserialize;
 use wasm_bindgen::{JsCast, JsValue};
@@ -44,16 +45,22 @@ struct Address {
     sha256: Option<String>,
 }
 
+#[allow(clippy::large_enum_variant)] // a few a model
+enum Opened {
+    Blob(BlobSource),
+    Address(UrlSource),
+}
+
 impl Files {
     /// Opens what the worker describes as `[{ name, blob } | { name, address, size?, sha256? }]`. Nothing is fetched yet.
     pub async fn open(described: &JsValue, cache: bool) -> Result<Self> {
-        let mut files = Self { sources: vec![], from: From::Memory, addresses: vec![] };
-        for file in Array::from(described).iter() {
+        // All at once: each may have to ask its server whether what is kept is the file still.
+        let described = Array::from(described);
+        let opened = described.iter().map(|file| async move {
             let field = |name: &str| Reflect::get(&file, &name.into()).unwrap_or_default();
             if let Ok(blob) = field("blob").dyn_into::<Blob>() {
                 let name = field("name").as_string().unwrap_or_default();
-                files.sources.push(Rc::new(BlobSource::new(name, blob)));
-                continue;
+                return Ok(Opened::Blob(BlobSource::new(name, blob)));
             }
             let Address { name, address, size, sha256 } = from_js(file, "the model's files")?;
             let expected = Expected {
@@ -61,11 +68,19 @@ impl Files {
                 sha256: sha256.as_deref().map(parse_sha256).transpose()?,
             };
             let options = UrlOptions { name, cache, expected, ..UrlOptions::default() };
-            let source = UrlSource::open(&address, options).await?;
-            let source = Rc::new(source);
-            files.from = files.from.max(if source.is_cached() { From::Cache } else { From::Network });
-            files.addresses.push(source.clone());
-            files.sources.push(source);
+            UrlSource::open(&address, options).await.map(Opened::Address)
+        });
+        let mut files = Self { sources: vec![], from: From::Memory, addresses: vec![] };
+        for opened in try_join_all(opened).await? {
+            match opened {
+                Opened::Blob(source) => files.sources.push(Rc::new(source)),
+                Opened::Address(source) => {
+                    let source = Rc::new(source);
+                    files.from = files.from.max(if source.is_cached() { From::Cache } else { From::Network });
+                    files.addresses.push(source.clone());
+                    files.sources.push(source);
+                }
+            }
         }
         if files.sources.is_empty() {
             return Err(Error::bad_argument("no file was given; give at least one"));

@@ -1,8 +1,8 @@
 //! Models kept in the origin's private file system, from one visit to the next.
 //!
-//! Each address has two files in the directory `vitrine-models`, both named by the SHA-256 of the address: the bytes,
-//! and a small JSON [`Record`] of what they are (address, size, version, whether all of them are there). An entry is
-//! used only where address and size are those of the file asked for.
+//! Each address has two files in the directory `vitrine-models`, both named by the SHA-256 of the address (without what signs it, see
+//! [`cache_key`]): the bytes, and a small JSON [`Record`] of what they are (address, size, version, whether all of them are there). An
+//! entry is used only where address and size are those of the file asked for.
 //!
 //! While bytes are written their file is held by a sync access handle, which the browser gives out once: a second load
 //! of the same address, here or in another tab, gets an error with the code `storage` and goes on without the cache.
@@ -19,7 +19,10 @@ use web_sys::Blob;
 use super::sources::said;
 use crate::{
     Error, Result,
-    weights::download::{About, Store, hex, parse_sha256},
+    weights::{
+        cache_key,
+        download::{About, Store, hex, parse_sha256},
+    },
 };
 
 #[wasm_bindgen]
@@ -66,10 +69,11 @@ const DIRECTORY: &str = "vitrine-models";
 /// What the bytes of an entry are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Without what signs it.
     pub address: String,
     /// Of the whole file, in bytes.
     pub size: u64,
-    /// What the server called this state of the file (an `ETag`).
+    /// What the server called this state of the file (its `ETag`, `Last-Modified` or both).
     pub version: Option<String>,
     /// All bytes are there.
     pub complete: bool,
@@ -155,7 +159,7 @@ impl Cache {
     }
 
     fn key(address: &str) -> String {
-        hex(&Sha256::digest(address.as_bytes())[..16])
+        hex(&Sha256::digest(cache_key(address).as_bytes())[..16])
     }
 
     async fn existing(&self, name: &str) -> Option<FileHandle> {
@@ -176,7 +180,7 @@ impl Cache {
 
     /// What is kept for an address. A record that does not read counts as none.
     pub async fn find(&self, address: &str) -> Option<Record> {
-        self.record(&Self::key(address)).await.filter(|record| record.address == address)
+        self.record(&Self::key(address)).await.filter(|record| record.address == cache_key(address))
     }
 
     /// The bytes of an entry; `storage` where they are not as many as its record says.
@@ -294,7 +298,7 @@ impl OpfsStore {
         }
         let key = Cache::key(address);
         let record = cache.find(address).await;
-        let mut store = Self { cache, key, address: address.into(), sha256, file: None, have: 0, record };
+        let mut store = Self { cache, key, address: cache_key(address), sha256, file: None, have: 0, record };
         if store.record.is_some() {
             store.hold().await?;
             store.have = store.file()?.size().map_err(failed("a kept model"))? as u64;

@@ -18,7 +18,9 @@ use crate::{
     Error, Result,
     weights::{
         ByteSource,
-        download::{About, Answer, Body, Download, Expected, Fault, Patience, Store, Transport, parse_content_range},
+        download::{
+            About, Answer, Body, Download, Expected, Fault, Patience, Store, Transport, parse_content_range, web_page,
+        },
         file_name, past_the_end, resolve_address,
     },
 };
@@ -86,6 +88,9 @@ impl ByteSource for BlobSource {
         Ok(bytes)
     }
 }
+
+/// How long a HEAD may take before the file itself is asked for too.
+const GRACE_MS: u32 = 300;
 
 /// How an address is loaded.
 #[derive(Debug, Clone)]
@@ -212,11 +217,13 @@ async fn kept(cache: &Cache, fetch: &Fetch, options: &UrlOptions, warnings: &mut
         Some(_) => return None,
         None => {
             let wait = fetch.sleep(options.patience.stall_ms.min(5_000));
-            match select(pin!(fetch.ask()), wait).await {
-                Either::Left((Ok(now), _)) if !now.matches(&entry.about()) => return None,
-                Either::Left((Ok(_), _)) => {}
-                _ => warnings.push(format!("{} does not answer; the copy kept from before is used", fetch.address)),
-            }
+            let unsaid = match select(pin!(fetch.confirms(&entry.about())), wait).await {
+                Either::Left((Ok(true), _)) => None,
+                Either::Left((Ok(false), _)) => return None,
+                Either::Left((Err(Fault::Refused(error)), _)) => Some(error.to_string()),
+                _ => Some(format!("{} does not answer", fetch.address)),
+            };
+            warnings.extend(unsaid.map(|why| format!("{why}; the copy kept from before is used")));
         }
     }
     match cache.blob(&entry).await {
@@ -317,13 +324,39 @@ impl Fetch {
         Fault::Refused(Error::network(format!("{}; {next}", message.trim_end())))
     }
 
-    /// What the server says of the file without sending it.
-    async fn ask(&self) -> Result<About, Fault> {
+    /// What the server says of the file without sending it. Not every server does, or does so well: see [`Self::confirms`].
+    async fn head(&self) -> Result<About, Fault> {
         let (_request, response) = self.request("HEAD", None).await?;
         let total = header(&response, "content-length").and_then(|text| text.parse().ok());
         match total.filter(|_| response.ok() && header(&response, "content-encoding").is_none()) {
             Some(total) => Ok(About { total, version: version(&response) }),
             None => Err(self.refused(&response)),
+        }
+    }
+
+    /// Whether the server says that `kept` is what the address holds.
+    ///
+    /// HEAD costs the least; a server that refuses it, compresses its answer, lets it hang or leaves the version out is asked as for the
+    /// file itself, and the answer is left at its headers.
+    async fn confirms(&self, kept: &About) -> Result<bool, Fault> {
+        let yes = |answer: &Result<About, Fault>| answer.as_ref().is_ok_and(|now| now.confirms(kept));
+        let whole = || async {
+            match self.get(0).await {
+                Ok(Answer { total: Some(total), version, .. }) => Ok(About { total, version }.confirms(kept)),
+                Ok(_) | Err(Fault::PastTheEnd) => Ok(false),
+                Err(fault) => Err(fault),
+            }
+        };
+        let head = pin!(self.head());
+        let head = match select(head, self.sleep(GRACE_MS)).await {
+            Either::Left((answer, _)) if yes(&answer) => return Ok(true),
+            Either::Left(_) => return whole().await,
+            Either::Right(((), head)) => head,
+        };
+        match select(head, pin!(whole())).await {
+            Either::Left((answer, _)) if yes(&answer) => Ok(true),
+            Either::Left((_, whole)) => whole.await,
+            Either::Right((answer, _)) => answer,
         }
     }
 }
@@ -333,8 +366,10 @@ fn header(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name).ok().flatten()
 }
 
+/// As [`Answer::version`].
 fn version(response: &Response) -> Option<String> {
-    header(response, "etag").or_else(|| header(response, "last-modified"))
+    let named: Vec<String> = ["etag", "last-modified"].iter().filter_map(|name| header(response, name)).collect();
+    (!named.is_empty()).then(|| named.join(" "))
 }
 
 #[async_trait(?Send)]
@@ -351,11 +386,7 @@ impl Transport for Fetch {
         }
         let kind = header(&response, "content-type").unwrap_or_default();
         if kind.trim_start().to_ascii_lowercase().starts_with("text/html") {
-            return Err(Fault::Refused(Error::network(format!(
-                "{}: HTTP {status}, but the answer is a web page ({kind}), not a model; use the address of the file \
-                 itself (on the hub: hf://owner/repo/file.gguf)",
-                self.address
-            ))));
+            return Err(Fault::Refused(web_page(&self.address)));
         }
         let plain = header(&response, "content-encoding").is_none_or(|e| e.eq_ignore_ascii_case("identity"));
         let length: Option<u64> = header(&response, "content-length").and_then(|text| text.parse().ok());

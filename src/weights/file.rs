@@ -5,9 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use super::{
     address::file_name,
     encode, gguf,
+    members::{Index, is_expected, members},
     metadata::Metadata,
     pytorch, safetensors,
     source::{SharedSource, past_the_end},
+    stand_in::StandIn,
+    wrappers,
 };
 use crate::{Error, Result, graph::DType};
 
@@ -47,11 +50,20 @@ impl TensorInfo {
 /// Says what a file knows of the tensor with this name: its type and its shape, outermost dimension first.
 pub trait Tensors {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])>;
+
+    /// The names that end so; none where they are not listed.
+    fn names_ending(&self, _end: &str) -> Vec<&str> {
+        vec![]
+    }
 }
 
 impl Tensors for WeightFile {
     fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
         self.tensors.get(name).map(|t| (t.dtype, t.shape.as_slice()))
+    }
+
+    fn names_ending(&self, end: &str) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).filter(|name| name.ends_with(end)).collect()
     }
 }
 
@@ -174,6 +186,9 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         let text = bytes.trim_ascii_start();
         text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
     };
+    if let Some(other) = StandIn::of(bytes) {
+        return Err(other.error(name));
+    }
     if name.ends_with(".jinja") {
         // A chat template, which may begin with anything.
         return Ok(Kind::Text);
@@ -190,10 +205,8 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if text_starts("{") || text_starts("[") || file_name(name) == MERGES {
         return Ok(Kind::Text);
     }
-    let html = text_starts("<!doctype") || text_starts("<html") || text_starts("<?xml");
     Err(match bytes {
         [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
-        _ if html => Error::corrupt_file(format!("{name}: this is a web page, not a model; {advice}")),
         [0x80, 2..=5, ..] => Error::unsupported_model(format!(
             "{name}: this is a pickle, as PyTorch saved models before 1.6; load it with PyTorch and save its state_dict() again, or {advice}"
         )),
@@ -216,17 +229,26 @@ impl WeightFile {
     /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors or of PyTorch
     /// (`torch.save` of a state dict, by 1.6 or later) with the JSON files that belong to them.
     ///
+    /// What lies beside a model in its folder may be given too and is passed over: copies of its weights (a `*.index.json` says which are
+    /// the model; else safetensors before PyTorch's, half precision before others), adapters, projectors, what a training left, texts.
+    /// Names of tensors lose what a wrapper put before them (`_orig_mod.`, `module.`).
+    ///
     /// Errors: `corrupt-file` with the place in the file where it stops making sense, `unsupported-model` for
     /// formats and quantisations that Vitrine does not read (pickles of older PyTorch, of whole modules, and compressed ones among
-    /// them), `bad-argument` for parts that do not belong together, and whatever the sources say.
+    /// them) and for adapters, `bad-argument` for parts that do not belong together or lack another, which is named, and whatever the
+    /// sources say.
     pub async fn open_parts(sources: Vec<SharedSource>) -> Result<Self> {
         let several = sources.len() > 1;
         let mut gguf = vec![];
         let mut named = vec![];
         let mut extras = BTreeMap::new();
-        for source in sources {
+        for source in Self::members(sources).await? {
             let mut prefix = Prefix::open(source).await?;
-            match kind(&prefix)? {
+            let kind = match kind(&prefix) {
+                Err(_) if several && !is_expected(&prefix.name) => continue,
+                kind => kind?,
+            };
+            match kind {
                 Kind::Gguf => {
                     let contents = gguf::read(&mut prefix).await?;
                     gguf.push((prefix, contents));
@@ -272,9 +294,28 @@ impl WeightFile {
         Ok(file)
     }
 
-    fn add(&mut self, index: usize, prefix: Prefix, contents: Contents) -> Result<()> {
+    /// The sources of what belongs to the model. An index is read here, and is of no use afterwards.
+    async fn members(sources: Vec<SharedSource>) -> Result<Vec<SharedSource>> {
+        let (indexes, sources): (Vec<_>, Vec<_>) =
+            sources.into_iter().partition(|source| Index::is_one(&source.name()));
+        let mut read = vec![];
+        for source in indexes {
+            let prefix = Prefix::open(source).await?;
+            kind(&prefix)?;
+            let name = prefix.name.clone();
+            read.push(Index::read(&name, &prefix.whole_text().await?)?);
+        }
+        let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
+        let belongs = members(&names, &read)?;
+        Ok(sources.into_iter().zip(belongs).filter_map(|(source, belongs)| belongs.then_some(source)).collect())
+    }
+
+    fn add(&mut self, index: usize, prefix: Prefix, mut contents: Contents) -> Result<()> {
         if index == 0 {
             self.metadata = contents.metadata;
+        }
+        if self.format == Format::StateDict {
+            wrappers::take_off(&prefix.name, &mut contents.tensors)?;
         }
         for mut tensor in contents.tensors {
             tensor.part = index;

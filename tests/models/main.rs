@@ -12,6 +12,7 @@ mod illustrator;
 mod reference;
 mod smollm2;
 mod trained;
+mod wrapped;
 
 use std::{path::Path, rc::Rc};
 

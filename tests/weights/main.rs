@@ -2,6 +2,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+mod belonging;
 mod damaged_gguf;
 mod damaged_safetensors;
 mod downloads;

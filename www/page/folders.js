@@ -5,8 +5,17 @@ const dropped = new WeakMap();
 
 /** Where a file lies in the folder that was opened: without the folder's own name. @param {File} file */
 export function pathOf(file) {
-  const path = dropped.get(file) ?? file.webkitRelativePath;
-  return path.split("/").slice(1).join("/") || file.name;
+  return whole(file).split("/").slice(1).join("/") || file.name;
+}
+
+/** The folder that was opened, by its name; "" for files that were chosen by themselves. @param {File[]} files */
+export function folderOf(files) {
+  return files.map((file) => whole(file).split("/").slice(0, -1)[0]).find(Boolean) ?? "";
+}
+
+/** @param {File} file */
+function whole(file) {
+  return dropped.get(file) ?? file.webkitRelativePath;
 }
 
 /** All files of what was dropped. @param {(FileSystemEntry | null)[]} entries @returns {Promise<File[]>} */

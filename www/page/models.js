@@ -1,10 +1,11 @@
 /** Choosing a model: the catalogue, a file, an address; and how its loading goes. One model is in use; it stays until another is ready. */
 
 import { pageEngine } from "../engine.js";
+import { asVitrineError } from "../errors.js";
 import { VitrineError } from "../vitrine.js";
-import { pipelineFiles } from "../pipeline.js";
+import { filesOfIndex, indexesAmong, modelFiles } from "../pipeline.js";
 import { bytesInWords, countInWords, element, make } from "./dom.js";
-import { filesBelow, pathOf } from "./folders.js";
+import { filesBelow, folderOf, pathOf } from "./folders.js";
 
 /** @import { CatalogEntry, Model, Progress, Source } from "../vitrine.js" */
 
@@ -133,20 +134,17 @@ export class Models extends EventTarget {
     if (this.#last) await this.load(this.#last.source, this.#last.options);
   }
 
-  /** One file, the pieces of one model, or a folder of them. @param {File[]} files */
-  openFiles(files) {
+  /** One file, the files of one model, or a folder with a model in it. @param {File[]} files */
+  async openFiles(files) {
     if (files.length === 0 || this.#show.take?.(files)) return;
-    const paths = new Map(files.map((file) => [file, pathOf(file)]));
-    const index = files.find((file) => file.name === "model_index.json");
-    if (index) {
-      const parts = pipelineFiles([...paths.values()]).map((path) => [path, files.find((file) => paths.get(file) === path)]);
-      this.load({ files: Object.fromEntries(parts) }, { name: index.webkitRelativePath.split("/")[0] || "a pipeline" });
-      return;
+    const folder = folderOf(files);
+    try {
+      if (folder) this.load(await modelIn(folder, files), { name: folder });
+      else if (files.length === 1) this.load(files[0], { name: files[0].name });
+      else this.load({ files: Object.fromEntries(files.map((file) => [file.name, file])) }, { name: (files.find(isWeights) ?? files[0]).name });
+    } catch (error) {
+      this.dispatchEvent(new CustomEvent("failed", { detail: { error: asVitrineError(error), retry: () => this.openFiles(files) } }));
     }
-    const named = files.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-    const split = named.length > 1 && named.every((file) => /-\d+-of-\d+\.gguf$/i.test(file.name));
-    const source = named.length === 1 ? named[0] : split ? { parts: named } : { files: Object.fromEntries(named.map((file) => [file.name, file])) };
-    this.load(source, { name: named[0].name });
   }
 
   /** @param {string} kind */
@@ -244,10 +242,26 @@ export class Models extends EventTarget {
       event.preventDefault();
       veil.hidden = true;
       const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
-      if (!entries.some((entry) => entry?.isDirectory)) return this.openFiles([...(event.dataTransfer?.files ?? [])]);
-      filesBelow(entries).then((files) => this.openFiles(files));
+      if (entries.some((entry) => entry?.isDirectory)) filesBelow(entries).then((files) => this.openFiles(files));
+      else this.openFiles([...(event.dataTransfer?.files ?? [])]);
     });
   }
+}
+
+/** The model among the files of a folder. @param {string} folder @param {File[]} files */
+async function modelIn(folder, files) {
+  const byPath = new Map(files.map((file) => [pathOf(file), file]));
+  const paths = [...byPath.keys()];
+  const indexed = await Promise.all(
+    indexesAmong(paths).map(async (path) => /** @type {[string, string[]]} */ ([path, filesOfIndex(path, (await byPath.get(path)?.text()) ?? "")])),
+  );
+  const chosen = modelFiles(paths, folder, new Map(indexed)).map((path) => /** @type {[string, File]} */ ([path, byPath.get(path)]));
+  return { files: Object.fromEntries(chosen) };
+}
+
+/** @param {File} file */
+function isWeights(file) {
+  return /\.(gguf|safetensors|bin|pth?|ckpt)$/i.test(file.name);
 }
 
 /** @param {string} address */

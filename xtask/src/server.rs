@@ -109,11 +109,22 @@ fn locate(path: &str, routes: &Routes) -> Option<PathBuf> {
     file.is_file().then_some(file)
 }
 
-fn send_file(request: Request, routes: &Routes, mut open: File, file: &Path) -> std::io::Result<()> {
+fn send_file(request: Request, routes: &Routes, open: File, file: &Path) -> std::io::Result<()> {
+    send_file_tagged(request, routes, open, file, None)
+}
+
+fn send_file_tagged(
+    request: Request,
+    routes: &Routes,
+    mut open: File,
+    file: &Path,
+    tag: Option<&str>,
+) -> std::io::Result<()> {
     let length = open.metadata()?.len();
     let range = request.headers().iter().find(|header| header.field.equiv("Range")).map(|header| header.value.as_str());
     let mut headers =
         vec![header("Content-Type", mime(file)), header("Accept-Ranges", "bytes"), header("Cache-Control", "no-cache")];
+    headers.extend(tag.map(|tag| header("ETag", tag)));
     let (status, first, count) = match range.map(|range| byte_range(range, length)) {
         None | Some(Range::Ignored) => (200, 0, length),
         Some(Range::Bytes { first, last }) => {
@@ -187,6 +198,9 @@ fn byte_range(header: &str, length: u64) -> Range {
 /// - `slow/PATH`: the file in small pieces over some seconds
 /// - `redirect/PATH`: 302 to the file itself
 /// - `no-range/PATH`: the whole file whatever is asked
+/// - `spa/PATH`: the file, or a page with status 200 where there is none, as servers of applications answer
+/// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
+/// - `edited/PATH?then=OTHER`: one file, and another of another `ETag` for browsers with the cookie `edited`
 fn fault(request: Request, name: &str, routes: &Routes) {
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
     let bytes = || locate(&format!("/{rest}"), routes).and_then(|file| std::fs::read(file).ok());
@@ -201,6 +215,12 @@ fn fault(request: Request, name: &str, routes: &Routes) {
             respond(request, routes, Response::empty(code).boxed())
         }
         "html" => respond(request, routes, page("<!doctype html><title>Sign in</title><p>Sign in to go on.")),
+        "spa" => match open_file(rest, routes) {
+            Some((open, file)) => send_file(request, routes, open, &file),
+            None => respond(request, routes, page("<!doctype html><title>An application</title>")),
+        },
+        "head" => send_but_for_head(request, rest, routes),
+        "edited" => send_edited(request, rest, routes),
         "redirect" => {
             respond(request, routes, Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
         }
@@ -222,6 +242,40 @@ fn fault(request: Request, name: &str, routes: &Routes) {
         },
     };
     drop(sent);
+}
+
+fn open_file(path: &str, routes: &Routes) -> Option<(File, PathBuf)> {
+    let file = locate(&format!("/{path}"), routes)?;
+    Some((File::open(&file).ok()?, file))
+}
+
+fn send_but_for_head(request: Request, rest: &str, routes: &Routes) -> std::io::Result<()> {
+    let (way, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let Some((open, file)) = open_file(path, routes) else {
+        return respond(request, routes, text(404, "there is no such file"));
+    };
+    match (request.method(), way) {
+        (Method::Head, "hang") => {
+            thread::sleep(Duration::from_secs(60));
+            Ok(())
+        }
+        (Method::Head, "gzip") => {
+            respond(request, routes, Response::empty(200).with_header(header("Content-Encoding", "gzip")).boxed())
+        }
+        (Method::Head, code) => respond(request, routes, text(code.parse().unwrap_or(405), "")),
+        _ => send_file(request, routes, open, &file),
+    }
+}
+
+/// One file, which another took the place of for those who say so by a cookie.
+fn send_edited(request: Request, rest: &str, routes: &Routes) -> std::io::Result<()> {
+    let then = request.url().split_once("?then=").map(|(_, other)| percent_decode(other));
+    let edited = request.headers().iter().any(|h| h.field.equiv("Cookie") && h.value.as_str().contains("edited"));
+    let path = then.filter(|_| edited).unwrap_or_else(|| rest.to_owned());
+    match open_file(&path, routes) {
+        Some((open, file)) => send_file_tagged(request, routes, open, &file, Some(&format!("\"{path}\""))),
+        None => respond(request, routes, text(404, "there is no such file")),
+    }
 }
 
 /// Ends a body before its time.

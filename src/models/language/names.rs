@@ -1,5 +1,8 @@
 //! How files call the weights of a language model.
 
+use super::super::Tensors;
+use crate::{Error, Result};
+
 /// Who named the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
@@ -75,7 +78,69 @@ impl Names {
     }
 
     fn prefix(self) -> &'static str {
-        if self == (Self::HuggingFaceGpt2 { prefixed: true }) { "transformer." } else { "" }
+        match self {
+            Self::Gguf | Self::HuggingFaceGpt2 { prefixed: false } => "",
+            Self::HuggingFaceGpt2 { prefixed: true } => "transformer.",
+            Self::HuggingFace | Self::HuggingFaceGemma3 => "model.",
+        }
+    }
+}
+
+/// Where in a file a model's weights stand: behind the prefix that [`Names`] give them, behind another (one model of several, a trainer's
+/// own class), or behind none (a base model saved without its head).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The prefix of [`Names`].
+    usual: &'static str,
+    /// The file's.
+    here: String,
+}
+
+impl Place {
+    /// Told by the embedding of tokens, which every model has once.
+    ///
+    /// Errors: `unsupported-model` that names the prefixes of several embeddings, or the weights of a layout that is none of these.
+    pub fn of(names: Names, tensors: &dyn Tensors) -> Result<Self> {
+        let usual = names.prefix();
+        let embedding = format!("{}.weight", names.whole(Whole::TokenEmbedding));
+        let bare = embedding.strip_prefix(usual).unwrap_or(&embedding);
+        let behind = |prefix: &str| Self { usual, here: prefix.into() };
+        if tensors.tensor(&embedding).is_some() {
+            return Ok(behind(usual));
+        }
+        if tensors.tensor(bare).is_some() {
+            return Ok(behind(""));
+        }
+        let others = tensors.names_ending(&format!(".{bare}"));
+        match others.as_slice() {
+            [one] => Ok(behind(one.strip_suffix(bare).unwrap_or_default())),
+            // Perhaps a part is missing, which the weights say one by one.
+            [] if usual.is_empty() || tensors.names_ending("").iter().any(|name| name.starts_with(usual)) => {
+                Ok(behind(usual))
+            }
+            [] => match tensors.names_ending("").first() {
+                Some(first) => Err(Error::unsupported_model(format!(
+                    "the weights are called as in {first}, where {embedding} and the like are known; save the model with transformers' \
+                     save_pretrained()"
+                ))),
+                None => Ok(behind(usual)),
+            },
+            several => Err(Error::unsupported_model(format!(
+                "the file holds several models, by their prefixes: {}; save one of them by itself",
+                several.join(", ")
+            ))),
+        }
+    }
+
+    /// What the file calls a weight.
+    pub fn name(&self, weight: &str, tensors: &dyn Tensors) -> String {
+        // The head stands outside the transformer, behind what stands before that.
+        let inside = weight.strip_prefix(self.usual).filter(|_| !weight.starts_with("lm_head."));
+        if let Some(rest) = inside {
+            return format!("{}{rest}", self.here);
+        }
+        let outer = format!("{}{weight}", self.here.strip_suffix(self.usual).unwrap_or(&self.here));
+        if tensors.tensor(&outer).is_some() { outer } else { weight.into() }
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Answer {
     pub start: u64,
     /// The whole file's size, where the server says.
     pub total: Option<u64>,
-    /// What changes when the file does (an `ETag`, else `Last-Modified`), where the server says.
+    /// What changes when the file does, where the server says: its `ETag`, its `Last-Modified`, or both with a space between.
     pub version: Option<String>,
     pub body: Box<dyn Body>,
 }
@@ -71,20 +71,32 @@ pub struct About {
 impl About {
     /// Whether both can be the same file: the same size, and no word of a change.
     pub fn matches(&self, other: &Self) -> bool {
-        self.total == other.total
-            && match (&self.version, &other.version) {
-                (Some(a), Some(b)) => same_version(a, b),
-                _ => true,
-            }
+        self.total == other.total && self.same_version(other).unwrap_or(true)
+    }
+
+    /// Whether a server that says this of a file says that `kept` is that file still. One that named no version and names none now is
+    /// taken by the size; one that named a version must name the same again.
+    pub fn confirms(&self, kept: &Self) -> bool {
+        let unnamed = self.version.is_none() && kept.version.is_none();
+        self.total == kept.total && self.same_version(kept).unwrap_or(unnamed)
+    }
+
+    /// Compares entity tags, weak or strong (RFC 9110, 8.8.3.2), else dates. `None` where there are not two of one kind: some servers tag
+    /// only some of their answers.
+    fn same_version(&self, other: &Self) -> Option<bool> {
+        let (tag, date) = tag_and_date(self.version.as_deref()?);
+        let (other_tag, other_date) = tag_and_date(other.version.as_deref()?);
+        let equal = |a: Option<&str>, b: Option<&str>| Some(a? == b?);
+        equal(tag, other_tag).or_else(|| equal(date, other_date))
     }
 }
 
-/// Compares entity tags, weak or strong (RFC 9110, 8.8.3.2), and dates. A tag and a date say nothing of each other: some
-/// servers tag only some of their answers.
-fn same_version(a: &str, b: &str) -> bool {
-    let tag = |version: &str| version.strip_prefix("W/").unwrap_or(version).to_string();
-    let (a, b) = (tag(a), tag(b));
-    a == b || a.starts_with('"') != b.starts_with('"')
+fn tag_and_date(version: &str) -> (Option<&str>, Option<&str>) {
+    let opaque = version.strip_prefix("W/").unwrap_or(version).strip_prefix('"');
+    match opaque.and_then(|tag| tag.split_once('"')) {
+        Some((tag, date)) => (Some(tag), Some(date.trim()).filter(|date| !date.is_empty())),
+        None => (None, Some(version)),
+    }
 }
 
 /// How patient a download is.
@@ -115,11 +127,46 @@ pub struct Expected {
 mod tests {
     use super::*;
 
+    const DATE: &str = "Sun, 22 Nov 2026 01:00:00 GMT";
+    const LATER: &str = "Sun, 22 Nov 2026 02:00:00 GMT";
+
+    fn about(version: &str) -> About {
+        About { total: 7, version: Some(version).filter(|v| !v.is_empty()).map(str::to_owned) }
+    }
+
     #[test]
     fn versions_of_a_kind_are_compared_and_others_are_not() {
-        assert!(same_version("\"a\"", "W/\"a\""));
-        assert!(!same_version("\"a\"", "\"b\""));
-        assert!(!same_version("Sun, 22 Nov 2026 01:00:00 GMT", "Sun, 22 Nov 2026 02:00:00 GMT"));
-        assert!(same_version("\"a\"", "Sun, 22 Nov 2026 01:00:00 GMT"));
+        let (tag_and_date, tag_and_later) = (format!("\"a\" {DATE}"), format!("W/\"a\" {LATER}"));
+        for (a, b, same) in [
+            ("\"a\"", "W/\"a\"", Some(true)),
+            ("\"a\"", "\"b\"", Some(false)),
+            (DATE, LATER, Some(false)),
+            (DATE, DATE, Some(true)),
+            ("\"a\"", DATE, None),
+            ("\"a\"", "", None),
+            ("", "", None),
+            (&tag_and_date, &tag_and_later, Some(true)),
+            (&tag_and_date, DATE, Some(true)),
+            (&tag_and_date, LATER, Some(false)),
+            (&tag_and_date, "\"b\"", Some(false)),
+        ] {
+            assert_eq!(about(a).same_version(&about(b)), same, "{a} and {b}");
+            assert_eq!(about(a).matches(&about(b)), same != Some(false), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn a_kept_file_is_confirmed_by_the_version_it_had_and_by_nothing_else() {
+        for (now, kept, confirmed) in [
+            ("\"a\"", "\"a\"", true),
+            ("\"b\"", "\"a\"", false),
+            (DATE, "\"a\"", false),
+            ("", "\"a\"", false),
+            ("\"a\"", "", false),
+            ("", "", true),
+        ] {
+            assert_eq!(about(now).confirms(&about(kept)), confirmed, "{now} of {kept}");
+        }
+        assert!(!About { total: 8, version: None }.confirms(&about("")));
     }
 }

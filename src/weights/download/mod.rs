@@ -18,12 +18,15 @@ use futures_util::{
 };
 use sha2::{Digest, Sha256};
 
+pub use super::stand_in::web_page;
 pub use faces::{About, Answer, Body, Expected, Fault, Patience, Store, Transport};
 pub use parse::{hex, parse_content_range, parse_sha256};
 
-use super::source::{ByteSource, past_the_end};
+use super::{
+    source::{ByteSource, past_the_end},
+    stand_in::StandIn,
+};
 use crate::{Error, Result};
-use parse::looks_like_html;
 use window::Window;
 
 /// A file at an address, as a source of bytes.
@@ -142,9 +145,9 @@ impl<T: Transport> Download<T> {
             return Err(Fault::Refused(self.refused(why, "another file stands there now; reload the page")));
         }
         // A known SHA-256 tells files apart better than a version that may differ from mirror to mirror.
-        let about = About { version: about.version.filter(|_| state.expected.sha256.is_none()), ..about };
+        let checked = state.expected.sha256.is_some();
         if let Some(known) = &state.about {
-            if known.matches(&about) {
+            if known.matches(&about) || (checked && known.total == about.total) {
                 return Ok(());
             }
             if let Some(mut store) = state.store.take() {
@@ -153,8 +156,8 @@ impl<T: Transport> Download<T> {
             return Err(Fault::Refused(self.refused("the file changed while it was loaded", "load it again")));
         }
         if let Some(store) = &mut state.store {
-            let same = store.about().is_some_and(|kept| kept.matches(&about)) && store.have() <= about.total;
-            if !same {
+            let same = |kept: About| about.confirms(&kept) || (checked && kept.total == about.total);
+            if !store.about().is_some_and(same) || store.have() > about.total {
                 state.at = 0;
                 if let Err(error) = store.begin(&about).await {
                     give_up_store(state, &error).await;
@@ -179,14 +182,7 @@ impl<T: Transport> Download<T> {
         let mut failures = 0;
         loop {
             match self.pull_once(state).await {
-                Ok(bytes) if state.at == 0 && looks_like_html(&bytes) => {
-                    state.body = None;
-                    return Err(self.refused(
-                        "the address answers with a web page, not with a model",
-                        "use the address of the file itself (on the hub: hf://owner/repo/file.gguf)",
-                    ));
-                }
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => return self.sound(state, bytes).await,
                 Err(Fault::Broken(why)) => {
                     failures += 1;
                     // An address that never answered is more likely wrong than busy.
@@ -202,6 +198,16 @@ impl<T: Transport> Download<T> {
                 Err(Fault::PastTheEnd) => return Err(self.refused("the file ends early", "check the address")),
             }
         }
+    }
+
+    /// Refuses what begins as no file of a model does, and keeps nothing of it.
+    async fn sound(&self, state: &mut State, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let Some(other) = StandIn::of(&bytes).filter(|_| state.at == 0) else { return Ok(bytes) };
+        state.body = None;
+        if let Some(mut store) = state.store.take() {
+            store.discard().await;
+        }
+        Err(other.error(&self.address))
     }
 
     async fn pull_once(&self, state: &mut State) -> Result<Vec<u8>, Fault> {

@@ -1,14 +1,6 @@
-//! What servers and catalogues write: the beginning of a web page, a SHA-256, a `Content-Range`.
+//! What servers and catalogues write: a SHA-256, a `Content-Range`.
 
 use crate::{Error, Result};
-
-/// Whether a file begins as web pages do.
-pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
-    let text = bytes.trim_ascii_start();
-    ["<!doctype", "<html"]
-        .iter()
-        .any(|start| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes())))
-}
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {

@@ -31,6 +31,16 @@ pub const TESTS: &[Test] = &[
     Test::new("bytes_files_and_parts_load_alike", bytes_and_blobs),
     Test::new("a_download_is_kept_and_read_from_the_cache", cache),
     Test::new("a_wrong_checksum_is_refused", checksum),
+    Test::new("of_a_listing_the_model_is_chosen_and_nothing_else", listings),
+    Test::new("the_hub_is_asked_for_the_revision_and_the_index_that_an_address_names", hub),
+    Test::new("parts_are_found_from_any_of_their_addresses", addresses),
+    Test::new("a_folder_of_diffusers_opens_from_servers_of_applications_and_from_those_that_refuse_head", folders)
+        .expecting(&["404", "405"]),
+    Test::new("a_kept_model_opens_at_once_though_its_server_answers_no_head", no_head)
+        .expecting(&["405", "403", "501"]),
+    Test::new("a_file_that_changed_is_fetched_anew", edited),
+    Test::new("dropped_files_bring_a_read_me_along", dropped),
+    Test::new("a_folder_of_a_repository_opens", repository),
 ];
 
 /// Helpers that the scripts below share.
@@ -311,6 +321,232 @@ fn checksum(visit: &Visit) -> Result<()> {
     ensure_that!(seen["wrong"] == "corrupt-file", "a wrong checksum: {seen}");
     ensure_that!(seen["right"] == "none", "the right checksum: {seen}");
     Ok(())
+}
+
+fn listings(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const { modelFiles } = await import('/pipeline.js');
+         const choose = (paths, index) => { try { return { files: modelFiles(paths, 'hf://o/r', index) }; } catch ({ code, message }) { return { code, message }; } };
+         const listings = await (await fetch('/fixtures/listings.json')).json();
+         const wrong = [];
+         for (const { of, paths, index = {}, files, refused } of listings) {
+             const indexes = [new Map(Object.entries(index))];
+             // Where parts are numbered as usual, their names alone tell what the index says.
+             if (Object.values(index).flat().every((path) => !files || paths.includes(path))) if (Object.values(index).flat().every((path) => /-of-/.test(path))) indexes.push(new Map());
+             for (const each of indexes) {
+                 const chosen = choose(paths, each);
+                 const right = files ? JSON.stringify(chosen.files) === JSON.stringify(files) : chosen.code && refused.every((words) => chosen.message.includes(words));
+                 if (!right) wrong.push([of, chosen]);
+             }
+         }
+         return { count: listings.length, wrong };",
+        Value::Null,
+    )?;
+    ensure_that!(seen["wrong"] == json!([]), "wrongly chosen: {:#}", seen["wrong"]);
+    ensure_that!(seen["count"].as_u64() > Some(30), "only {} listings", seen["count"]);
+    Ok(())
+}
+
+/// The hub is played here: no network is needed to see what would be asked of it.
+fn hub(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const { resolveSource } = await import('/catalog.js');
+         const network = fetch;
+         const paths = ['README.md', 'config.json', 'model.safetensors', 'model.safetensors.index.json', 'my shard #1.safetensors', 'tokenizer.json', '100%.safetensors'];
+         const map = { a: 'my shard #1.safetensors', b: '100%.safetensors', c: 'my shard #1.safetensors' };
+         const seen = [];
+         for (const address of ['hf://o/r', 'hf://o/r/', 'hf://o/r@refs/pr/1', 'hf://o/r@feature%2Fnew', 'hf://o/r@50% #2', 'hf://o/r/model.safetensors.index.json']) {
+             const asked = [];
+             globalThis.fetch = (address, options) => {
+                 if (!String(address).startsWith('https://huggingface.co/')) return network(address, options);
+                 asked.push((options?.headers?.Range ?? '') + address);
+                 if (address.endsWith('.index.json')) return Promise.resolve(new Response(JSON.stringify({ weight_map: map })));
+                 if (address.includes('/resolve/')) return Promise.resolve(new Response('', { status: /tokenizer_config|template|generation/.test(address) ? 404 : 206 }));
+                 return Promise.resolve(new Response(JSON.stringify({ siblings: paths.map((rfilename) => ({ rfilename })) })));
+             };
+             const { files } = await resolveSource({ address });
+             seen.push({ asked: asked.slice(0, 2), files: files.map(({ name, address }) => name + ' ' + address) });
+         }
+         globalThis.fetch = network;
+         return seen;",
+        Value::Null,
+    )?;
+    let names = ["my shard #1.safetensors", "100%.safetensors", "config.json", "tokenizer.json"];
+    let paths = ["my%20shard%20%231.safetensors", "100%25.safetensors", "config.json", "tokenizer.json"];
+    for (at, revision) in ["main", "main", "refs%2Fpr%2F1", "feature%2Fnew", "50%25%20%232"].iter().enumerate() {
+        let seen = &seen[at];
+        let index = format!("https://huggingface.co/o/r/resolve/{revision}/model.safetensors.index.json");
+        let asked = json!([format!("https://huggingface.co/api/models/o/r/revision/{revision}"), index]);
+        ensure_that!(seen["asked"] == asked, "{revision}: the hub was asked for {}", seen["asked"]);
+        let files: Vec<String> =
+            names.iter().zip(paths).map(|(name, path)| format!("{name} hf://o/r@{revision}/{path}")).collect();
+        let mut got = seen["files"].as_array().cloned().unwrap_or_default();
+        let mut wanted: Vec<Value> = files.into_iter().map(Value::from).collect();
+        got.sort_by_key(Value::to_string);
+        wanted.sort_by_key(Value::to_string);
+        ensure_that!(got == wanted, "{revision}: the files are {got:?}");
+    }
+    let index = &seen[5];
+    ensure_that!(
+        index["asked"][0] == "https://huggingface.co/o/r/resolve/main/model.safetensors.index.json",
+        "{index}"
+    );
+    ensure_that!(
+        index["files"].to_string().contains("my shard #1.safetensors hf://o/r/my%20shard%20%231.safetensors"),
+        "{index}"
+    );
+    Ok(())
+}
+
+fn addresses(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const { resolveSource } = await import('/catalog.js');
+         const seen = {};
+         for (const address of ['https://x.org/a/m-00001-of-00003.gguf', 'https://x.org/a/m-00002-of-00003.gguf?token=1#x', 'hf://o/r@v1/q/m-00003-of-00003.gguf', 'https://x.org/m-00001-of-00001.gguf',
+             'https://x.org/part-of-me.gguf', 'https://x.org/tale-1-of-99999999.gguf'])
+             seen[address] = (await resolveSource({ address })).files.map((file) => file.name + ' ' + file.address);
+         return seen;",
+        Value::Null,
+    )?;
+    let three = |start: &str, end: &str| {
+        json!(
+            (1..=3).map(|i| format!("m-0000{i}-of-00003.gguf {start}m-0000{i}-of-00003.gguf{end}")).collect::<Vec<_>>()
+        )
+    };
+    ensure_that!(seen["https://x.org/a/m-00001-of-00003.gguf"] == three("https://x.org/a/", ""), "{seen:#}");
+    ensure_that!(
+        seen["https://x.org/a/m-00002-of-00003.gguf?token=1#x"] == three("https://x.org/a/", "?token=1"),
+        "{seen:#}"
+    );
+    ensure_that!(seen["hf://o/r@v1/q/m-00003-of-00003.gguf"] == three("hf://o/r@v1/q/", ""), "{seen:#}");
+    for whole in ["m-00001-of-00001.gguf", "part-of-me.gguf", "tale-1-of-99999999.gguf"] {
+        let address = format!("https://x.org/{whole}");
+        ensure_that!(seen[&address] == json!([format!("{whole} {address}")]), "{seen:#}");
+    }
+    Ok(())
+}
+
+fn folders(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const kinds = {};
+         for (const way of ['spa', 'head/405', 'head/hang', 'no-range']) {
+             const begun = performance.now();
+             const model = await engine.load(`/fault/${way}/fixtures/tiny_sd/model_index.json`, { cache: false });
+             kinds[way] = model.info.kind + (performance.now() - begun > 20000 ? ', late' : '');
+             await model.unload();
+         }
+         return { kinds, absent: await code(engine.load('/fault/spa/fixtures/nothing/model_index.json')), page: await code(engine.load('/fault/spa/nothing.gguf')) };",
+        Value::Null,
+    )?;
+    let kinds = json!({ "spa": "image", "head/405": "image", "head/hang": "image", "no-range": "image" });
+    ensure_that!(seen["kinds"] == kinds, "the kinds are {}", seen["kinds"]);
+    ensure_that!(seen["absent"] == "network" && seen["page"] == "network", "{seen}");
+    Ok(())
+}
+
+fn no_head(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const seen = {};
+         for (const way of ['405', '403', '501', 'gzip', 'hang']) {
+             const load = async () => {
+                 const from = new Set(), begun = performance.now();
+                 const model = await engine.load(`/fault/head/${way}${args[0]}`, { onProgress: (step) => from.add(step.from) });
+                 await model.unload();
+                 return { from: [...from].join(), late: performance.now() - begun > 3000 };
+             };
+             seen[way] = [await load(), await load()];
+         }
+         return seen;",
+        json!(TINY),
+    )?;
+    for way in ["405", "403", "501", "gzip", "hang"] {
+        ensure_that!(seen[way][0]["from"] == "network" && seen[way][1]["from"] == "cache", "{way}: {seen}");
+        ensure_that!(seen[way][1]["late"] == false, "{way}: a kept model was waited for: {seen}");
+    }
+    Ok(())
+}
+
+fn edited(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const address = '/fault/edited/fixtures/tiny_llama.gguf?then=fixtures/tiny_qwen3.gguf';
+         const load = async () => { const from = new Set(); const model = await engine.load(address, { onProgress: (step) => from.add(step.from) }); const { architecture } = model.info; await model.unload(); return [architecture, ...from].join(' '); };
+         const seen = [await load(), await load()];
+         document.cookie = 'edited=1; path=/';
+         seen.push(await load(), await load());
+         return { seen, kept: (await engine.cache.list()).length };",
+        Value::Null,
+    )?;
+    let wanted = json!(["llama network", "llama cache", "qwen3 network", "qwen3 cache"]);
+    ensure_that!(seen["seen"] == wanted && seen["kept"] == 1, "{seen}");
+    Ok(())
+}
+
+fn dropped(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("")?;
+    page.run_async(
+        "const transfer = new DataTransfer();
+         for (const name of ['config.json', 'model.safetensors', 'tokenizer.json']) transfer.items.add(new File([await (await fetch('/fixtures/tiny_qwen3/' + name)).blob()], name));
+         for (const name of ['LICENSE', 'README.md', '.gitattributes', 'training_args.bin']) transfer.items.add(new File(['# A text'], name));
+         for (const type of ['dragenter', 'dragover', 'drop'])
+             document.querySelector('main').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));",
+        &[],
+    )?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' && /qwen3/i.test(document.querySelector('#model-facts').innerText)",
+        60,
+    )?;
+    ensure_that!(
+        page.text("#model-name")?.contains("model.safetensors"),
+        "it is called {:?}",
+        page.text("#model-name")?
+    );
+    write_some(page, "a")
+}
+
+/// What `git clone` leaves, in a folder of the disk.
+fn repository(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("")?;
+    let root = visit.root.join("target/page-tests/my-model");
+    fs::create_dir_all(root.join("onnx"))?;
+    fs::create_dir_all(root.join(".git"))?;
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(visit.root.join("tests/fixtures/tiny_qwen3").join(name), root.join(name))?;
+    }
+    for name in ["README.md", "pytorch_model.bin", "onnx/model.onnx", "onnx/model.safetensors", ".git/config"] {
+        fs::write(root.join(name), "version https://git-lfs.github.com/spec/v1\n")?;
+    }
+    page.run(
+        "const input = document.createElement('input');
+         Object.assign(input, { type: 'file', id: 'any-folder', webkitdirectory: true });
+         document.querySelector('main').prepend(input);",
+        &[],
+    )?;
+    page.type_into("#any-folder", &fs::canonicalize(&root)?.to_string_lossy())?;
+    page.run(
+        "const input = document.querySelector('#any-folder'), transfer = new DataTransfer();
+         for (const file of input.files) transfer.items.add(file);
+         for (const type of ['dragenter', 'dragover', 'drop'])
+             document.querySelector('main').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+         input.remove();",
+        &[],
+    )?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' && /qwen3/i.test(document.querySelector('#model-facts').innerText)",
+        60,
+    )?;
+    ensure_that!(page.text("#model-name")? == "my-model", "it is called {:?}", page.text("#model-name")?);
+    write_some(page, "a")
 }
 
 /// The part of the page that chooses models may be folded up.

@@ -1,0 +1,127 @@
+/**
+ * The files of a model of several, from the address of one of them: a folder of diffusers by its `model_index.json`, weights in parts by a part or by
+ * their index, a repository of the hub by `hf://owner/repo[@revision]`. Runs in the worker.
+ */
+
+import { BESIDE, PARTS, TEXTS, filesOfIndex, indexesAmong, modelFiles, partsOf } from "./pipeline.js";
+
+/** How long a server may take to say whether it has a file. */
+const PATIENCE_MS = 10_000;
+/** `hf://owner/repo[@revision][/file]`: the hub's own revisions hold slashes, those of others are written %2F, as in `src/weights/address.rs`. */
+const HUB = /^hf:\/\/([^/@]+\/[^/@]+)(?:@(refs\/(?:pr|convert)\/[^/]+|[^/]+))?(?:\/(.*))?$/s;
+
+/**
+ * The files of a model, by an address that names several or one of several; none where it names one alone.
+ * @param {string} address
+ * @returns {Promise<[string, string][] | undefined>} names from the folder on, and addresses
+ */
+export async function filesAt(address) {
+  return (await pipelineAt(address)) ?? (await repositoryOf(address)) ?? (await partsAt(address));
+}
+
+/**
+ * A folder of diffusers. A server lists no folder, so each spelling of a part's weights is asked for.
+ * @param {string} address
+ * @returns {Promise<[string, string][] | undefined>}
+ */
+async function pipelineAt(address) {
+  const [, folder, query = ""] = /^(https?:.*\/)model_index\.json(\?[^#]*)?(?:#.*)?$/.exec(address) ?? [];
+  if (!folder) return undefined;
+  const weights = PARTS.map(async (part) => {
+    const [stem, older] = part === "text_encoder" ? ["model", "pytorch_model"] : ["diffusion_pytorch_model", "diffusion_pytorch_model"];
+    const ends = [".fp16.safetensors", ".safetensors", ".safetensors.index.fp16.json", ".safetensors.index.json"];
+    for (const name of [...ends.map((end) => stem + end), `${older}.fp16.bin`, `${older}.bin`]) {
+      const path = `${part}/${name}`;
+      if (await exists(folder + path + query)) return path.endsWith(".json") ? filesOfIndex(path, await textAt(folder + path + query)) : [path];
+    }
+    throw { code: "network", message: `${folder}${part}/ holds no ${stem}.safetensors and no ${older}.bin. Give the address of a folder of diffusers with its weights in it.` };
+  });
+  const texts = TEXTS.map(async (path) => (path === "model_index.json" || (await exists(folder + path + query)) ? [path] : []));
+  const found = await Promise.all([...weights, ...texts]);
+  return [...found.flat(), ...PARTS.map((part) => `${part}/config.json`)].map((path) => [path, folder + path + query]);
+}
+
+/**
+ * Weights in parts: GGUF, which need nothing else, or those of `transformers` with what lies beside them.
+ * @param {string} address of any part, or of the index
+ * @returns {Promise<[string, string][] | undefined>}
+ */
+async function partsAt(address) {
+  const [, folder, name, query = ""] = (address.startsWith("hf://") ? /^(.*\/)([^/]+)$/s : /^([^?#]*\/)([^/?#]+)(\?[^#]*)?/).exec(address) ?? [];
+  if (!folder) return undefined;
+  const at = (/** @type {string} */ path) => folder + path + query;
+  const index = /\.(safetensors|bin)\.index(\.\w+)?\.json$/.test(name);
+  // An index has the files' own names, an address is written as addresses are.
+  const parts = index ? filesOfIndex(name, await textAt(at(name))) : partsOf(name);
+  if (parts.length === 1 && !index) return undefined;
+  /** @type {[string, string][]} */
+  const files = parts.map((part) => [part, at(index ? encodeURIComponent(part) : part)]);
+  if (/\.gguf$/i.test(name)) return files;
+  const beside = await Promise.all(BESIDE.map(async (path) => (await exists(at(path))) ? [path] : []));
+  return [...files, ...beside.flat().map((path) => /** @type {[string, string]} */ ([path, at(path)]))];
+}
+
+/**
+ * The files of a repository of the hub.
+ * @param {string} address
+ * @returns {Promise<[string, string][] | undefined>}
+ */
+async function repositoryOf(address) {
+  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
+  if (!repository || (file && file !== "model_index.json")) return undefined;
+  const asked = `https://huggingface.co/api/models/${repository}/revision/${escaped(revision)}`;
+  const response = await fetch(asked).catch(() => undefined);
+  if (!response?.ok) {
+    const status = response ? `answers ${response.status}` : "does not answer";
+    throw { code: "network", message: `The hub ${status} for ${repository}. Check the name and the connection; a repository behind a login cannot be read.` };
+  }
+  const { siblings } = await response.json();
+  const paths = siblings.map((/** @type {{ rfilename: string }} */ file) => file.rfilename);
+  const at = (/** @type {string} */ path) => `hf://${repository}@${escaped(revision)}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  const indexed = await Promise.all(indexesAmong(paths).map(async (path) => /** @type {[string, string[]]} */ ([path, filesOfIndex(path, await textAt(at(path)))])));
+  return modelFiles(paths, address, new Map(indexed)).map((path) => [path, at(path)]);
+}
+
+/** The address to fetch, as `resolve_address` of `src/weights/address.rs` has it. @param {string} address */
+function fetched(address) {
+  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
+  return file ? `https://huggingface.co/${repository}/resolve/${escaped(revision)}/${file.split("/").map(escaped).join("/")}` : address;
+}
+
+/** One part of a path; `%2F` and the like in it stand. @param {string} part */
+function escaped(part) {
+  return encodeURIComponent(part).replace(/%25([0-9a-f]{2})/gi, "%$1");
+}
+
+/** A small text. @param {string} address */
+async function textAt(address) {
+  const response = await fetch(fetched(address)).catch(() => undefined);
+  if (response?.ok && !isPage(response)) return response.text();
+  const status = response ? `answers ${response.status}${response.ok ? " with a web page" : ""}` : "does not answer";
+  throw { code: "network", message: `${address} ${status}. Check the address and the connection.` };
+}
+
+/**
+ * Whether a file is there. HEAD is refused, compressed or left without an answer by too many servers: a GET of one byte is not.
+ * @param {string} address
+ */
+async function exists(address) {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), PATIENCE_MS);
+  try {
+    const response = await fetch(fetched(address), { headers: { Range: "bytes=0-0" }, signal: abort.signal });
+    return response.ok && !isPage(response);
+  } catch {
+    // A server that lets other sites read its files often does not let them read that one is absent.
+    return false;
+  } finally {
+    clearTimeout(timer);
+    // Whoever ignores the range sends the whole.
+    abort.abort();
+  }
+}
+
+/** Servers of applications answer with their page where there is no file. @param {Response} response */
+function isPage(response) {
+  return /^\s*(text\/html|application\/xhtml)/i.test(response.headers.get("content-type") ?? "");
+}
