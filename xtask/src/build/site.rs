@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn typescript_knows_the_kind_of_every_model_in_the_catalogue() {
         let types = read("www/vitrine.d.ts");
-        let (_, known) = types.split_once("interface CatalogModels {").expect("CatalogModels");
+        let (_, known) = types.split_once("export interface CatalogModels {").expect("CatalogModels");
         let known: Vec<&str> = known.split_once('}').expect("its end").0.lines().map(str::trim).collect();
         let models = catalogue();
         for model in &models {
