@@ -48,6 +48,7 @@ on_each_device!(
     a_repetition_penalty_changes_what_repeats,
     a_closed_model_says_so,
     a_model_without_a_template_says_what_to_do_instead,
+    a_template_that_cannot_be_read_leaves_the_model_usable,
     an_empty_prompt_begins_with_the_beginning_of_text_token,
     odd_options_are_refused_before_anything_runs,
     safetensors_with_their_files_go_on_as_pytorch_does,
@@ -343,6 +344,27 @@ fn a_model_without_a_template_says_what_to_do_instead(device: &Device) {
     let error = model.chat(&[message], greedy(5), Cancel::new()).err().unwrap();
     assert_eq!(error.code(), ErrorCode::BadArgument);
     assert!(error.to_string().contains("generate"), "{error}");
+}
+
+fn a_template_that_cannot_be_read_leaves_the_model_usable(device: &Device) {
+    let part = |name: &str| fixture(&format!("tiny_qwen3/{name}"));
+    let mut sources: Vec<SharedSource> = vec![Rc::new(MemorySource::new(
+        "chat_template.jinja",
+        b"{{ bos_token }}\n{% for m in messages %}{{ m.content | shout }}{% endfor %}".to_vec(),
+    ))];
+    for name in ["model.safetensors", "config.json", "tokenizer.json"] {
+        sources.push(Rc::new(MemorySource::new(name, std::fs::read(part(name)).unwrap())));
+    }
+    let file = block_on(WeightFile::open_parts(sources)).unwrap();
+    let options = LoadOptions::default();
+    let model = block_on(TextModel::load(&file, device, options, &mut |_, _| (), &Cancel::new())).unwrap();
+    assert!(!model.info().chat);
+    let problem = model.info().chat_problem.clone().unwrap();
+    assert!(problem.contains("line 2: there is no filter 'shout'"), "{problem}");
+    let message = vitrine::text::ChatMessage::new("user", "hello");
+    let error = model.chat(&[message], greedy(5), Cancel::new()).err().unwrap();
+    assert_eq!((error.code(), error.to_string()), (ErrorCode::CorruptFile, problem));
+    assert_eq!(run(&model, "license", greedy(3)).end, EndReason::Length);
 }
 
 fn an_empty_prompt_begins_with_the_beginning_of_text_token(device: &Device) {

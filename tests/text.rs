@@ -9,8 +9,8 @@ use std::{collections::HashMap, path::Path, rc::Rc};
 use reference::reference;
 use vitrine::{
     ErrorCode,
-    text::{EncodeOptions, Tokenizer},
-    weights::{MemorySource, Metadata, Value, WeightFile},
+    text::{ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Json, Tokenizer},
+    weights::{MemorySource, Metadata, SharedSource, Value, WeightFile},
 };
 
 /// What stands between the texts of llama.cpp's test.
@@ -338,4 +338,112 @@ fn every_pre_tokenizer_that_is_known_by_name_compiles() {
         let ids = tokenizer.encode("It's12,345(x)", PLAIN).unwrap();
         assert_eq!(tokenizer.decode(&ids), "It's12,345(x)", "{name}");
     }
+}
+
+/// The tokenizer of the tiny Qwen, with these files in the place of its settings.
+fn tokenizer_with(files: &[(&str, &str)]) -> Tokenizer {
+    let json = std::fs::read(fixture("tiny_qwen3/tokenizer.json")).unwrap();
+    let mut sources = vec![Rc::new(MemorySource::new("tokenizer.json", json)) as SharedSource];
+    for (name, text) in files {
+        sources.push(Rc::new(MemorySource::new(*name, text.as_bytes().to_vec())));
+    }
+    Tokenizer::from_file(&pollster::block_on(WeightFile::open_parts(sources)).unwrap()).unwrap()
+}
+
+fn told(tokenizer: &Tokenizer, options: &ChatOptions) -> vitrine::Result<String> {
+    ChatTemplate::of(tokenizer, options)?.render(&[ChatMessage::new("user", "Hi")], options, true)
+}
+
+#[test]
+fn a_chat_template_beside_the_model_counts_more_than_one_in_its_settings() {
+    let plain = ChatOptions::default();
+    let settings = ("tokenizer_config.json", r#"{"chat_template": "settings"}"#);
+    let json = ("chat_template.json", r#"{"chat_template": "json"}"#);
+    // A template may begin like anything, a GGUF and nothing at all among them.
+    for text in ["GGUF {{ messages[0].content }}", "<html>", "Hi", " \u{feff}x", "lmgg", "{}", ""] {
+        let files = [settings, json, ("chat_template.jinja", text)];
+        let expected = text.replace("{{ messages[0].content }}", "Hi");
+        assert_eq!(told(&tokenizer_with(&files), &plain).unwrap(), expected);
+    }
+    assert_eq!(told(&tokenizer_with(&[json, settings]), &plain).unwrap(), "json");
+    assert_eq!(told(&tokenizer_with(&[settings]), &plain).unwrap(), "settings");
+    assert!(!tokenizer_with(&[]).has_template());
+}
+
+#[test]
+fn of_templates_with_names_the_default_is_taken_and_with_tools_the_one_for_tools() {
+    let tools = ChatOptions { tools: Some(vec![Json::Object(vec![])]), ..ChatOptions::default() };
+    let plain = ChatOptions::default();
+    let list = r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}"#;
+    for files in [
+        vec![("tokenizer_config.json", list)],
+        vec![("chat_template.jinja", "d"), ("additional_chat_templates/tool_use.jinja", "t")],
+    ] {
+        let tokenizer = tokenizer_with(&files);
+        assert_eq!(told(&tokenizer, &plain).unwrap(), "d");
+        assert_eq!(told(&tokenizer, &tools).unwrap(), "t");
+    }
+    let only = r#"{"chat_template": [{"name": "default", "template": "d"}]}"#;
+    assert_eq!(told(&tokenizer_with(&[("tokenizer_config.json", only)]), &tools).unwrap(), "d");
+    let none = r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t"}]}"#;
+    let tokenizer = tokenizer_with(&[("tokenizer_config.json", none)]);
+    assert_eq!(told(&tokenizer, &tools).unwrap(), "t");
+    let error = told(&tokenizer, &plain).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::BadArgument);
+    assert!(error.to_string().contains("rag, tool_use"), "{error}");
+}
+
+#[test]
+fn a_gguf_with_several_templates_gives_them_by_their_names() {
+    let text = |t: &str| Value::String(t.into());
+    let mut pairs = vec![
+        ("tokenizer.ggml.model", text("llama")),
+        ("tokenizer.ggml.tokens", strings(&["<unk>", "<s>", "</s>"])),
+        ("tokenizer.ggml.token_type", Value::Array([2, 3, 3].map(Value::I32).to_vec())),
+        ("tokenizer.ggml.scores", Value::Array([0.0; 3].map(Value::F32).to_vec())),
+        ("tokenizer.ggml.unknown_token_id", Value::U32(0)),
+        ("tokenizer.chat_template", text("d{{ bos_token }}{{ eos_token }}{{ unk_token }}{{ pad_token is defined }}")),
+        ("tokenizer.chat_templates", strings(&["tool_use"])),
+        ("tokenizer.chat_template.tool_use", text("t")),
+    ];
+    let made = |pairs: &[(&str, Value)]| {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Tokenizer::from_metadata(&Metadata::new(pairs.collect::<HashMap<_, _>>())).unwrap()
+    };
+    let tools = ChatOptions { tools: Some(vec![]), ..ChatOptions::default() };
+    assert_eq!(told(&made(&pairs), &ChatOptions::default()).unwrap(), "d<s></s><unk>False");
+    assert_eq!(told(&made(&pairs), &tools).unwrap(), "t");
+    pairs.truncate(5);
+    assert!(!made(&pairs).has_template());
+}
+
+#[test]
+fn a_template_finds_the_marks_that_the_settings_name_and_no_others() {
+    let asked = "{{ bos_token is defined }} {{ eos_token }} {{ pad_token }} {{ unk_token is defined }}";
+    let settings = r#"{"bos_token": null, "eos_token": {"content": "<|im_end|>"}, "pad_token": "<|pad|>"}"#;
+    let tokenizer = tokenizer_with(&[("chat_template.jinja", asked), ("tokenizer_config.json", settings)]);
+    assert_eq!(told(&tokenizer, &ChatOptions::default()).unwrap(), "False <|im_end|> <|pad|> False");
+    let variables = vec![("pad_token".to_owned(), Json::String("own".into()))];
+    let options = ChatOptions { variables, ..ChatOptions::default() };
+    assert_eq!(told(&tokenizer, &options).unwrap(), "False <|im_end|> own False");
+}
+
+#[test]
+fn the_same_reasoning_is_found_under_each_of_its_names() {
+    let asked = "{% for m in messages %}{{ m }}{% endfor %}";
+    let template = ChatTemplate::new(asked, vec![]).unwrap();
+    let seen = |json: &str| {
+        let message: ChatMessage = serde_json::from_str(json).unwrap();
+        template.render(&[message], &ChatOptions::default(), true).unwrap()
+    };
+    // As transformers' `_alias_reasoning_fields` does it.
+    assert_eq!(
+        seen(r#"{"role": "assistant", "reasoning": "r", "content": null}"#),
+        "{'thinking': 'r', 'role': 'assistant', 'reasoning': 'r', 'content': None, 'reasoning_content': 'r'}"
+    );
+    assert_eq!(
+        seen(r#"{"role": "assistant", "thinking": "t", "reasoning_content": "c"}"#),
+        "{'thinking': 't', 'role': 'assistant', 'reasoning_content': 'c'}"
+    );
+    assert_eq!(seen(r#"{"role": "user", "content": "x"}"#), "{'role': 'user', 'content': 'x'}");
 }

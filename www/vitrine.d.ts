@@ -252,10 +252,12 @@ export interface ModelInfo {
   /** Tokens that the context holds here, and that the model was made for. */
   contextLength: number;
   trainedContextLength: number;
-  /** Whether the file brings a chat template. */
+  /** Whether its files bring a chat template that can be read. */
   chat: boolean;
   /** How the model is sampled where `GenerateOptions` leaves it open. */
   sampling: SamplingDefaults;
+  /** Why not, where they bring one that cannot: `chat` says the same. Texts can be gone on with all the same. */
+  chatProblem?: string;
   device: DeviceInfo;
 }
 

@@ -335,7 +335,7 @@ fn grouped(digits: &str, rest: &str, size: usize, sign: usize, spec: &Spec) -> S
     let all = "0".repeat(count - digits.len()) + digits;
     let mut out = String::with_capacity(count * 2);
     for (index, digit) in all.chars().enumerate() {
-        if index > 0 && (count - index) % size == 0 {
+        if index > 0 && (count - index).is_multiple_of(size) {
             out.push(separator);
         }
         out.push(digit);

@@ -4,7 +4,7 @@ use crate::{
     budget::Budget,
     error::{Result, fail},
     interpreter::Bound,
-    operators, print,
+    operators, print, sort,
     value::Value,
 };
 
@@ -67,22 +67,16 @@ fn write(value: &Value, style: &Style, level: usize, out: &mut String, budget: &
         }
         Value::Dict(dict) if dict.entries.is_empty() => out.push_str("{}"),
         Value::Dict(dict) => {
-            let mut entries: Vec<&(Value, Value)> = dict.entries.iter().collect();
+            let mut places: Vec<usize> = (0..dict.entries.len()).collect();
             if style.sorted {
-                let mut failure = None;
-                entries.sort_by(|(a, _), (b, _)| match operators::order("<", a, b, budget) {
-                    Ok(order) => order.unwrap_or(std::cmp::Ordering::Equal),
-                    Err(error) => {
-                        failure.get_or_insert(error);
-                        std::cmp::Ordering::Equal
-                    }
-                });
-                if let Some(failure) = failure {
-                    return Err(failure);
-                }
+                places = sort::places(places.len(), &mut |a, b| {
+                    let order = operators::order("<", &dict.entries[a].0, &dict.entries[b].0, budget)?;
+                    Ok(order == Some(std::cmp::Ordering::Greater))
+                })?;
             }
             out.push('{');
-            for (index, (key, value)) in entries.into_iter().enumerate() {
+            for (index, place) in places.into_iter().enumerate() {
+                let (key, value) = &dict.entries[place];
                 separate(index, style, level + 1, out, budget)?;
                 let key = match key {
                     Value::Str(text, _) => text.to_string(),

@@ -32,6 +32,7 @@ mod pprint;
 mod print;
 mod scope;
 mod sequences;
+mod sort;
 mod strftime;
 mod strings;
 mod syntax;

@@ -3,7 +3,7 @@
 use crate::{
     budget::Budget,
     error::Result,
-    operators, print,
+    operators, print, sort,
     value::{Dict, Value},
 };
 
@@ -24,11 +24,14 @@ fn sorted(value: &Value, budget: &Budget) -> Result<Value> {
         Value::Tuple(items) => Value::tuple(all(&items.values)?, budget)?,
         Value::Dict(dict) => {
             let entries = dict.entries.iter().map(|(key, value)| Ok((key.clone(), sorted(value, budget)?)));
-            let mut entries = entries.collect::<Result<Vec<_>>>()?;
-            entries.sort_by(|(a, _), (b, _)| {
+            let entries = entries.collect::<Result<Vec<(Value, Value)>>>()?;
+            let places = sort::places(entries.len(), &mut |a, b| {
+                let (a, b) = (&entries[a].0, &entries[b].0);
                 let by_type = || a.type_name().cmp(b.type_name());
-                operators::order("<", a, b, budget).ok().flatten().unwrap_or_else(by_type)
-            });
+                let order = operators::order("<", a, b, budget).ok().flatten().unwrap_or_else(by_type);
+                Ok(order == std::cmp::Ordering::Greater)
+            })?;
+            let entries = places.into_iter().map(|place| entries[place].clone()).collect();
             Value::Dict(Dict::new(entries, budget)?)
         }
         other => other.clone(),

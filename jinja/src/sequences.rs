@@ -3,11 +3,11 @@
 use std::{cmp::Ordering, rc::Rc};
 
 use crate::{
-    error::{Error, Result, fail},
+    error::{Result, fail},
     filters,
     interpreter::{Args, Run},
     object::Object,
-    operators, tests,
+    operators, sort, tests,
     value::{Dict, Items, Value, View},
 };
 
@@ -248,23 +248,12 @@ fn folded(value: Value, case_sensitive: bool) -> Result<Value> {
 
 /// Stable; in reverse too, equal items keep their order.
 fn sorted(run: &Run, items: Vec<Value>, reverse: bool, key: impl Fn(&Value) -> Result<Value>) -> Result<Vec<Value>> {
-    let mut keyed = items.into_iter().map(|item| Ok((key(&item)?, item))).collect::<Result<Vec<_>>>()?;
-    let mut failure: Option<Error> = None;
-    keyed.sort_by(|(a, _), (b, _)| {
-        if failure.is_some() {
-            return Ordering::Equal;
-        }
-        let order = operators::order("<", a, b, &run.budget).unwrap_or_else(|error| {
-            failure = Some(error);
-            None
-        });
-        let order = order.unwrap_or(Ordering::Equal);
-        if reverse { order.reverse() } else { order }
-    });
-    match failure {
-        Some(failure) => Err(failure),
-        None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
-    }
+    let keys = items.iter().map(key).collect::<Result<Vec<_>>>()?;
+    let places = sort::places(items.len(), &mut |a, b| {
+        let order = operators::order("<", &keys[a], &keys[b], &run.budget)?.unwrap_or(Ordering::Equal);
+        Ok(order == if reverse { Ordering::Less } else { Ordering::Greater })
+    })?;
+    Ok(places.into_iter().map(|place| items[place].clone()).collect())
 }
 
 fn dictsort(run: &Run, value: Value, args: Args) -> Result<Value> {

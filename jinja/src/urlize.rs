@@ -14,12 +14,13 @@ pub fn urlize(run: &Run, value: &Value, args: Args) -> Result<Value> {
     let limit = bound.given(0).map(|_| bound.int(0, 0)).transpose()?;
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(0));
     let rel = if bound.given(3).is_some() { bound.printed(3, "", &run.budget)? } else { String::new() };
-    let mut rels: Vec<&str> = rel.split(is_space).filter(|part| !part.is_empty()).chain(["noopener"]).collect();
-    if bound.truth(1) {
-        rels.push("nofollow");
+    let own = ["noopener"].into_iter().chain(bound.truth(1).then_some("nofollow"));
+    let mut rels: Vec<&str> = vec![];
+    for part in rel.split(is_space).filter(|part| !part.is_empty()).chain(own) {
+        if let Err(place) = rels.binary_search(&part) {
+            rels.insert(place, part);
+        }
     }
-    rels.sort_unstable();
-    rels.dedup();
     let mut attributes = format!(" rel=\"{}\"", escape::html(&rels.join(" ")));
     if let Some(target) = bound.given(2) {
         attributes += &format!(" target=\"{}\"", escape::html(&target.print(&run.budget)?));

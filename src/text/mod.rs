@@ -31,3 +31,4 @@ pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow,
 pub use stop::StopMatcher;
 pub use template::ChatTemplate;
 pub use tokenizer::{EncodeOptions, SpecialTokens, Tokenizer};
+pub use vitrine_jinja::{Json, LocalTime};

@@ -12,6 +12,8 @@ pub const TESTS: &[Test] = &[
     Test::new("every_family_goes_on_as_pytorch_does_on_the_cpu", families_on_cpu),
     Test::new("every_family_goes_on_as_pytorch_does_on_webgpu", families_on_gpu).on(Gpu::SwiftShader),
     Test::new("a_model_that_thinks_is_told_not_to", thinking),
+    Test::new("whatever_a_message_holds_reaches_the_template", given),
+    Test::new("a_hostile_template_is_stopped_in_the_page", hostile),
 ];
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
@@ -76,5 +78,65 @@ fn thinking(visit: &Visit) -> Result<()> {
         Value::Null,
     )?;
     ensure_that!(seen == json!(["", "", "<think>\n\n</think>\n\n", true, "bad-argument"]), "{seen}");
+    Ok(())
+}
+
+/// A template that shows all that it is given, beside the tiny Qwen.
+fn given(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
+         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
+         const model = await engine.load({ files: { ...files, 'chat_template.jinja': new Blob([args[0]]) } });
+         const told = async (messages, options) => model.detokenize(await model.tokenize(messages, options));
+         const code = async (messages, options) => { try { await told(messages, options); return 'none'; } catch (error) { return error.code; } };
+         const user = { role: 'user', content: 'a' };
+         const circle = { role: 'user', content: 'a' };
+         circle.again = circle;
+         return [
+           await told([{ name: 'n', role: 'user', content: [{ type: 'text', text: 'x' }], extra: { z: 1.5, a: [true, null, undefined], gone: undefined } }]),
+           await told([{ role: 'assistant', content: null, tool_calls: [] }], { tools: [{ name: 'f' }], documents: [{ text: 'd' }], templateOptions: { date: 3 } }),
+           [await code([{ ...user, content: 5 }]), await code([{ ...user, at: new Date() }]), await code([{ ...user, n: NaN }]), await code([circle]), await code([{ content: 'a' }]), await code(['a'])],
+           [await code([user], { tools: {} }), await code([user], { tools: ['f'] }), await code([user], { templateOptions: { messages: [] } }), await code([user], { templateOptions: 'x' })],
+         ];",
+        Value::from("{{ messages }}|{{ tools }}|{{ documents }}|{{ date }}"),
+    )?;
+    let bad = "bad-argument";
+    let expected = json!([
+        "[{'name': 'n', 'role': 'user', 'content': [{'type': 'text', 'text': 'x'}], 'extra': {'z': 1.5, 'a': [True, None, None]}}]|None|None|",
+        "[{'role': 'assistant', 'content': None, 'tool_calls': []}]|[{'name': 'f'}]|[{'text': 'd'}]|3",
+        [bad, bad, bad, bad, bad, bad],
+        [bad, bad, bad, bad],
+    ]);
+    ensure_that!(seen == expected, "{seen}");
+    Ok(())
+}
+
+/// Templates that would take all of the worker's stack or memory end in the page as they do elsewhere, and the model goes on.
+fn hostile(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let templates = [
+        "{% macro f() %}{% if true %}{% for i in [1] %}{{ f() }}{% endfor %}{% endif %}{% endmacro %}{{ f() }}",
+        "{% macro f(x) %}{{ [[[f(x)]]] | length + (1 + (2 + (3 + f(x) | length))) }}{% endmacro %}{{ f(1) }}",
+        "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+        "{{ 'a' * 10 ** 9 }}",
+        "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    ];
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
+         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
+         const codes = [];
+         for (const template of args[0]) {
+           const model = await engine.load({ files: { ...files, 'chat_template.jinja': new Blob([template]) } });
+           try { await model.tokenize([{ role: 'user', content: 'a' }]); codes.push('none'); } catch (error) { codes.push(error.code); }
+           await model.generate('license', { maxTokens: 2 }).text();
+           await model.unload();
+         }
+         return codes;",
+        json!(templates),
+    )?;
+    ensure_that!(seen == json!(vec!["bad-argument"; templates.len()]), "{seen}");
     Ok(())
 }
