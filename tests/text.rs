@@ -360,7 +360,7 @@ fn a_chat_template_beside_the_model_counts_more_than_one_in_its_settings() {
     let settings = ("tokenizer_config.json", r#"{"chat_template": "settings"}"#);
     let json = ("chat_template.json", r#"{"chat_template": "json"}"#);
     // A template may begin like anything, a GGUF and nothing at all among them.
-    for text in ["GGUF {{ messages[0].content }}", "<html>", "Hi", " \u{feff}x", "lmgg", "{}", ""] {
+    for text in ["GGUF {{ messages[0].content }}", "<|im_start|>", "Hi", " \u{feff}x", "lmgg", "{}", ""] {
         let files = [settings, json, ("chat_template.jinja", text)];
         let expected = text.replace("{{ messages[0].content }}", "Hi");
         assert_eq!(told(&tokenizer_with(&files), &plain).unwrap(), expected);
