@@ -38,6 +38,7 @@ STORYTELLER = {
         "A brave story about a mouse who finds a key in the castle.",
     ],
     "beginnings": ["One winter day, a fox was out in the snow.", "One evening, an owl set out in the moonlight.", "Far away, on the moon, lived a robot."],
+    "world": "storyteller/world.json",
 }
 
 ILLUSTRATOR = {
@@ -57,6 +58,7 @@ ILLUSTRATOR = {
         "a rocket in space",
         "three apples in the kitchen",
     ],
+    "world": "illustrator/world.json",
 }
 
 FACES_VAE = {

@@ -2,7 +2,7 @@
  * The page's side of the worker: calls with ids, events on the way, aborts, and what happens when the worker dies.
  *
  * To the worker:   { id, op, args } · { abort: id } · { credit: id, count }
- * From the worker: { ready } · { id, value } · { id, error: { code, message } } · { id, event } · { crash: message }
+ * From the worker: { ready } · { id, value } · { id, error: { code, message }, left? } · { id, event } · { crash: message }
  * From the door before a worker of another origin: { lost: message, refusals }
  *
  * Promises: every call settles, a crash included; an aborted call rejects at once, and what the worker had already made for it
@@ -17,7 +17,7 @@ import { addRefusal, watchPolicy, whyNot, workerSources } from "./reach.js";
 /**
  * @typedef {{
  *   resolve: (value: any) => void,
- *   reject: (error: VitrineError) => void,
+ *   reject: (error: VitrineError, left?: any) => void,
  *   onEvent?: (event: any) => void,
  *   onLate?: (value: any) => void,
  *   late: boolean,
@@ -121,7 +121,8 @@ export class Host {
    * A call whose events are a stream of their own: gives its id, to grant credit or abort by.
    * @param {string} op
    * @param {object} args
-   * @param {{ onEvent: (event: any) => void, onEnd: (value: any) => void, onError: (error: VitrineError) => void }} handlers
+   * @param {{ onEvent: (event: any) => void, onEnd: (value: any) => void, onError: (error: VitrineError, left?: any) => void }} handlers
+   *   `left` is what `onEnd` would have got, as far as it had come
    */
   open(op, args, handlers) {
     const id = this.#next++;
@@ -167,7 +168,7 @@ export class Host {
       return;
     }
     this.#calls.delete(message.id);
-    if ("error" in message) call.reject(asVitrineError(message.error));
+    if ("error" in message) call.reject(asVitrineError(message.error), message.left);
     else if (call.late) call.onLate?.(message.value);
     else call.resolve(message.value);
   }

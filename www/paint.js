@@ -3,15 +3,23 @@
 import { showDevice } from "./page/device.js";
 import { element, make } from "./page/dom.js";
 import { Easel } from "./page/easel.js";
+import { keepFocus } from "./page/focus.js";
 import { Gallery } from "./page/gallery.js";
 import { Mask } from "./page/mask.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
 import { PaintSettings } from "./page/paint-settings.js";
+import { drawn, framed, pictureFile, wholePicture } from "./page/small-picture.js";
+import { Unread } from "./page/unread.js";
+import { outside, readWorld } from "./page/world.js";
 import { pngWithSettings, settingsOfPng } from "./png.js";
 
 /** @import { ImageModel, PaintStream, PaintSummary } from "./vitrine.js" */
+/** @import { Made } from "./page/gallery.js" */
+/** @import { World } from "./page/world.js" */
+
+const MASK_HELP = "Paint over what should change, then press Paint; Esc leaves it. By keyboard: arrow keys move the brush, space puts it down.";
 
 const easel = new Easel();
 const gallery = new Gallery();
@@ -37,9 +45,14 @@ const beginning = element("beginning", HTMLElement);
 const buttons = Object.fromEntries(["paint", "stop", "repaint", "clear-mask"].map((id) => [id, element(id, HTMLButtonElement)]));
 const [speed, decode, count] = ["speed", "decode", "count"].map((id) => element(id, HTMLOutputElement));
 const announcer = element("announcer", HTMLElement);
-const unread = element("unread", HTMLElement);
+const maskHelp = element("mask-help", HTMLElement);
+const unread = new Unread();
 const vocabulary = element("vocabulary", HTMLDetailsElement);
 
+/** Whether the reader wants to paint as soon as there is a model. */
+let wanted = false;
+/** The world of the model in use, where it is a small one. @type {Promise<World | undefined>} */
+let world = Promise.resolve(undefined);
 /** The painting under way. @type {{ abort: AbortController, done: Promise<void> } | undefined} */
 let painting;
 /** The picture to begin from. @type {{ picture: Blob, words: string } | undefined} */
@@ -49,28 +62,51 @@ let start;
 async function paint() {
   await stop();
   const { model } = models;
-  if (!model) return;
+  if (!model) return awaitModel();
+  wanted = false;
+  if (mask.open && !mask.image) return askForBrush();
   notices.close();
-  unread.hidden = true;
+  unread.tell([]);
   const abort = new AbortController();
   const current = { abort, done: Promise.resolve() };
   painting = current;
+  update();
   current.done = generate(model, abort.signal);
   await current.done;
 }
 
+/** Whoever is early is heard later; whoever has no model is led to one. */
+function awaitModel() {
+  wanted = models.busy || document.body.dataset.state === "opening";
+  if (wanted) return;
+  const choose = () => {
+    element("chooser", HTMLDetailsElement).open = true;
+    element("address", HTMLInputElement).focus();
+  };
+  notices.tell("There is no model yet", "Somebody has to paint: open a file, or fetch a model by its address.", { label: "Choose a model", act: choose });
+}
+
+/** A part is to change, and nobody said which. */
+function askForBrush() {
+  maskHelp.replaceChildren("Nothing is brushed yet. ", MASK_HELP);
+  maskHelp.classList.add("asking");
+  mask.focus();
+}
+
 /** @param {ImageModel} model @param {AbortSignal} signal */
 async function generate(model, signal) {
-  const wanted = { prompt: prompt.value.trim(), ...settings.options };
+  const asked = { prompt: prompt.value.trim(), ...settings.options };
   /** @type {PaintStream | undefined} */
   let stream;
   try {
-    const init = mask.open && easel.picture ? await createImageBitmap(easel.picture) : start?.picture;
+    const init = mask.open && easel.picture ? await pictureFile(easel.picture) : start?.picture;
     const stencil = mask.image;
+    /** @type {Made} */
+    const made = { ...(init ? { init } : {}), ...(stencil ? { mask: await pictureFile(stencil) } : {}) };
     if (mask.open) mask.show(undefined);
-    easel.begin(wanted.prompt);
+    easel.begin(asked.prompt);
     update();
-    stream = model.generate({ ...wanted, ...(init ? { init } : {}), ...(stencil ? { mask: stencil } : {}), signal });
+    stream = model.generate({ ...asked, ...(init ? { init } : {}), ...(stencil ? { mask: stencil } : {}), signal });
     for await (const step of stream) {
       easel.step(step);
       speed.value = duration(step.stepMs);
@@ -78,13 +114,13 @@ async function generate(model, signal) {
       count.value = `${step.step} of ${step.steps}`;
       if (!step.final || !step.image) continue;
       settings.used = step.seed;
-      announcer.textContent = `The picture is finished: ${wanted.prompt || "no words"}.`;
-      const called = models.entry?.id ?? model.info.name;
+      announcer.textContent = `The picture is finished: ${asked.prompt || "no words"}.`;
+      const facts = { ...asked, model: nameOf(model), ...(made.init ? { init: true } : {}), ...(made.mask ? { mask: true } : {}) };
       for (const [at, image] of step.images.entries()) {
-        await gallery.add(await pngWithSettings(image, { ...wanted, count: 1, seed: (step.seed + at) % 2 ** 32, model: called }));
+        await gallery.add(await pngWithSettings(image, { ...facts, count: 1, seed: (step.seed + at) % 2 ** 32 }), made);
       }
     }
-    if (stream.summary) tellUnread(stream.summary);
+    if (stream.summary) await tellUnread(asked.prompt, stream.summary);
   } catch (error) {
     tell(error);
   } finally {
@@ -107,23 +143,19 @@ function tell(error) {
   notices.show(error, lost ? { label: "Load the model again", act: () => models.reload() } : undefined);
 }
 
-/** Says which words had no part in the picture. @param {PaintSummary} summary */
-function tellUnread({ cut, unknown = [], literal = [] }) {
-  const list = (/** @type {string[]} */ words) => words.map((word) => `“${word}”`).join(", ");
-  const quoted = list(unknown);
-  unread.replaceChildren();
-  if (literal.length > 0) unread.append(`It read ${list(literal)} as plain words: it knows no such marks. `);
-  if (cut) unread.append(`It reads no more at once; “${cut}” was left out. `);
-  if (unknown.length > 0) {
-    const show = make("button", { type: "button", class: "plain" }, "See the words it knows");
-    show.addEventListener("click", () => {
-      vocabulary.open = true;
-      vocabulary.querySelector("summary")?.focus();
-      vocabulary.scrollIntoView({ block: "nearest" });
-    });
-    unread.append(`It never met ${quoted} and painted without. `, show);
-  }
-  unread.hidden = !cut && unknown.length === 0 && literal.length === 0;
+/** @param {ImageModel} model */
+function nameOf(model) {
+  return models.entry?.id ?? model.info.name;
+}
+
+/** Says which words had no part in the picture. @param {string} words @param {PaintSummary} summary */
+async function tellUnread(words, { cut, unknown = [], literal = [] }) {
+  const small = (await world) ?? { languages: [], words: [], adjectives: new Map(), idle: [] };
+  unread.tell([
+    ...(literal.length > 0 ? [`It read ${literal.map((word) => `“${word}”`).join(", ")} as plain words: it knows no such marks.`] : []),
+    ...(cut ? [`It reads no more at once; “${cut}” was left out.`] : []),
+    ...outside(words, small, unknown),
+  ]);
 }
 
 /** @param {number} milliseconds */
@@ -133,16 +165,22 @@ function duration(milliseconds) {
 
 /** A picture to begin from, or none. @param {Blob | undefined} picture @param {string} words */
 async function beginFrom(picture, words) {
-  const old = beginning.querySelector("img");
-  if (old) URL.revokeObjectURL(old.src);
   start = picture && { picture, words };
   beginning.hidden = !start;
   settings.beginning = start !== undefined;
   beginning.replaceChildren();
   if (!picture) return;
-  const forget = make("button", { type: "button", class: "plain", id: "forget", "data-test": "forget" }, "Begin from noise again");
+  const forget = make("button", { type: "button", class: "plain", id: "forget", "data-test": "forget", "data-heir": "#init-input" }, "Begin from noise again");
   forget.addEventListener("click", () => beginFrom(undefined, ""));
-  beginning.append(make("img", { src: URL.createObjectURL(picture), alt: words }), make("p", {}, "Beginning from this picture. ", forget));
+  const shown = make("canvas", { role: "img", "aria-label": words });
+  beginning.append(shown, make("p", {}, "Beginning from this picture. ", forget));
+  try {
+    drawn(shown, await framed(picture, 128));
+  } catch {
+    if (start?.picture === picture) beginFrom(undefined, "");
+    notices.tell("That is no picture", "The browser could not read it. Give a PNG, JPEG, WebP or SVG.");
+    return;
+  }
   // A picture that was painted here brings the words and settings it was painted with.
   const made = await settingsOfPng(picture);
   if (made && typeof made.prompt === "string" && prompt.value.trim() === "") prompt.value = made.prompt;
@@ -158,7 +196,7 @@ function update() {
   buttons.repaint.hidden = !can || busy || !easel.picture;
   buttons.repaint.setAttribute("aria-pressed", String(mask.open));
   buttons["clear-mask"].hidden = !mask.open;
-  element("mask-help", HTMLElement).hidden = !mask.open;
+  maskHelp.hidden = !mask.open;
   element("init-label", HTMLElement).hidden = !can;
   settings.beginning = start !== undefined || mask.open;
   document.body.dataset.state = busy ? "painting" : models.busy ? "loading" : models.model ? "ready" : "empty";
@@ -194,6 +232,18 @@ buttons.repaint.addEventListener("click", () => {
   mask.show(mask.open ? undefined : easel.picture);
   update();
 });
+mask.addEventListener("change", () => {
+  maskHelp.replaceChildren(MASK_HELP);
+  maskHelp.classList.remove("asking");
+});
+
+/** Leaves the mask, and the picture as it is. */
+function leaveMask() {
+  mask.show(undefined);
+  update();
+  buttons.repaint.focus();
+}
+
 buttons["clear-mask"].addEventListener("click", () => mask.clear());
 const chosen = element("init-input", HTMLInputElement);
 chosen.addEventListener("change", () => {
@@ -202,11 +252,32 @@ chosen.addEventListener("change", () => {
   chosen.value = "";
 });
 
-gallery.addEventListener("again", (event) => {
-  const { settings: of } = /** @type {CustomEvent<{ settings: Record<string, unknown> }>} */ (event).detail;
+/** Brings back all that a picture was made with, and says what of it is not to be had. @param {Record<string, unknown>} of @param {Made} made */
+async function restore(of, made) {
+  const { model } = models;
   if (typeof of.prompt === "string") prompt.value = of.prompt;
-  settings.options = of;
-  prompt.focus();
+  const missing = settings.take(of);
+  if (mask.open) mask.show(undefined);
+  await beginFrom(undefined, "");
+  const can = model?.info.takesPictures ?? false;
+  const [init, stencil] = await Promise.all([made.init, made.mask].map((file) => (file && can ? wholePicture(file) : undefined)));
+  if (init && stencil) {
+    easel.hang(init, "The picture that it began from");
+    mask.show(init, stencil);
+  } else if (made.init && init) {
+    await beginFrom(made.init, "The picture that it began from");
+  } else if (of.init || of.strength !== undefined) {
+    missing.push("the picture that it began from, which was not kept or is nothing to this model");
+  }
+  if (model && typeof of.model === "string" && of.model !== nameOf(model)) missing.push(`its painter, ${of.model}`);
+  update();
+  if (!mask.open) prompt.focus();
+  if (missing.length > 0) notices.tell("Not all of it comes back", `The next picture will be another, for these are missing: ${missing.join("; ")}.`);
+}
+
+gallery.addEventListener("again", (event) => {
+  const { settings: of, ...made } = /** @type {CustomEvent<{ settings: Record<string, unknown> } & Made>} */ (event).detail;
+  restore(of, made).catch(tell);
 });
 gallery.addEventListener("from", (event) => {
   const { file, words } = /** @type {CustomEvent<{ file: Blob, words: string }>} */ (event).detail;
@@ -225,23 +296,30 @@ models.addEventListener("ready", async () => {
     vocabulary.hidden = info.words.length === 0;
     vocabulary.querySelector(".vocabulary")?.replaceChildren(info.words.join(", "));
   }
+  world = readWorld(models.entry);
+  unread.tell([]);
   showExamples();
   update();
+  if (wanted) await paint();
 });
 models.addEventListener("failed", (event) => {
-  const { error, retry } = /** @type {CustomEvent<{ error: Error, retry: () => void }>} */ (event).detail;
+  const { error, retry, address } = /** @type {CustomEvent<{ error: Error, retry: () => void, address: string }>} */ (event).detail;
   const again = "code" in error && ["network", "device-lost", "internal", "storage"].includes(String(error.code));
-  notices.show(error, again ? { label: "Try again", act: retry } : undefined);
+  notices.show(error, again ? { label: "Try again", act: retry } : undefined, address);
 });
 
 addEventListener("keydown", (event) => {
-  const confirmed = event.key === "Enter" && !event.shiftKey && (event.target === prompt || event.ctrlKey || event.metaKey);
-  if (confirmed && !event.isComposing) {
+  const begins = event.key === "Enter" && !event.isComposing && (event.ctrlKey || event.metaKey || (event.target === prompt && !event.shiftKey && !event.altKey));
+  if (begins) {
     event.preventDefault();
-    if (!painting) paint();
-  } else if (event.key === "Escape") stop();
+    if (!painting && !event.repeat) paint();
+  } else if (event.key === "Escape") {
+    if (!painting && mask.open) leaveMask();
+    else stop();
+  }
 });
 
+keepFocus();
 await open();
 await gallery.start();
 await keepOffline();

@@ -187,8 +187,12 @@ export function streamCall(prepare, op, signal, onDone, shape) {
           onDone(value);
           state.end();
         },
-        onError: (error) => {
+        onError: (error, left) => {
           settled();
+          if (left) {
+            state.summary = left.summary;
+            onDone(left);
+          }
           state.end(error);
         },
       });

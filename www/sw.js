@@ -24,9 +24,12 @@ const SHELL = [
   "page/device.js",
   "page/dom.js",
   "page/easel.js",
+  "page/focus.js",
   "page/folders.js",
   "page/gallery.js",
   "page/kept.js",
+  "page/kept-story.js",
+  "page/languages.js",
   "page/mask.js",
   "page/models.js",
   "page/notices.js",
@@ -38,7 +41,10 @@ const SHELL = [
   "page/slider.js",
   "page/small-picture.js",
   "page/story.js",
+  "page/take-out.js",
+  "page/unread.js",
   "page/way.js",
+  "page/world.js",
   "addresses.js",
   "engine.js",
   "errors.js",
@@ -108,7 +114,7 @@ async function keepFirstModels(cache) {
   const { models } = await (await cache.match(address))?.json();
   for (const wanted of ["text", "image", "autoencoder", "generator"]) {
     const first = models.find((/** @type {{ kind: string }} */ { kind }) => kind === wanted);
-    if (first) await cache.add(new URL(first.file, address));
+    for (const file of [first?.file, first?.world]) if (file) await cache.add(new URL(file, address));
   }
 }
 
@@ -120,7 +126,7 @@ async function answer(request) {
     if (response.status === 200 && response.type === "basic") keep(request, response.clone());
     return response;
   } catch (error) {
-    const kept = await caches.match(request, { ignoreSearch: request.mode === "navigate", ignoreVary: true });
+    const kept = request.mode === "navigate" ? await keptPage(request.url) : await caches.match(request, { ignoreVary: true });
     if (!kept) throw error;
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("range") ?? "");
     return range ? slice(kept, Number(range[1]), range[2] === "" ? Infinity : Number(range[2])) : kept;
@@ -130,9 +136,26 @@ async function answer(request) {
 /** @param {Request} request @param {Response} response */
 async function keep(request, response) {
   const cache = await caches.open(CACHE);
-  // A page is kept under its address alone, whatever was asked of it.
-  const key = request.mode === "navigate" ? request.url.split(/[?#]/)[0] : request.url;
+  const key = request.mode === "navigate" ? pageAddress(request.url) : request.url;
   await cache.put(key, response).catch(() => {});
+}
+
+/** A page has one address, whatever was asked of it and whether its folder's index was named. @param {string} address */
+function pageAddress(address) {
+  return address.split(/[?#]/)[0].replace(/\/index\.html?$/, "/");
+}
+
+/** The kept page of an address; servers leave out `.html` too, and some add a slash. @param {string} address */
+async function keptPage(address) {
+  const page = pageAddress(address);
+  const plain = page.replace(/\/$/, "");
+  const names = [page, `${plain}.html`, `${plain}/`];
+  for (const name of names) {
+    const kept = await caches.match(name, { ignoreVary: true });
+    // What came by a redirection is refused as the answer to a reader who navigates.
+    if (kept) return kept.redirected ? new Response(await kept.blob(), { headers: kept.headers }) : kept;
+  }
+  return undefined;
 }
 
 /** A part of what is kept, as a server with ranges would send it. @param {Response} kept @param {number} first @param {number} last */

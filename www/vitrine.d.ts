@@ -216,7 +216,7 @@ export interface GenerationSummary extends GenerationStats {
 
 /** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
 export interface TextStream extends AsyncIterableIterator<Chunk> {
-  /** Set once the stream has ended. */
+  /** Set once the stream has ended; of one that was left early, as far as it came. */
   readonly summary: GenerationSummary | undefined;
   /** Cancels, and waits until the model is free again. */
   return(): Promise<IteratorResult<Chunk, undefined>>;
@@ -429,7 +429,7 @@ export interface PaintSummary {
 
 /** An async iterable of steps. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
 export interface PaintStream extends AsyncIterableIterator<PaintStep> {
-  /** Set once the stream has ended. */
+  /** Set once the stream has ended; of one that was left early, as far as it came. */
   readonly summary: PaintSummary | undefined;
   /** Cancels, and waits until the model is free again. */
   return(): Promise<IteratorResult<PaintStep, undefined>>;
@@ -577,6 +577,8 @@ export interface CatalogEntry {
   plane?: number[];
   /** The small world that a model was trained on: its words by kind ("characters", "things", "places" …). */
   knows?: Record<string, string[]>;
+  /** Beside the catalogue: a file with every word that such a model met in training, and which adjectives it knows of which nouns. */
+  world?: string;
   [detail: string]: unknown;
 }
 

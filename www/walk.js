@@ -3,6 +3,7 @@
 import { showDevice } from "./page/device.js";
 import { Axes } from "./page/axes.js";
 import { element, make } from "./page/dom.js";
+import { keepFocus } from "./page/focus.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
@@ -117,6 +118,7 @@ function showPlace() {
 /** The picture shown is no longer of what an encoder was given. */
 function forgetGiven() {
   goal++;
+  way.leave();
   givenFigure.hidden = true;
   likeness.value = "–";
 }
@@ -235,7 +237,13 @@ buttons.middle.addEventListener("click", () => {
 });
 buttons.from.addEventListener("click", () => way.between(axes.latent, way.to).then(update, tell));
 buttons.to.addEventListener("click", () => way.between(way.from, axes.latent).then(update, tell));
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const nameWalk = () => (buttons.go.textContent = calm.matches ? "Step along the way" : "Walk the way");
+calm.addEventListener("change", nameWalk);
+nameWalk();
 buttons.go.addEventListener("click", async () => {
+  // Whoever wants nothing to move goes the way picture by picture.
+  if (calm.matches) return way.step();
   forgetGiven();
   const mine = goal;
   for await (const latent of way.steps()) {
@@ -269,10 +277,11 @@ models.addEventListener("ready", () => {
   beginWith().catch(tell);
 });
 models.addEventListener("failed", (event) => {
-  const { error, retry } = /** @type {CustomEvent<{ error: Error, retry: () => void }>} */ (event).detail;
+  const { error, retry, address } = /** @type {CustomEvent<{ error: Error, retry: () => void, address: string }>} */ (event).detail;
   const again = "code" in error && ["network", "device-lost", "internal", "storage"].includes(String(error.code));
-  notices.show(error, again ? { label: "Try again", act: retry } : undefined);
+  notices.show(error, again ? { label: "Try again", act: retry } : undefined, address);
 });
 
+keepFocus();
 await open();
 await keepOffline();

@@ -119,6 +119,8 @@ const operations = {
 /** One call on its way. */
 class Call {
   #id;
+  /** What it came to before it was left or failed, where something did. @type {{ summary: object, stats: object } | undefined} */
+  left;
 
   /** @param {number} id @param {AbortSignal} signal */
   constructor(id, signal) {
@@ -197,6 +199,13 @@ function run(args, call, begin) {
       // A generation that was cancelled while it waited for the device ends like any other; the signal knows why it did.
       if (signal.aborted) throw signal.reason;
       return { summary: generation.summary(), stats: model.stats() };
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      // It hears of its end, and what it came to is told all the same.
+      generation.cancel();
+      await generation.next().catch(() => {});
+      call.left = { summary: generation.summary(), stats: model.stats() };
+      throw error;
     } finally {
       signal.removeEventListener("abort", stop);
       generation.free();
@@ -282,8 +291,9 @@ function tokenizerFor(handle) {
 async function answer({ id, op, args }) {
   const abort = new AbortController();
   running.set(id, { abort, credit: AHEAD, wake: () => {} });
+  const call = new Call(id, abort.signal);
   try {
-    const value = await operations[op](args, new Call(id, abort.signal));
+    const value = await operations[op](args, call);
     postMessage({ id, value });
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return crash(error);
@@ -293,7 +303,7 @@ async function answer({ id, op, args }) {
       opened.clear();
       models.forgetShared();
     }
-    postMessage({ id, error: failure });
+    postMessage({ id, error: failure, left: call.left });
   } finally {
     running.delete(id);
   }

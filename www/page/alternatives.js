@@ -95,8 +95,10 @@ export class Alternatives extends EventTarget {
     const list = alternatives.some((each) => each.token === token) ? alternatives : [...alternatives, { token, text, logprob }];
     const rank = list.findIndex((each) => each.token === token);
     const first = alternatives.length > 0 && rank === 0;
-    const head = make("p", {}, first ? "The likeliest word here was taken. Others were:" : "It might have been:");
-    if (alternatives.length === 0) return [make("p", {}, `Drawn with a probability of ${percent(Math.exp(logprob))}.`)];
+    const share = percent(Math.exp(logprob));
+    if (list.length < 2) return [make("p", {}, `Drawn with a probability of ${share}.${alternatives.length > 0 ? " Nothing else came into question." : ""}`)];
+    const certain = first && share.startsWith(">");
+    const head = make("p", {}, certain ? "Hardly anything else could stand here. The next were:" : first ? "The likeliest word here was taken. Others were:" : "It might have been:");
     const items = list.map((each) => {
       const chosen = each.token === token;
       const share = Math.exp(each.logprob);

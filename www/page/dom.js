@@ -41,11 +41,12 @@ export function countInWords(count) {
   return count.toLocaleString("en");
 }
 
-/** @param {number} probability 0 to 1 */
+/** As much as is true after rounding: nothing that was drawn is certain, and nothing impossible. @param {number} probability 0 to 1 */
 export function percent(probability) {
   const share = probability * 100;
-  if (share > 0 && share < 0.1) return "< 0.1 %";
-  return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
+  if (share < 0.1) return "< 0.1 %";
+  if (share > 99.9) return "> 99.9 %";
+  return `${share < 9.95 || share >= 99.5 ? share.toFixed(1) : Math.round(share)} %`;
 }
 
 /** @type {Set<() => void>} */

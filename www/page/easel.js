@@ -4,8 +4,12 @@ import { element, make } from "./dom.js";
 
 /** @import { PaintStep } from "../vitrine.js" */
 
+/** Wider pictures are never enlarged, and their pixels are not meant to be seen. */
+const CRISP = 256;
+
 export class Easel {
   #canvas = element("picture", HTMLCanvasElement);
+  #frame = element("frame", HTMLElement);
   #empty = element("no-picture", HTMLElement);
   #film = element("film", HTMLElement);
   /** @type {ImageData | undefined} */
@@ -27,16 +31,17 @@ export class Easel {
   /** @param {PaintStep} step */
   step({ step, steps, image, images, final }) {
     if (!image) return;
-    const first = this.#frame(image, `Step ${step} of ${steps}`, final ? this.#words : `${this.#words}, after ${step} of ${steps} steps`);
+    const first = this.#still(image, `Step ${step} of ${steps}`, final ? this.#words : `${this.#words}, after ${step} of ${steps} steps`);
     // The other pictures of a batch are shown when they are finished.
     const others = final ? images.slice(1) : [];
-    others.forEach((other, at) => this.#frame(other, `Picture ${at + 2} of ${images.length}`, `${this.#words}, picture ${at + 2} of ${images.length}`));
+    others.forEach((other, at) => this.#still(other, `Picture ${at + 2} of ${images.length}`, `${this.#words}, picture ${at + 2} of ${images.length}`));
     first.click();
-    this.#film.scrollLeft = this.#film.scrollWidth;
+    // While it grows, its end is in sight; then its beginning, where the noise is. What is shown stays in sight by itself.
+    this.#film.scrollLeft = final ? 0 : this.#film.scrollWidth;
   }
 
   /** Another picture on the film. @param {ImageData} image @param {string} label @param {string} words */
-  #frame(image, label, words) {
+  #still(image, label, words) {
     const frame = make("button", { type: "button", "aria-label": label, "aria-pressed": "false" }, thumbnail(image));
     frame.addEventListener("click", () => {
       this.#show(image, words);
@@ -63,6 +68,9 @@ export class Easel {
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
     this.#canvas.getContext("2d")?.putImageData(image, 0, 0);
+    // How far it is enlarged: see style.css.
+    this.#frame.style.setProperty("--width", String(image.width));
+    this.#frame.classList.toggle("crisp", image.width <= CRISP);
     this.#canvas.setAttribute("aria-label", words === "" ? "The picture" : words);
     this.#canvas.hidden = false;
     this.#empty.hidden = true;

@@ -10,11 +10,12 @@ export function readKept(store) {
   }
 }
 
-/** @param {string} store @param {Record<string, unknown>} values */
+/** Whether it was kept: a browser that keeps nothing for this page forgets it with the visit. @param {string} store @param {Record<string, unknown>} values */
 export function keep(store, values) {
   try {
     localStorage.setItem(store, JSON.stringify(values));
+    return true;
   } catch {
-    // A browser that keeps nothing for this page: the settings then last as long as the visit.
+    return false;
   }
 }

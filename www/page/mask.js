@@ -33,15 +33,32 @@ export class Mask extends EventTarget {
     return !this.#canvas.hidden;
   }
 
-  /** Opens an empty mask over a picture of these sides, or closes it. @param {{ width: number, height: number } | undefined} picture */
-  show(picture) {
+  /**
+   * Opens an empty mask over a picture of these sides, or one that is painted already; or closes it.
+   * @param {{ width: number, height: number } | undefined} picture
+   * @param {ImageData} [painted] white where the picture may change
+   */
+  show(picture, painted) {
     this.#canvas.hidden = picture === undefined;
     if (picture) {
       this.#canvas.width = picture.width;
       this.#canvas.height = picture.height;
+      this.#at = { x: 0.5, y: 0.5 };
+      this.#showBrush();
       this.#canvas.focus();
     }
     this.clear();
+    if (!painted) return;
+    const brushed = new ImageData(painted.data.slice(), painted.width, painted.height);
+    for (let at = 0; at < brushed.data.length; at += 4) brushed.data[at + 3] = painted.data[at];
+    this.#context.putImageData(brushed, 0, 0);
+    this.#painted = true;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Asks for a brush where nothing was brushed. */
+  focus() {
+    this.#canvas.focus();
   }
 
   clear() {
@@ -76,7 +93,14 @@ export class Mask extends EventTarget {
     event.preventDefault();
     const inside = (/** @type {number} */ share) => Math.min(1, Math.max(0, share));
     this.#at = { x: inside(this.#at.x + move[0] * STRIDE), y: inside(this.#at.y + move[1] * STRIDE) };
+    this.#showBrush();
     if (event.key === " " || event.shiftKey) this.#dab(this.#at.x, this.#at.y);
+  }
+
+  /** Where the keyboard's brush is: a ring in style.css. */
+  #showBrush() {
+    this.#canvas.style.setProperty("--x", `${100 * this.#at.x}%`);
+    this.#canvas.style.setProperty("--y", `${100 * this.#at.y}%`);
   }
 
   /** @param {number} x @param {number} y shares of the sides */

@@ -119,7 +119,7 @@ export class Models extends EventTarget {
     } catch (error) {
       if (this.#abort !== abort) return;
       this.model ? this.#label(this.#name.dataset.name ?? "") : this.#empty();
-      this.dispatchEvent(new CustomEvent("failed", { detail: { error, retry: () => this.reload() } }));
+      this.dispatchEvent(new CustomEvent("failed", { detail: { error, retry: () => this.reload(), address: typeof source === "string" ? source : "" } }));
     } finally {
       if (this.#abort === abort) {
         this.#abort = undefined;

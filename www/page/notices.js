@@ -1,7 +1,8 @@
-/** What went wrong, told kindly, with the next step. */
+/** What went wrong, told kindly, with the next step; for whoever helps, the exact words behind a button. */
 
 import { VitrineError } from "../vitrine.js";
 import { element } from "./dom.js";
+import { copyText } from "./take-out.js";
 
 /** @type {Record<string, string>} */
 const TITLES = {
@@ -10,18 +11,34 @@ const TITLES = {
   "out-of-memory": "There is not enough memory",
   "device-lost": "The graphics processor went away",
   "device-faulty": "The graphics processor computes wrong numbers",
-  network: "The address could not be read",
+  network: "The model could not be fetched",
   "bad-argument": "That does not work",
   "context-overflow": "The story has outgrown what the model can look back on",
   storage: "The browser's storage could not be used",
   "invalid-graph": "This model does not fit together",
 };
 
+/** Answers of a server, and what they mean to a reader. @type {[RegExp, string][]} */
+const ANSWERS = [
+  [/\bHTTP (404|410)\b/, "There is nothing at that address. Look whether it is spelled right: a file of the hub reads hf://owner/repo/model.gguf."],
+  [/\bHTTP (401|403|407|451)\b/, "That address is not open to everybody. Log in there, download the file, and open it here."],
+  [/\bHTTP (408|425|429|5\d\d)\b/, "That server is busy or broken at the moment. Try again in a few minutes."],
+  [/web page|html/i, "There is a web page at that address, and no model. Give the address of the file itself."],
+  [/no answer|failed to fetch|networkerror|load failed/i, "Nothing answered. The connection may be down, or that server does not let other pages read its files: then download the file and open it here."],
+];
+
+/** Whose exact words help more than the sentence alone. */
+const DETAILED = ["network", "internal", "storage", "device-lost", "device-faulty", "corrupt-file", "unsupported-model", "invalid-graph"];
+const SAID_MS = 2500;
+
 export class Notices {
   #box = element("error", HTMLElement);
   #action = element("error-action", HTMLButtonElement);
+  #details = element("error-details", HTMLDetailsElement);
   /** @type {(() => void) | undefined} */
   #act;
+  /** What had the focus before the notice. @type {Element | null} */
+  #before = null;
 
   constructor() {
     element("error-close", HTMLButtonElement).addEventListener("click", () => this.close());
@@ -30,19 +47,37 @@ export class Notices {
       this.close();
       act?.();
     });
+    const copy = element("error-copy", HTMLButtonElement);
+    copy.addEventListener("click", async () => {
+      copy.textContent = (await copyText(this.#part("error-technical").innerText)) ? "Copied" : "Not copied: select them by hand";
+      setTimeout(() => (copy.textContent = "Copy the details"), SAID_MS);
+    });
+    this.#box.addEventListener("focusin", ({ relatedTarget }) => {
+      if (relatedTarget instanceof Element && !this.#box.contains(relatedTarget)) this.#before = relatedTarget;
+    });
+    this.#box.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.close();
+    });
   }
 
   /**
    * @param {unknown} error
    * @param {{ label: string, act: () => void }} [next] a button with the next step
+   * @param {string} [address] what was asked for
    */
-  show(error, next) {
+  show(error, next, address = "") {
     const { code, message } =
       error instanceof VitrineError ? error : { code: "internal", message: error instanceof Error ? error.message : String(error) };
     // Whoever aborts knows about it.
     if (code === "aborted") return;
+    this.tell(TITLES[code] ?? "Something broke inside Vitrine", code === "network" ? plainly(message) : sentence(message), next);
     this.#box.dataset.code = code;
-    this.tell(TITLES[code] ?? "Something broke inside Vitrine", sentence(message), next);
+    if (!DETAILED.includes(code)) return;
+    this.#details.hidden = false;
+    const lines = [code, message, address && !message.includes(address) ? address : "", `at ${location.href}`, navigator.userAgent];
+    this.#part("error-technical").replaceChildren(lines.filter(Boolean).join("\n"));
   }
 
   /**
@@ -52,23 +87,36 @@ export class Notices {
    * @param {{ label: string, act: () => void }} [next]
    */
   tell(title, text, next) {
+    delete this.#box.dataset.code;
     this.#part("error-title").textContent = title;
     this.#part("error-text").textContent = text;
     this.#act = next?.act;
     this.#action.textContent = next?.label ?? "";
     this.#action.hidden = !next;
+    this.#details.hidden = true;
+    this.#details.open = false;
     this.#box.hidden = false;
   }
 
+  /** The focus goes back to where it was. */
   close() {
+    const inside = this.#box.contains(document.activeElement);
     this.#box.hidden = true;
     delete this.#box.dataset.code;
+    if (inside && this.#before instanceof HTMLElement && this.#before.checkVisibility()) this.#before.focus({ preventScroll: true });
+    this.#before = null;
   }
 
   /** @param {string} name */
   #part(name) {
     return /** @type {HTMLElement} */ (this.#box.querySelector(`.${name}`));
   }
+}
+
+/** What a failed request means to a reader. @param {string} message */
+function plainly(message) {
+  if (!navigator.onLine) return "This browser is not connected to the network. The models that were opened here before, and files of your own, need none.";
+  return ANSWERS.find(([sign]) => sign.test(message))?.[1] ?? (message.includes("://") ? "It could not be fetched. Look at the address and the connection, or open a file of your own." : sentence(message));
 }
 
 /** With a capital and a full stop, as a reader expects. @param {string} message */

@@ -133,17 +133,24 @@ export class PaintSettings {
     };
   }
 
-  /** Takes over the settings of a picture; what they do not name stays. @param {Record<string, unknown>} settings */
-  set options(settings) {
-    const { steps, guidance, strength, negativePrompt, seed, scheduler, width, height } = settings;
+  /**
+   * Takes over the settings of a picture; what they do not name stays. Its seed is lent for one picture.
+   * @param {Record<string, unknown>} settings
+   * @returns {string[]} those that this model cannot do
+   */
+  take(settings) {
+    const { steps, guidance, strength, negativePrompt, seed, scheduler, width, height, count } = settings;
     if (typeof steps === "number") set(this.#steps.input, steps);
     if (typeof guidance === "number") set(this.#guidance.input, guidance);
     if (typeof strength === "number") set(this.#strength.input, strength);
-    if (typeof seed === "number") this.#seed.value = seed;
+    if (typeof seed === "number") this.#seed.lend(seed);
     this.#negative.value = typeof negativePrompt === "string" ? negativePrompt : "";
-    choose(this.#scheduler, String(scheduler));
-    choose(this.#size, `${width}×${height}`);
+    const missing = [];
+    if (scheduler !== undefined && !choose(this.#scheduler, String(scheduler))) missing.push(`the scheduler ${SCHEDULERS[/** @type {SchedulerName} */ (scheduler)] ?? scheduler}`);
+    if (width !== undefined && !choose(this.#size, `${width}×${height}`)) missing.push(`the size ${width}×${height}`);
+    choose(this.#count, String(count ?? 1));
     this.#save();
+    return missing;
   }
 
   /** Tells which seed the last picture had. @param {number} seed */
@@ -152,8 +159,8 @@ export class PaintSettings {
   }
 
   #save() {
-    const { steps, guidance, seed } = this.options;
-    keep(STORE, { steps, guidance, seed, strength: Number(this.#strength.input.value), negative: this.#negative.value });
+    const { steps, guidance } = this.options;
+    keep(STORE, { steps, guidance, seed: this.#seed.kept, strength: Number(this.#strength.input.value), negative: this.#negative.value });
   }
 }
 
@@ -165,7 +172,9 @@ function set(input, value) {
 
 /** Chooses what is offered, and else leaves the choice. @param {HTMLSelectElement} select @param {string} value */
 function choose(select, value) {
-  if ([...select.options].some((option) => option.value === value)) select.value = value;
+  const offered = [...select.options].some((option) => option.value === value);
+  if (offered) select.value = value;
+  return offered;
 }
 
 /** @param {HTMLInputElement | HTMLSelectElement} control @param {string} name @param {string} words */

@@ -7,6 +7,8 @@ export class Seed {
   #keep = make("button", { type: "button", id: "keep-seed", "data-test": "keep-seed", class: "plain", hidden: "" });
   /** @type {number | undefined} */
   #used;
+  /** Whether the seed that stands there is meant for one time alone. */
+  #once = false;
   /** The whole row. @type {HTMLElement} */
   row;
 
@@ -18,7 +20,12 @@ export class Seed {
   constructor(words, kept, changed) {
     this.#input.setAttribute("aria-describedby", "seed-words");
     if (typeof kept === "number") this.#input.value = String(kept);
-    this.#input.addEventListener("change", changed);
+    this.#keep.setAttribute("data-heir", "#seed");
+    this.#input.addEventListener("change", () => {
+      this.#once = false;
+      this.#keep.hidden = true;
+      changed();
+    });
     this.#keep.addEventListener("click", () => {
       this.value = this.#used;
       changed();
@@ -39,11 +46,27 @@ export class Seed {
 
   set value(seed) {
     this.#input.value = seed === undefined ? "" : String(seed);
+    this.#once = false;
     this.#keep.hidden = true;
+  }
+
+  /** The seed that is to last. @returns {number | undefined} */
+  get kept() {
+    return this.#once ? undefined : this.value;
+  }
+
+  /** A seed for the next time alone, which the reader may keep. @param {number} seed */
+  lend(seed) {
+    this.value = seed;
+    this.#once = true;
+    this.#used = seed;
+    this.#keep.textContent = `Keep ${seed} for more than once`;
+    this.#keep.hidden = false;
   }
 
   /** Tells which seed was used last, so that it can be kept. @param {number} seed */
   set used(seed) {
+    if (this.#once) this.value = undefined;
     this.#used = seed;
     this.#keep.textContent = `Keep ${seed}`;
     this.#keep.hidden = this.value !== undefined;

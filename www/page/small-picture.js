@@ -7,21 +7,49 @@ const GROUND = "rgb(190 215 215)";
 export function drawn(canvas, picture) {
   if (canvas.width !== picture.width) canvas.width = picture.width;
   if (canvas.height !== picture.height) canvas.height = picture.height;
+  // It is enlarged by a whole number: see the style sheets.
+  canvas.style.setProperty("--width", String(picture.width));
   canvas.getContext("2d")?.putImageData(picture, 0, 0);
 }
 
 /** The middle of a picture, cut square. Rejects what the browser cannot read. @param {Blob} file @param {number} side */
 export async function framed(file, side) {
+  // An SVG alone needs an element, and with it a policy that lets it have one (`img-src blob:`).
+  const picture = await createImageBitmap(file).catch(() => drawing(file));
+  const [width, height] = picture instanceof ImageBitmap ? [picture.width, picture.height] : [picture.naturalWidth, picture.naturalHeight];
+  const least = Math.min(width, height) || side;
+  const [left, top] = [(width - least) / 2, (height - least) / 2];
+  return square(side, (context) => context.drawImage(picture, left, top, least, least, 0, 0, side, side));
+}
+
+/** @param {Blob} file */
+async function drawing(file) {
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
     await image.decode();
-    const least = Math.min(image.naturalWidth, image.naturalHeight) || side;
-    const [left, top] = [(image.naturalWidth - least) / 2, (image.naturalHeight - least) / 2];
-    return square(side, (context) => context.drawImage(image, left, top, least, least, 0, 0, side, side));
+    return image;
   } finally {
     URL.revokeObjectURL(image.src);
   }
+}
+
+/** All of a picture. @param {Blob} file @returns {Promise<ImageData>} */
+export async function wholePicture(file) {
+  const bitmap = await createImageBitmap(file);
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  if (!context) throw new Error("the browser draws nothing");
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+/** A picture as a file. @param {ImageData} picture */
+export async function pictureFile(picture) {
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  canvas.getContext("2d")?.putImageData(picture, 0, 0);
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** A sign as the reader's system draws it. @param {string} sign @param {number} side */

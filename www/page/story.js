@@ -7,7 +7,7 @@ import { element, make, percent, soon } from "./dom.js";
 
 /** @import { Alternative, Chunk } from "../vitrine.js" */
 /** A token as the page shows it. @typedef {Alternative & { alternatives: Alternative[] }} Token */
-/** @typedef {{ own: string, tokens: Token[], editing: boolean, answering: boolean, author: unknown }} Version */
+/** `ended`: whether the model itself ended the text. @typedef {{ own: string, tokens: Token[], editing: boolean, answering: boolean, author: string, ended: boolean }} Version */
 
 /** Versions that undo remembers. */
 const MEMORY = 50;
@@ -23,8 +23,9 @@ export class Story extends EventTarget {
   #editing = true;
   /** Whether the tokens answer the reader's words, rather than go on from them. */
   #answering = false;
-  /** The model that wrote the tokens. @type {unknown} */
-  #author;
+  /** The model that wrote the tokens. */
+  #author = "";
+  #ended = false;
   /** @type {Version[]} */
   #past = [];
   /** What was written and not yet announced. */
@@ -82,41 +83,54 @@ export class Story extends EventTarget {
     if (before) this.#show(before);
   }
 
+  /** All that makes it, to be kept. */
+  get present() {
+    return this.#version();
+  }
+
+  set present(version) {
+    this.#show(version);
+  }
+
   clear() {
-    this.#show({ ...this.#version(), own: "", tokens: [], editing: true });
-    this.#prompt.focus();
+    this.begin("");
   }
 
   /** All that stands there becomes the reader's own words; an answer goes, and its question stays to be changed. */
   edit() {
-    this.#show({ ...this.#version(), own: this.#answering ? this.own : this.text, tokens: [], editing: true });
-    this.#prompt.focus();
+    this.begin(this.#answering ? this.own : this.text);
     this.#prompt.setSelectionRange(this.own.length, this.own.length);
   }
 
   /** @param {string} own */
   begin(own) {
-    this.#show({ ...this.#version(), own, tokens: [], editing: true });
+    this.#show({ ...this.#version(), own, tokens: [], editing: true, ended: false });
     this.#prompt.focus();
+  }
+
+  /** The beginning stays, and what the model made of it goes. */
+  retell() {
+    this.#show({ ...this.#version(), tokens: [], editing: false, ended: false });
   }
 
   /**
    * From textarea to tokens, for this model to write. Another model's tokens mean nothing to it: what they say becomes the
    * reader's words, and an answer is given anew.
-   * @param {unknown} author
+   * @param {string} author what the model is called, the same for every copy of it
    */
   read(author) {
     const version = this.#version();
     if (version.tokens.length > 0 && version.author !== author) {
       version.own = version.answering ? version.own : this.text;
       version.tokens = [];
+      version.ended = false;
     }
     if (version.editing || version.author !== author) this.#show({ ...version, editing: false, author });
   }
 
   /** Keeps the first `count` tokens and puts another after them. @param {number} count @param {Token} token */
   turn(count, token) {
-    this.#show({ ...this.#version(), tokens: [...this.#tokens.slice(0, count), token], editing: false });
+    this.#show({ ...this.#version(), tokens: [...this.#tokens.slice(0, count), token], editing: false, ended: false });
   }
 
   /** Puts a token at the end; it is seen with the next frame. @param {Chunk} chunk */
@@ -148,15 +162,21 @@ export class Story extends EventTarget {
   /** @param {boolean} writing */
   set writing(writing) {
     this.#page.classList.toggle("writing", writing);
-    this.#page.classList.remove("ended");
+    if (writing) this.#page.classList.remove("ended");
     if (writing) return;
     this.#flush();
     this.#say(true);
   }
 
-  /** Whether the model itself ended the text. */
+  get ended() {
+    return this.#ended;
+  }
+
   set ended(/** @type {boolean} */ ended) {
+    this.#ended = ended;
     this.#page.classList.toggle("ended", ended);
+    if (ended) this.announce("The story has ended.");
+    this.#changed();
   }
 
   /** @param {number} index */
@@ -174,7 +194,7 @@ export class Story extends EventTarget {
 
   /** @returns {Version} */
   #version() {
-    return { own: this.own, tokens: [...this.#tokens], editing: this.#editing, answering: this.#answering, author: this.#author };
+    return { own: this.own, tokens: [...this.#tokens], editing: this.#editing, answering: this.#answering, author: this.#author, ended: this.#ended };
   }
 
   /** What stands between a question and its answer. */
@@ -183,15 +203,16 @@ export class Story extends EventTarget {
   }
 
   /** @param {Version} version */
-  #show({ own, tokens, editing, answering, author }) {
+  #show({ own, tokens, editing, answering, author, ended }) {
     this.#prompt.value = own;
     this.#tokens = [...tokens];
     this.#editing = editing;
     this.#answering = answering;
     this.#author = author;
+    this.#ended = ended;
     this.#unsaid = "";
     this.#fresh.replaceChildren();
-    this.#page.classList.remove("ended");
+    this.#page.classList.toggle("ended", ended);
     this.#page.replaceChildren(make("span", { class: "own" }, own), this.#gap(), ...tokens.map((token, index) => this.#span(token, index)));
     this.#prompt.hidden = !editing;
     this.#page.hidden = editing;
@@ -235,7 +256,11 @@ export class Story extends EventTarget {
     const end = all ? this.#unsaid.length : (/^[\s\S]*[.!?…]["'”’)\]]*\s/.exec(this.#unsaid)?.[0].length ?? 0);
     const sentence = this.#unsaid.slice(0, end).trim();
     this.#unsaid = this.#unsaid.slice(end);
-    if (!sentence) return;
+    if (sentence) this.announce(sentence);
+  }
+
+  /** Tells something to whoever listens. @param {string} sentence */
+  announce(sentence) {
     this.#announcer.append(make("p", {}, sentence));
     if (this.#announcer.childElementCount > 20) this.#announcer.firstElementChild?.remove();
   }

@@ -11,6 +11,8 @@ export class Way extends EventTarget {
   #decode;
   /** Counts the ways: only the latest is painted. */
   #count = 0;
+  /** The picture of the way that was chosen last. */
+  #stop = -1;
   /** @type {Float32Array} */
   from = new Float32Array(0);
   /** @type {Float32Array} */
@@ -35,15 +37,34 @@ export class Way extends EventTarget {
     const canvases = Array.from({ length: PICTURES }, () => make("canvas"));
     const buttons = canvases.map((canvas, i) => {
       const button = make("button", { type: "button", "data-step": String(i), "aria-label": `Picture ${i + 1} of ${PICTURES} on the way` }, canvas);
-      button.addEventListener("click", () => this.dispatchEvent(new CustomEvent("chosen", { detail: this.#at(i / (PICTURES - 1)) })));
+      button.addEventListener("click", () => this.#choose(i));
       return button;
     });
     this.#row.replaceChildren(...buttons);
+    this.#stop = -1;
     for (const [i, canvas] of canvases.entries()) {
       const picture = await this.#decode(this.#at(i / (PICTURES - 1)));
       if (mine !== this.#count) return;
       drawn(canvas, picture);
     }
+  }
+
+  /** To the next picture of the way; after the last it begins again. */
+  step() {
+    this.#choose((this.#stop + 1) % PICTURES);
+  }
+
+  /** @param {number} stop */
+  #choose(stop) {
+    this.dispatchEvent(new CustomEvent("chosen", { detail: this.#at(stop / (PICTURES - 1)) }));
+    this.#stop = stop;
+    this.#row.children[stop]?.setAttribute("aria-current", "step");
+  }
+
+  /** None of its pictures is shown any more. */
+  leave() {
+    this.#row.children[this.#stop]?.removeAttribute("aria-current");
+    this.#stop = -1;
   }
 
   /** Places on the way, one a frame, slow at both ends. */

@@ -1,4 +1,4 @@
-//! Packages of npm that the work uses where node is installed (`wasm-opt`, `tsc`), kept under the target directory.
+//! Packages of npm that the work uses where node is installed (`wasm-opt`, `tsc`, axe), kept under the target directory.
 
 use std::{
     fs,
@@ -17,6 +17,7 @@ pub struct Package {
 }
 
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0" };
+pub const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" };
 
 /// The folder of a package, installed if it was not there.

@@ -201,6 +201,7 @@ fn byte_range(header: &str, length: u64) -> Range {
 /// - `spa/PATH`: the file, or a page with status 200 where there is none, as servers of applications answer
 /// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
 /// - `edited/PATH?then=OTHER`: one file, and another of another `ETag` for browsers with the cookie `edited`
+/// - `strict/PATH`: the file under the strictest policy that lets a page compute, see [`STRICT`]
 fn fault(request: Request, name: &str, routes: &Routes) {
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
     let bytes = || locate(&format!("/{rest}"), routes).and_then(|file| std::fs::read(file).ok());
@@ -221,6 +222,18 @@ fn fault(request: Request, name: &str, routes: &Routes) {
         },
         "head" => send_but_for_head(request, rest, routes),
         "edited" => send_edited(request, rest, routes),
+        "strict" => match locate(&format!("/{rest}"), routes).and_then(|file| Some((std::fs::read(&file).ok()?, file)))
+        {
+            Some((bytes, file)) => respond(
+                request,
+                routes,
+                Response::from_data(bytes)
+                    .with_header(header("Content-Type", mime(&file)))
+                    .with_header(header("Content-Security-Policy", STRICT))
+                    .boxed(),
+            ),
+            None => respond(request, routes, text(404, "there is no such file")),
+        },
         "redirect" => {
             respond(request, routes, Response::empty(302).with_header(header("Location", &format!("/{rest}"))).boxed())
         }
@@ -277,6 +290,10 @@ fn send_edited(request: Request, rest: &str, routes: &Routes) -> std::io::Result
         None => respond(request, routes, text(404, "there is no such file")),
     }
 }
+
+/// Own files alone: no inline styles or scripts, no `blob:` or `data:` pictures. Without `wasm-unsafe-eval` there is no engine.
+const STRICT: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Ends a body before its time.
 struct Broken;

@@ -82,6 +82,17 @@ impl<'driver> Session<'driver> {
     pub fn goto(&self, address: &str) -> Result<()> {
         self.run("window.isLeft = true", &[])?;
         self.post("url", &json!({ "url": address }))?;
+        self.arrive(address)
+    }
+
+    /// Opens the same document anew, as the reader's button does.
+    pub fn reload(&self) -> Result<()> {
+        self.run("window.isLeft = true; location.reload()", &[])?;
+        self.arrive("the same address")
+    }
+
+    /// Waits for the document that follows.
+    fn arrive(&self, address: &str) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < LOADING {
             // Between two documents there is none to ask.
@@ -93,6 +104,27 @@ impl<'driver> Session<'driver> {
             std::thread::sleep(Duration::from_millis(20));
         }
         bail!("{SILENT}: {address} did not open in {LOADING:?}")
+    }
+
+    /// The names of the tabs, this one among them.
+    pub fn tabs(&self) -> Result<Value> {
+        self.get("window/handles")
+    }
+
+    /// Opens an empty tab and goes there; gives its name.
+    pub fn open_tab(&self) -> Result<Value> {
+        let tab = self.post("window/new", &json!({ "type": "tab" }))?["handle"].take();
+        self.go_to_tab(&tab)?;
+        Ok(tab)
+    }
+
+    pub fn go_to_tab(&self, tab: &Value) -> Result<()> {
+        self.post("window", &json!({ "handle": tab })).map(drop)
+    }
+
+    /// Closes the tab that is looked at; another is to be gone to.
+    pub fn close_tab(&self) -> Result<()> {
+        self.driver.delete(&format!("/session/{}/window", self.id)).map(drop)
     }
 
     /// The first element that the selector finds.

@@ -1,5 +1,5 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
-//! the page, [`looks`] looks at it, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
+//! the page, [`looks`] looks at it, [`axe`] too, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away,
 //! [`embedded`] shows the site in frames, from other origins, under policies and over plain http, [`bundlers`] builds applications with it, [`cases`]
 //! holds what once failed.
@@ -7,12 +7,18 @@
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
 
+mod axe;
 mod bundlers;
 mod cases;
+mod easel;
 mod embedded;
+mod ending;
 mod face;
 mod families;
+mod focus;
+mod leaving;
 mod looks;
+mod notices;
 mod offline;
 mod painter;
 mod pictures;
@@ -20,6 +26,7 @@ mod reader;
 mod sources;
 mod walk;
 mod widgets;
+mod world;
 
 use std::{
     env, fs,
@@ -165,10 +172,17 @@ pub fn run(
     let server = server::start(Routes { folders, faults: true, ..Routes::default() }, 0)?;
     let tests = [
         reader::TESTS,
+        ending::TESTS,
+        focus::TESTS,
+        world::TESTS,
+        notices::TESTS,
         looks::TESTS,
+        axe::TESTS,
         painter::TESTS,
+        easel::TESTS,
         pictures::TESTS,
         face::TESTS,
+        leaving::TESTS,
         families::TESTS,
         sources::TESTS,
         walk::TESTS,

@@ -19,6 +19,8 @@ pub const TESTS: &[Test] = &[
     Test::new("all_three_pages_open_and_work_without_their_server", without_a_server)
         .everywhere()
         .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
+    Test::new("every_page_opens_by_every_form_of_its_address_without_its_server", every_address)
+        .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
 ];
 
 /// A way to the test server that can be cut, so that browser and service worker alike lose it.
@@ -98,4 +100,29 @@ fn without_a_server(visit: &Visit) -> Result<()> {
     ensure_that!(picture.len() > 1000, "there is no picture");
     open_page(page, &at("walk.html"))?;
     page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 120)
+}
+
+fn every_address(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let server = visit.address.strip_prefix("http://").context("another scheme")?.parse()?;
+    let cable = Cable::lay(server)?;
+    let at = |name: &str| format!("http://{}/{name}", cable.address);
+    open_page(page, &at(""))?;
+    page.wait_for("document.querySelector('#offline').innerText.length > 0", 120)?;
+    cable.cut();
+    for (name, title) in [
+        ("index.html", "Vitrine"),
+        ("index.html?model=storyteller#prompt", "Vitrine"),
+        ("?device=cpu", "Vitrine"),
+        ("paint", "Vitrine: paint"),
+        ("paint.html?model=illustrator", "Vitrine: paint"),
+        ("walk.html?from=index.html", "Vitrine: walk"),
+        ("walk/", "Vitrine: walk"),
+    ] {
+        open_page(page, &at(name)).with_context(|| format!("/{name} without its server"))?;
+        let told = page.run("return document.title", &[])?;
+        ensure_that!(told == title, "/{name} without its server is {told}");
+    }
+    page.goto(&at("widgets.html?theme=dark"))?;
+    page.wait_for("document.querySelector('vitrine-text')?.shadowRoot", 30)
 }

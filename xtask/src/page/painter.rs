@@ -37,14 +37,14 @@ pub fn paint(page: &Session, words: &str, seed: &str) -> Result<String> {
     pixels(page)
 }
 
-fn finished(page: &Session) -> Result<()> {
+pub fn finished(page: &Session) -> Result<()> {
     page.wait_for("document.body.dataset.state === 'ready'", 120)?;
     let said = page.run("const box = document.querySelector('#error'); return box.hidden ? '' : box.innerText", &[])?;
     ensure_that!(said == "", "a notice says {said}");
     Ok(())
 }
 
-fn pixels(page: &Session) -> Result<String> {
+pub fn pixels(page: &Session) -> Result<String> {
     let url = page.run("return document.querySelector('#picture').toDataURL()", &[])?;
     Ok(url.as_str().context("there is no picture")?.to_owned())
 }

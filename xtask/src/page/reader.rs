@@ -27,6 +27,7 @@ pub const TESTS: &[Test] = &[
     Test::new("at_temperature_zero_the_seed_does_not_matter", temperature_zero).everywhere(),
     Test::new("the_length_is_kept", length_is_kept),
     Test::new("resting_on_a_word_shows_what_else_it_might_have_been", alternatives_by_mouse),
+    Test::new("probabilities_are_rounded_to_what_is_true", rounding),
     Test::new("a_story_that_grows_under_a_resting_mouse_is_not_covered", resting_mouse),
     Test::new("the_story_turns_by_keyboard_alone", alternatives_by_keyboard),
     Test::new("the_keyboard_alone_writes_and_stops", keyboard_alone).everywhere(),
@@ -191,6 +192,21 @@ fn alternatives_by_mouse(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
+fn rounding(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let told = visit.session.run_async(
+        "const { percent } = await import('/page/dom.js');
+         return [1, 0.99999, 0.9994, 0.999, 0.996, 0.994, 0.5, 0.0996, 0.0994, 0.0312, 0.001, 0.0009, 0].map(percent);",
+        &[],
+    )?;
+    let expected = [
+        "> 99.9 %", "> 99.9 %", "> 99.9 %", "99.9 %", "99.6 %", "99 %", "50 %", "10 %", "9.9 %", "3.1 %", "0.1 %",
+        "< 0.1 %", "< 0.1 %",
+    ];
+    ensure_that!(told == json!(expected), "they are told as {told}");
+    Ok(())
+}
+
 fn resting_mouse(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
@@ -338,6 +354,7 @@ fn wish(visit: &Visit) -> Result<()> {
     settled(page)?;
     ensure_that!(!answering()?, "the reader's own choice was not kept");
 
+    page.click("#clear")?;
     visit.open("")?;
     write_some(page, "A storyteller sat by the fire")?;
     ensure_that!(!answering()?, "a beginning was taken for a request");
@@ -416,7 +433,7 @@ pub fn settled(page: &Session) -> Result<()> {
 }
 
 /// Makes every new token cost the page a few milliseconds, so that a small model on a fast machine can be caught in the act.
-fn slow_down(page: &Session) -> Result<()> {
+pub fn slow_down(page: &Session) -> Result<()> {
     page.run(
         "new MutationObserver(() => { const end = performance.now() + 40; while (performance.now() < end); })
              .observe(document.querySelector('#story'), { childList: true });",
@@ -425,7 +442,7 @@ fn slow_down(page: &Session) -> Result<()> {
     .map(drop)
 }
 
-fn token_count(page: &Session) -> Result<u64> {
+pub fn token_count(page: &Session) -> Result<u64> {
     let count = page.run("return document.querySelectorAll('#story .token').length", &[])?;
     Ok(count.as_u64().unwrap_or(0))
 }

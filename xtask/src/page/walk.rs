@@ -11,6 +11,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_walk_by_keys_pointer_and_sliders_changes_the_face", walks).everywhere(),
     Test::new("a_walk_goes_on_webgpu", on_webgpu).on(Gpu::SwiftShader),
     Test::new("a_way_between_two_faces_is_shown_and_walked", way),
+    Test::new("whoever_wants_no_motion_steps_along_the_way", stepped),
     Test::new("a_picture_is_encoded_and_its_face_shown_beside_it", encodes),
     Test::new("the_generator_walks_and_has_no_way_back", generator),
     Test::new("walking_fits_a_desk_a_phone_and_the_dark", looks),
@@ -108,6 +109,35 @@ fn way(visit: &Visit) -> Result<()> {
     quiet(page)
 }
 
+fn stepped(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let calm = |wish: &str| {
+        let media = json!({ "features": [{ "name": "prefers-reduced-motion", "value": wish }] });
+        page.devtools("Emulation.setEmulatedMedia", media)
+    };
+    calm("reduce")?;
+    open(visit, "")?;
+    page.wait_for("document.querySelectorAll('#way canvas').length === 9", 30)?;
+    ensure_that!(page.text("#go")? == "Step along the way", "the button reads {:?}", page.text("#go")?);
+    for (step, place) in [-2.0, -1.5, -1.0, -0.5].into_iter().enumerate() {
+        page.click("#go")?;
+        let (at, shown) =
+            (value(page, 0)?, page.run("return document.querySelector('#way [aria-current]')?.dataset.step", &[])?);
+        ensure_that!((at - place).abs() < 1e-6, "step {step} leads to {at}, not to {place}");
+        ensure_that!(shown == json!(step.to_string()), "of the way {shown} is marked at step {step}");
+    }
+    // Nothing moves on by itself.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    ensure_that!((value(page, 0)? + 0.5).abs() < 1e-6, "it went on to {}", value(page, 0)?);
+    for _ in 0..6 {
+        page.click("#go")?;
+    }
+    ensure_that!((value(page, 0)? + 2.0).abs() < 1e-6, "after the last picture comes {}", value(page, 0)?);
+    calm("no-preference")?;
+    page.wait_for("document.querySelector('#go').textContent === 'Walk the way'", 5)?;
+    quiet(page)
+}
+
 fn encodes(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     open(visit, "")?;
@@ -131,6 +161,7 @@ fn encodes(visit: &Visit) -> Result<()> {
     ensure_that!(likeness > 22.0, "its own face comes back with {likeness} dB");
     page.click("[data-glyph]")?;
     page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
+    ensure_that!(page.text("#encode")?.contains("decibels (dB)"), "decibels are not explained");
     quiet(page)
 }
 
