@@ -152,6 +152,8 @@ async function keptPage(address) {
   const names = [page, `${plain}.html`, `${plain}/`];
   for (const name of names) {
     const kept = await caches.match(name, { ignoreVary: true });
+    // Its own addresses are read from where it lies, not from a folder of its name.
+    if (kept && name.endsWith(".html") && page.endsWith("/")) return Response.redirect(name + new URL(address).search);
     // What came by a redirection is refused as the answer to a reader who navigates.
     if (kept) return kept.redirected ? new Response(await kept.blob(), { headers: kept.headers }) : kept;
   }
