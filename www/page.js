@@ -94,7 +94,7 @@ async function tellOutside(words) {
   const small = await world;
   if (!small || words !== story.own) return unread.tell([]);
   // A beginning stands there as the reader wrote it; of a request the storyteller takes what it knows.
-  unread.tell(outside(words, story.answering ? small : { ...small, adjectives: new Map() }));
+  unread.tell(outside(words, REQUEST.test(words) ? small : { ...small, adjectives: new Map() }));
 }
 
 /** The same for every copy of a model, on every visit. @param {TextModel} model */
