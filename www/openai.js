@@ -1,107 +1,169 @@
-/** `engine.chat.completions.create`: the OpenAI shape on top of `chat`. */
+/**
+ * `engine.chat.completions.create` and `engine.openai.fetch`: the OpenAI shape on top of `chat` and `generate`. What a request may hold:
+ * openai-request.js; the routes: openai-fetch.js.
+ */
 
 import { VitrineError } from "./errors.js";
+import { fetchOf, nonce } from "./openai-fetch.js";
+import { Refused, chatRequest, renamed, textRequest } from "./openai-request.js";
+import { abortSignal, shown } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
-
-const KNOWN = new Set([
-  "model", "messages", "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
-  "repetition_penalty", "seed", "stop", "logprobs", "top_logprobs", "n", "signal",
-]); // prettier-ignore
-
-/**
- * @param {Pick<Face.Engine, "load">} engine
- * @returns {Face.ChatCompletions}
- */
-export function completions(engine) {
-  /** Models that were named by a string; they stay until the engine closes. @type {Map<string, Promise<Face.TextModel>>} */
-  const named = new Map();
-
-  /** @param {string} name @param {AbortSignal} [signal] */
-  const load = (name, signal) => {
-    const known = named.get(name);
-    if (known) return known;
-    const loading = engine.load(name, { signal });
-    named.set(name, loading);
-    loading.catch(() => named.delete(name));
-    return loading;
-  };
-
-  /** @param {Face.ChatCompletionRequest} request @returns {Promise<any>} */
-  const create = async (request) => {
-    for (const field of Object.keys(request)) {
-      if (!KNOWN.has(field)) throw new VitrineError("bad-argument", `Vitrine knows no field "${field}"; leave it out.`);
-    }
-    if (request.n !== undefined && request.n !== 1) throw new VitrineError("bad-argument", "n is 1: ask again for another answer.");
-    const model = typeof request.model === "string" ? await load(request.model, request.signal) : request.model;
-    const head = {
-      // Not randomUUID, which a page over plain http is without.
-      id: `chatcmpl-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`,
-      created: Math.floor(Date.now() / 1000),
-      model: typeof request.model === "string" ? request.model : model.info.name,
-    };
-    const stream = model.chat(request.messages, {
-      maxTokens: request.max_completion_tokens ?? request.max_tokens,
-      temperature: request.temperature,
-      topP: request.top_p,
-      topK: request.top_k,
-      minP: request.min_p,
-      repetitionPenalty: request.repetition_penalty,
-      seed: request.seed,
-      stop: request.stop,
-      alternatives: request.logprobs ? (request.top_logprobs ?? 0) : 0,
-      signal: request.signal,
-    });
-    return request.stream ? chunks(stream, head, request) : whole(stream, head, request);
-  };
-  return { create };
-}
-
+/** @import { Told } from "./openai-request.js" */
 /** @typedef {{ id: string, created: number, model: string }} Head */
+/** @typedef {{ id: string, model: Face.Model }} Loaded a model that the engine holds, and what a request may call it */
 
 /**
- * @param {Face.TextStream} stream
- * @param {Head} head
- * @param {Face.ChatCompletionRequest} request
- * @returns {AsyncGenerator<Face.ChatCompletionChunk, void, undefined>}
+ * What differs between the two kinds of completions.
+ * @typedef {{
+ *   prefix: string,
+ *   object: string,
+ *   piece: string,
+ *   choice: (text: string, logprobs: Face.Chunk[] | null) => object,
+ *   first: object | null,
+ *   delta: (text: string | null, logprobs: Face.Chunk[] | null) => object,
+ * }} Shape
  */
-async function* chunks(stream, head, request) {
-  const base = { ...head, object: /** @type {const} */ ("chat.completion.chunk") };
-  yield { ...base, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null, logprobs: null }] };
-  for await (const chunk of stream) {
-    const logprobs = request.logprobs ? { content: logprobOf(chunk) } : null;
-    yield { ...base, choices: [{ index: 0, delta: { content: chunk.text }, finish_reason: null, logprobs }] };
-  }
-  yield { ...base, choices: [{ index: 0, delta: {}, finish_reason: reasonOf(stream), logprobs: null }], usage: usageOf(stream) };
+
+/** @type {Shape} */
+const CHAT = {
+  prefix: "chatcmpl",
+  object: "chat.completion",
+  piece: "chat.completion.chunk",
+  choice: (content, chunks) => ({ message: { role: "assistant", content, refusal: null }, logprobs: chatLogprobs(chunks) }),
+  first: { delta: { role: "assistant", content: "", refusal: null }, logprobs: null },
+  delta: (content, chunks) => ({ delta: content === null ? {} : { content }, logprobs: chatLogprobs(chunks) }),
+};
+
+/** @type {Shape} */
+const TEXT = {
+  prefix: "cmpl",
+  object: "text_completion",
+  piece: "text_completion",
+  choice: (text, chunks) => ({ text, logprobs: textLogprobs(chunks) }),
+  first: null,
+  delta: (text, chunks) => ({ text: text ?? "", logprobs: textLogprobs(chunks) }),
+};
+
+/**
+ * @param {Pick<Face.Engine, "load" | "catalog">} engine
+ * @param {() => Loaded[]} loaded the models that are loaded now
+ */
+export function openai(engine, loaded) {
+  /** The model of this name. One that is loaded for a request stays until the engine closes. @param {string} name @param {AbortSignal} [signal] @returns {Promise<Face.Model>} */
+  const load = async (name, signal) => {
+    const held = loaded().find(({ id }) => id === name);
+    if (held) return held.model;
+    try {
+      return await engine.load(name, { signal });
+    } catch (error) {
+      throw error instanceof VitrineError && error.code === "bad-argument" ? new Refused(error.message, "model", "model_not_found", 404, error) : error;
+    }
+  };
+
+  /** @param {unknown} wanted @param {AbortSignal} [signal] @returns {Promise<Face.TextModel>} */
+  const modelFor = async (wanted, signal) => {
+    if (typeof wanted !== "string" && !(typeof wanted === "object" && wanted !== null && "info" in wanted)) {
+      throw new Refused(`model must be a name, an address or a loaded model, not ${shown(wanted)}.`, "model", wanted === undefined ? "missing_required_parameter" : "invalid_type");
+    }
+    const model = typeof wanted === "string" ? await load(wanted, signal) : /** @type {Face.Model} */ (wanted);
+    if (model.info.kind === "text") return /** @type {Face.TextModel} */ (model);
+    throw new Refused(`${model.info.name} is no language model, so it completes nothing. Name one that is.`, "model", "model_not_supported");
+  };
+
+  /**
+   * @param {Shape} shape
+   * @param {{ model: unknown, options: Face.ChatOptions, told: Told }} asked
+   * @param {object} request as it was written
+   * @param {AbortSignal | undefined} signal
+   * @param {(model: Face.TextModel, options: Face.ChatOptions) => Face.TextStream} begin
+   * @returns {Promise<any>}
+   */
+  const complete = async (shape, { model: wanted, options, told }, request, signal, begin) => {
+    const model = await modelFor(wanted, signal);
+    // An answer without a limit ends with the context, as it does with OpenAI.
+    const stream = begin(model, { ...options, maxTokens: options.maxTokens ?? model.info.contextLength, signal });
+    const head = {
+      id: `${shape.prefix}-${nonce()}`,
+      created: Math.floor(Date.now() / 1000),
+      model: typeof wanted === "string" ? wanted : model.info.name,
+    };
+    return told.stream ? pieces(shape, stream, head, told, request) : whole(shape, stream, head, told, request);
+  };
+
+  /** @param {any} request @returns {Promise<any>} */
+  const create = async (request) => {
+    const { signal, ...rest } = request ?? {};
+    if (signal && abortSignal(signal)) throw new Refused(`signal must be an AbortSignal, not ${shown(signal)}.`, "signal", "invalid_type");
+    const { messages, ...asked } = chatRequest(request && rest);
+    return complete(CHAT, asked, rest, signal ?? undefined, (model, options) => model.chat(messages, options));
+  };
+
+  /** @param {any} request @param {AbortSignal} signal */
+  const createText = async (request, signal) => {
+    const { prompt, ...asked } = textRequest(request);
+    return complete(TEXT, asked, request, signal, (model, options) => model.generate(prompt, options));
+  };
+
+  const created = Math.floor(Date.now() / 1000);
+  /** The language models that can be named: the catalogue's, and those that are loaded. */
+  const models = async () => {
+    const known = (await engine.catalog()).filter(({ kind }) => kind === "text").map(({ id }) => id);
+    const held = loaded().flatMap(({ id, model }) => (model.info.kind === "text" ? [id] : []));
+    return [...new Set([...known, ...held])].map((id) => ({ id, object: "model", created, owned_by: "vitrine" }));
+  };
+
+  return {
+    completions: /** @type {Face.ChatCompletions} */ ({ create }),
+    fetch: fetchOf({ chat: (request, signal) => create({ ...request, signal }), text: createText, models }),
+  };
 }
 
 /**
+ * Nothing but errors comes before the first token.
+ * @param {Shape} shape
  * @param {Face.TextStream} stream
  * @param {Head} head
- * @param {Face.ChatCompletionRequest} request
- * @returns {Promise<Face.ChatCompletion>}
+ * @param {Told} told
+ * @param {object} request
  */
-async function whole(stream, head, request) {
-  let content = "";
-  /** @type {Face.ChatLogprobs["content"]} */
-  const logprobs = [];
-  for await (const chunk of stream) {
-    content += chunk.text;
-    if (request.logprobs) logprobs.push(...logprobOf(chunk));
+async function* pieces(shape, stream, head, told, request) {
+  const base = { id: head.id, object: shape.piece, created: head.created, model: head.model };
+  const usage = told.usage ? { usage: null } : {};
+  const piece = (/** @type {object} */ choice, /** @type {string | null} */ reason = null) => ({ ...base, choices: [{ index: 0, ...choice, finish_reason: reason }], ...usage });
+  let begun = false;
+  try {
+    for await (const chunk of stream) {
+      if (!begun && shape.first) yield piece(shape.first);
+      begun = true;
+      yield piece(shape.delta(chunk.text, told.logprobs ? [chunk] : null));
+    }
+  } catch (error) {
+    throw renamed(error, request);
   }
-  return {
-    ...head,
-    object: "chat.completion",
-    choices: [
-      {
-        index: 0,
-        message: { role: "assistant", content },
-        finish_reason: reasonOf(stream),
-        logprobs: request.logprobs ? { content: logprobs } : null,
-      },
-    ],
-    usage: usageOf(stream),
-  };
+  if (!begun && shape.first) yield piece(shape.first);
+  yield piece(shape.delta(null, null), reasonOf(stream));
+  if (told.usage) yield { ...base, choices: [], usage: usageOf(stream) };
+}
+
+/**
+ * @param {Shape} shape
+ * @param {Face.TextStream} stream
+ * @param {Head} head
+ * @param {Told} told
+ * @param {object} request
+ */
+async function whole(shape, stream, head, told, request) {
+  /** @type {Face.Chunk[]} */
+  const chunks = [];
+  try {
+    for await (const chunk of stream) chunks.push(chunk);
+  } catch (error) {
+    throw renamed(error, request);
+  }
+  const text = chunks.map((chunk) => chunk.text).join("");
+  const choice = { index: 0, ...shape.choice(text, told.logprobs ? chunks : null), finish_reason: reasonOf(stream) };
+  return { id: head.id, object: shape.object, created: head.created, model: head.model, choices: [choice], usage: usageOf(stream) };
 }
 
 /** @param {Face.TextStream} stream @returns {Face.ChatFinishReason} */
@@ -112,15 +174,36 @@ function reasonOf(stream) {
 
 /** @param {Face.TextStream} stream @returns {Face.ChatUsage} */
 function usageOf(stream) {
-  const { promptTokens = 0, generatedTokens: tokens = 0 } = stream.summary ?? {};
-  return { prompt_tokens: promptTokens, completion_tokens: tokens, total_tokens: promptTokens + tokens };
+  const { promptTokens = 0, generatedTokens = 0, reusedTokens = 0 } = stream.summary ?? {};
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: generatedTokens,
+    total_tokens: promptTokens + generatedTokens,
+    prompt_tokens_details: { cached_tokens: reusedTokens },
+  };
 }
 
 const utf8 = new TextEncoder();
 
-/** One entry for a token, none for text that was only held back. @param {Face.Chunk} chunk @returns {Face.ChatLogprobs["content"]} */
-function logprobOf({ token, piece, logprob, alternatives }) {
-  if (token === undefined || logprob === undefined) return [];
-  const top = alternatives.map((each) => ({ token: each.text, logprob: each.logprob, bytes: [...utf8.encode(each.text)] }));
-  return [{ token: piece, logprob, bytes: [...utf8.encode(piece)], top_logprobs: top }];
+/** One entry for a token, none for text that was only held back. @param {Face.Chunk[] | null} chunks @returns {Face.ChatLogprobs | null} */
+function chatLogprobs(chunks) {
+  if (!chunks) return null;
+  const entry = (/** @type {string} */ token, /** @type {number} */ logprob) => ({ token, logprob, bytes: [...utf8.encode(token)] });
+  const content = chunks.flatMap(({ piece, logprob, alternatives }) =>
+    logprob === undefined ? [] : [{ ...entry(piece, logprob), top_logprobs: alternatives.map((each) => entry(each.text, each.logprob)) }],
+  );
+  return { content, refusal: null };
+}
+
+/** The same in the older shape. @param {Face.Chunk[] | null} chunks */
+function textLogprobs(chunks) {
+  if (!chunks) return null;
+  const known = chunks.filter(({ logprob }) => logprob !== undefined);
+  let at = 0;
+  return {
+    tokens: known.map(({ piece }) => piece),
+    token_logprobs: known.map(({ logprob }) => logprob),
+    top_logprobs: known.map(({ alternatives }) => Object.fromEntries(alternatives.map(({ text, logprob }) => [text, logprob]))),
+    text_offset: known.map(({ piece }) => (at += piece.length) - piece.length),
+  };
 }

@@ -189,7 +189,9 @@ async function generate(model, signal, more) {
 async function promptFor(model, signal) {
   if (story.tokens.length === 0 && !story.answering) return story.own;
   // Thoughts would be shown as a part of the answer.
-  const own = await model.tokenize(story.answering ? [{ role: "user", content: story.own }] : story.own, { thinking: false, signal });
+  const own = story.answering
+    ? await model.tokenize([{ role: "user", content: story.own }], { thinking: false, signal })
+    : await model.tokenize(story.own, { signal });
   return [...own, ...story.tokens.map(({ token }) => token)];
 }
 

@@ -105,6 +105,10 @@ export interface Progress {
   from: "network" | "cache" | "memory";
 }
 
+/**
+ * What every call takes. An option that a call does not know, that is of the wrong type or that does not apply to this kind of model is refused
+ * with `bad-argument`; `null` means left out.
+ */
 export interface CallOptions {
   signal?: AbortSignal;
 }
@@ -116,9 +120,9 @@ export interface LoadOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
   /** What the file holds; read from the file when it is left out. */
   kind?: ModelKind;
-  /** How an autoencoder's or a generator's weights are stored on the device (the default: "keep", as the file has them). */
+  /** How the weights of a model of pictures are stored on the device (the default: "keep", as the file has them). A language model's always are kept. */
   quantization?: "keep" | "f16" | "q8_0" | "q4_0";
-  /** Tokens that the model may look back on; the model's own limit, within reason, when left out. */
+  /** Tokens that a language model may look back on; its own limit, within reason, when left out. */
   contextLength?: number;
   /** The SHA-256, in hexadecimal, of the file at an address; checked before the model is used. Catalogue entries bring their own. */
   sha256?: string;
@@ -129,8 +133,8 @@ export interface LoadOptions extends CallOptions {
 /** For `chat` and for `tokenize` of a conversation: what the model's chat template is told beside the messages. */
 export interface TemplateOptions {
   /**
-   * Whether a model that can think before it answers does so, where its chat template asks (Qwen 3). Left out, the template
-   * decides.
+   * Whether a model that can think before it answers does so. Left out, its chat template decides; where that never asks (Qwen 3's does),
+   * `true` is refused.
    */
   thinking?: boolean;
   /** JSON schemas of functions that the model may call; the template writes them as the model learnt to read them. */
@@ -149,7 +153,7 @@ export interface TemplateOptions {
 }
 
 /** Where temperature, top-k, top-p, min-p and the repetition penalty are left out, the model's files decide: see `ModelInfo.sampling`. */
-export interface GenerateOptions extends CallOptions, TemplateOptions {
+export interface GenerateOptions extends CallOptions {
   /** At most so many tokens (the default: 256). */
   maxTokens?: number;
   /** 0 always takes the likeliest token (the default: 0.8). */
@@ -171,6 +175,8 @@ export interface GenerateOptions extends CallOptions, TemplateOptions {
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
 }
+
+export interface ChatOptions extends GenerateOptions, TemplateOptions {}
 
 /** A token that might have been. */
 export interface Alternative {
@@ -308,6 +314,16 @@ export interface Score {
   perplexity: number;
 }
 
+export interface NextOptions extends CallOptions {
+  /** How many (the default: 10). */
+  k?: number;
+}
+
+export interface ProfileOptions extends CallOptions {
+  /** Steps to take, 1 to 1000 (the default: 4). */
+  steps?: number;
+}
+
 /** A language model. One generation runs at a time; others wait their turn. */
 export interface TextModel {
   readonly info: ModelInfo;
@@ -316,19 +332,21 @@ export interface TextModel {
   /** Goes on from a text (`""`: from the beginning-of-text token) or from token ids. */
   generate(prompt: string | ArrayLike<number>, options?: GenerateOptions): TextStream;
   /** Answers a conversation, through the model's own chat template. */
-  chat(messages: Message[], options?: GenerateOptions): TextStream;
-  /** The ids of a text; or those of a conversation, as `chat` would give them to the model. */
-  tokenize(text: string | Message[], options?: EncodeOptions): Promise<Uint32Array>;
+  chat(messages: Message[], options?: ChatOptions): TextStream;
+  /** The ids of a text. */
+  tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  /** The ids of a conversation, as `chat` would give them to the model. */
+  tokenize(messages: Message[], options?: TokenizeChatOptions): Promise<Uint32Array>;
   detokenize(tokens: ArrayLike<number>, options?: CallOptions): Promise<string>;
   /** How likely the model finds a text, token by token. */
   score(text: string, options?: CallOptions): Promise<Score>;
-  /** The k likeliest next tokens (the default: 10), likeliest first. */
-  next(text: string, options?: CallOptions & { k?: number }): Promise<(Alternative & { probability: number })[]>;
+  /** The k likeliest next tokens, likeliest first. */
+  next(text: string, options?: NextOptions): Promise<(Alternative & { probability: number })[]>;
   /**
-   * Where the time of a decode step goes, the longest part first: the mean of `steps` steps (4 by default) behind the latest text.
+   * Where the time of a decode step goes, the longest part first: the mean of some steps behind the latest text.
    * For measuring; a GPU must be able to take timestamps (`bad-argument` otherwise).
    */
-  profile(options?: CallOptions & { steps?: number }): Promise<StepPart[]>;
+  profile(options?: ProfileOptions): Promise<StepPart[]>;
   /** Frees the model. Generations under way end with the code "closed". Calling it again does nothing. */
   unload(): Promise<void>;
 }
@@ -388,7 +406,7 @@ export interface ImageOptions extends CallOptions {
   count?: number;
   /** A picture to begin from; it is brought to the wanted size. */
   init?: PictureSource;
-  /** How much of `init` may change, above 0 to 1 (the default: 0.75): this share of the steps, rounded down, and of them at least one. */
+  /** How much of `init` may change, above 0 to 1 (the default: 0.75): this share of the steps, rounded down, and of them at least one. Only with `init`. */
   strength?: number;
   /** Where `init` may change: white and opaque pixels are painted anew, the others stay. Of the picture's size. */
   mask?: PictureSource;
@@ -509,11 +527,19 @@ export interface Autoencoder {
 
 export type Model = TextModel | ImageModel | Autoencoder;
 
-export interface EncodeOptions extends CallOptions, TemplateOptions {
+export interface EncodeOptions extends CallOptions {
   /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
   addSpecialTokens?: boolean;
   /** Whether marks such as `<|im_start|>` in the text become the tokens that they name (the default: no). Never for a stranger's words. */
   parseSpecialTokens?: boolean;
+}
+
+/** Which special tokens a conversation gets, its template says. */
+export interface TokenizeChatOptions extends CallOptions, TemplateOptions {}
+
+export interface DecodeOptions extends CallOptions {
+  /** Whether marks such as `<|im_end|>` are left out of the text (the default: yes). */
+  skipSpecialTokens?: boolean;
 }
 
 export interface TokenizerInfo {
@@ -529,7 +555,7 @@ export interface TokenizerInfo {
 export interface Tokenizer {
   readonly info: TokenizerInfo;
   encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
-  decode(tokens: ArrayLike<number>, options?: CallOptions & { skipSpecialTokens?: boolean }): Promise<string>;
+  decode(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
   free(): Promise<void>;
 }
 
@@ -582,25 +608,74 @@ export interface CatalogEntry {
   [detail: string]: unknown;
 }
 
-/** The OpenAI-shaped request; fields that Vitrine does not know are refused. */
+/** A message of OpenAI's shape. What it holds beyond this reaches the model's chat template too; what is null is absent. */
+export interface ChatCompletionMessage {
+  /** "developer" is "system". */
+  role: "system" | "developer" | "user" | "assistant" | "tool" | (string & {});
+  /** Parts of text are one text; others (pictures, sounds, files) are refused. */
+  content?: string | null | readonly ({ type: "text"; text: string } | { type: "refusal"; refusal: string })[];
+  name?: string;
+  tool_calls?: readonly object[] | null;
+  tool_call_id?: string;
+  refusal?: string | null;
+  reasoning_content?: string | null;
+}
+
+/**
+ * The OpenAI-shaped request. Null and undefined are absent. Fields that change nothing here pass; what would change the answer and cannot be
+ * done, and fields that nobody knows, are refused by name.
+ */
 export interface ChatCompletionRequest {
-  /** A source string (loaded once and kept until the engine closes), or a loaded model. */
+  /** A source string (loaded once and kept until the engine closes), the name of a loaded model, or a loaded model. */
   model: string | TextModel;
-  messages: Message[];
-  stream?: boolean;
-  max_tokens?: number;
-  max_completion_tokens?: number;
-  temperature?: number;
-  top_p?: number;
-  top_k?: number;
-  min_p?: number;
-  repetition_penalty?: number;
-  seed?: number;
-  stop?: string | string[];
-  logprobs?: boolean;
-  top_logprobs?: number;
-  n?: 1;
-  signal?: AbortSignal;
+  messages: readonly ChatCompletionMessage[];
+  stream?: boolean | null;
+  /** Only with `stream`. With `include_usage` a last chunk without choices brings the usage, and all others bring `usage: null`. */
+  stream_options?: { include_usage?: boolean | null; include_obfuscation?: boolean | null } | null;
+  /** At most so many tokens; to the end of the context when left out. */
+  max_completion_tokens?: number | null;
+  /** The old name of `max_completion_tokens`. */
+  max_tokens?: number | null;
+  temperature?: number | null;
+  top_p?: number | null;
+  /** Not OpenAI's, nor are the next three: as `topK`, `minP`, `repetitionPenalty` and `templateOptions` of {@link ChatOptions}. */
+  top_k?: number | null;
+  min_p?: number | null;
+  repetition_penalty?: number | null;
+  chat_template_kwargs?: Record<string, unknown> | null;
+  seed?: number | null;
+  stop?: string | readonly string[] | null;
+  logprobs?: boolean | null;
+  top_logprobs?: number | null;
+  /** "none" is `enable_thinking: false`. */
+  reasoning_effort?: "none" | null;
+  /** Neutral values of what Vitrine does not do. */
+  n?: 1 | null;
+  presence_penalty?: 0 | null;
+  frequency_penalty?: 0 | null;
+  logit_bias?: Record<string, never> | null;
+  response_format?: { type: "text" } | null;
+  tools?: readonly [] | null;
+  tool_choice?: "none" | "auto" | null;
+  functions?: readonly [] | null;
+  function_call?: "none" | "auto" | null;
+  modalities?: readonly "text"[] | null;
+  verbosity?: "medium" | null;
+  audio?: null;
+  web_search_options?: null;
+  moderation?: null;
+  /** What only a server has a use for; nothing is sent or kept. */
+  parallel_tool_calls?: boolean | null;
+  prediction?: object | null;
+  user?: string | null;
+  metadata?: object | null;
+  store?: boolean | null;
+  service_tier?: string | null;
+  prompt_cache_key?: string | null;
+  prompt_cache_options?: object | null;
+  prompt_cache_retention?: string | null;
+  safety_identifier?: string | null;
+  signal?: AbortSignal | null;
 }
 
 export interface ChatLogprobs {
@@ -610,12 +685,15 @@ export interface ChatLogprobs {
     bytes: number[];
     top_logprobs: { token: string; logprob: number; bytes: number[] }[];
   }[];
+  refusal: null;
 }
 export type ChatFinishReason = "stop" | "length";
 export interface ChatUsage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+  /** Of the prompt's tokens, those that were in the model's cache from before. */
+  prompt_tokens_details: { cached_tokens: number };
 }
 export interface ChatCompletion {
   id: string;
@@ -625,7 +703,7 @@ export interface ChatCompletion {
   choices: [
     {
       index: 0;
-      message: { role: "assistant"; content: string };
+      message: { role: "assistant"; content: string; refusal: null };
       finish_reason: ChatFinishReason;
       logprobs: ChatLogprobs | null;
     },
@@ -637,15 +715,14 @@ export interface ChatCompletionChunk {
   object: "chat.completion.chunk";
   created: number;
   model: string;
-  choices: [
-    {
-      index: 0;
-      delta: { role?: "assistant"; content?: string };
-      finish_reason: ChatFinishReason | null;
-      logprobs: ChatLogprobs | null;
-    },
-  ];
-  usage?: ChatUsage;
+  /** One; none in the last chunk where `stream_options.include_usage` was asked for. */
+  choices: {
+    index: 0;
+    delta: { role?: "assistant"; content?: string; refusal?: null };
+    finish_reason: ChatFinishReason | null;
+    logprobs: ChatLogprobs | null;
+  }[];
+  usage?: ChatUsage | null;
 }
 
 export interface ChatCompletions {
@@ -683,6 +760,12 @@ export interface Engine {
   readonly device: DeviceInfo;
   readonly cache: ModelCache;
   readonly chat: { readonly completions: ChatCompletions };
+  /**
+   * For OpenAI's own client, without a network: `new OpenAI({ apiKey: "none", baseURL: "http://vitrine/v1", fetch: engine.openai.fetch,
+   * dangerouslyAllowBrowser: true })`. Answers `/chat/completions` and `/completions`, streamed or whole, and `/models` (the catalogue's language
+   * models, and those that are loaded: by the address that they came from, or the file's own name). Errors come in OpenAI's shape.
+   */
+  readonly openai: { readonly fetch: typeof fetch };
   /** The models that come with this copy of Vitrine. */
   catalog(): Promise<CatalogEntry[]>;
   load<Id extends keyof CatalogModels>(source: Id, options?: LoadOptions): Promise<CatalogModels[Id]>;

@@ -6,7 +6,8 @@
 import { addresses } from "./addresses.js";
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
-import { completions } from "./openai.js";
+import { openai } from "./openai.js";
+import { check, isRecord, shown } from "./options.js";
 import { Steps, Words, streamCall } from "./stream.js";
 
 export { VitrineError } from "./errors.js";
@@ -23,8 +24,8 @@ class OpenEngine {
   /** @type {Promise<Session> | undefined} */
   #opening;
   #closed = false;
-  /** @type {Set<LoadedModel<any, any> | LoadedTokenizer>} */
-  #loaded = new Set();
+  /** What must be closed with the engine; models with what a request may call them. @type {Map<LoadedModel<any, any> | LoadedTokenizer, string>} */
+  #loaded = new Map();
   /** @type {Face.DeviceInfo | undefined} */
   #device;
 
@@ -38,7 +39,9 @@ class OpenEngine {
       delete: (address) => this.#ask("cacheDelete", { address }),
       usage: () => this.#ask("cacheUsage", {}),
     };
-    this.chat = { completions: completions(this) };
+    const { completions, fetch } = openai(this, () => this.#models());
+    this.chat = { completions };
+    this.openai = { fetch };
   }
 
   get device() {
@@ -67,6 +70,11 @@ class OpenEngine {
     }
   }
 
+  /** The models that can be called. */
+  #models() {
+    return [...this.#loaded].flatMap(([model, id]) => (model instanceof LoadedModel && model.alive ? [{ id, model: /** @type {any} */ (model) }] : []));
+  }
+
   /** @param {string} op @param {object} args */
   async #ask(op, args) {
     const { host, engine } = await this.open();
@@ -83,17 +91,11 @@ class OpenEngine {
    * @param {Face.LoadOptions} [options]
    * @returns {Promise<any>} a `TextModel`, an `ImageModel` or an `Autoencoder`: see the overloads in vitrine.d.ts
    */
-  async load(source, options = {}) {
-    const { signal, onProgress, kind, quantization, contextLength, sha256, cache } = options;
-    if (kind !== undefined && !["text", "image", "autoencoder", "generator"].includes(kind)) {
-      throw new VitrineError("bad-argument", `kind must be "text", "image", "autoencoder" or "generator", not ${JSON.stringify(kind)}.`);
-    }
+  async load(source, options) {
+    const { signal, onProgress, ...asked } = check("load", options);
+    const described = describe(source);
     const { host, engine } = await this.open(signal);
-    const args = {
-      engine,
-      source: describe(source),
-      options: { kind, quantization, contextLength, sha256, cache: cache ?? this.#options.cache ?? true },
-    };
+    const args = { engine, source: described, options: { ...asked, cache: asked.cache ?? this.#options.cache ?? true } };
     const value = await host.call("load", args, { signal, onEvent: onProgress, onLate: (late) => give(host, "unload", { model: late.model }) });
     if (this.#closed) {
       give(host, "unload", { model: value.model });
@@ -102,7 +104,7 @@ class OpenEngine {
     this.#device = value.device;
     const kinds = { text: LoadedTextModel, image: LoadedImageModel, autoencoder: LoadedAutoencoder, generator: LoadedAutoencoder };
     const model = new kinds[/** @type {Face.ModelKind} */ (value.info.kind)](host, value, () => this.#loaded.delete(model));
-    this.#loaded.add(model);
+    this.#loaded.set(model, typeof source === "string" || source instanceof URL ? String(source).trim() : model.info.name);
     return model;
   }
 
@@ -111,16 +113,18 @@ class OpenEngine {
    * @param {Face.CallOptions} [options]
    * @returns {Promise<Face.Tokenizer>}
    */
-  async tokenizer(source, { signal } = {}) {
+  async tokenizer(source, options) {
+    const { signal } = check("tokenizer", options);
+    const described = describe(source);
     const { host, engine } = await this.open(signal);
-    const args = { engine, source: describe(source), options: { cache: this.#options.cache ?? true } };
+    const args = { engine, source: described, options: { cache: this.#options.cache ?? true } };
     const value = await host.call("tokenizer", args, { signal, onLate: (late) => give(host, "freeTokenizer", { tokenizer: late.tokenizer }) });
     if (this.#closed) {
       give(host, "freeTokenizer", { tokenizer: value.tokenizer });
       throw closed("engine");
     }
     const tokenizer = new LoadedTokenizer(host, value, () => this.#loaded.delete(tokenizer));
-    this.#loaded.add(tokenizer);
+    this.#loaded.set(tokenizer, "");
     return tokenizer;
   }
 
@@ -130,7 +134,7 @@ class OpenEngine {
     const session = this.#session;
     this.#session = undefined;
     if (!session) return;
-    await Promise.allSettled([...this.#loaded].map((each) => each.close()));
+    await Promise.allSettled([...this.#loaded.keys()].map((each) => each.close()));
     if (!session.host.failure) await session.host.call("close", { engine: session.engine }).catch(() => {});
     session.host.release();
   }
@@ -160,6 +164,10 @@ class LoadedModel {
     this.info = Object.freeze(value.info);
     /** @type {S} */
     this.stats = value.stats;
+  }
+
+  get alive() {
+    return !this.#closed && !this.#host.failure;
   }
 
   /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
@@ -201,56 +209,70 @@ class LoadedModel {
 /** @extends {LoadedModel<Face.ModelInfo, Face.ModelStats>} @implements {Face.TextModel} */
 class LoadedTextModel extends LoadedModel {
   /**
-   * @param {string} op
+   * What cannot be is told when the stream is first read.
+   * @param {"generate" | "chat"} op
    * @param {() => object} input
-   * @param {Face.GenerateOptions} options
+   * @param {Face.ChatOptions | undefined} options
    */
-  #words(op, input, { signal, ...options }) {
+  #words(op, input, options) {
+    const { asked, fault } = begun(op, options);
+    const { signal, ...rest } = asked;
     const whole = () => {
-      const { tools, documents, templateOptions } = options;
-      const stop = typeof options.stop === "string" ? [options.stop] : options.stop;
-      return { ...input(), options: { ...options, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) } };
+      if (fault) throw fault;
+      const { tools, documents, templateOptions } = rest;
+      const stop = typeof rest.stop === "string" ? [rest.stop] : rest.stop;
+      return { ...input(), options: { ...rest, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) } };
     };
     return new Words(this.stream(op, whole, signal));
   }
 
   /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
-  generate(prompt, options = {}) {
+  generate(prompt, options) {
     return this.#words("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt) }), options);
   }
 
-  /** @param {Face.Message[]} messages @param {Face.GenerateOptions} [options] */
-  chat(messages, options = {}) {
+  /** @param {Face.Message[]} messages @param {Face.ChatOptions} [options] */
+  chat(messages, options) {
     return this.#words("chat", () => ({ messages: conversation(messages) }), options);
   }
 
-  /** @param {string | Face.Message[]} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async tokenize(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, continueFinalMessage, thinking, tools, documents, templateOptions, signal } = {}) {
+  /**
+   * @param {string | Face.Message[]} input
+   * @param {Face.EncodeOptions | Face.TokenizeChatOptions} [options]
+   * @returns {Promise<Uint32Array>}
+   */
+  async tokenize(input, options) {
     if (Array.isArray(input)) {
-      const options = { thinking, continueFinalMessage, parseSpecialTokens: parse, ...templated({ tools, documents, templateOptions }) };
-      return this.ask("tokenizeChat", { messages: conversation(input), options }, signal);
+      const { tools, documents, templateOptions, signal, ...told } = check("tokenizeChat", options);
+      const whole = { ...told, ...templated({ tools, documents, templateOptions }) };
+      return this.ask("tokenizeChat", { messages: conversation(input), options: whole }, signal);
     }
+    const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
     return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
-  async detokenize(tokens, { signal } = {}) {
+  async detokenize(tokens, options) {
+    const { signal } = check("detokenize", options);
     return this.ask("detokenize", { tokens: ids(tokens) }, signal);
   }
 
   /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
-  async score(input, { signal } = {}) {
+  async score(input, options) {
+    const { signal } = check("score", options);
     return this.ask("score", { text: text(input, "text") }, signal);
   }
 
-  /** @param {string} input @param {Face.CallOptions & { k?: number }} [options] */
-  async next(input, { k = 10, signal } = {}) {
+  /** @param {string} input @param {Face.NextOptions} [options] */
+  async next(input, options) {
+    const { k = 10, signal } = check("next", options);
     return this.ask("next", { text: text(input, "text"), k }, signal);
   }
 
-  /** @param {Face.CallOptions & { steps?: number }} [options] @returns {Promise<Face.StepPart[]>} */
-  async profile({ steps = 4, signal } = {}) {
-    if (!Number.isInteger(steps) || steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
+  /** @param {Face.ProfileOptions} [options] @returns {Promise<Face.StepPart[]>} */
+  async profile(options) {
+    const { steps = 4, signal } = check("profile", options);
+    if (steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
     return this.ask("profile", { steps }, signal);
   }
 }
@@ -258,15 +280,18 @@ class LoadedTextModel extends LoadedModel {
 /** @extends {LoadedModel<Face.ImageModelInfo, Face.ImageModelStats>} @implements {Face.ImageModel} */
 class LoadedImageModel extends LoadedModel {
   /** @param {Face.ImageOptions} options */
-  generate({ signal, init, mask, ...options }) {
+  generate(options) {
+    const { asked, fault } = begun("paint", options);
+    const { signal, init, mask, ...rest } = asked;
     return new Steps((state) => {
       const begin = async () => {
-        const asked = { ...options, prompt: text(options.prompt, "prompt") };
-        if (asked.negativePrompt !== undefined) asked.negativePrompt = text(asked.negativePrompt, "negativePrompt");
+        if (fault) throw fault;
+        const whole = { ...rest, prompt: text(rest.prompt, "prompt") };
+        if (whole.negativePrompt !== undefined) whole.negativePrompt = text(whole.negativePrompt, "negativePrompt");
         const pictures = { init: await pixelsOf(init, "init"), mask: await pixelsOf(mask, "mask") };
         // Whoever left while the pictures were read wants none.
         if (state.left) return state.end();
-        this.stream("paint", () => ({ options: asked, ...pictures }), signal, painted)(state);
+        this.stream("paint", () => ({ options: whole, ...pictures }), signal, painted)(state);
       };
       begin().catch((error) => state.end(error));
     });
@@ -276,8 +301,9 @@ class LoadedImageModel extends LoadedModel {
 /** @extends {LoadedModel<Face.AutoencoderInfo, Face.ImageModelStats>} @implements {Face.Autoencoder} */
 class LoadedAutoencoder extends LoadedModel {
   /** @param {Float32Array} latent @param {number[]} shape @param {Face.CallOptions} [options] */
-  async decode(latent, shape, { signal } = {}) {
-    if (!(latent instanceof Float32Array)) throw new VitrineError("bad-argument", `The latent is a Float32Array, not ${kindOf(latent)}.`);
+  async decode(latent, shape, options) {
+    const { signal } = check("decodeLatent", options);
+    if (!(latent instanceof Float32Array)) throw new VitrineError("bad-argument", `The latent is a Float32Array, not ${shown(latent)}.`);
     if (!Array.isArray(shape) || !shape.every((side) => Number.isInteger(side) && side >= 0 && side < 2 ** 31)) {
       throw new VitrineError("bad-argument", "The latent's shape is an array of whole numbers, like [1, 4, 64, 64].");
     }
@@ -286,8 +312,9 @@ class LoadedAutoencoder extends LoadedModel {
   }
 
   /** @param {Face.PictureSource} picture @param {Face.CallOptions} [options] @returns {Promise<{ latent: Float32Array, shape: number[] }>} */
-  async encode(picture, { signal } = {}) {
-    if (picture === undefined) throw new VitrineError("bad-argument", "There is no picture. Give ImageData, an ImageBitmap or a Blob.");
+  async encode(picture, options) {
+    const { signal } = check("encodePicture", options);
+    if (picture === undefined || picture === null) throw new VitrineError("bad-argument", "There is no picture. Give ImageData, an ImageBitmap or a Blob.");
     return this.#convert("encodePicture", { picture: await pixelsOf(picture, "picture") }, signal);
   }
 
@@ -327,12 +354,14 @@ class LoadedTokenizer {
   }
 
   /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async encode(input, { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = {}) {
+  async encode(input, options) {
+    const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("encode", options);
     return this.#ask("encode", { text: text(input, "text"), add, parse }, signal);
   }
 
-  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions & { skipSpecialTokens?: boolean }} [options] @returns {Promise<string>} */
-  async decode(tokens, { skipSpecialTokens = true, signal } = {}) {
+  /** @param {ArrayLike<number>} tokens @param {Face.DecodeOptions} [options] @returns {Promise<string>} */
+  async decode(tokens, options) {
+    const { skipSpecialTokens = true, signal } = check("decode", options);
     return this.#ask("decode", { tokens: ids(tokens), skipSpecialTokens }, signal);
   }
 
@@ -353,15 +382,12 @@ export const Engine = Object.freeze({
    * @param {Face.EngineOptions & Face.CallOptions} [options]
    * @returns {Promise<Face.Engine>}
    */
-  async create(options = {}) {
-    const { device = "auto", signal } = options;
-    if (!["auto", "webgpu", "cpu"].includes(device)) {
-      throw new VitrineError("bad-argument", `device is "auto", "webgpu" or "cpu", not ${JSON.stringify(device)}.`);
-    }
+  async create(options) {
+    const { signal, ...asked } = check("create", options);
     if (typeof WebAssembly === "undefined") {
       throw new VitrineError("bad-argument", "This browser has no WebAssembly, or it is switched off (in a lockdown mode, for instance). Switch it on, or open the page in another browser.");
     }
-    const engine = new OpenEngine(options);
+    const engine = new OpenEngine(asked);
     try {
       await engine.open(signal);
     } catch (error) {
@@ -393,8 +419,22 @@ function give(host, op, args) {
  * @param {string} name
  */
 function text(value, name) {
-  if (typeof value !== "string") throw new VitrineError("bad-argument", `${name} must be a string, not ${kindOf(value)}.`);
+  if (typeof value !== "string") throw new VitrineError("bad-argument", `${name} must be a string, not ${shown(value)}.`);
   return value.replace(/[\uD800-\uDFFF]/gu, "\uFFFD");
+}
+
+/**
+ * The options of a stream, or the fault in them: a stream tells of it when it is first read.
+ * @template {keyof import("./options.js").Calls} C
+ * @param {C} name
+ * @param {unknown} options
+ */
+function begun(name, options) {
+  try {
+    return { asked: check(name, options) };
+  } catch (fault) {
+    return { asked: {}, fault };
+  }
 }
 
 /**
@@ -405,11 +445,11 @@ function conversation(messages) {
   if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "A conversation is an array of { role, content }.");
   return messages.map((message, index) => {
     const name = `messages[${index}]`;
-    if (!isRecord(message)) throw new VitrineError("bad-argument", `${name} is { role, content }, not ${kindOf(message)}.`);
+    if (!isRecord(message)) throw new VitrineError("bad-argument", `${name} is { role, content }, not ${shown(message)}.`);
     text(message.role, `${name}.role`);
     const { content } = message;
     if (!(content === undefined || content === null || typeof content === "string" || (Array.isArray(content) && content.every(isRecord)))) {
-      throw new VitrineError("bad-argument", `${name}.content is a string, a list of parts like { type: "text", text }, or null, not ${kindOf(content)}.`);
+      throw new VitrineError("bad-argument", `${name}.content is a string, a list of parts like { type: "text", text }, or null, not ${shown(content)}.`);
     }
     return plain(message, name);
   });
@@ -421,11 +461,6 @@ function conversation(messages) {
  */
 function templated(options) {
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : plain(value, name)]));
-}
-
-/** @param {unknown} value @returns {value is Record<string, unknown>} */
-function isRecord(value) {
-  return Object.prototype.toString.call(value) === "[object Object]";
 }
 
 /** Deeper than any message or schema. */
@@ -443,7 +478,7 @@ function plain(value, name, depth = 0) {
   if (typeof value === "string") return text(value, name);
   if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value;
   if (Array.isArray(value)) return value.map((each, index) => plain(each ?? null, `${name}[${index}]`, depth + 1));
-  if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${kindOf(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
+  if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${shown(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
   return Object.fromEntries(entries.map(([key, each]) => [text(key, name), plain(each, `${name}.${key}`, depth + 1)]));
 }
@@ -452,9 +487,11 @@ function plain(value, name, depth = 0) {
 function ids(value) {
   if (typeof value === "object" && value !== null && "length" in value && typeof value.length === "number") {
     const numbers = Array.from(/** @type {ArrayLike<number>} */ (value));
-    if (numbers.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32)) return Uint32Array.from(numbers);
+    const odd = numbers.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= 2 ** 32);
+    if (odd < 0) return Uint32Array.from(numbers);
+    throw new VitrineError("bad-argument", `Token ids are whole numbers from 0 up; number ${odd + 1} of them is ${shown(numbers[odd])}.`);
   }
-  throw new VitrineError("bad-argument", `Token ids are an array of whole numbers from 0 up, not ${kindOf(value)}.`);
+  throw new VitrineError("bad-argument", `A prompt is a string or an array of token ids, not ${shown(value)}.`);
 }
 
 /**
@@ -476,7 +513,7 @@ async function pixelsOf(picture, name) {
   if (picture === undefined) return undefined;
   if (picture instanceof ImageData) return { width: picture.width, height: picture.height, data: picture.data };
   if (!(picture instanceof Blob || picture instanceof ImageBitmap)) {
-    throw new VitrineError("bad-argument", `${name} is ImageData, an ImageBitmap or a Blob, not ${kindOf(picture)}.`);
+    throw new VitrineError("bad-argument", `${name} is ImageData, an ImageBitmap or a Blob, not ${shown(picture)}.`);
   }
   const bitmap = await createImageBitmap(picture).catch((cause) => {
     throw new VitrineError("bad-argument", `${name} is no picture that this browser can read. Give a PNG, a JPEG or another image.`, { cause });
@@ -489,11 +526,6 @@ async function pixelsOf(picture, name) {
   return { width, height, data };
 }
 
-/** @param {unknown} value */
-function kindOf(value) {
-  return value === null ? "null" : Array.isArray(value) ? "such an array" : typeof value;
-}
-
 /**
  * A source as the worker takes it: `{ address } | { blob, name } | { parts } | { files }`.
  * @param {Face.Source} source
@@ -504,11 +536,26 @@ function describe(source) {
   if (one) return one;
   if (typeof source === "object" && source !== null && !Array.isArray(source)) {
     const { parts, files } = /** @type {{ parts?: Face.FileSource[], files?: Record<string, Face.FileSource> }} */ (source);
-    if (Array.isArray(parts) && parts.length > 0) return { parts: parts.map((part) => describeFile(part) ?? refuse(part)) };
-    const named = Object.entries(files && !describeFile(files) ? files : source);
-    if (named.length > 0) return { files: named.map(([name, file]) => [name, describeFile(file) ?? refuse(file)]) };
+    if (Array.isArray(parts)) {
+      alone(source, "parts");
+      if (parts.length === 0) throw new VitrineError("bad-argument", "parts is empty: give the pieces of one file, in order.");
+      return { parts: parts.map((part, at) => describeFile(part) ?? refuse(part, `Part ${at + 1} of it`)) };
+    }
+    const inside = typeof files === "object" && files !== null && !describeFile(files);
+    if (inside) alone(source, "files");
+    const named = Object.entries(inside ? files : source);
+    if (named.length === 0) throw new VitrineError("bad-argument", "There are no files: give the model's files by name, { files: { \"model.gguf\": file } }.");
+    return { files: named.map(([name, file]) => [name, describeFile(file) ?? refuse(file, `The file "${name}" of it`)]) };
   }
   return refuse(source);
+}
+
+/** What stands beside `parts` or `files` belongs to no model. @param {object} source @param {string} name */
+function alone(source, name) {
+  const other = Object.keys(source).find((each) => each !== name);
+  if (other !== undefined) {
+    throw new VitrineError("bad-argument", `A source of ${name} has ${name} alone, not "${other}" too. Options go into the second argument: engine.load(source, options).`);
+  }
 }
 
 /** @param {unknown} source */
@@ -525,12 +572,10 @@ function describeFile(source) {
   return undefined;
 }
 
-/** @param {unknown} source @returns {never} */
-function refuse(source) {
-  throw new VitrineError(
-    "bad-argument",
-    `A model comes from a catalogue id, https://…, hf://…, a File, a Blob, an ArrayBuffer, { parts } or named files, not ${kindOf(source)}.`,
-  );
+/** @param {unknown} source @param {string} [part] @returns {never} */
+function refuse(source, part) {
+  const whole = "A model comes from a catalogue id, https://…, hf://…, a File, a Blob, an ArrayBuffer, { parts } or named files";
+  throw new VitrineError("bad-argument", part ? `${whole}. ${part} is ${shown(source)}.` : `${whole}, not ${shown(source)}.`);
 }
 
 /**

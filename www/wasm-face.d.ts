@@ -5,7 +5,7 @@
  * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
  */
 
-import type { AutoencoderInfo, CacheEntry, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo, Alternative } from "./vitrine.js";
+import type { AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo, Alternative } from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
@@ -34,7 +34,7 @@ export interface Model {
   info(): ModelInfo;
   stats(): ModelStats;
   generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
-  chat(messages: Message[], options: GenerateOptions): Generation;
+  chat(messages: Message[], options: ChatOptions): Generation;
   tokenize(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
   tokenizeChat(messages: Message[], options: TemplateOptions): Uint32Array;
   detokenize(tokens: Uint32Array): string;

@@ -34,6 +34,7 @@ pub struct ImageOptions {
 }
 
 /// The same as it comes from JavaScript, where every number is a float and most are left out. Pictures come beside it.
+/// The names stand in `www/options.js` too.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageRequest {
@@ -94,6 +95,11 @@ impl ImageRequest {
         if (init.is_some() || mask.is_some()) && !info.takes_pictures {
             return Err(Error::bad_argument(
                 "this model has no encoder, so it cannot begin from a picture; leave init and mask out",
+            ));
+        }
+        if self.strength.is_some() && init.is_none() {
+            return Err(Error::bad_argument(
+                "strength says how much of a given picture may change; give init too, or leave strength out",
             ));
         }
         if let Some(mask) = &mask {

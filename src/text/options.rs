@@ -115,6 +115,7 @@ fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
 }
 
 /// Options as JavaScript gives them: any of them absent, all numbers doubles. Unknown names are refused.
+/// Their names stand in `www/options.js` too.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GenerateRequest {

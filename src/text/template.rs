@@ -19,8 +19,8 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     /// The template that came with the model; of several that have names the one for tools, where there are some and it is there.
     ///
-    /// Errors: `bad-argument` where there is none (the model was not made for conversations) or none of that name, `corrupt-file`
-    /// where it is no valid Jinja, with the line where it stops.
+    /// Errors: `bad-argument` where there is none (the model was not made for conversations) or none of that name, and for an option that
+    /// it never reads; `corrupt-file` where it is no valid Jinja, with the line where it stops.
     pub fn of(tokenizer: &Tokenizer, options: &ChatOptions) -> Result<Self> {
         let chat = tokenizer.chat();
         let source = chat.template(options.tools.is_some()).map_err(|names| {
@@ -36,6 +36,7 @@ impl ChatTemplate {
                  call generate with the beginning of a text, or load an instruction-tuned model",
             )
         })?;
+        check_read(source, options)?;
         let mut marks: Vec<(String, String)> =
             chat.marks.iter().filter_map(|(name, mark)| Some(((*name).to_owned(), mark.clone()?))).collect();
         for (name, id) in [("bos_token", tokenizer.special().bos), ("eos_token", tokenizer.special().eos)] {
@@ -112,10 +113,52 @@ impl ChatTemplate {
     }
 }
 
+/// Errors: `bad-argument` that names an option of which the template never speaks, so that it would change nothing. Not to think is no wish
+/// that such a template could miss.
+fn check_read(source: &str, options: &ChatOptions) -> Result<()> {
+    let unread = |name: &str| !source.contains(name);
+    let given = |list: &Option<Vec<Json>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let refused = |option: &str| {
+        Err(Error::bad_argument(format!(
+            "this model's chat template does not read {option}, so it would change nothing; leave it out"
+        )))
+    };
+    if options.thinking == Some(true) && unread("enable_thinking") {
+        return refused("thinking (as enable_thinking)");
+    }
+    for (name, list) in [("tools", &options.tools), ("documents", &options.documents)] {
+        if given(list) && unread(name) {
+            return refused(name);
+        }
+    }
+    match options.variables.iter().find(|(name, _)| unread(name)) {
+        Some((name, _)) => refused(&format!("templateOptions.{name}")),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ErrorCode;
+
+    #[test]
+    fn an_option_that_a_template_never_reads_is_refused_by_name() {
+        let told = |json: &str| serde_json::from_str::<crate::text::ChatRequest>(json).unwrap().check().unwrap();
+        let refused = |json: &str, name: &str| {
+            let error = check_read(CHATML, &told(json)).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::BadArgument);
+            assert!(error.to_string().contains(name), "{error}");
+        };
+        refused(r#"{"thinking": true}"#, "thinking");
+        refused(r#"{"tools": [{"name": "f"}]}"#, "tools");
+        refused(r#"{"documents": [{"text": "a"}]}"#, "documents");
+        refused(r#"{"templateOptions": {"mood": "calm"}}"#, "templateOptions.mood");
+        for neutral in [r#"{"thinking": false}"#, r#"{"tools": [], "documents": []}"#, r#"{"templateOptions": {}}"#] {
+            assert!(check_read(CHATML, &told(neutral)).is_ok(), "{neutral}");
+        }
+        assert!(check_read(THINKING, &told(r#"{"thinking": true, "tools": [{"name": "f"}]}"#)).is_ok());
+    }
 
     const CHATML: &str = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are helpful<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
     const LLAMA2: &str = "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'].strip() + ' [/INST]' }}{% else %}{{ ' ' + message['content'] + ' ' + eos_token }}{% endif %}{% endfor %}";

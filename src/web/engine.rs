@@ -14,7 +14,7 @@ use super::{
     device,
     files::{Files, From},
     image::ImageModel,
-    js::{from_js, thrown, to_js},
+    js::{options_from_js, thrown, to_js},
     model::Model,
     tokenizer::Tokenizer,
 };
@@ -56,8 +56,9 @@ pub struct Engine {
     insists: bool,
 }
 
+/// Their names stand in `www/options.js` too.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct LoadOptions {
     cache: bool,
     context_length: Option<f64>,
@@ -108,7 +109,7 @@ impl Engine {
     pub async fn tokenizer(&self, files: JsValue, options: JsValue, cancel: &Cancel) -> Result<Tokenizer, JsValue> {
         let cancel = cancel.flag().clone();
         let tokenizer = async {
-            let options: LoadOptions = from_js(options, "the options")?;
+            let options: LoadOptions = options_from_js(options)?;
             let files = cancel.race(Files::open(&files, options.cache)).await?;
             let file = cancel.race(WeightFile::open_parts(files.sources.clone())).await?;
             Tokenizer::of(&file)
@@ -125,8 +126,8 @@ async fn load(
     cancel: crate::Cancel,
     progress: Function,
 ) -> Result<JsValue> {
-    let options: LoadOptions = from_js(options, "the options")?;
-    // What is no count becomes 0, which the model refuses in words.
+    let options: LoadOptions = options_from_js(options)?;
+    // Whole numbers alone come from the page; what is below 0 becomes 0, which the model refuses in words.
     let context_length = options.context_length.map(|length| length as usize);
     let files = cancel.race(Files::open(&files, options.cache)).await?;
     let from = files.from;
@@ -156,6 +157,7 @@ async fn load(
         None => "text",
         Some(kind) => kind,
     };
+    applies(found, &options)?;
     if matches!(found, "image" | "autoencoder" | "generator") {
         cancel.race(image::check_device(device, insists)).await?;
     }
@@ -186,6 +188,20 @@ async fn load(
     };
     files.warn().await;
     model
+}
+
+/// Errors: `bad-argument` that names an option which a model of this kind has no use for.
+fn applies(kind: &str, options: &LoadOptions) -> Result<()> {
+    if kind == "text" && options.quantization.as_deref().is_some_and(|wanted| wanted != "keep") {
+        return Err(Error::bad_argument(
+            "quantization is for models of pictures: a language model's weights stay as their file has them; leave it out, or load a file \
+             that is quantised as you want it",
+        ));
+    }
+    if kind != "text" && options.context_length.is_some() {
+        return Err(Error::bad_argument("contextLength is for language models; leave it out for a model of pictures"));
+    }
+    Ok(())
 }
 
 /// How weights are stored on the device; as the file has them where nothing is asked for.

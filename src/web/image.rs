@@ -7,7 +7,7 @@ use js_sys::{Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::js::{from_js, thrown, to_js};
+use super::js::{options_from_js, thrown, to_js};
 use crate::{
     Cancel, Error, Result,
     image::{self, ImageModelStats, ImageRequest, PaintSummary, Picture},
@@ -73,7 +73,7 @@ impl ImageModel {
     pub fn paint(&self, options: JsValue, init: JsValue, mask: JsValue) -> Result<Painting, JsValue> {
         let cancel = Cancel::new();
         let begin = || {
-            let request: ImageRequest = from_js(options, "the options")?;
+            let request: ImageRequest = options_from_js(options)?;
             let options = request.check(self.model.info(), picture(&init, "init")?, picture(&mask, "mask")?)?;
             self.model.paint(options, cancel.clone())
         };

@@ -1,7 +1,12 @@
 //! Values on their way to and from JavaScript.
 
-use serde::{Serialize, de::DeserializeOwned};
-use wasm_bindgen::JsValue;
+use js_sys::{Array, Object};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, value::MapDeserializer},
+};
+use serde_wasm_bindgen::Deserializer;
+use wasm_bindgen::{JsCast, JsValue};
 
 use crate::{Error, Result};
 
@@ -33,4 +38,17 @@ pub fn to_js<T: Serialize + ?Sized>(value: &T) -> Result<JsValue, JsValue> {
 pub fn from_js<T: DeserializeOwned>(value: JsValue, name: &str) -> Result<T> {
     serde_wasm_bindgen::from_value(value)
         .map_err(|error| Error::bad_argument(format!("{name} cannot be taken as they are: {error}; see vitrine.d.ts")))
+}
+
+/// The options of a call, each by its name. Of a plain object `serde_wasm_bindgen` shows a struct those names alone that it asks for; here it
+/// sees all of them, so that `deny_unknown_fields` holds.
+pub fn options_from_js<T: DeserializeOwned>(options: JsValue) -> Result<T> {
+    let object = options.dyn_into::<Object>().map_err(|_| Error::bad_argument("the options are no object"))?;
+    let named = Object::entries(&object).iter().filter_map(|entry| {
+        let (name, value) = (Array::from(&entry).get(0), Array::from(&entry).get(1));
+        (!value.is_undefined()).then(|| (name.as_string().unwrap_or_default(), Deserializer::from(value)))
+    });
+    T::deserialize(MapDeserializer::new(named)).map_err(|error: serde_wasm_bindgen::Error| {
+        Error::bad_argument(format!("the options cannot be taken as they are: {error}; see vitrine.d.ts"))
+    })
 }

@@ -10,7 +10,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
     engine::Cancel as WebCancel,
-    js::{from_js, thrown, to_js},
+    js::{from_js, options_from_js, thrown, to_js},
     tokenizer::check_ids,
 };
 use crate::{
@@ -128,7 +128,7 @@ impl Model {
     pub fn tokenize_chat(&self, messages: JsValue, options: JsValue) -> Result<Vec<u32>, JsValue> {
         let encode = || {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
-            let options = on_this_clock(from_js::<ChatRequest>(options, "the options")?.check()?);
+            let options = on_this_clock(options_from_js::<ChatRequest>(options)?.check()?);
             Ok(self.model.tokenizer().encode_chat(&messages, &options)?.ids)
         };
         encode().map_err(thrown)
@@ -172,7 +172,7 @@ impl Model {
         begin: impl FnOnce(GenerateOptions, Cancel) -> Result<text::Generation>,
     ) -> Result<Generation, JsValue> {
         let cancel = Cancel::new();
-        let generation = from_js::<GenerateRequest>(options, "the options")
+        let generation = options_from_js::<GenerateRequest>(options)
             .and_then(|request| request.check(&self.model.info().sampling.options()))
             .and_then(|options| begin(options, cancel.clone()))
             .map_err(thrown)?;

@@ -206,7 +206,8 @@ fn a_wish_that_cannot_be_is_refused_by_name() {
         refused(ImageRequest { guidance: Some(guidance), ..base() }, "guidance");
     }
     refused(ImageRequest { width: Some(65.0), ..base() }, "multiple of 64");
-    refused(ImageRequest { strength: Some(0.0), ..base() }, "strength");
+    refused(ImageRequest { strength: Some(0.0), ..base() }, "strength is 0");
+    refused(ImageRequest { strength: Some(0.5), ..base() }, "give init too");
     refused(ImageRequest { scheduler: Some("heun".into()), ..base() }, "flow-euler");
     refused(ImageRequest { count: Some(0.0), ..base() }, "count");
     let picture = |side: usize| vitrine::image::Picture::new(side, side, vec![255; 4 * side * side]).unwrap();

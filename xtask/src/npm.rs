@@ -1,4 +1,4 @@
-//! Packages of npm that the work uses where node is installed (`wasm-opt`, `tsc`, axe), kept under the target directory.
+//! Packages of npm that the work uses where node is installed (`wasm-opt`, `tsc`, what a page is tried with), kept under the target directory.
 
 use std::{
     fs,
@@ -18,6 +18,7 @@ pub struct Package {
 
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0" };
 pub const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
+pub const OPENAI: Package = Package { name: "openai", version: "7.59.0" };
 pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" };
 
 /// The folder of a package, installed if it was not there.

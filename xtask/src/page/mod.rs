@@ -1,8 +1,8 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`looks`] looks at it, [`axe`] too, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere, misbehaving addresses included, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away,
-//! [`embedded`] shows the site in frames, from other origins, under policies and over plain http, [`bundlers`] builds applications with it, [`cases`]
-//! holds what once failed.
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
+//! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
+//! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed.
 //!
 //! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
 //! for fails it.
@@ -20,6 +20,8 @@ mod leaving;
 mod looks;
 mod notices;
 mod offline;
+mod openai;
+mod options;
 mod painter;
 mod pictures;
 mod reader;
@@ -41,6 +43,7 @@ use serde_json::{Value, json};
 use crate::{
     browser::{self, Browser, Driver, Engine, Gpu, Session},
     build::Site,
+    npm::{self, Package},
     server::{self, Routes},
     test::Tally,
     workspace::Workspace,
@@ -63,6 +66,8 @@ pub struct Test {
     reference: bool,
     /// The folder of `../shared/cases` that it needs, served below `/cases/`.
     case: Option<&'static str>,
+    /// The package of npm that it needs, served below `/npm/`.
+    package: Option<&'static Package>,
     /// Parts of console errors that the test brings about itself.
     expected: &'static [&'static str],
     /// Whether it runs in every engine, and not in Chromium alone: a main path, without a command of Chromium's own.
@@ -73,7 +78,16 @@ pub struct Test {
 impl Test {
     /// A test without an adapter, without reference data, with a clean console.
     const fn new(name: &'static str, run: fn(&Visit) -> Result<()>) -> Self {
-        Self { name, gpu: Gpu::None, reference: false, case: None, expected: &[], everywhere: false, run }
+        Self {
+            name,
+            gpu: Gpu::None,
+            reference: false,
+            case: None,
+            package: None,
+            expected: &[],
+            everywhere: false,
+            run,
+        }
     }
 
     const fn on(mut self, gpu: Gpu) -> Self {
@@ -93,6 +107,11 @@ impl Test {
 
     const fn everywhere(mut self) -> Self {
         self.everywhere = true;
+        self
+    }
+
+    const fn with_package(mut self, package: &'static Package) -> Self {
+        self.package = Some(package);
         self
     }
 
@@ -169,7 +188,6 @@ pub fn run(
     if cases.is_dir() {
         folders.insert(0, ("/cases/".into(), cases.clone()));
     }
-    let server = server::start(Routes { folders, faults: true, ..Routes::default() }, 0)?;
     let tests = [
         reader::TESTS,
         ending::TESTS,
@@ -185,6 +203,8 @@ pub fn run(
         leaving::TESTS,
         families::TESTS,
         sources::TESTS,
+        options::TESTS,
+        openai::TESTS,
         walk::TESTS,
         widgets::TESTS,
         offline::TESTS,
@@ -193,6 +213,11 @@ pub fn run(
         &cases::tests(),
     ]
     .concat();
+    let chosen = || tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
+    for package in chosen().filter_map(|test| test.package) {
+        folders.insert(0, (format!("/npm/{}/", package.name), npm::install(workspace, package)?));
+    }
+    let server = server::start(Routes { folders, faults: true, ..Routes::default() }, 0)?;
     for engine in engines {
         let browser = match Browser::ensure(*engine, workspace) {
             Ok(browser) => browser,
@@ -204,7 +229,7 @@ pub fn run(
         };
         let driver = Driver::start(&browser)?;
         let fits = |test: &&Test| test.everywhere || *engine == Engine::Chromium;
-        for test in tests.iter().filter(fits).filter(|test| filter.is_none_or(|part| test.name.contains(part))) {
+        for test in chosen().filter(fits) {
             let name = match engine {
                 Engine::Chromium => test.name.to_owned(),
                 other => format!("{} in {other:?}", test.name),

@@ -1,0 +1,314 @@
+/**
+ * The options of every call of the published face: the one place where a new one is named.
+ *
+ * vitrine.d.ts says what each of them means; `tsc` finds a name that only one of the two has. What the engine itself takes, the Rust
+ * structs name once more, and a page test compares. Types are checked here, in the words of whoever wrote the call; the ranges of numbers
+ * where they are used. `null` and `undefined` mean left out.
+ */
+
+import { VitrineError } from "./errors.js";
+
+/** @import * as Face from "./vitrine.js" */
+/** @typedef {(value: any) => string | undefined} Kind says what the value must be, where it is something else */
+
+/** @param {string} what @param {(value: any) => boolean} fits @returns {Kind} */
+const kind = (what, fits) => (value) => (fits(value) ? undefined : what);
+
+export const flag = kind("true or false", (value) => typeof value === "boolean");
+export const number = kind("a number", Number.isFinite);
+export const whole = kind("a whole number", Number.isInteger);
+export const string = kind("a string", (value) => typeof value === "string");
+export const strings = kind("a string or an array of strings", (value) => [value].flat().every((each) => typeof each === "string"));
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+export const isRecord = (value) => Object.prototype.toString.call(value) === "[object Object]";
+export const record = kind("an object", isRecord);
+const records = kind("an array of objects", (value) => Array.isArray(value) && value.every(isRecord));
+const listener = kind("a function", (value) => typeof value === "function");
+const address = kind("an address: a string or a URL", (value) => typeof value === "string" || value instanceof URL);
+export const abortSignal = kind("an AbortSignal", (value) => typeof value?.aborted === "boolean" && typeof value.addEventListener === "function");
+/** Pictures are looked at where they are read. */
+const picture = kind("", () => true);
+
+/** @param {...string} words */
+const word = (...words) => kind(listed(words.map((each) => `"${each}"`), "or"), (value) => words.includes(value));
+
+/**
+ * What every call may be asked.
+ *
+ * @typedef {{
+ *   create: Face.EngineOptions & Face.CallOptions,
+ *   load: Face.LoadOptions,
+ *   tokenizer: Face.CallOptions,
+ *   generate: Face.GenerateOptions,
+ *   chat: Face.ChatOptions,
+ *   tokenize: Face.EncodeOptions,
+ *   tokenizeChat: Face.TokenizeChatOptions,
+ *   detokenize: Face.CallOptions,
+ *   score: Face.CallOptions,
+ *   next: Face.NextOptions,
+ *   paint: Face.ImageOptions,
+ *   profile: Face.ProfileOptions,
+ *   decodeLatent: Face.CallOptions,
+ *   encodePicture: Face.CallOptions,
+ *   encode: Face.EncodeOptions,
+ *   decode: Face.DecodeOptions,
+ * }} Calls
+ */
+
+const call = { signal: abortSignal };
+const generate = {
+  ...call,
+  maxTokens: whole,
+  temperature: number,
+  topK: whole,
+  topP: number,
+  minP: number,
+  repetitionPenalty: number,
+  seed: whole,
+  stop: strings,
+  alternatives: whole,
+  overflow: word("error", "slide"),
+};
+const template = {
+  thinking: flag,
+  tools: records,
+  documents: records,
+  templateOptions: record,
+  continueFinalMessage: flag,
+  parseSpecialTokens: flag,
+};
+const encode = { ...call, addSpecialTokens: flag, parseSpecialTokens: flag };
+
+/** @type {{ [C in keyof Calls]: { [Name in keyof Required<Calls[C]>]: Kind } }} */
+export const OPTIONS = {
+  create: { ...call, device: word("auto", "webgpu", "cpu"), worker: address, wasm: address, glue: address, catalog: address, cache: flag },
+  load: {
+    ...call,
+    onProgress: listener,
+    kind: word("text", "image", "autoencoder", "generator"),
+    quantization: word("keep", "f16", "q8_0", "q4_0"),
+    contextLength: whole,
+    sha256: string,
+    cache: flag,
+  },
+  tokenizer: call,
+  generate,
+  chat: { ...generate, ...template },
+  tokenize: encode,
+  tokenizeChat: { ...call, ...template },
+  detokenize: call,
+  score: call,
+  next: { ...call, k: whole },
+  paint: {
+    ...call,
+    prompt: string,
+    negativePrompt: string,
+    guidance: number,
+    steps: whole,
+    scheduler: string,
+    seed: whole,
+    width: whole,
+    height: whole,
+    count: whole,
+    init: picture,
+    strength: number,
+    mask: picture,
+    preview: flag,
+  },
+  profile: { ...call, steps: whole },
+  decodeLatent: call,
+  encodePicture: call,
+  encode,
+  decode: { ...call, skipSpecialTokens: flag },
+};
+
+/** Each call as a reader knows it. @type {Record<keyof Calls, string>} */
+const TITLES = {
+  create: "Engine.create",
+  load: "engine.load",
+  tokenizer: "engine.tokenizer",
+  generate: "a language model's generate",
+  chat: "a language model's chat",
+  tokenize: "tokenize of a text",
+  tokenizeChat: "tokenize of a conversation",
+  detokenize: "detokenize",
+  score: "score",
+  next: "next",
+  paint: "an image model's generate",
+  profile: "profile",
+  decodeLatent: "an autoencoder's decode",
+  encodePicture: "an autoencoder's encode",
+  encode: "a tokenizer's encode",
+  decode: "a tokenizer's decode",
+};
+
+/**
+ * What other libraries call it (transformers, diffusers, transformers.js, llama.cpp, web UIs, OpenAI), as {@link plain} writes it. A name that
+ * differs from ours in underscores and capitals alone need not be here.
+ * @type {{ [Name in { [C in keyof Calls]: keyof Calls[C] }[keyof Calls]]?: string }}
+ */
+const ELSEWHERE = {
+  maxTokens: "maxnewtokens maxcompletiontokens maxoutputtokens maxlength maxgenlen npredict numpredict",
+  temperature: "temp",
+  repetitionPenalty: "repeatpenalty penaltyrepeat",
+  seed: "randomseed manualseed generator rng noiseseed",
+  stop: "stopsequences stopstrings stopsequence antiprompt",
+  alternatives: "logprobs toplogprobs nprobs outputscores",
+  overflow: "contextshift truncation",
+  thinking: "enablethinking think reasoning reasoningeffort",
+  tools: "functions",
+  templateOptions: "chattemplatekwargs templatekwargs chattemplateoptions",
+  contextLength: "nctx numctx ctxsize contextsize contextwindow maxseqlen maxmodellen maxpositionembeddings modelmaxlength",
+  quantization: "dtype torchdtype precision quant quantize quantized loadin8bit loadin4bit variant",
+  device: "devicemap backend provider executionproviders ngpulayers gpulayers",
+  cache: "usecache usebrowsercache cachedir",
+  kind: "task modeltype",
+  onProgress: "progresscallback progress progressbar",
+  signal: "abortsignal abort abortcontroller controller",
+  wasm: "wasmpath wasmpaths wasmurl",
+  k: "topk n",
+  guidance: "guidancescale cfg cfgscale",
+  steps: "numinferencesteps inferencesteps numsteps samplingsteps samplesteps ddimsteps",
+  scheduler: "sampler samplername samplingmethod samplerindex",
+  negativePrompt: "negative uncond",
+  count: "numimagesperprompt numimages numsamples batchsize batchcount n",
+  init: "image initimage inputimage initimages",
+  strength: "denoisingstrength denoise promptstrength imagestrength",
+  mask: "maskimage inpaintmask",
+  preview: "callback callbackonstepend previews",
+  addSpecialTokens: "addspecial addbos addbostoken",
+  parseSpecialTokens: "parsespecial splitspecialtokens special",
+  skipSpecialTokens: "skipspecial",
+};
+
+/** Names from elsewhere that no option of ours stands for, and what to do instead. @type {Record<string, string>} */
+const INSTEAD = {
+  dosample: "Tokens are drawn where temperature is above 0; temperature: 0 always takes the likeliest",
+  frequencypenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
+  presencepenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
+  numbeams: "Tokens are taken one by one, without beams; leave it out",
+  numreturnsequences: "Call again, with another seed, for another text",
+  n: "Call again, with another seed, for another text",
+  bestof: "Call again, with another seed, for another text",
+  stream: "What comes back is a stream already: for await (const step of …)",
+  streamer: "What comes back is a stream already: for await (const step of …)",
+  revision: "It stands in the address: hf://owner/repo@revision/file",
+  subfolder: "It stands in the address: hf://owner/repo/folder/file",
+};
+
+/**
+ * What was asked, without what was left out.
+ *
+ * Errors: `bad-argument` that names an option which this call does not know, with the nearest that it does, or one of the wrong type.
+ * @template {keyof Calls} C
+ * @param {C} name
+ * @param {unknown} given
+ * @returns {Partial<Calls[C]>}
+ */
+export function check(name, given) {
+  /** @type {any} */
+  const asked = {};
+  if (given === undefined || given === null) return asked;
+  if (!isRecord(given)) {
+    const example = name === "paint" ? '{ prompt: "a fox" }' : `{ ${Object.keys(OPTIONS[name])[1] ?? "signal"}: … }`;
+    throw refused(`The options of ${TITLES[name]} are an object like ${example}, not ${shown(given)}.`);
+  }
+  /** @type {Record<string, Kind>} */
+  const known = OPTIONS[name];
+  for (const [option, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(known, option)) throw refused(unknown(name, option));
+    if (value === null) continue;
+    const must = known[option](value);
+    if (must !== undefined) throw refused(`${option} must be ${must}, not ${shown(value)}.`);
+    asked[option] = value;
+  }
+  return asked;
+}
+
+/** @param {string} sentence */
+const refused = (sentence) => new VitrineError("bad-argument", sentence);
+
+/** @param {keyof Calls} name @param {string} option */
+function unknown(name, option) {
+  const known = Object.keys(OPTIONS[name]);
+  const here = `"${option}" is no option of ${TITLES[name]}`;
+  const means = meanings(option);
+  const right = known.find((each) => means.includes(each));
+  if (right) return `${here}: it is called ${right} there.`;
+  const instead = Object.hasOwn(INSTEAD, plain(option)) ? INSTEAD[plain(option)] : undefined;
+  if (instead) return `${here}. ${instead}.`;
+  const other = callOf(means);
+  if (other) return `${here}: ${other.option === option ? "it" : other.option} is one of ${TITLES[other.name]}.`;
+  const near = nearest(option, known);
+  return near ? `${here}. Did you mean ${near}?` : `${here}. It takes ${listed(known, "and")}.`;
+}
+
+/** The options of ours that a name may stand for, the surest first. @param {string} option */
+function meanings(option) {
+  const written = plain(option);
+  const all = Object.values(OPTIONS).flatMap((options) => Object.keys(options));
+  const elsewhere = Object.entries(ELSEWHERE).flatMap(([ours, theirs]) => (theirs.split(" ").includes(written) ? [ours] : []));
+  return [...new Set([...all.filter((ours) => plain(ours) === written), ...elsewhere])];
+}
+
+/** The first call that takes one of these options. @param {string[]} means */
+function callOf(means) {
+  const calls = /** @type {(keyof Calls)[]} */ (Object.keys(OPTIONS));
+  for (const option of means) {
+    const name = calls.find((each) => Object.hasOwn(OPTIONS[each], option));
+    if (name) return { name, option };
+  }
+  return undefined;
+}
+
+/**
+ * The name that the fewest changes of a letter lead to, if a slip of the hand could have.
+ * @param {string} option
+ * @param {string[]} known
+ */
+export function nearest(option, known) {
+  const written = plain(option);
+  const ranked = known.map((each) => ({ each, far: changes(written, plain(each)) })).sort((a, b) => a.far - b.far);
+  return ranked.length > 0 && ranked[0].far <= Math.max(1, Math.floor(written.length / 3)) ? ranked[0].each : undefined;
+}
+
+/** How many letters must be changed, put in, left out or swapped with their neighbour (Damerau 1964). @param {string} from @param {string} to */
+function changes(from, to) {
+  /** @type {number[][]} */
+  const table = [];
+  for (let i = 0; i <= from.length; i++) {
+    table.push([i]);
+    for (let j = 1; j <= to.length; j++) {
+      if (i === 0) {
+        table[0].push(j);
+        continue;
+      }
+      const same = from[i - 1] === to[j - 1] ? 0 : 1;
+      let least = Math.min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + same);
+      if (i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1]) least = Math.min(least, table[i - 2][j - 2] + 1);
+      table[i].push(least);
+    }
+  }
+  return table[from.length][to.length];
+}
+
+/** A name without what spellings differ in. @param {string} name */
+const plain = (name) => name.replace(/[_\-\s]/g, "").toLowerCase();
+
+/** @param {string[]} words @param {string} last */
+function listed(words, last) {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${last} ${words[words.length - 1]}`;
+}
+
+/** A value as a sentence names it. @param {unknown} value @returns {string} */
+export function shown(value) {
+  if (typeof value === "string") return `the string "${value.length > 40 ? `${value.slice(0, 40)}…` : value}"`;
+  if (typeof value === "bigint") return `the bigint ${value}`;
+  if (Array.isArray(value)) return `the array [${value.slice(0, 3).map((each) => (Array.isArray(each) ? "…" : shown(each))).join(", ")}${value.length > 3 ? ", …" : ""}]`;
+  if (typeof value === "object" && value !== null) {
+    const kind = Object.prototype.toString.call(value).slice(8, -1);
+    return `${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind === "Object" ? "object" : kind}`;
+  }
+  return typeof value === "function" || typeof value === "symbol" ? `a ${typeof value}` : String(value);
+}

@@ -1,0 +1,326 @@
+//! OpenAI's own client, from npm, over the engine's `fetch`; and the same shape without it.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Test, Visit, ensure_that, nothing};
+use crate::npm;
+
+pub const TESTS: &[Test] = &[
+    Test::new("openais_client_is_answered_whole_and_in_a_stream", answered).with_package(&npm::OPENAI),
+    Test::new("openais_client_ends_a_generation_by_its_signal", ended).with_package(&npm::OPENAI),
+    Test::new("openais_client_throws_its_own_errors", errors).with_package(&npm::OPENAI),
+    Test::new("openais_client_finds_the_models_and_completes_texts", models).with_package(&npm::OPENAI),
+    Test::new("openais_log_probabilities_are_the_models_own", logprobs),
+    Test::new("messages_of_openais_shape_reach_the_template", messages),
+];
+
+/// The tiny Qwen's words with a template of our own, which shows all that it sees.
+const SHOWN: &str = "
+    const folder = '/fixtures/tiny_qwen3/';
+    const settings = await (await fetch(folder + 'tokenizer_config.json')).json();
+    settings.chat_template = `{% for m in messages %}<{{ m.role }}|{{ m.content }}|{{ m.reasoning_content }}|{{ m.name }}|{{ m.tool_call_id }}|{{ m.tool_calls | tojson if m.tool_calls else '' }}{{ '|refusal' if 'refusal' in m else '' }}>{% endfor %}`;
+    const files = Object.fromEntries(['model.safetensors', 'config.json', 'tokenizer.json'].map((name) => [name, folder + name]));
+    const showing = async (engine) => engine.load({ files: { ...files, 'tokenizer_config.json': new Blob([JSON.stringify(settings)]) } });";
+
+fn with_client(body: &str) -> String {
+    format!(
+        "const {{ default: OpenAI, BadRequestError, NotFoundError, APIUserAbortError, APIError }} = await import('/npm/openai/index.mjs');
+         const engine = await Engine.create({{ device: 'cpu' }});
+         const client = new OpenAI({{ apiKey: 'none', baseURL: 'http://vitrine/v1', fetch: engine.openai.fetch, dangerouslyAllowBrowser: true }});
+         const messages = [{{ role: 'user', content: 'Tell a story about a fox.' }}];
+         const asked = {{ model: 'storyteller', messages, max_tokens: 6, temperature: 0 }};
+         {body}"
+    )
+}
+
+fn answered(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_client(
+            "const model = await engine.load('storyteller');
+             const own = model.chat(messages, { maxTokens: 6, temperature: 0 });
+             const text = await own.text();
+             const whole = await client.chat.completions.create(asked);
+             const chunks = [];
+             for await (const chunk of await client.chat.completions.create({ ...asked, stream: true, stream_options: { include_usage: true } })) chunks.push(chunk);
+             const plain = [];
+             for await (const chunk of await client.chat.completions.create({ ...asked, stream: true })) plain.push(chunk);
+             const helper = client.chat.completions.stream(asked);
+             let heard = '';
+             helper.on('content', (delta) => (heard += delta));
+             const final = await helper.finalChatCompletion();
+             // Without a limit an answer ends where the model ends it, or with the context: not after a default's 256 tokens.
+             const free = await client.chat.completions.create({ ...asked, max_tokens: null, seed: 1 });
+             return { text, prompt: own.summary.promptTokens, whole, chunks, plain, heard, final: final.choices[0], free: free.choices[0].finish_reason, device: model.info.device.kind };",
+        ),
+        nothing(),
+    )?;
+    let text = &seen["text"];
+    ensure_that!(text.as_str().is_some_and(|text| !text.is_empty()), "the model says nothing: {seen}");
+    let whole = &seen["whole"];
+    ensure_that!(
+        whole["object"] == "chat.completion" && whole["choices"][0]["message"]["content"] == *text,
+        "not the model's words: {whole}"
+    );
+    ensure_that!(whole["choices"][0]["finish_reason"] == "length", "six tokens end with {whole}");
+    ensure_that!(
+        whole["usage"]["completion_tokens"] == 6 && whole["usage"]["prompt_tokens"] == seen["prompt"],
+        "usage: {}",
+        whole["usage"]
+    );
+    let chunks = seen["chunks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let words: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    ensure_that!(text == &json!(words), "the stream says {words:?}");
+    let (last, others) = chunks.split_last().unwrap_or((&Value::Null, &[]));
+    ensure_that!(last["choices"] == json!([]) && last["usage"]["completion_tokens"] == 6, "the last chunk is {last}");
+    ensure_that!(
+        others.iter().all(|chunk| chunk.get("usage") == Some(&Value::Null)),
+        "a chunk before the last has usage"
+    );
+    ensure_that!(others.last().is_some_and(|chunk| chunk["choices"][0]["finish_reason"] == "length"), "{others:?}");
+    let plain = seen["plain"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ensure_that!(
+        plain.len() + 1 == chunks.len() && plain.iter().all(|chunk| chunk.get("usage").is_none()),
+        "usage comes where nobody asked for it"
+    );
+    ensure_that!(
+        seen["heard"] == *text && seen["final"]["message"]["content"] == *text,
+        "the helper heard {} and {}",
+        seen["heard"],
+        seen["final"]
+    );
+    ensure_that!(seen["free"] == "stop" || seen["free"] == "length", "without a limit it ends with {}", seen["free"]);
+    Ok(())
+}
+
+fn ended(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_client(
+            "const model = await engine.load('storyteller');
+             const long = { ...asked, max_tokens: 400 };
+             const streamed = await client.chat.completions.create({ ...long, stream: true });
+             let chunks = 0;
+             for await (const _ of streamed) if (++chunks === 3) streamed.controller.abort();
+             const abort = new AbortController();
+             setTimeout(() => abort.abort(), 30);
+             const begun = performance.now();
+             let whole = 'nothing';
+             try { await client.chat.completions.create(long, { signal: abort.signal }); } catch (error) { whole = error instanceof APIUserAbortError; }
+             let left = 0;
+             for await (const _ of await client.chat.completions.create({ ...long, stream: true })) if (++left === 3) break;
+             // The model is free again at once.
+             const text = await model.generate('A', { maxTokens: 3, temperature: 0 }).text();
+             return { chunks, whole, left, text, waited: performance.now() - begun };",
+        ),
+        nothing(),
+    )?;
+    ensure_that!(seen["chunks"] == 3 && seen["whole"] == true && seen["left"] == 3, "{seen}");
+    ensure_that!(seen["text"] != "", "afterwards the model writes nothing");
+    ensure_that!(seen["waited"].as_f64().is_some_and(|ms| ms < 4000.0), "the model was busy for {} ms", seen["waited"]);
+    Ok(())
+}
+
+fn errors(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_client(
+            "const thrown = async (more, call = () => client.chat.completions.create({ ...asked, ...more })) => {
+                 try { await call(); return ['nothing']; } catch (error) {
+                     const kind = error instanceof BadRequestError ? 'bad request' : error instanceof NotFoundError ? 'not found' : error instanceof APIError ? 'api' : String(error);
+                     return [kind, error.status, error.code, error.param, error.type, error.message];
+                 }
+             };
+             const all = [];
+             for (const more of args[0]) all.push(await thrown(more));
+             all.push(await thrown({}, () => client.embeddings.create({ model: 'storyteller', input: 'a' })));
+             all.push(await thrown({}, () => client.models.retrieve('no-such-model')));
+             all.push(await thrown({}, () => client.models.delete('storyteller')));
+             const raw = await engine.openai.fetch('http://vitrine/v1/chat/completions', { method: 'POST', body: '{' });
+             all.push(['raw', raw.status, (await raw.json()).error.code]);
+             return all;",
+        ),
+        json!([
+            { "n": 2 },
+            { "frequency_penalty": 0.5 },
+            { "temprature": 1 },
+            { "temperature": 11 },
+            { "temperature": 11, "stream": true },
+            { "max_tokens": 0 },
+            { "top_logprobs": 3 },
+            { "response_format": { "type": "json_object" } },
+            { "tools": [{ "type": "function", "function": { "name": "f" } }] },
+            { "messages": [] },
+            { "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "data:," } }] }] },
+            { "messages": [{ "role": "user", "content": "a fox in the snow ".repeat(400) }] },
+            { "model": "no-such-model" },
+            { "model": "illustrator" },
+        ]),
+    )?;
+    let expected = [
+        ("bad request", 400, "unsupported_value", json!("n")),
+        ("bad request", 400, "unsupported_value", json!("frequency_penalty")),
+        ("bad request", 400, "unknown_parameter", json!("temprature")),
+        ("bad request", 400, "invalid_value", json!("temperature")),
+        ("bad request", 400, "invalid_value", json!("temperature")),
+        ("bad request", 400, "invalid_value", json!("max_tokens")),
+        ("bad request", 400, "invalid_value", json!("top_logprobs")),
+        ("bad request", 400, "unsupported_value", json!("response_format")),
+        ("bad request", 400, "unsupported_value", json!("tools")),
+        ("bad request", 400, "invalid_type", json!("messages")),
+        ("bad request", 400, "invalid_value", json!("messages[0].content[0]")),
+        ("bad request", 400, "context_length_exceeded", Value::Null),
+        ("not found", 404, "model_not_found", json!("model")),
+        ("bad request", 400, "model_not_supported", json!("model")),
+        ("not found", 404, "unknown_url", Value::Null),
+        ("not found", 404, "model_not_found", json!("model")),
+        ("api", 405, "method_not_supported", Value::Null),
+        ("raw", 400, "invalid_json", Value::Null),
+    ];
+    for (at, (kind, status, code, param)) in expected.iter().enumerate() {
+        let told = &seen[at];
+        ensure_that!(
+            told[0] == *kind && told[1] == *status && told[2] == *code && told[3] == *param,
+            "number {at} is {told}, not {kind} {status} {code} {param}"
+        );
+        ensure_that!(*kind == "raw" || told[4] == "invalid_request_error", "number {at} is of the type {}", told[4]);
+    }
+    ensure_that!(
+        seen[2][5].as_str().is_some_and(|said| said.contains("temperature?")),
+        "a slip is told so: {}",
+        seen[2]
+    );
+    Ok(())
+}
+
+fn models(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &with_client(
+            "const opened = await engine.load('/fixtures/tiny_llama.gguf');
+             const file = await engine.load(await (await fetch('/fixtures/tiny_gpt2.gguf')).blob());
+             const listed = [];
+             for await (const model of client.models.list()) listed.push(model.id);
+             const one = await client.models.retrieve('/fixtures/tiny_llama.gguf');
+             const completed = await client.completions.create({ model: '/fixtures/tiny_llama.gguf', prompt: 'One', max_tokens: 4, temperature: 0, logprobs: 2 });
+             const own = await opened.generate('One', { maxTokens: 4, temperature: 0 }).text();
+             let streamed = '';
+             for await (const chunk of await client.completions.create({ model: file.info.name, prompt: ['One'], max_tokens: 4, temperature: 0, stream: true })) streamed += chunk.choices[0].text;
+             const named = await file.generate('One', { maxTokens: 4, temperature: 0 }).text();
+             await opened.unload();
+             const after = []; for await (const model of client.models.list()) after.push(model.id);
+             return { listed, one, completed, own, streamed, named, name: file.info.name, after };",
+        ),
+        nothing(),
+    )?;
+    let listed = super::strings(&seen["listed"]);
+    let name = seen["name"].as_str().unwrap_or_default();
+    for id in ["storyteller", "/fixtures/tiny_llama.gguf", name] {
+        ensure_that!(listed.iter().any(|each| each == id), "{id:?} is not in {listed:?}");
+    }
+    ensure_that!(!listed.iter().any(|id| id == "illustrator"), "a model of pictures is listed: {listed:?}");
+    ensure_that!(
+        super::strings(&seen["after"]).len() + 1 == listed.len(),
+        "an unloaded model is still listed: {}",
+        seen["after"]
+    );
+    ensure_that!(
+        seen["one"]["object"] == "model" && seen["one"]["id"] == "/fixtures/tiny_llama.gguf",
+        "{}",
+        seen["one"]
+    );
+    let completed = &seen["completed"];
+    ensure_that!(
+        completed["object"] == "text_completion" && completed["choices"][0]["text"] == seen["own"],
+        "completed with {completed}, not {}",
+        seen["own"]
+    );
+    let logprobs = &completed["choices"][0]["logprobs"];
+    ensure_that!(
+        logprobs["tokens"].as_array().is_some_and(|tokens| tokens.len() == 4)
+            && logprobs["token_logprobs"][0].as_f64().is_some_and(|value| value <= 0.0),
+        "log-probabilities: {logprobs}"
+    );
+    ensure_that!(
+        seen["streamed"] == seen["named"],
+        "a loaded file says {} here, {} there",
+        seen["streamed"],
+        seen["named"]
+    );
+    Ok(())
+}
+
+/// A chosen token's is the one that `score` gives it; those beside it come likeliest first.
+fn logprobs(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const model = await engine.load('storyteller');
+         const messages = [{ role: 'user', content: 'Tell a story about a fox.' }];
+         const answer = await engine.chat.completions.create({ model, messages, max_tokens: 5, temperature: 0, logprobs: true, top_logprobs: 3 });
+         const none = await engine.chat.completions.create({ model, messages, max_tokens: 1, temperature: 0 });
+         const own = [];
+         for await (const { piece, logprob, alternatives } of model.chat(messages, { maxTokens: 5, temperature: 0, alternatives: 3 })) if (logprob !== undefined) own.push([piece, logprob, alternatives.length]);
+         return { content: answer.choices[0].logprobs.content, own, none: none.choices[0].logprobs };",
+        nothing(),
+    )?;
+    ensure_that!(seen["none"].is_null(), "log-probabilities come unasked: {}", seen["none"]);
+    let content = seen["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ensure_that!(content.len() == 5, "{} tokens have one", content.len());
+    for (told, own) in content.iter().zip(seen["own"].as_array().into_iter().flatten()) {
+        let near =
+            |a: &Value, b: &Value| matches!((a.as_f64(), b.as_f64()), (Some(a), Some(b)) if (a - b).abs() < 1e-3);
+        ensure_that!(told["token"] == own[0] && near(&told["logprob"], &own[1]), "{told} is not {own}");
+        let token = told["token"].as_str().unwrap_or_default();
+        ensure_that!(told["bytes"] == json!(token.as_bytes()), "the bytes of {token:?} are {}", told["bytes"]);
+        let top = told["top_logprobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        ensure_that!(
+            top.len() == 3 && top.windows(2).all(|two| two[0]["logprob"].as_f64() >= two[1]["logprob"].as_f64()),
+            "not the three likeliest: {top:?}"
+        );
+        ensure_that!(near(&top[0]["logprob"], &told["logprob"]), "greedy took another than the likeliest: {told}");
+    }
+    Ok(())
+}
+
+/// What the template sees is compared with the ids that the same text has.
+fn messages(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        &format!(
+            "{SHOWN}
+             const engine = await Engine.create({{ device: 'cpu' }});
+             const model = await showing(engine);
+             const heard = [];
+             const listening = {{ info: model.info, chat: (messages, options) => (heard.push(messages), model.chat(messages, options)) }};
+             const out = [];
+             for (const messages of args[0]) {{
+                 const {{ usage }} = await engine.chat.completions.create({{ model: listening, messages, max_tokens: 1, temperature: 0 }});
+                 const ids = await model.tokenize(heard.at(-1));
+                 out.push([await model.detokenize(ids), usage.prompt_tokens === ids.length]);
+             }}
+             return out;"
+        ),
+        json!([
+            [{ "role": "developer", "content": [{ "type": "text", "text": "Be " }, { "type": "text", "text": "brief." }] }, { "role": "user", "content": "Hi", "name": "Ann" }],
+            [
+                { "role": "user", "content": "a" },
+                { "role": "assistant", "content": null, "refusal": null, "tool_calls": [{ "id": "1", "type": "function", "function": { "name": "f", "arguments": "{\"b\": 1, \"a\": [2]}" } }] },
+                { "role": "tool", "tool_call_id": "1", "content": "3" },
+            ],
+            [{ "role": "assistant", "tool_calls": [] }, { "role": "assistant", "content": [{ "type": "refusal", "refusal": "no" }] }, { "role": "user", "content": "b" }],
+            [{ "role": "user", "content": "a" }, { "role": "assistant", "content": "x", "reasoning_content": "zzz" }, { "role": "user", "content": "b" }],
+        ]),
+    )?;
+    let expected = [
+        "<system|Be brief.||||><user|Hi||Ann||>",
+        "<user|a||||><assistant|||||[{\"id\": \"1\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": {\"b\": 1, \"a\": [2]}}}]><tool|3|||1|>",
+        "<assistant|||||><assistant|no||||><user|b||||>",
+        "<user|a||||><assistant|x|zzz|||><user|b||||>",
+    ];
+    for (at, text) in expected.iter().enumerate() {
+        ensure_that!(seen[at] == json!([text, true]), "the template saw {}, not {text:?}", seen[at]);
+    }
+    Ok(())
+}
