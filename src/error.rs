@@ -15,7 +15,7 @@ pub enum ErrorCode {
     OutOfMemory,
     /// The GPU went away (driver reset, tab in the background, watchdog).
     DeviceLost,
-    /// The GPU computes wrong numbers, as a faulty driver does.
+    /// The GPU computes wrong numbers or refuses its kernels, as a faulty driver does.
     DeviceFaulty,
     /// The caller's `AbortSignal` fired.
     Aborted,

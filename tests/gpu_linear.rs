@@ -37,11 +37,16 @@ const TOLERANCE: f64 = 1e-3;
 static DEVICE: LazyLock<Device> =
     LazyLock::new(|| pollster::block_on(Device::open(Preference::Any)).expect("these tests need a Vulkan device"));
 
-/// The device as it is, and as hardware would be used: with and without subgroups that a workgroup fits in.
+/// The device as it is, and as hardware would be used, with and without subgroups.
 fn contexts() -> Vec<(&'static str, Context)> {
     let ctx = DEVICE.context();
-    let hardware = Features { software: false, subgroups: false, ..ctx.features() };
-    vec![("as it is", ctx.clone()), ("as hardware", ctx.used_as(hardware))]
+    let hardware = Features { software: false, ..ctx.features() };
+    assert!(hardware.subgroups, "these tests need a Vulkan device with subgroups");
+    vec![
+        ("as it is", ctx.clone()),
+        ("as hardware", ctx.used_as(hardware)),
+        ("as hardware without subgroups", ctx.used_as(hardware.without_subgroups())),
+    ]
 }
 
 /// Numbers that look random and are the same every time.
@@ -167,7 +172,9 @@ impl Case {
     }
 
     fn check(self) -> Result<(), String> {
-        for (name, ctx) in contexts() {
+        // Subgroups make a difference to products with one vector alone.
+        let contexts = contexts().into_iter().take(if self.t == 1 { 3 } else { 2 });
+        for (name, ctx) in contexts {
             self.check_on(&ctx).map_err(|why| format!("{name}: {self:?}: {why}"))?;
         }
         Ok(())

@@ -145,13 +145,14 @@ fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
 fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let Device::Gpu(device) = gpu_device() else { unreachable!() };
-    let hardware = Features { software: false, subgroups: false, ..device.context().features() };
+    let hardware = Features { software: false, ..device.context().features() };
+    let plain = hardware.without_subgroups();
     for family in ["qwen3", "gpt2", "gemma3"] {
         let answers = std::fs::read(root.join(format!("tiny_{family}.json"))).expect("a fixture");
         let answers: serde_json::Value = serde_json::from_slice(&answers).expect("JSON");
         let list = |key: &str| -> Vec<f64> { serde_json::from_value(answers[key].clone()).expect("numbers") };
         let ids = |key: &str| -> Vec<u32> { list(key).into_iter().map(|id| id as u32).collect() };
-        for device in [Device::Gpu(device.clone()), Device::Gpu(device.used_as(hardware))] {
+        for device in [device.clone(), device.used_as(hardware), device.used_as(plain)].map(Device::Gpu) {
             let model = Running::open(&root.join(format!("tiny_{family}.gguf")), &device);
             let (prompt, greedy) = (ids("prompt_ids"), ids("greedy"));
             assert_eq!(model.greedy(&prompt, 64), greedy, "{family}");
@@ -161,6 +162,21 @@ fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
             let got = cosine(&logits[logits.len() - want.len()..], &want);
             assert!(got >= 0.999_9, "{family}: cosine {got}");
         }
+    }
+}
+
+/// What a reader's graphics card computes, on the adapter there is.
+#[test]
+fn the_kernels_of_hardware_tell_the_storytellers_forty_tokens_as_the_cpu_does() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/storyteller/storyteller-q8_0.gguf");
+    let prompt = [1, 403, 407, 261, 378];
+    let expected = Running::open(&file, &cpu_device()).greedy(&prompt, 40);
+    let Device::Gpu(device) = gpu_device() else { unreachable!() };
+    let hardware = Features { software: false, ..device.context().features() };
+    assert!(hardware.subgroups, "this test needs a Vulkan driver with subgroups");
+    for features in [hardware, hardware.without_subgroups()] {
+        let model = Running::open(&file, &Device::Gpu(device.used_as(features)));
+        assert_eq!(model.greedy(&prompt, 40), expected, "{features:?}");
     }
 }
 

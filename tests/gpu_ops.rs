@@ -31,11 +31,12 @@ fn shared() -> Device {
     Device::Gpu(DEVICE.get_or_init(gpu_device).clone())
 }
 
-/// The same, taking the paths of hardware through the kernels.
-fn as_hardware() -> Device {
+/// The same, taking the paths of hardware through the kernels, with subgroups or without.
+fn as_hardware(subgroups: bool) -> Device {
     let Device::Gpu(device) = shared() else { unreachable!() };
-    let features = device.context().features();
-    Device::Gpu(device.used_as(Features { software: false, subgroups: false, ..features }))
+    let features = Features { software: false, ..device.context().features() };
+    assert!(features.subgroups, "these tests need a Vulkan driver with subgroups");
+    Device::Gpu(device.used_as(if subgroups { features } else { features.without_subgroups() }))
 }
 
 fn oracle() -> Device {
@@ -101,7 +102,7 @@ fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &Ste
 /// Both backends give the same numbers for every output.
 fn agree(graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &StepParams) {
     let expected = run(&oracle(), graph, inputs, params);
-    for device in [shared(), as_hardware()] {
+    for device in [shared(), as_hardware(true), as_hardware(false)] {
         let got = run(&device, graph, inputs, params);
         for (((name, _), a), b) in graph.outputs.iter().zip(&expected).zip(&got) {
             close(name, &floats(a), &floats(b));
@@ -496,7 +497,7 @@ fn sampler(vocabulary: usize, alternatives: usize) -> Graph {
 
 /// What both backends choose from `logits`, step after step over one `seen`. The kernel of hardware chooses as that of software.
 fn choices(graph: &Graph, logits: &[f32], steps: &[SampleParams]) -> [Vec<Sampled>; 2] {
-    let [expected, got, on_hardware] = [oracle(), shared(), as_hardware()].map(|device| {
+    let [expected, got, on_hardware] = [oracle(), shared(), as_hardware(true)].map(|device| {
         let resident = load(&device, graph);
         let mut plan = compile(&resident, graph);
         plan.write_input("logits", &bits(logits)).unwrap();

@@ -22,11 +22,12 @@ fn on_gpu() -> Device {
     Device::Gpu(device.clone())
 }
 
-/// The same, taking the paths of hardware through the kernels.
-fn as_hardware() -> Device {
+/// The same, taking the paths of hardware through the kernels, with subgroups or without.
+fn as_hardware(subgroups: bool) -> Device {
     let Device::Gpu(device) = on_gpu() else { unreachable!() };
-    let features = device.context().features();
-    Device::Gpu(device.used_as(Features { software: false, subgroups: false, ..features }))
+    let features = Features { software: false, ..device.context().features() };
+    assert!(features.subgroups, "these tests need a Vulkan driver with subgroups");
+    Device::Gpu(device.used_as(if subgroups { features } else { features.without_subgroups() }))
 }
 
 /// Numbers about −1 … 1 from a seed.
@@ -82,7 +83,7 @@ fn encoded(dtype: DType, values: &[f32]) -> Vec<u8> {
 /// Both backends give the same numbers for every output, to `tolerance` of the largest.
 fn agree_to(tolerance: f32, graph: &Graph, inputs: &[(&str, Vec<f32>)]) {
     let wanted = run(&Device::Cpu(cpu::Device::new("the oracle")), graph, inputs).unwrap();
-    for device in [on_gpu(), as_hardware()] {
+    for device in [on_gpu(), as_hardware(true), as_hardware(false)] {
         let got = run(&device, graph, inputs).unwrap();
         for (((name, _), wanted), got) in graph.outputs.iter().zip(&wanted).zip(&got) {
             assert_eq!(wanted.len(), got.len(), "{name}");
@@ -293,7 +294,7 @@ fn convolutions_with_packed_weights_agree() {
 /// How many kernels of the graph's plan have names that begin with each of `names`.
 fn kernels(graph: &Graph, names: &[&str]) -> Vec<usize> {
     block_on(async {
-        let resident = as_hardware().begin(graph).await.unwrap();
+        let resident = as_hardware(true).begin(graph).await.unwrap();
         let Plan::Gpu(plan) = load(resident, graph).await.unwrap().compile(graph).await.unwrap() else {
             unreachable!()
         };

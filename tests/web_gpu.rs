@@ -6,7 +6,10 @@ use std::{collections::VecDeque, rc::Rc};
 
 use vitrine::{
     Cancel,
-    backend::{Device, cpu, gpu},
+    backend::{
+        Device, cpu,
+        gpu::{self, context::Features},
+    },
     graph::{Sampled, StepParams},
     models::LanguageModel,
     weights::{MemorySource, SharedSource, WeightFile},
@@ -52,9 +55,41 @@ async fn greedy(device: &Device, count: usize) -> Vec<u32> {
 }
 
 #[wasm_bindgen_test]
-async fn every_kernel_variant_compiles_in_this_browser() {
-    let names = gpu::kernels::compile_all(&gpu_device().await).await.unwrap();
-    assert!(names.len() > 30, "{names:?}");
+async fn every_kernel_of_every_adapter_compiles_in_this_browser() {
+    let device = gpu_device().await;
+    let names = gpu::kernels::compile_all(&device).await.unwrap();
+    let every = gpu::kernels::every_variant().unwrap().len();
+    assert!(names.len() == every && every > 200, "{} of {every} were tried", names.len());
+    assert!(names.iter().any(|name| name.starts_with("matvec") && name.contains(" ALONE")), "{names:?}");
+}
+
+/// What `GPUAdapterInfo` says, without wgpu between.
+async fn sizes_by_the_browser() -> (u32, u32) {
+    let ask = js_sys::Function::new_no_args(
+        "return navigator.gpu.requestAdapter().then(({ info }) => [info.subgroupMinSize, info.subgroupMaxSize]);",
+    );
+    let asked = js_sys::Promise::from(ask.call0(&wasm_bindgen::JsValue::UNDEFINED).unwrap());
+    let sizes = js_sys::Array::from(&wasm_bindgen_futures::JsFuture::from(asked).await.unwrap());
+    let size = |at: u32| sizes.get(at).as_f64().expect("a size") as u32;
+    (size(0), size(1))
+}
+
+#[wasm_bindgen_test]
+async fn wgpu_knows_the_sizes_of_subgroups_that_the_browser_tells() {
+    let features = gpu_device().await.context().features();
+    let sizes = sizes_by_the_browser().await;
+    assert!(features.subgroups && sizes.0 >= 4 && sizes.0 <= sizes.1, "{features:?}, {sizes:?}");
+    assert_eq!(features.subgroup_sizes, sizes);
+}
+
+#[wasm_bindgen_test]
+async fn the_kernels_of_hardware_write_the_cpus_tokens_with_subgroups_and_without() {
+    let on_cpu = greedy(&Device::Cpu(cpu::Device::new("the oracle")), 16).await;
+    let device = gpu_device().await;
+    let features = Features { software: false, ..device.context().features() };
+    for features in [features, features.without_subgroups()] {
+        assert_eq!(greedy(&Device::Gpu(device.used_as(features)), 16).await, on_cpu, "{features:?}");
+    }
 }
 
 #[wasm_bindgen_test]

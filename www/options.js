@@ -81,7 +81,17 @@ const encode = { ...call, addSpecialTokens: flag, parseSpecialTokens: flag };
 
 /** @type {{ [C in keyof Calls]: { [Name in keyof Required<Calls[C]>]: Kind } }} */
 export const OPTIONS = {
-  create: { ...call, device: word("auto", "webgpu", "cpu"), worker: address, wasm: address, glue: address, catalog: address, cache: flag },
+  create: {
+    ...call,
+    device: word("auto", "webgpu", "cpu"),
+    as: word("hardware", "software"),
+    subgroups: flag,
+    worker: address,
+    wasm: address,
+    glue: address,
+    catalog: address,
+    cache: flag,
+  },
   load: {
     ...call,
     onProgress: listener,

@@ -54,6 +54,13 @@ export interface EngineOptions {
   /** "auto" (the default) takes WebGPU where it is real hardware and the CPU elsewhere; the others insist. */
   device?: "auto" | "webgpu" | "cpu";
   /**
+   * What WebGPU's adapter is taken for, whatever it is made of: `"hardware"` runs the kernels that a graphics card gets on an adapter made of
+   * software too, so that what a reader sees elsewhere can be seen here. Left out, the adapter says so itself.
+   */
+  as?: "hardware" | "software";
+  /** `false` keeps WebGPU's kernels from using subgroups. Left out, they do where the adapter has them and they are found to work. */
+  subgroups?: boolean;
+  /**
    * The address of `worker.js` in a whole copy of Vitrine, where bundling left it behind; the `.wasm`, the catalogue and its models are then
    * looked for around it. Relative addresses are relative to the page, here and below.
    */

@@ -59,7 +59,8 @@ class OpenEngine {
   async #start() {
     const host = Host.acquire(this.#addresses);
     try {
-      const { engine, device } = await host.call("open", { addresses: this.#addresses, device: this.#options.device ?? "auto" });
+      const { device: wanted = "auto", as, subgroups } = this.#options;
+      const { engine, device } = await host.call("open", { addresses: this.#addresses, device: wanted, as, subgroups });
       this.#device = device;
       this.#session = { host, engine };
       if (this.#closed) throw closed("engine");

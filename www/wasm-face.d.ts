@@ -99,7 +99,7 @@ export interface Tokenizer {
 
 export interface Face {
   default(options: { module_or_path: string }): Promise<unknown>;
-  Engine: { open(device: string): Promise<Engine> };
+  Engine: { open(device: string, as?: string, subgroups?: boolean): Promise<Engine> };
   Cancel: new () => Cancel;
   cacheList(): Promise<CacheEntry[]>;
   cacheDelete(address?: string): Promise<void>;

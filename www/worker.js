@@ -26,7 +26,7 @@ let wasm;
 /** @type {Promise<Wasm.Face> | undefined} */
 let starting;
 let nextHandle = 1;
-/** The engines of the page, each a wish for a device. @type {Map<number, string>} */
+/** The engines of the page, each a wish for a device, as JSON. @type {Map<number, string>} */
 const engines = new Map();
 /** One opened engine for each wish. @type {Map<string, Promise<Wasm.Engine>>} */
 const opened = new Map();
@@ -38,16 +38,17 @@ const running = new Map();
 
 /** @type {Record<string, (args: any, call: Call) => Promise<unknown>>} */
 const operations = {
-  async open({ addresses, device }) {
+  async open({ addresses, device, as, subgroups }) {
     placeCatalog(addresses);
     starting ??= start(addresses);
     wasm = await starting.catch((error) => {
       starting = undefined;
       throw error;
     });
-    const found = (await openDevice(device)).device();
+    const wish = JSON.stringify([device, as, subgroups]);
+    const found = (await openDevice(wish)).device();
     const engine = nextHandle++;
-    engines.set(engine, device);
+    engines.set(engine, wish);
     return { engine, device: found };
   },
 
@@ -234,16 +235,17 @@ function started() {
 
 /** @param {number} handle */
 function engineFor(handle) {
-  const device = engines.get(handle);
-  if (!device) throw { code: "closed", message: "This engine is closed. Create another with Engine.create()." };
-  return openDevice(device);
+  const wish = engines.get(handle);
+  if (!wish) throw { code: "closed", message: "This engine is closed. Create another with Engine.create()." };
+  return openDevice(wish);
 }
 
-/** The engine on this device: the one that is open, or a new one where there was none or it was lost. @param {string} device */
-function openDevice(device) {
-  const open = opened.get(device) ?? started().Engine.open(device);
-  opened.set(device, open);
-  open.catch(() => opened.delete(device));
+/** The engine on this device: the one that is open, or a new one where there was none or it was lost. @param {string} wish */
+function openDevice(wish) {
+  const [device, as, subgroups] = JSON.parse(wish);
+  const open = opened.get(wish) ?? started().Engine.open(device, as, subgroups);
+  opened.set(wish, open);
+  open.catch(() => opened.delete(wish));
   return open;
 }
 

@@ -6,7 +6,7 @@
 
 use super::{Device, Plan, Resident, cpu};
 use crate::{
-    Error, Result,
+    Error, ErrorCode, Result,
     graph::{DType, Graph, Sampled, StepParams, WeightId},
 };
 
@@ -26,14 +26,26 @@ pub struct Probe<'a> {
     pub sampled: Option<&'a str>,
 }
 
-/// Runs `probes` one after the other on `device` and on the CPU. All name the same weights and states.
+/// Runs `probes` one after the other on `device` and on the CPU. All name the same weights and states. A GPU that computes wrongly with its
+/// best kernels is asked again with plainer ones, and keeps to those.
 ///
-/// Errors: `device-faulty` where the results differ; whatever the device says otherwise.
+/// Errors: `device-faulty` where the results of the plainest differ; whatever the device says otherwise.
 pub async fn check(device: &Device, probes: &[Probe<'_>]) -> Result<()> {
-    let Some(first) = probes.first() else { return Ok(()) };
-    if matches!(device, Device::Cpu(_)) {
-        return Ok(());
+    let Device::Gpu(gpu) = device else { return Ok(()) };
+    loop {
+        let tried = gpu.context().features();
+        let Some(why) = fault(device, probes).await? else { return Ok(()) };
+        if !gpu.context().make_do(tried, &why) {
+            let name = device.info().name;
+            let what_to_do = "update its driver, or use the CPU";
+            return Err(Error::device_faulty(format!("{name} is faulty: {why}; {what_to_do}")));
+        }
     }
+}
+
+/// Which probe gives other numbers on the device than on the CPU, and by how much they differ.
+async fn fault(device: &Device, probes: &[Probe<'_>]) -> Result<Option<String>> {
+    let Some(first) = probes.first() else { return Ok(None) };
     let oracle = Device::Cpu(cpu::Device::new("The measure of the other device."));
     let tried = load(device, first.graph).await?;
     let measure = load(&oracle, first.graph).await?;
@@ -46,19 +58,36 @@ pub async fn check(device: &Device, probes: &[Probe<'_>]) -> Result<()> {
         }
         // A NaN is no small difference.
         if error.is_nan() || error > TOLERANCE {
-            return Err(Error::device_faulty(format!(
-                "{} computes wrong numbers ({}: off by {error:.1e} of the largest value), as a faulty driver does; update it, or use the CPU",
-                device.info().name,
-                probe.graph.name,
-            )));
+            let name = &probe.graph.name;
+            return Ok(Some(format!("it computes wrong numbers ({name}: off by {error:.1e} of the largest value)")));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// The CPU, in the place of a device that is `faulty`.
-pub fn instead(faulty: &Error) -> Device {
-    Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {faulty}.")))
+/// Loads on `device`. Where that is a faulty GPU, and the caller does not insist on it, the CPU takes its place with the reason.
+pub async fn load_or_fall_back<T>(
+    device: &mut Device,
+    insists: bool,
+    mut load: impl AsyncFnMut(&Device) -> Result<T>,
+) -> Result<T> {
+    if insists {
+        return load(device).await;
+    }
+    let instead = |why: String| Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {why}.")));
+    // A model that was loaded earlier may have found out.
+    if let Device::Gpu(gpu) = &*device
+        && let Some(why) = gpu.context().refused()
+    {
+        *device = instead(format!("{} is faulty: {why}", gpu.info().name));
+    }
+    match load(device).await {
+        Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty => {
+            *device = instead(faulty.to_string());
+            load(device).await
+        }
+        loaded => loaded,
+    }
 }
 
 async fn load(device: &Device, graph: &Graph) -> Result<Resident> {
@@ -201,7 +230,8 @@ mod tests {
         let device = pollster::block_on(gpu::Device::open(gpu::Preference::Any));
         let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
         let features = device.context().features();
-        let hardware = device.used_as(Features { software: false, subgroups: false, ..features });
+        let hardware = Features { software: false, ..features };
+        let (plain, hardware) = (device.used_as(hardware.without_subgroups()), device.used_as(hardware));
         use DType::*;
         for dtype in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {
             for rows in [1, 16] {
@@ -209,8 +239,9 @@ mod tests {
                 let x: Vec<u32> = (0..rows * 512).map(|i| ((i % 7) as f32 - 3.0).to_bits()).collect();
                 let (inputs, params) = ([("x", x)], StepParams::default());
                 let probe = Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None };
-                for device in [&device, &hardware] {
+                for device in [&device, &hardware, &plain] {
                     pollster::block_on(check(&Device::Gpu(device.clone()), &[probe])).unwrap();
+                    assert_eq!(device.context().plainer(), None, "{dtype}");
                 }
                 let measure = Device::Cpu(cpu::Device::new("the measure"));
                 let resident = pollster::block_on(load(&measure, &graph)).unwrap();

@@ -4,7 +4,7 @@
 //! attention, an enlarged picture, a gated layer with weights in eight bits.
 
 use crate::{
-    ErrorCode, Result,
+    Result,
     backend::{
         Device,
         self_check::{self, Probe},
@@ -20,21 +20,15 @@ const PICTURE: Grid = Grid { batch: 1, height: 5, width: 7 };
 ///
 /// Errors: `device-lost`, `out-of-memory` and the like from the device; `device-faulty` where the caller `insists` on it.
 pub async fn check_device(device: &mut Device, insists: bool) -> Result<()> {
-    let Device::Gpu(gpu) = &*device else { return Ok(()) };
-    if gpu.context().paints_well() {
-        return Ok(());
-    }
-    match check(device).await {
-        Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty && !insists => {
-            *device = self_check::instead(&faulty);
-            Ok(())
-        }
-        Err(error) => Err(error),
-        Ok(()) => {
+    self_check::load_or_fall_back(device, insists, async |device: &Device| {
+        let Device::Gpu(gpu) = device else { return Ok(()) };
+        if !gpu.context().paints_well() {
+            check(device).await?;
             gpu.context().found_to_paint_well();
-            Ok(())
         }
-    }
+        Ok(())
+    })
+    .await
 }
 
 async fn check(device: &Device) -> Result<()> {
@@ -82,14 +76,19 @@ fn conv(g: &mut GraphBuilder, name: &str, dtype: DType, grid: Grid, x: ValueId) 
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
-    use std::time::Instant;
+    use std::{rc::Rc, time::Instant};
 
     use pollster::block_on;
 
     use super::*;
-    use crate::backend::gpu::{
-        self,
-        context::{Fault, Features},
+    use crate::{
+        Cancel, ErrorCode,
+        backend::gpu::{
+            self,
+            context::{Fault, Features},
+        },
+        image::ImageModel,
+        weights::{PathSource, Storage, WeightFile},
     };
 
     /// A device of its own, for it stays broken; used as software is or as hardware is.
@@ -109,6 +108,43 @@ mod tests {
         (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),
         (("matmul", "sums[3] += w * a.w;", "sums[3] += w * a.z;"), false),
     ];
+
+    /// Loads the illustrator on the device that is left in the end.
+    fn load_somewhere(device: &mut Device) -> ImageModel {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/illustrator/illustrator-q8_0.gguf");
+        let source = Rc::new(PathSource::open(std::path::Path::new(path)).unwrap());
+        let file = block_on(WeightFile::open(source)).unwrap();
+        block_on(check_device(device, false)).unwrap();
+        let load = async |device: &Device| {
+            ImageModel::load(&file, device, Storage::Keep, &mut |_, _| (), &Cancel::new()).await
+        };
+        block_on(self_check::load_or_fall_back(device, false, load)).unwrap()
+    }
+
+    #[test]
+    fn a_gpu_that_refuses_a_kernel_of_pictures_gives_its_place_to_the_cpu_and_says_why() {
+        // One that the small picture needs, and one that only the model does.
+        for fault in [("norm", "let mean =", "let mean_ ="), ("timestep", "@compute", "@compute @compute")] {
+            let mut device = device(Some(fault), false);
+            let model = load_somewhere(&mut device);
+            let (info, reason) = (&model.info().device, device.info().reason);
+            assert!(info.kind == "cpu" && reason.contains("refuses a kernel"), "{fault:?}: {info:?}, {reason}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_that_refuses_subgroups_paints_without_them() {
+        let Device::Gpu(gpu) = device(Some(("norm", "subgroupAdd(value)", "subgroupAdd(nothing)")), true) else {
+            panic!("another device")
+        };
+        let features = gpu.context().features();
+        let mut device = Device::Gpu(gpu.used_as(Features { software: false, ..features }));
+        let model = load_somewhere(&mut device);
+        let info = &model.info().device;
+        assert!(info.kind == "webgpu" && !info.subgroups && info.reason.contains("without subgroups"), "{info:?}");
+        let Device::Gpu(gpu) = device else { panic!("another device") };
+        assert_eq!(gpu::kernels::unlisted(&gpu), [""; 0], "kernels that nobody tries for every adapter");
+    }
 
     #[test]
     fn a_sound_gpu_is_checked_once_and_kept() {

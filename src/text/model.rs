@@ -13,7 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    Error, ErrorCode, Result,
+    Error, Result,
     backend::{
         Device, DeviceInfo, StepCost,
         profile::{Part, by_part},
@@ -156,15 +156,17 @@ impl TextModel {
         };
         let model = model.with_capacity(context);
         tokenizer.check_rows(model.config().vocabulary)?;
-        let info = describe(file, &model, &tokenizer, device)?;
+        let mut info = describe(file, &model, &tokenizer, device)?;
         cancel.race(check_device(&model, device)).await?;
         let graph = model.decode()?;
         let mut loader = cancel.race(device.begin(&graph)).await?;
         file.stream_with(&graph, model.recipes(), &mut loader, progress, cancel).await?;
         let resident = cancel.race(loader.finish()).await?;
-        let mut session = Session::new(model, device.clone(), resident);
         let alternatives = ALTERNATIVES.min(info.vocabulary);
+        let mut session = Session::new(model, device.clone(), resident);
         cancel.race(session.warm_up(alternatives)).await?;
+        // Only now is it known which kernels the device takes.
+        info.device = device.info();
         let stats = TextModelStats {
             load_ms: begun.elapsed().as_secs_f64() * 1e3,
             device_bytes: session.device_bytes(),
@@ -181,24 +183,6 @@ impl TextModel {
             stats: RefCell::new(stats),
             closed: Cell::new(false),
         })))
-    }
-
-    /// As [`Self::load`]; a GPU that computes wrong numbers gives its place to the CPU, and `device` is from then on that CPU, with
-    /// the reason.
-    pub async fn load_or_fall_back(
-        file: &WeightFile,
-        device: &mut Device,
-        options: LoadOptions,
-        progress: &mut dyn FnMut(u64, u64),
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        match Self::load(file, device, options, progress, cancel).await {
-            Err(faulty) if faulty.code() == ErrorCode::DeviceFaulty => {
-                *device = self_check::instead(&faulty);
-                Self::load(file, device, options, progress, cancel).await
-            }
-            loaded => loaded,
-        }
     }
 
     pub fn info(&self) -> &TextModelInfo {
@@ -473,6 +457,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        ErrorCode,
         backend::gpu::{
             self,
             context::{Fault, Features},
@@ -494,6 +479,13 @@ mod tests {
         fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
         let features = device.context().features();
         Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
+    }
+
+    fn as_hardware_with_subgroups(fault: Option<Fault>) -> Device {
+        let Device::Gpu(device) = device(fault, true) else { unreachable!() };
+        let features = device.context().features();
+        assert!(features.subgroups, "these tests need a Vulkan driver with subgroups");
+        Device::Gpu(device.used_as(Features { software: false, ..features }))
     }
 
     fn load(family: &str, device: &Device) -> Result<TextModel> {
@@ -536,6 +528,24 @@ mod tests {
         {
             assert!(load(family, &device(None, software)).is_ok(), "{family}");
         }
+        let device = as_hardware_with_subgroups(None);
+        let model = load("llama", &device).unwrap();
+        assert!(
+            model.info().device.subgroups && !model.info().device.reason.contains("without"),
+            "{device:?}",
+            device = device.info()
+        );
+    }
+
+    #[test]
+    fn what_models_run_is_among_the_kernels_that_are_tried_for_every_adapter() {
+        for gpu in [device(None, true), as_hardware_with_subgroups(None)] {
+            for family in ["llama", "qwen3", "gpt2", "gemma3"] {
+                load(family, &gpu).unwrap();
+            }
+            let Device::Gpu(gpu) = gpu else { unreachable!() };
+            assert_eq!(gpu::kernels::unlisted(&gpu), [""; 0]);
+        }
     }
 
     #[test]
@@ -550,15 +560,77 @@ mod tests {
         }
     }
 
+    /// The model on the device that is left in the end.
+    fn load_somewhere(device: &mut Device) -> TextModel {
+        let (file, cancel, options) = (file("llama"), Cancel::new(), LoadOptions::default());
+        let load = async |device: &Device| TextModel::load(&file, device, options, &mut |_, _| (), &cancel).await;
+        block_on(self_check::load_or_fall_back(device, false, load)).unwrap()
+    }
+
+    /// Token ids after a prompt, chosen greedily.
+    fn told(model: &TextModel) -> Vec<u32> {
+        let options = GenerateOptions { max_tokens: 12, temperature: 0.0, ..GenerateOptions::default() };
+        let mut generation = model.generate_ids(&[1, 2, 3, 4, 5], options, Cancel::new()).unwrap();
+        let mut tokens = vec![];
+        while let Some(event) = block_on(generation.next()).unwrap() {
+            tokens.extend(event.token);
+        }
+        tokens
+    }
+
     #[test]
     fn a_faulty_gpu_gives_its_place_to_the_cpu_and_says_why() {
         let mut device = device(Some(FAULTS[0].0), true);
         let name = device.info().name;
-        let (file, cancel, options) = (file("llama"), Cancel::new(), LoadOptions::default());
-        let model =
-            block_on(TextModel::load_or_fall_back(&file, &mut device, options, &mut |_, _| (), &cancel)).unwrap();
+        let model = load_somewhere(&mut device);
         assert_eq!((device.info().kind, model.info().device.kind), ("cpu", "cpu"));
         let reason = device.info().reason;
         assert!(reason.contains(&name) && reason.contains("wrong numbers"), "{reason}");
+    }
+
+    /// What a driver or a browser may have against kernels with subgroups, and how it shows.
+    const NOT_WITH_SUBGROUPS: [(Fault, &str); 2] = [
+        (("matvec", "subgroupAdd(value)", "subgroupAdd(nothing)"), "refuses a kernel"),
+        (("matvec", "partial[lid / size] = own", "partial[lid / size] = 2.0 * own"), "wrong numbers"),
+    ];
+
+    #[test]
+    fn a_gpu_that_is_bad_at_subgroups_computes_without_them_and_says_so() {
+        let expected = told(&load("llama", &Device::Cpu(crate::backend::cpu::Device::new("the measure"))).unwrap());
+        for (fault, sign) in NOT_WITH_SUBGROUPS {
+            let mut device = as_hardware_with_subgroups(Some(fault));
+            let model = load_somewhere(&mut device);
+            let info = &model.info().device;
+            assert_eq!((info.kind, info.subgroups), ("webgpu", false), "{fault:?}: {info:?}");
+            let reason = &info.reason;
+            assert!(reason.contains("without subgroups") && reason.contains(sign), "{fault:?}: {reason}");
+            assert_eq!(told(&model), expected, "{fault:?}");
+        }
+    }
+
+    /// What a driver or a browser may have against the plainest kernels: a word of their text, a pipeline's demands, and a kernel that only
+    /// the whole model needs.
+    const NOT_AT_ALL: [Fault; 3] = [
+        ("rope_cache", "k_cache[to + at.x] = turned.x;", "k_cache[to + at.x] = turned.nothing;"),
+        ("sample", "@workgroup_size(THREADS)", "@workgroup_size(1024u * THREADS)"),
+        ("matmul", "const TOKENS: u32 = 64u;", "const TOKENS: i32 = 64u;"),
+    ];
+
+    #[test]
+    fn a_gpu_that_refuses_the_plainest_kernel_gives_its_place_to_the_cpu_and_says_why() {
+        let expected = told(&load("llama", &Device::Cpu(crate::backend::cpu::Device::new("the measure"))).unwrap());
+        for fault in NOT_AT_ALL {
+            let device = as_hardware_with_subgroups(Some(fault));
+            let insisted = load("llama", &device).err().map(|error| error.code());
+            assert_eq!(insisted, Some(ErrorCode::DeviceFaulty), "{fault:?}");
+            // What one load found out holds for the next, and for a device that nobody has tried.
+            for mut device in [device, as_hardware_with_subgroups(Some(fault))] {
+                let model = load_somewhere(&mut device);
+                let info = &model.info().device;
+                assert_eq!((device.info().kind, info.kind), ("cpu", "cpu"), "{fault:?}");
+                assert!(info.reason.contains("refuses a kernel"), "{fault:?}: {}", info.reason);
+                assert_eq!(told(&model), expected, "{fault:?}");
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::Device,
+    backend::{Device, self_check::load_or_fall_back},
     image, text,
     weights::{Storage, WeightFile},
 };
@@ -77,10 +77,11 @@ struct Step {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `wanted` is `"auto"`, `"webgpu"` or `"cpu"`.
-    pub async fn open(wanted: String) -> Result<Engine, JsValue> {
-        let device = device::open(&wanted).await.map_err(thrown)?;
-        Ok(Self { device: Rc::new(RefCell::new(device)), insists: wanted != "auto" })
+    /// `device` is `"auto"`, `"webgpu"` or `"cpu"`; WebGPU is taken for `"hardware"` or `"software"`, with or without subgroups.
+    pub async fn open(device: String, taken_for: Option<String>, subgroups: Option<bool>) -> Result<Engine, JsValue> {
+        let wish = device::Wish { device, taken_for, subgroups };
+        let device = device::open(&wish).await.map_err(thrown)?;
+        Ok(Self { device: Rc::new(RefCell::new(device)), insists: wish.device != "auto" })
     }
 
     /// A `DeviceInfo`.
@@ -161,31 +162,29 @@ async fn load(
     if matches!(found, "image" | "autoencoder" | "generator") {
         cancel.race(image::check_device(device, insists)).await?;
     }
-    let model = match found {
-        "image" => {
-            let storage = storage(options.quantization.as_deref())?;
-            let model = image::ImageModel::load(&file, device, storage, &mut uploaded, &cancel).await;
-            model.map(|model| ImageModel::new(model).into())
-        }
-        "autoencoder" | "generator" => {
-            let storage = storage(options.quantization.as_deref())?;
-            let model = image::Autoencoder::load(&file, device, storage, &mut uploaded, &cancel).await;
-            model.map(|model| Autoencoder::new(model).into())
-        }
-        "text" => {
-            let options = text::LoadOptions { context_length };
-            let model = match insists {
-                true => text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await,
-                false => text::TextModel::load_or_fall_back(&file, device, options, &mut uploaded, &cancel).await,
-            };
-            model.map(|model| Model::new(model).into())
-        }
-        other => {
-            return Err(Error::bad_argument(format!(
+    let model = load_or_fall_back(device, insists, async |device: &Device| -> Result<JsValue> {
+        match found {
+            "image" => {
+                let storage = storage(options.quantization.as_deref())?;
+                let model = image::ImageModel::load(&file, device, storage, &mut uploaded, &cancel).await;
+                model.map(|model| ImageModel::new(model).into())
+            }
+            "autoencoder" | "generator" => {
+                let storage = storage(options.quantization.as_deref())?;
+                let model = image::Autoencoder::load(&file, device, storage, &mut uploaded, &cancel).await;
+                model.map(|model| Autoencoder::new(model).into())
+            }
+            "text" => {
+                let options = text::LoadOptions { context_length };
+                let model = text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await;
+                model.map(|model| Model::new(model).into())
+            }
+            other => Err(Error::bad_argument(format!(
                 "kind is {other:?}, but must be \"text\", \"image\", \"autoencoder\" or \"generator\""
-            )));
+            ))),
         }
-    };
+    })
+    .await;
     files.warn().await;
     model
 }

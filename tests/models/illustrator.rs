@@ -103,6 +103,31 @@ fn every_part_of_the_illustrator_agrees_with_pytorch() {
     }
 }
 
+/// What a reader's graphics card computes, on the adapter there is.
+#[test]
+fn the_kernels_of_hardware_paint_the_cpus_picture_in_four_steps() {
+    let wish = || ImageRequest {
+        prompt: "a fox in the snow".into(),
+        seed: Some(7.0),
+        steps: Some(4.0),
+        preview: Some(false),
+        ..ImageRequest::default()
+    };
+    let painted = |device: &Device| -> Vec<f32> {
+        let last = paint(&model_on(device), wish()).pop().expect("a step");
+        last.pictures[0].rgba.iter().map(|v| f32::from(*v) / 127.5 - 1.0).collect()
+    };
+    let mut found = devices().into_iter();
+    let (Some(cpu), Some(Device::Gpu(device))) = (found.next(), found.next()) else { panic!("other devices") };
+    let expected = painted(&cpu);
+    let hardware = gpu::context::Features { software: false, ..device.context().features() };
+    assert!(hardware.subgroups, "this test needs a Vulkan driver with subgroups");
+    for features in [hardware, hardware.without_subgroups()] {
+        let likeness = psnr(&painted(&Device::Gpu(device.used_as(features))), &expected);
+        assert!(likeness >= 60.0, "{features:?}: {likeness} dB");
+    }
+}
+
 fn paint(model: &ImageModel, request: ImageRequest) -> Vec<vitrine::image::PaintStep> {
     let options = request.check(model.info(), None, None).unwrap();
     let mut painting = model.paint(options, Cancel::new()).unwrap();

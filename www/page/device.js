@@ -1,6 +1,6 @@
 /** Which device works for the page, and why. */
 
-import { pageEngine } from "../engine.js";
+import { pageEngine, unknownWords } from "../engine.js";
 import { element } from "./dom.js";
 
 export async function showDevice() {
@@ -8,5 +8,5 @@ export async function showDevice() {
   const device = element("device", HTMLOutputElement);
   device.value = info.kind === "webgpu" ? `WebGPU, ${info.name}` : info.name;
   device.title = device.value;
-  element("device-reason", HTMLElement).textContent = info.reason;
+  element("device-reason", HTMLElement).textContent = [info.reason, ...unknownWords()].join(" ");
 }

@@ -10,7 +10,7 @@ const TITLES = {
   "corrupt-file": "The file is damaged",
   "out-of-memory": "There is not enough memory",
   "device-lost": "The graphics processor went away",
-  "device-faulty": "The graphics processor computes wrong numbers",
+  "device-faulty": "The graphics processor does not do what it should",
   network: "The model could not be fetched",
   "bad-argument": "That does not work",
   "context-overflow": "The story has outgrown what the model can look back on",

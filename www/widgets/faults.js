@@ -19,7 +19,7 @@ const SENTENCES = {
   "corrupt-file": "The model's file is damaged.",
   "out-of-memory": "There is not enough memory here for this model.",
   "device-lost": "The graphics processor went away. Try again.",
-  "device-faulty": "The graphics processor computes wrong numbers.",
+  "device-faulty": "The graphics processor does not do what it should.",
   "context-overflow": "The text has grown longer than this model can look back on. Begin with fewer words.",
   storage: "The browser's storage could not be used.",
   closed: "The model stopped. Try again.",

@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -29,6 +29,13 @@ pub struct Features {
     pub timestamps: bool,
     /// The device is made of software: barriers and dispatches are dear there.
     pub software: bool,
+}
+
+impl Features {
+    /// The same, but for subgroups.
+    pub fn without_subgroups(self) -> Self {
+        Self { subgroups: false, subgroup_sizes: (0, 0), ..self }
+    }
 }
 
 /// One dispatch, ready to run: everything it binds lives as long as it does.
@@ -67,11 +74,15 @@ struct Shared {
     limits: wgpu::Limits,
     pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     failure: Arc<Mutex<Option<(ErrorCode, String)>>>,
+    /// Why kernels with subgroups are not used any more.
+    plainer: OnceLock<String>,
+    /// Why none are: the device refuses even the plainest.
+    refused: OnceLock<String>,
     /// The kernels of pictures were seen to compute what the CPU does.
     paints_well: AtomicBool,
     /// What a driver might make of a kernel: tests put faults into its text.
     #[cfg(test)]
-    fault: Mutex<Option<Fault>>,
+    faults: Mutex<Vec<Fault>>,
 }
 
 /// A kernel's name, a piece of its text, and what stands there instead.
@@ -81,6 +92,9 @@ pub type Fault = (&'static str, &'static str, &'static str);
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// How the error begins that tells of a command, a shader or a pipeline that is not taken.
+pub(super) const REFUSED: &str = "the GPU refused what it was given: ";
 
 /// Where an error of wgpu's belongs.
 fn classify(error: &wgpu::Error) -> ErrorCode {
@@ -103,7 +117,7 @@ fn describe(code: ErrorCode, message: &str) -> Error {
                 "the GPU has no room for this ({message}); unload a model, take a smaller one or a shorter context, or use the CPU"
             )
         }
-        _ => format!("the GPU refused what it was given: {message}"),
+        _ => format!("{REFUSED}{message}"),
     };
     Error::new(code, text)
 }
@@ -131,9 +145,11 @@ impl Context {
             limits,
             pipelines,
             failure,
+            plainer: OnceLock::new(),
+            refused: OnceLock::new(),
             paints_well: AtomicBool::new(false),
             #[cfg(test)]
-            fault: Mutex::new(None),
+            faults: Mutex::default(),
         });
         Self { shared, ledger: Arc::default(), features }
     }
@@ -160,8 +176,31 @@ impl Context {
         &self.shared.limits
     }
 
+    /// What kernels may use: less than the device has where it was found to do that badly.
     pub fn features(&self) -> Features {
-        self.features
+        match self.shared.plainer.get() {
+            Some(_) => self.features.without_subgroups(),
+            None => self.features,
+        }
+    }
+
+    /// The device refused or botched a kernel made for `tried`: whether there are plainer ones, which are used from now on.
+    pub fn make_do(&self, tried: Features, why: &str) -> bool {
+        // Among them are some that were refused.
+        lock(&self.shared.pipelines).clear();
+        let next = if tried.subgroups { &self.shared.plainer } else { &self.shared.refused };
+        next.get_or_init(|| why.into());
+        tried.subgroups
+    }
+
+    /// Why subgroups are left alone, where they once were not.
+    pub fn plainer(&self) -> Option<&str> {
+        self.shared.plainer.get().map(String::as_str)
+    }
+
+    /// Why the device is of no use, once it refused the plainest of kernels.
+    pub fn refused(&self) -> Option<&str> {
+        self.shared.refused.get().map(String::as_str)
     }
 
     /// Bytes in buffers made through this context (and, for a device's first context, through all of its models').
@@ -283,7 +322,7 @@ impl Context {
         self.alive()?;
         let text = wgsl::render(kernel, variant)?;
         #[cfg(test)]
-        let text = self.with_fault(kernel, text);
+        let text = self.with_faults(kernel, text);
         let source = wgpu::ShaderSource::Wgsl(text.into());
         let label = variant.key(kernel);
         Ok(self.device().create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source }))
@@ -298,18 +337,23 @@ impl Context {
         self.shared.paints_well.store(true, Ordering::Relaxed);
     }
 
-    /// From now on this device computes wrongly.
+    /// From now on this device computes wrongly, or refuses what it is given.
     #[cfg(test)]
     pub fn break_kernel(&self, fault: Fault) {
-        *lock(&self.shared.fault) = Some(fault);
+        lock(&self.shared.faults).push(fault);
+    }
+
+    /// The names of the pipelines that were made.
+    #[cfg(test)]
+    pub fn pipelines(&self) -> Vec<String> {
+        lock(&self.shared.pipelines).keys().cloned().collect()
     }
 
     #[cfg(test)]
-    fn with_fault(&self, kernel: &Kernel, text: String) -> String {
-        match *lock(&self.shared.fault) {
-            Some((name, right, wrong)) if name == kernel.name => text.replace(right, wrong),
-            _ => text,
-        }
+    fn with_faults(&self, kernel: &Kernel, text: String) -> String {
+        let faults = lock(&self.shared.faults);
+        let of_it = faults.iter().filter(|(name, ..)| *name == kernel.name);
+        of_it.fold(text, |text, (_, right, wrong)| text.replace(right, wrong))
     }
 
     /// A dispatch of one variant of a kernel: `(binding, what it shows)`, all in group 0. The bindings must be exactly

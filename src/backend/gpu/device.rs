@@ -113,13 +113,25 @@ impl Device {
         Ok(Self { context, info })
     }
 
-    /// The same device, used as one that has other features: to try the kernels of hardware on software.
+    /// The same device, used as one that has other features: to try the kernels of hardware on software, and plainer ones on hardware.
     pub fn used_as(&self, features: Features) -> Self {
         Self { context: self.context.used_as(features), info: self.info.clone() }
     }
 
     pub fn info(&self) -> DeviceInfo {
-        self.info.clone()
+        let features = self.context.features();
+        let mut info = self.info.clone();
+        if features.software != info.software {
+            let whose = if features.software { "software" } else { "hardware" };
+            info.reason += &format!(" It is taken for {whose}, as was asked for.");
+        }
+        if let Some(why) = self.context.plainer() {
+            info.reason += &format!(" It computes without subgroups: with them {why}.");
+        } else if info.subgroups && !features.subgroups {
+            info.reason += " It computes without subgroups, as was asked for.";
+        }
+        info.subgroups = features.subgroups;
+        info
     }
 
     /// Enough that the queue never runs dry while the page handles a token.

@@ -8,6 +8,7 @@
 //! What each step costs is in [`Plan::cost`]; a lost device or a full one is an error of its own kind from the call that
 //! meets it on, and never a panic.
 
+pub mod adapters;
 pub mod buffer;
 pub mod context;
 mod device;
@@ -21,6 +22,8 @@ mod profile;
 mod repack;
 mod resident;
 mod staging;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod subgroup_sizes;
 #[cfg(target_arch = "wasm32")]
 mod subgroups_shim;
 pub mod wgsl;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{
     buffer::{Buffer, View},
-    context::{Context, Dispatch},
+    context::{Context, Dispatch, REFUSED},
     fuse::{self, Kind, Program, Side, StoreId, Tensor, Work},
     kernels::{attention, elementwise, norm, rms_norm, rope_cache, sample, step::StepWords, timestep},
     linear::{self, LinearSpec, Lookup},
@@ -16,7 +16,7 @@ use super::{
     staging::Staging,
 };
 use crate::{
-    Error, Result,
+    Error, ErrorCode, Result,
     backend::{Pending, StepCost},
     graph::{Graph, StepParams, WeightId},
 };
@@ -33,11 +33,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A kernel that the browser or the driver refuses gives its place to a plainer one.
+    ///
+    /// Errors: `device-faulty` where the plainest is refused.
     pub(super) async fn compile(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
-        let watch = model.context.watch();
-        let made = Self::make(model, graph);
-        watch.check().await?;
-        made
+        let context = &model.context;
+        loop {
+            let tried = context.features();
+            let watch = context.watch();
+            let made = Self::make(model, graph);
+            let Err(error) = watch.check().await else { return made };
+            if error.code() != ErrorCode::Internal {
+                return Err(error);
+            }
+            let why = format!("the GPU's driver or the browser refuses a kernel of {} ({})", graph.name, brief(&error));
+            if !context.make_do(tried, &why) {
+                return Err(Error::device_faulty(format!("{why}; update them, or use the CPU")).caused_by(error));
+            }
+        }
     }
 
     fn make(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
@@ -132,6 +145,14 @@ impl Plan {
     pub(super) fn parts(&self) -> (&Context, &[Dispatch], &Buffer) {
         (&self.model.context, &self.dispatches, &self.step)
     }
+}
+
+/// The beginning of what a compiler says, in one line: the rest is for those who look into the cause.
+fn brief(error: &Error) -> String {
+    const MOST: usize = 240;
+    let said = error.to_string();
+    let words: Vec<&str> = said.trim_start_matches(REFUSED).split_whitespace().collect();
+    words.join(" ").chars().take(MOST).collect()
 }
 
 /// A view for each store of the program: shared scratch, outputs, inputs, states.

@@ -1,5 +1,6 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
-//! the page, [`looks`] looks at it, [`axe`] too, [`face`] calls `vitrine.js` as a developer would, [`pictures`] its autoencoders, [`walk`] walks through a latent,
+//! the page, [`looks`] looks at it, [`axe`] too, [`face`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
+//! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed.
@@ -16,6 +17,7 @@ mod ending;
 mod face;
 mod families;
 mod focus;
+mod hardware;
 mod leaving;
 mod looks;
 mod notices;
@@ -202,6 +204,7 @@ pub fn run(
         face::TESTS,
         leaving::TESTS,
         families::TESTS,
+        hardware::TESTS,
         sources::TESTS,
         options::TESTS,
         openai::TESTS,

@@ -113,6 +113,10 @@ pub struct Choice {
 const MOST_PRODUCTS: u64 = 1 << 34;
 const MOST_PRODUCTS_IN_SOFTWARE: u64 = 1 << 28;
 
+/// Invocations of `matvec.wgsl`: so many, or as many as one subgroup has for certain if these are not too few.
+const MOST_THREADS: u32 = 64;
+const FEWEST_ALONE: u32 = 32;
+
 /// The flags and constants that tell `linear_weight.wgsl` how a weight lies.
 pub fn weight_flags(form: Form) -> Variant {
     let mut variant = Variant::default();
@@ -174,10 +178,11 @@ pub fn choose(features: Features, p: &Product) -> Choice {
     let load = if aligned(p) { 4 } else { 1 };
     let most = MOST_PRODUCTS;
     if p.t == 1 && p.conv.is_none() {
-        // One subgroup a workgroup needs no barrier, where no subgroup is smaller.
-        let subgroups = features.subgroups && features.subgroup_sizes.0 >= 32;
-        variant.constants.push(("THREADS", Const::U32(if subgroups { 32 } else { 64 })));
-        let variant = variant.flag("SUBGROUPS", subgroups);
+        // A workgroup that lies in one subgroup needs no barrier. Where smaller ones are possible, or none is known of, they meet at one.
+        let smallest = if features.subgroups { features.subgroup_sizes.0 } else { 0 };
+        let alone = smallest >= FEWEST_ALONE;
+        variant.constants.push(("THREADS", Const::U32(if alone { smallest.min(MOST_THREADS) } else { MOST_THREADS })));
+        let variant = variant.flag("SUBGROUPS", features.subgroups).flag("ALONE", alone);
         return Choice { kernel: &MATVEC, variant, grid: Grid::Line(p.outputs.div_ceil(quad)), load, most };
     }
     let tokens = if p.t <= 16 { 16 } else { 64 };
@@ -279,6 +284,17 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
         add(product(Conv { channels: 4, kernel_width: 4, stride: 2, transposed: true, ..plain }, 64, none));
         if form.kind == Kind::F32 {
             add(product(Conv { channels: 3, ..plain }, 64, none));
+            let gelu = Gate { f: Unary::GeluTanh, last: false };
+            let ends = [
+                Extras { gate: Some(gelu), ..none },
+                Extras { gate: Some(Gate { f: Unary::Gelu, last: true }), ..none },
+                Extras { bias: true, activation: Some(Unary::GeluTanh), ..none },
+                Extras { bias: true, activation: Some(Unary::Silu), ..none },
+                Extras { bias: true, gain: true, residual: true, ..none },
+            ];
+            for (t, extras) in [1, 16, 128].into_iter().flat_map(|t| ends.map(|extras| (t, extras))) {
+                add(Product { form, cols: 256, t, outputs: 256, extras, conv: None, fours: true });
+            }
             for f in unary::EVERY {
                 let extras =
                     Extras { bias: true, residual: true, shared: true, gain: true, activation: Some(f), ..none };

@@ -13,6 +13,7 @@ pub mod unary;
 
 use super::{
     Device,
+    adapters::ADAPTERS,
     context::Features,
     fuse::{Function, Rotary, Source, Tensor},
     wgsl::{Kernel, Variant, render},
@@ -166,15 +167,29 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     Ok(all)
 }
 
-/// Has every variant's text compiled on `device` and returns their names: browsers refuse shaders that naga takes, and the other
-/// way. Pipelines are left to the models that use them: a software adapter takes half a second for each.
+/// What any of the [`ADAPTERS`] may take, each once.
+pub fn every_variant() -> Result<Vec<(Kernel, Variant)>> {
+    let (mut all, mut known) = (vec![], std::collections::HashSet::new());
+    for adapter in ADAPTERS {
+        let variants = all_variants(adapter.features)?;
+        all.extend(variants.into_iter().filter(|(kernel, variant)| known.insert(variant.key(kernel))));
+    }
+    Ok(all)
+}
+
+/// Has the text of every variant of every adapter compiled on `device` and returns their names, those with subgroups only where it has some:
+/// browsers refuse shaders that naga takes, and the other way. Pipelines are left to the models that use them: a software adapter takes half a
+/// second for each.
 ///
 /// # Errors
 /// Names the first kernel that was refused, and what the compiler said.
 pub async fn compile_all(device: &Device) -> Result<Vec<String>> {
     let context = device.context();
     let mut names = vec![];
-    for (kernel, variant) in all_variants(context.features())? {
+    for (kernel, variant) in every_variant()? {
+        if variant.flags.contains(&"SUBGROUPS") && !context.features().subgroups {
+            continue;
+        }
         let name = variant.key(&kernel);
         let watch = context.watch();
         let made = context.module(&kernel, &variant);
@@ -187,9 +202,31 @@ pub async fn compile_all(device: &Device) -> Result<Vec<String>> {
 }
 
 /// The final text of every variant with its name, for tools that compile them elsewhere.
-pub fn sources(features: Features) -> Result<Vec<(String, String)>> {
-    all_variants(features)?
-        .iter()
-        .map(|(kernel, variant)| Ok((variant.key(kernel), render(kernel, variant)?)))
+pub fn sources() -> Result<Vec<(String, String)>> {
+    every_variant()?.iter().map(|(kernel, variant)| Ok((variant.key(kernel), render(kernel, variant)?))).collect()
+}
+
+/// Of the pipelines that a device has made, those that read a weight or end a product in a way that no variant of [`every_variant`] does. How a
+/// product ends depends on nothing that comes before.
+#[cfg(test)]
+pub fn unlisted(device: &Device) -> Vec<String> {
+    const ENDS: [&str; 9] =
+        ["BIAS", "GAIN", "RESIDUAL", "SHARED", "IN_PLACE", "GATED", "GATE_LAST", "ACTIVATION", "UNARY"];
+    let functions = unary::EVERY.map(|f| unary::with(Variant::default(), f).flags[1]);
+    let ends = |word: &&str| ENDS.contains(word) || functions.contains(word);
+    let halves = |name: &str| {
+        let mut words = name.split(' ').filter(|word| !word.contains('='));
+        let kernel = words.next().unwrap_or_default();
+        let (ending, reading): (Vec<_>, Vec<_>) = words.partition(ends);
+        [format!("{kernel} reads {reading:?}"), format!("{kernel} ends {ending:?}")]
+    };
+    let every = every_variant().expect("variants");
+    let listed: std::collections::HashSet<_> =
+        every.iter().flat_map(|(kernel, variant)| halves(&variant.key(kernel))).collect();
+    device
+        .context()
+        .pipelines()
+        .into_iter()
+        .filter(|name| !halves(name).iter().all(|half| listed.contains(half)))
         .collect()
 }
