@@ -44,7 +44,7 @@ pub fn from_js<T: DeserializeOwned>(value: JsValue, name: &str) -> Result<T> {
 /// sees all of them, so that `deny_unknown_fields` holds.
 pub fn options_from_js<T: DeserializeOwned>(options: JsValue) -> Result<T> {
     let object = options.dyn_into::<Object>().map_err(|_| Error::bad_argument("the options are no object"))?;
-    let named = Object::entries(&object).iter().filter_map(|entry| {
+    let named = Object::entries(&object).into_iter().filter_map(|entry| {
         let (name, value) = (Array::from(&entry).get(0), Array::from(&entry).get(1));
         (!value.is_undefined()).then(|| (name.as_string().unwrap_or_default(), Deserializer::from(value)))
     });
