@@ -264,7 +264,7 @@ fn folder(visit: &Visit, name: &str) -> Result<()> {
     page.wait_for("document.querySelector('#model-facts').textContent.includes('StableDiffusionPipeline')", 60)?;
     page.wait_for("document.body.dataset.state === 'ready'", 60)?;
     let schedulers = page.run("return document.querySelectorAll('#scheduler option').length", &[])?;
-    ensure_that!(schedulers == 8, "{schedulers} schedulers are offered");
+    ensure_that!(schedulers == 18, "{schedulers} schedulers are offered");
     page.run("document.querySelector('#settings details').open = true", &[])?;
     set(page, "#scheduler", "euler-ancestral")?;
     set(page, "#size", "64×64")?;

@@ -180,7 +180,8 @@ fn repositories(visit: &Visit) -> Result<()> {
 fn catalogued(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(
-        "const { resolveSource } = await import('/catalog.js');
+        "const { placeCatalog, resolveSource } = await import('/catalog.js');
+         placeCatalog({ catalog: new URL('/models/catalog.json', location).href, models: {} });
          const [network, asked] = [fetch, []];
          const paths = ['.gitattributes', 'README.md', 'model_index.json', 'feature_extractor/preprocessor_config.json', 'safety_checker/config.json', 'safety_checker/pytorch_model.bin',
              'scheduler/scheduler_config.json', 'text_encoder/config.json', 'text_encoder/pytorch_model.bin', 'tokenizer/merges.txt', 'tokenizer/vocab.json', 'unet/config.json',
