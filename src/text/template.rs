@@ -315,10 +315,11 @@ mod tests {
     }
 
     /// What `training/make_template_fixtures.py` made of conversations with templates in the manner of published models.
+    #[cfg(not(target_arch = "wasm32"))]
     #[test]
     fn templates_in_the_manner_of_models_give_the_text_that_transformers_gives() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/templates/conversations.json");
-        let Ok(bytes) = std::fs::read(path) else { return assert!(cfg!(target_arch = "wasm32")) };
+        let bytes = std::fs::read(path).unwrap();
         let fixture: Json = serde_json::from_slice(&bytes).unwrap();
         let text = |of: &Json, name: &str| of.get(name).unwrap().as_str().unwrap().to_owned();
         let cases = fixture.get("cases").unwrap().as_array().unwrap();

@@ -15,9 +15,8 @@ impl StandIn {
     /// Told by the first bytes of a file.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let text = bytes.trim_ascii_start();
-        let starts =
-            |word: &&str| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()));
-        if ["<!doctype", "<html", "<?xml"].iter().any(|word| starts(&word)) {
+        let starts = |word: &str| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()));
+        if ["<!doctype", "<html", "<?xml"].into_iter().any(starts) {
             return Some(Self::WebPage);
         }
         let pointers = ["version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/"];

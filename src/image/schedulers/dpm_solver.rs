@@ -94,7 +94,7 @@ impl DpmSolver {
     }
 
     /// The same in a group of steps from one latent.
-    fn from_one(&self, i: usize, order: usize, leap: &Leap) -> [f64; 3] {
+    fn one_evaluation(&self, i: usize, order: usize, leap: &Leap) -> [f64; 3] {
         let constant = leap.constant();
         let begin = i + 1 - order;
         let r0 = self.ratio(begin, i, leap.h);
@@ -158,7 +158,8 @@ impl Scheduler for DpmSolver {
         }
         let from = if self.single { self.sigmas[i + 1 - order] } else { now };
         let leap = Leap::new(self.algorithm, from, next, beside);
-        let weights = if self.single { self.from_one(i, order, &leap) } else { self.looking_back(i, order, &leap) };
+        let weights =
+            if self.single { self.one_evaluation(i, order, &leap) } else { self.looking_back(i, order, &leap) };
         let mut terms = vec![(leap.kept, self.held.as_slice())];
         terms.extend(weights.iter().zip(&self.before).take(order).map(|(weight, seen)| (*weight, seen.as_slice())));
         let noise = if leap.fresh > 0.0 { draw() } else { vec![] };

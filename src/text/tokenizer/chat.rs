@@ -91,10 +91,10 @@ impl ChatParts {
                 found.push((name.into(), read(bytes)));
             }
         }
-        if found.is_empty() {
-            if let Some(json) = file.extra_json("chat_template.json")? {
-                found = templates(&json["chat_template"]);
-            }
+        if found.is_empty()
+            && let Some(json) = file.extra_json("chat_template.json")?
+        {
+            found = templates(&json["chat_template"]);
         }
         if !found.is_empty() {
             self.templates = found;

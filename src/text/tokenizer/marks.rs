@@ -23,7 +23,7 @@ pub struct MarkBreaker {
 
 impl MarkBreaker {
     /// `None` where no text holds a mark.
-    pub fn new<'a>(tokenizer: &Tokenizer, texts: &[&'a str]) -> Option<Self> {
+    pub fn new(tokenizer: &Tokenizer, texts: &[&str]) -> Option<Self> {
         let pieces = &tokenizer.0.pieces;
         let hidden = (0..pieces.len() as u32).filter(|id| pieces.is_hidden(*id));
         let spelled = hidden.filter_map(|id| Some((id, std::str::from_utf8(pieces.get(id)?).ok()?)));

@@ -25,7 +25,7 @@ pub const TESTS: &[Test] = &[
         .expecting(&["TrustedScriptURL"]),
     Test::new("a_page_isolated_from_other_origins_writes", isolated),
     Test::new("all_pages_work_over_plain_http", pages_over_plain_http),
-    Test::new("a_worker_that_is_not_there_is_named", absent_worker).expecting(&["404"]),
+    Test::new("a_worker_that_is_not_there_is_named", absent_worker).expecting(&["404", "Strict MIME type"]),
 ];
 
 /// A server of the site that adds headers to every answer.

@@ -313,9 +313,10 @@ fn messages(visit: &Visit) -> Result<()> {
             [{ "role": "user", "content": "a" }, { "role": "assistant", "content": "x", "reasoning_content": "zzz" }, { "role": "user", "content": "b" }],
         ]),
     )?;
+    // On its way from here to the page the keys of an object were sorted; those inside the arguments' text were not.
     let expected = [
         "<system|Be brief.||||><user|Hi||Ann||>",
-        "<user|a||||><assistant|||||[{\"id\": \"1\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": {\"b\": 1, \"a\": [2]}}}]><tool|3|||1|>",
+        "<user|a||||><assistant|||||[{\"function\": {\"arguments\": {\"b\": 1, \"a\": [2]}, \"name\": \"f\"}, \"id\": \"1\", \"type\": \"function\"}]><tool|3|||1|>",
         "<assistant|||||><assistant|no||||><user|b||||>",
         "<user|a||||><assistant|x|zzz|||><user|b||||>",
     ];

@@ -174,7 +174,7 @@ fn other_kinds(visit: &Visit) -> Result<()> {
             (GENERATE, json!({ "thinking": false }), &["\"thinking\"", "chat"]),
             (PAINT, json!({ "temperature": 1 }), &["\"temperature\"", "a language model's generate"]),
             (PAINT, json!({ "strength": 0.5 }), &["strength", "init"]),
-            ("text.tokenize('a', o)", json!({ "thinking": false }), &["\"thinking\"", "conversation"]),
+            ("text.tokenize('a', o)", json!({ "thinking": false }), &["\"thinking\"", "chat"]),
             (image, json!({ "contextLength": 64 }), &["contextLength", "language models"]),
             ("engine.load('faces-vae', o)", json!({ "contextLength": 64 }), &["contextLength", "language models"]),
             (LOAD, json!({ "quantization": "q4_0" }), &["quantization", "language model"]),
