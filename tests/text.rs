@@ -374,18 +374,19 @@ fn a_chat_template_beside_the_model_counts_more_than_one_in_its_settings() {
 fn of_templates_with_names_the_default_is_taken_and_with_tools_the_one_for_tools() {
     let tools = ChatOptions { tools: Some(vec![Json::Object(vec![])]), ..ChatOptions::default() };
     let plain = ChatOptions::default();
-    let list = r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}"#;
+    let list = r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t{# tools #}"}, {"name": "default", "template": "d"}]}"#;
     for files in [
         vec![("tokenizer_config.json", list)],
-        vec![("chat_template.jinja", "d"), ("additional_chat_templates/tool_use.jinja", "t")],
+        vec![("chat_template.jinja", "d"), ("additional_chat_templates/tool_use.jinja", "t{# tools #}")],
     ] {
         let tokenizer = tokenizer_with(&files);
         assert_eq!(told(&tokenizer, &plain).unwrap(), "d");
         assert_eq!(told(&tokenizer, &tools).unwrap(), "t");
     }
-    let only = r#"{"chat_template": [{"name": "default", "template": "d"}]}"#;
+    let only = r#"{"chat_template": [{"name": "default", "template": "d{# tools #}"}]}"#;
     assert_eq!(told(&tokenizer_with(&[("tokenizer_config.json", only)]), &tools).unwrap(), "d");
-    let none = r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t"}]}"#;
+    let none =
+        r#"{"chat_template": [{"name": "rag", "template": "r"}, {"name": "tool_use", "template": "t{# tools #}"}]}"#;
     let tokenizer = tokenizer_with(&[("tokenizer_config.json", none)]);
     assert_eq!(told(&tokenizer, &tools).unwrap(), "t");
     let error = told(&tokenizer, &plain).unwrap_err();
