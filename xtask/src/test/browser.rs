@@ -24,7 +24,8 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Re
     cargo.arg("test").arg("--config").arg(format!("target.{WASM_TARGET}.runner = [{runner}, 'wasm-test-runner']"));
     cargo.args(["--package", "vitrine", "--target", WASM_TARGET, "--profile", "page", "--no-fail-fast"]);
     cargo.args(["--lib", "--tests"]).args(filter.map(|_| "--")).args(filter);
-    cargo.env("CHROMEDRIVER", &chromium.driver).env("WASM_BINDGEN_TEST_TIMEOUT", TIMEOUT);
+    // The runner takes the first driver that it is told of.
+    cargo.env_remove("GECKODRIVER").env("CHROMEDRIVER", &chromium.driver).env("WASM_BINDGEN_TEST_TIMEOUT", TIMEOUT);
     cargo.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
     output::run_counted(&mut cargo, "the browser tests", tally)
 }
