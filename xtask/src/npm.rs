@@ -4,6 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,9 @@ pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" }
 
 /// The folder of a package, installed if it was not there.
 pub fn install(workspace: &Workspace, package: &Package) -> Result<PathBuf> {
+    // Of two that want one package, the second finds it there.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let npm = find_program(&["npm"]).context("npm is not installed; it comes with Node.js from version 20")?;
     let prefix = workspace.target.join("npm").join(format!("{}-{}", package.name, package.version));
     let folder = prefix.join("node_modules").join(package.name);

@@ -23,7 +23,7 @@ pub fn measure(
     devices: &[Device],
     reps: u32,
 ) -> Result<Vec<Measurement>> {
-    let chromium = Browser::ensure(Engine::Chromium, workspace)?;
+    let chromium = Browser::ensure(Engine::Chromium, workspace)?.whole();
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
         folders.push((format!("/measured/{at}/"), model.folder.clone()));
@@ -37,7 +37,7 @@ pub fn measure(
             eprintln!("  Chromium {} on {}", model.name, device.name());
             let (prompt, tokens) = device.tokens();
             let gpu = if *device == Device::Webgpu { Gpu::SwiftShader } else { Gpu::None };
-            let session = Session::open(&driver, gpu)?;
+            let session = Session::open(&driver, &chromium, gpu)?;
             session.goto(&format!("{}/bench/measure.html", server.address()))?;
             session.wait_for("window.ready", 30)?;
             let address = |file: &String| format!("/measured/{at}/{file}");

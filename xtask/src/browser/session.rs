@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    Engine,
+    Browser, Engine,
     webdriver::{Driver, Element},
 };
 use crate::system;
@@ -46,10 +46,10 @@ pub struct Session<'driver> {
 }
 
 impl<'driver> Session<'driver> {
-    /// Opens a window of some 1280 × 900 in a fresh profile.
-    pub fn open(driver: &'driver Driver, gpu: Gpu) -> Result<Self> {
-        let program = &driver.browser.program;
-        let own = match driver.browser.engine {
+    /// Opens a window of some 1280 × 900 in a fresh profile of a browser that the driver can drive.
+    pub fn open(driver: &'driver Driver, browser: &Browser, gpu: Gpu) -> Result<Self> {
+        let program = &browser.program;
+        let own = match browser.engine {
             Engine::Chromium => chromium(program, gpu),
             Engine::Firefox => json!({
                 "browserName": "firefox",

@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("axe_finds_no_fault_with_the_page_that_writes", writing),
     Test::new("axe_finds_no_fault_with_the_page_that_paints", painting),
     Test::new("axe_finds_no_fault_with_the_page_that_walks", walking),
+    Test::new("axe_finds_no_fault_with_widgets", widgets),
 ];
 
 /// Width, height, whether it is a phone.
@@ -109,4 +110,20 @@ fn walking(visit: &Visit) -> Result<()> {
     page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
     page.click("#way [data-step='4']")?;
     stands_everywhere(page, "a picture that was encoded, and a way")
+}
+
+fn widgets(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    page.goto(&format!("{}/widgets.html", visit.address))?;
+    let all = "[...document.querySelectorAll('vitrine-text, vitrine-image, vitrine-latent')]";
+    page.wait_for(
+        &format!("{all}.every(({{ shadowRoot }}) => shadowRoot?.querySelector('button')?.disabled === false)"),
+        120,
+    )?;
+    stands_everywhere(page, "widgets that wait")?;
+    page.run_async(
+        "await Promise.all([document.querySelector('#second').write(), document.querySelector('#third').paint()])",
+        &[],
+    )?;
+    stands_everywhere(page, "widgets that have answered")
 }

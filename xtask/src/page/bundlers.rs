@@ -89,10 +89,7 @@ pub struct App<'a> {
 impl<'a> App<'a> {
     /// A fresh copy of the files in `source` and of the site as a package.
     pub fn new(visit: &'a Visit, source: &Path) -> Result<Self> {
-        let folder = visit.workspace.target.join("bundlers");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+        let folder = visit.scratch()?;
         copy_folder(&own_files(visit), &folder)?;
         copy_folder(source, &folder)?;
         let app = Self { visit, folder };

@@ -71,8 +71,7 @@ fn sandboxed(visit: &Visit, attribute: &str) -> Result<()> {
         tries(&other.address(), "")
     );
     // The document of a `src` comes from a server, as a page of the site would.
-    let folder = visit.workspace.target.join("framed");
-    std::fs::create_dir_all(&folder)?;
+    let folder = visit.scratch()?;
     std::fs::write(folder.join("index.html"), &html)?;
     let server = server::start(Routes { folders: vec![("/".into(), folder)], ..Routes::default() }, 0)?;
     let value = if attribute == "src" { format!("{}/", server.address()) } else { html };

@@ -33,9 +33,12 @@ mod widgets;
 mod world;
 
 use std::{
+    collections::VecDeque,
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
     time::Instant,
 };
 
@@ -74,6 +77,8 @@ pub struct Test {
     expected: &'static [&'static str],
     /// Whether it runs in every engine, and not in Chromium alone: a main path, without a command of Chromium's own.
     everywhere: bool,
+    /// Whether it needs all of the browser, where its shell would do for others.
+    whole: bool,
     run: fn(&Visit) -> Result<()>,
 }
 
@@ -88,6 +93,7 @@ impl Test {
             package: None,
             expected: &[],
             everywhere: false,
+            whole: false,
             run,
         }
     }
@@ -112,6 +118,11 @@ impl Test {
         self
     }
 
+    const fn in_a_whole_browser(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
     const fn with_package(mut self, package: &'static Package) -> Self {
         self.package = Some(package);
         self
@@ -133,9 +144,20 @@ pub struct Visit<'a> {
     /// The folder of the site, to be served once more in another way.
     pub site: &'a Path,
     pub screenshots: Option<&'a Path>,
+    test: &'static str,
 }
 
 impl Visit<'_> {
+    /// A folder for what this test builds; empty.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.workspace.target.join("page-tests").join(self.test);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Opens the page and waits until it can write.
     pub fn open(&self, query: &str) -> Result<()> {
         open_page(&self.session, &format!("{}/{query}", self.address))
@@ -230,62 +252,118 @@ pub fn run(
                 continue;
             }
         };
-        let driver = Driver::start(&browser)?;
         let fits = |test: &&Test| test.everywhere || *engine == Engine::Chromium;
-        for test in chosen().filter(fits) {
-            let name = match engine {
-                Engine::Chromium => test.name.to_owned(),
-                other => format!("{} in {other:?}", test.name),
-            };
-            if let Some(case) = test.case.filter(|case| !cases.join(case).is_dir()) {
-                println!("needs-case: {case} ({name})");
-                tally.ignored += 1;
-                tally.without_case.push(name);
-                continue;
-            }
-            if test.reference && !reference.is_dir() {
-                if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
-                    println!("test {name} ... FAILED");
-                    tally.fail(format!(
-                        "{name}\n    ../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"
-                    ));
-                } else {
-                    println!("needs-reference: {name}");
-                    tally.without_reference.push(name);
-                    tally.passed += 1;
-                }
-                continue;
-            }
-            let start = Instant::now();
-            let attempt = |driver: &Driver| {
-                let session = Session::open(driver, test.gpu)?;
-                let (address, root) = (server.address(), workspace.root.as_path());
-                visit(test, &name, &Visit { session, address, root, workspace, site: &site.dist, screenshots })
-            };
-            let outcome = attempt(&driver).or_else(|error| {
-                // One more window, of a driver of its own, and say so.
-                if browser::is_silence(&error) {
-                    println!("test {name}: {error:#}; once more");
-                    attempt(&Driver::start(&browser)?)
-                } else {
-                    Err(error)
-                }
-            });
-            match outcome {
-                Ok(()) => {
-                    println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
-                    tally.passed += 1;
-                }
-                Err(error) => {
-                    println!("test {name} ... FAILED ({:.1} s)", start.elapsed().as_secs_f64());
-                    // The reason stands once more beside the sum, where a long log is read first.
-                    println!("    {error:#}");
-                    tally.fail(format!("{name}\n    {error:#}"));
-                }
-            }
+        let round = Round {
+            browser: &browser,
+            address: server.address(),
+            workspace,
+            site: &site.dist,
+            screenshots,
+            reference: reference.is_dir(),
+            cases: &cases,
+            waiting: Mutex::new(chosen().filter(fits).copied().collect()),
+            tally: Mutex::new(Tally::default()),
+        };
+        let outcome = thread::scope(|scope| {
+            let windows: Vec<_> = (0..WINDOWS).map(|_| scope.spawn(|| round.work())).collect();
+            windows
+                .into_iter()
+                .try_for_each(|window| window.join().unwrap_or_else(|_| bail!("a row of tests panicked")))
+        });
+        tally.add(round.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = outcome {
+            tally.fail(format!("the page in {engine:?}: {error:#}"));
         }
     }
     Ok(())
+}
+
+/// How many tests run side by side: most of them wait for a browser, for a server or for the clock.
+const WINDOWS: usize = 2;
+
+/// The tests of one engine.
+struct Round<'a> {
+    browser: &'a Browser,
+    address: String,
+    workspace: &'a Workspace,
+    site: &'a Path,
+    screenshots: Option<&'a Path>,
+    /// Whether `../shared/reference` is there.
+    reference: bool,
+    cases: &'a Path,
+    waiting: Mutex<VecDeque<Test>>,
+    tally: Mutex<Tally>,
+}
+
+impl Round<'_> {
+    /// Runs tests one after the other, with a driver of its own, until none waits.
+    fn work(&self) -> Result<()> {
+        let driver = Driver::start(self.browser)?;
+        loop {
+            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(test) = next else { return Ok(()) };
+            let counted = self.run(&driver, &test);
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
+        }
+    }
+
+    /// Runs one test, says how it went, and counts it.
+    fn run(&self, driver: &Driver, test: &Test) -> Tally {
+        let name = match self.browser.engine {
+            Engine::Chromium => test.name.to_owned(),
+            other => format!("{} in {other:?}", test.name),
+        };
+        let mut tally = Tally::default();
+        if let Some(case) = test.case.filter(|case| !self.cases.join(case).is_dir()) {
+            println!("needs-case: {case} ({name})");
+            tally.ignored += 1;
+            tally.without_case.push(name);
+            return tally;
+        }
+        if test.reference && !self.reference {
+            if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
+                println!("test {name} ... FAILED");
+                tally.fail(format!(
+                    "{name}\n    ../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"
+                ));
+            } else {
+                println!("needs-reference: {name}");
+                tally.without_reference.push(name);
+                tally.passed += 1;
+            }
+            return tally;
+        }
+        let start = Instant::now();
+        let attempt = |driver: &Driver| {
+            let browser = if test.whole { self.browser.whole() } else { self.browser.clone() };
+            let session = Session::open(driver, &browser, test.gpu)?;
+            let (address, root) = (self.address.clone(), self.workspace.root.as_path());
+            let Self { workspace, site, screenshots, .. } = *self;
+            visit(test, &name, &Visit { session, address, root, workspace, site, screenshots, test: test.name })
+        };
+        let outcome = attempt(driver).or_else(|error| {
+            // One more window, of a driver of its own, and say so.
+            if browser::is_silence(&error) {
+                println!("test {name}: {error:#}; once more");
+                attempt(&Driver::start(self.browser)?)
+            } else {
+                Err(error)
+            }
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                println!("test {name} ... ok ({seconds:.1} s)");
+                tally.passed += 1;
+            }
+            Err(error) => {
+                // The reason stands once more beside the sum, where a long log is read first.
+                println!("test {name} ... FAILED ({seconds:.1} s)\n    {error:#}");
+                tally.fail(format!("{name}\n    {error:#}"));
+            }
+        }
+        tally
+    }
 }
 
 /// Runs one test in a window of its own. What a failed test saw is kept as a picture under the target directory.

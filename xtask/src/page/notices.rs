@@ -7,7 +7,8 @@ use super::{Test, Visit, axe, ensure_that};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_failed_address_is_told_plainly_with_the_exact_words_behind_a_button", plainly)
-        .expecting(&["404", "403", "503", "ERR_"]),
+        .expecting(&["404", "403", "503", "ERR_"])
+        .in_a_whole_browser(),
     Test::new("without_a_connection_the_notice_says_so", without).expecting(&["ERR_"]),
 ];
 

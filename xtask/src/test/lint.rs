@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{Tally, readme};
+use super::{Tally, browser, readme};
 use crate::{
     npm, system,
     workspace::{self, WASM_TARGET, Workspace, find_program},
@@ -17,10 +17,10 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         workspace::run(&mut cargo)
     };
     tally.check("clippy, the crate on this machine", clippy(&["--all-targets", "--package", "vitrine"]));
-    tally.check(
-        "clippy, the crate in the page",
-        clippy(&["--lib", "--tests", "--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]),
-    );
+    let in_page = ["--package", "vitrine", "--target", WASM_TARGET, "--profile", "page", "--lib"];
+    let targets = browser::targets(workspace)?;
+    let tests: Vec<&str> = targets.iter().flat_map(|test| ["--test", test]).collect();
+    tally.check("clippy, the crate in the page", clippy(&[&in_page[..], &tests[..]].concat()));
     tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
     tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask"]));
     tally.check("types of the page's JavaScript", check_javascript(workspace));

@@ -87,7 +87,7 @@ impl Tally {
         self.failures.push(name.into());
     }
 
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.ignored += other.ignored;
