@@ -78,6 +78,11 @@ struct Kept {
     mask: Vec<f32>,
 }
 
+/// Whether both halves of guidance are computed: the scale is no input of the denoiser, and not 1.
+fn guided(model: &Inner, options: &ImageOptions) -> bool {
+    options.guidance != 1.0 && !model.pipeline.denoiser.takes_guidance()
+}
+
 /// The scheduler of a painting, and the rung that it begins with.
 fn scheduled(model: &Inner, options: &ImageOptions) -> Result<(Box<dyn Scheduler>, usize)> {
     let ImageOptions { steps, strength, .. } = *options;
@@ -100,11 +105,16 @@ fn scheduled(model: &Inner, options: &ImageOptions) -> Result<(Box<dyn Scheduler
 
 impl Painting {
     pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
+        if !options.negative_prompt.is_empty() && !guided(&model, &options) {
+            return Err(Error::bad_argument(match model.pipeline.denoiser.takes_guidance() {
+                true => "negativePrompt is nothing that this model listens to: it was trained to be guided by its prompt alone; leave it out",
+                false => "negativePrompt takes guidance, and a guidance of 1 is none; raise guidance, or leave negativePrompt out",
+            }));
+        }
         let (scheduler, begin) = scheduled(&model, &options)?;
         let Caption { cut, unknown, literal, .. } = model.caption(&options.prompt);
         let mut summary = PaintSummary { seed, cut, unknown, literal, ..PaintSummary::default() };
-        let unwanted = model.caption(&options.negative_prompt).literal;
-        summary.literal.extend(unwanted.into_iter().filter(|_| options.guidance != 1.0));
+        summary.literal.extend(model.caption(&options.negative_prompt).literal);
         let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
         Ok(Self {
             model,
@@ -177,11 +187,6 @@ impl Painting {
         Ok(step)
     }
 
-    /// Whether both halves of guidance are computed: the scale is no input of the denoiser, and not 1.
-    fn guided(&self) -> bool {
-        self.options.guidance != 1.0 && !self.model.pipeline.denoiser.takes_guidance()
-    }
-
     /// Of the latents of all pictures.
     fn latents(&self) -> Grid {
         self.model.latents(self.options.count, self.options.width, self.options.height)
@@ -193,7 +198,7 @@ impl Painting {
         let wanted = self.model.caption(&self.options.prompt);
         let mut captions = vec![&wanted; count];
         let unwanted: Caption = self.model.caption(&self.options.negative_prompt);
-        if self.guided() {
+        if guided(&self.model, &self.options) {
             captions.extend(std::iter::repeat_n(&unwanted, count));
         }
         let ids: Vec<u32> = captions.iter().flat_map(|caption| caption.ids.iter().copied()).collect();
@@ -267,7 +272,7 @@ impl Painting {
             inputs.push(("guidance", &guidance));
         }
         let mut prediction = session.run(Work::Denoise, grid, &inputs, "prediction", &self.cancel).await?;
-        if self.guided() {
+        if guided(&self.model, &self.options) {
             let unwanted = prediction.split_off(prediction.len() / 2);
             for (wanted, unwanted) in prediction.iter_mut().zip(unwanted) {
                 *wanted = unwanted + self.options.guidance * (*wanted - unwanted);
@@ -300,7 +305,7 @@ impl Painting {
     /// A step as the caller counts them, however often it asks the denoiser.
     async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
         let (latents, begun) = (self.latents(), Instant::now());
-        let grid = Grid { batch: if self.guided() { 2 } else { 1 } * latents.batch, ..latents };
+        let grid = Grid { batch: if guided(&self.model, &self.options) { 2 } else { 1 } * latents.batch, ..latents };
         let clean = loop {
             let prediction = self.predict(session, grid).await?;
             let clean = self.take(&prediction);

@@ -128,8 +128,13 @@ async fn load(
     progress: Function,
 ) -> Result<JsValue> {
     let options: LoadOptions = options_from_js(options)?;
-    // Whole numbers alone come from the page; what is below 0 becomes 0, which the model refuses in words.
-    let context_length = options.context_length.map(|length| length as usize);
+    let context_length = match options.context_length {
+        Some(length) if length < 1.0 => {
+            return Err(Error::bad_argument(format!("contextLength is {length}, but must be a whole number from 1")));
+        }
+        // Whole numbers alone come from the page.
+        length => length.map(|length| length as usize),
+    };
     let files = cancel.race(Files::open(&files, options.cache)).await?;
     let from = files.from;
     let compiling = Rc::new(Cell::new(false));

@@ -170,9 +170,11 @@ fn marks_that_are_no_weights_are_named_in_the_summary() {
             ..wish(&paintings()[0])
         };
         let options = asked.check(model.info(), None, None).expect("a wish");
-        model.paint(options, Cancel::new()).expect("a painting").summary().literal.clone()
+        model.paint(options, Cancel::new()).map(|painting| painting.summary().literal.clone())
     };
-    assert_eq!(literal("a (fox:1.4) in [snow]", "(night)", 5.0), [""; 0]);
-    assert_eq!(literal("a [fox|cat]", "BREAK night", 5.0), ["[fox|cat]", "BREAK"]);
-    assert_eq!(literal("a fox", "BREAK night", 1.0), [""; 0]);
+    assert_eq!(literal("a (fox:1.4) in [snow]", "(night)", 5.0).unwrap(), [""; 0]);
+    assert_eq!(literal("a [fox|cat]", "BREAK night", 5.0).unwrap(), ["[fox|cat]", "BREAK"]);
+    // Without guidance nothing is left out.
+    let error = literal("a fox", "night", 1.0).unwrap_err();
+    assert!(error.code().as_str() == "bad-argument" && error.to_string().contains("guidance"), "{error}");
 }

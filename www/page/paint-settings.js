@@ -111,6 +111,11 @@ export class PaintSettings {
     this.#strength.row.hidden = !beginning;
   }
 
+  /** What to leave out, which takes guidance. */
+  get #unwanted() {
+    return this.#guidance.input.value === "1" ? "" : this.#negative.value.trim();
+  }
+
   /** The strength, but of the steps one at least. */
   get #share() {
     const least = (1 + 1e-9) / Number(this.#steps.input.value);
@@ -124,7 +129,7 @@ export class PaintSettings {
       steps: Number(this.#steps.input.value),
       guidance: Number(this.#guidance.input.value),
       ...(this.#strength.row.hidden ? {} : { strength: this.#share }),
-      ...(this.#negative.value.trim() === "" ? {} : { negativePrompt: this.#negative.value.trim() }),
+      ...(this.#unwanted === "" ? {} : { negativePrompt: this.#unwanted }),
       ...(this.#seed.value === undefined ? {} : { seed: this.#seed.value }),
       scheduler: /** @type {SchedulerName} */ (this.#scheduler.value),
       width,
