@@ -42,12 +42,15 @@ impl Json {
         }
     }
 
-    /// Every text in it, keys aside.
+    /// Every text in it, the keys of objects among them.
     pub fn words<'a>(&'a self, words: &mut Vec<&'a str>) {
         match self {
             Self::String(text) => words.push(text),
             Self::Array(items) => items.iter().for_each(|item| item.words(words)),
-            Self::Object(entries) => entries.iter().for_each(|(_, value)| value.words(words)),
+            Self::Object(entries) => entries.iter().for_each(|(key, value)| {
+                words.push(key);
+                value.words(words);
+            }),
             _ => {}
         }
     }
@@ -58,7 +61,7 @@ impl Json {
             Self::String(text) => Self::String(change(text)),
             Self::Array(items) => Self::Array(items.iter().map(|item| item.map_words(change)).collect()),
             Self::Object(entries) => {
-                Self::Object(entries.iter().map(|(key, value)| (key.clone(), value.map_words(change))).collect())
+                Self::Object(entries.iter().map(|(key, value)| (change(key), value.map_words(change))).collect())
             }
             other => other.clone(),
         }

@@ -16,7 +16,7 @@ use crate::{
     operators, parser,
     scope::Scope,
     strftime::LocalTime,
-    syntax::{Block, Expr, ExprKind, FilterCall, For, Macro, Statement, StatementKind, Target},
+    syntax::{Expr, ExprKind, FilterCall, For, Macro, Source, Statement, StatementKind, Target},
     tests,
     value::{Dict, Value},
 };
@@ -25,13 +25,13 @@ pub use calls::Bound;
 
 /// A template, read.
 pub struct Template {
-    body: Block,
+    source: Source,
 }
 
 impl Template {
     /// Errors: [`ErrorKind::Syntax`] with the line where it stops to be Jinja.
     pub fn new(source: &str) -> Result<Self> {
-        Ok(Self { body: parser::parse(source)? })
+        Ok(Self { source: parser::parse(source)? })
     }
 
     /// The text for these variables; `now` is what `strftime_now` tells.
@@ -53,8 +53,11 @@ impl Template {
             held: RefCell::default(),
             namespaces: RefCell::default(),
         };
+        let blocks = self.source.blocks.iter().filter_map(|block| Some((block.name.clone()?, block)));
+        let blocks = blocks.map(|(name, block)| Ok((name, run.bind(block, &top)?))).collect::<Result<_>>()?;
+        top.set(&"self".into(), run.namespace(blocks)?);
         let mut out = String::new();
-        run.block(&self.body, &top, &mut out)?;
+        run.block(&self.source.body, &top, &mut out)?;
         Ok(out)
     }
 }
@@ -134,7 +137,10 @@ impl Run {
             }
             StatementKind::Set { target, value } => self.assign(target, self.eval(value, scope)?, scope)?,
             StatementKind::SetBlock { target, filters, body } => {
-                let text = self.captured(filters, body, scope)?;
+                let (text, flow) = self.captured(filters, body, scope)?;
+                if flow != Flow::Next {
+                    return Ok(flow);
+                }
                 let text = match text {
                     Value::Str(text, safe) => Value::Str(text, safe || self.autoescape.get()),
                     other => other,
@@ -147,7 +153,10 @@ impl Run {
             }
             StatementKind::Call { call, caller } => self.call_block(call, caller, scope, out)?,
             StatementKind::Filter { filters, body } => {
-                let text = self.captured(filters, body, scope)?;
+                let (text, flow) = self.captured(filters, body, scope)?;
+                if flow != Flow::Next {
+                    return Ok(flow);
+                }
                 self.print(&text, out)?;
             }
             StatementKind::With { targets, body } => {
@@ -163,9 +172,15 @@ impl Run {
                 self.autoescape.set(before);
                 return flow;
             }
-            StatementKind::Scoped { body, top } => {
-                let inner = Scope::within(if *top { &self.top } else { scope });
-                self.block(body, &inner, out)?;
+            StatementKind::Generation(body) => {
+                self.block(body, &Scope::within(scope), out)?;
+            }
+            StatementKind::Block { required: true, definition, .. } => {
+                return fail(format!("Required block '{}' not found", definition.name.as_deref().unwrap_or_default()));
+            }
+            StatementKind::Block { definition, scoped, .. } => {
+                let inner = Scope::within(if *scoped { scope } else { &self.top });
+                self.block(&definition.body, &inner, out)?;
             }
             StatementKind::Break => return Ok(Flow::Break),
             StatementKind::Continue => return Ok(Flow::Continue),
@@ -182,16 +197,19 @@ impl Run {
         Ok(())
     }
 
-    /// What a block writes, through its filters.
-    fn captured(&self, filters: &[FilterCall], body: &[Statement], scope: &Rc<Scope>) -> Result<Value> {
+    /// What a block writes, through its filters. One that a loop's end or next round is called from writes nothing.
+    fn captured(&self, filters: &[FilterCall], body: &[Statement], scope: &Rc<Scope>) -> Result<(Value, Flow)> {
         let mut text = String::new();
-        self.block(body, &Scope::within(scope), &mut text)?;
+        let flow = self.block(body, &Scope::within(scope), &mut text)?;
+        if flow != Flow::Next {
+            return Ok((Value::None, flow));
+        }
         let mut value = Value::Str(text.into(), self.autoescape.get());
         for filter in filters {
             let args = self.arguments(&filter.args, scope)?;
             value = filters::apply(self, &filter.name, value, args)?;
         }
-        Ok(value)
+        Ok((value, flow))
     }
 
     fn run_loop(

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::{
     error::{Error, ErrorKind, Result},
     lexer::{self, Spanned, Token},
-    syntax::{Block, Expr, For, Macro, Statement, StatementKind, Target},
+    syntax::{Block, Expr, For, Macro, Source, Statement, StatementKind, Target},
 };
 
 /// Brackets, blocks and signs inside each other.
@@ -15,11 +15,12 @@ const NESTING: usize = 48;
 /// What an expression may be deep, long chains of operators included.
 const DEPTH: u16 = 160;
 
-pub fn parse(source: &str) -> Result<Block> {
+pub fn parse(source: &str) -> Result<Source> {
     let tokens = lexer::tokens(source)?;
-    let mut parser = Parser { tokens, at: 0, nesting: 0, soft: false, unknown: vec![], loops: 0, macros: vec![] };
+    let mut parser = Parser { tokens, at: 0, nesting: 0, soft: false, unknown: vec![], loops: 0, macros: vec![], blocks: vec![] };
     let body = parser.block(&[])?;
-    parser.unknown.into_iter().next().map_or(Ok(body), Err)
+    let Parser { unknown, blocks, .. } = parser;
+    unknown.into_iter().next().map_or(Ok(Source { body, blocks }), Err)
 }
 
 struct Parser {
@@ -34,6 +35,8 @@ struct Parser {
     loops: usize,
     /// What the macros round this place read: `varargs`, `kwargs`, `caller`.
     macros: Vec<[bool; 3]>,
+    /// The `{% block %}`s so far.
+    blocks: Vec<Rc<Macro>>,
 }
 
 impl Parser {
@@ -214,17 +217,9 @@ impl Parser {
                 let loops = std::mem::take(&mut self.loops);
                 let body = self.framed("endgeneration")?;
                 self.loops = loops;
-                StatementKind::Scoped { body, top: false }
+                StatementKind::Generation(body)
             }
-            "block" => {
-                let name = self.expect_name()?;
-                while self.skip_name("scoped") || self.skip_name("required") {}
-                let loops = std::mem::take(&mut self.loops);
-                let body = self.framed("endblock")?;
-                self.loops = loops;
-                self.skip_name(&name);
-                StatementKind::Scoped { body, top: true }
-            }
+            "block" => self.named_block()?,
             "break" | "continue" if self.loops == 0 => return self.fail(format!("'{name}' stands outside of a loop")),
             "break" => StatementKind::Break,
             "continue" => StatementKind::Continue,
@@ -239,6 +234,28 @@ impl Parser {
                 return self.fail(format!("there is no tag '{name}'{awaited}"));
             }
         })
+    }
+
+    fn named_block(&mut self) -> Result<StatementKind> {
+        let name = self.expect_name()?;
+        if self.blocks.iter().any(|block| block.name.as_ref() == Some(&name)) {
+            return self.fail(format!("block '{name}' defined twice"));
+        }
+        let scoped = self.skip_name("scoped");
+        let required = self.skip_name("required");
+        let loops = std::mem::take(&mut self.loops);
+        let body = self.framed("endblock")?;
+        self.loops = loops;
+        self.skip_name(&name);
+        let empty = |statement: &Statement| matches!(&statement.kind, StatementKind::Data(text) if text.trim().is_empty());
+        if required && !body.iter().all(empty) {
+            return self.fail("Required blocks can only contain comments or whitespace");
+        }
+        let [takes_varargs, takes_kwargs, takes_caller] = [false; 3];
+        let name = Some(name);
+        let definition = Rc::new(Macro { name, parameters: vec![], body, takes_varargs, takes_kwargs, takes_caller });
+        self.blocks.push(definition.clone());
+        Ok(StatementKind::Block { definition, scoped, required })
     }
 
     /// Expressions that are printed one behind the other.
@@ -305,11 +322,6 @@ impl Parser {
 
     /// A name, or several with commas; `namespaces` may stand with an attribute.
     fn target(&mut self, namespaces: bool, ends: &[&str]) -> Result<Target> {
-        if let (true, Token::Name(_), Token::Op(".")) = (namespaces, self.token(), self.after()) {
-            let namespace = self.expect_name()?;
-            self.at += 1;
-            return Ok(Target::Attribute(namespace, self.expect_name()?));
-        }
         let mut targets = vec![];
         let mut tuple = false;
         loop {
@@ -324,6 +336,11 @@ impl Parser {
                 }
                 Token::Name(name) if &**name == "loop" && ends.contains(&"in") => {
                     return self.fail("can't assign to 'loop', which a loop has of its own");
+                }
+                Token::Name(_) if namespaces && matches!(self.after(), Token::Op(".")) => {
+                    let namespace = self.expect_name()?;
+                    self.at += 1;
+                    Target::Attribute(namespace, self.expect_name()?)
                 }
                 Token::Name(_) => Target::Name(self.expect_name()?),
                 Token::Op("(") => {

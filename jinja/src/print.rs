@@ -18,15 +18,28 @@ pub fn float(x: f64) -> String {
             "-inf".into()
         };
     }
-    let shortest = format!("{x:e}");
+    let shortest = to_even(x, format!("{x:e}"));
     let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        let plain = format!("{x}");
-        return if plain.contains('.') { plain } else { format!("{plain}.0") };
+        let sign = if digits.starts_with('-') { "-" } else { "" };
+        let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+        let whole = usize::try_from(exponent + 1).unwrap_or(0);
+        if whole == 0 {
+            return format!("{sign}0.{}{digits}", "0".repeat(exponent.unsigned_abs() as usize - 1));
+        }
+        let digits = format!("{digits:0<0$}", whole + 1);
+        return format!("{sign}{}.{}", &digits[..whole], &digits[whole..]);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// The shortest digits that mean this number; of two that are equally near, those that end evenly.
+fn to_even(x: f64, shortest: String) -> String {
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let rounded = format!("{x:.0$e}", digits.saturating_sub(1));
+    if rounded.parse() == Ok(x) { rounded } else { shortest }
 }
 
 /// Whether Python shows a character as it is.

@@ -43,10 +43,14 @@ pub enum StatementKind {
         on: Expr,
         body: Block,
     },
-    /// A body in a scope of its own: `{% generation %}`; `{% block %}`, which sees what the template's top level sees.
-    Scoped {
-        body: Block,
-        top: bool,
+    /// A body in a scope of its own: `{% generation %}`.
+    Generation(Block),
+    /// A body that `self` calls by its name too. It sees what the template's top level sees, or, `scoped`, what stands round it.
+    Block {
+        definition: Rc<Macro>,
+        scoped: bool,
+        /// Whether only another template could fill it.
+        required: bool,
     },
     Break,
     Continue,
@@ -55,6 +59,12 @@ pub enum StatementKind {
 }
 
 pub type Block = Vec<Statement>;
+
+/// A whole template, and its `{% block %}`s.
+pub struct Source {
+    pub body: Block,
+    pub blocks: Vec<Rc<Macro>>,
+}
 
 pub struct For {
     pub target: Target,

@@ -43,7 +43,6 @@ pub fn indent(run: &Run, value: &Value, args: Args) -> Result<Value> {
 
 pub fn truncate(run: &Run, value: &Value, args: Args) -> Result<Value> {
     let bound = args.bind("truncate", &["length", "killwords", "end", "leeway"], 0)?;
-    let (text, _) = text_of(value)?;
     let (length, end) = (bound.int(0, 255)?, bound.printed(2, "...", &run.budget)?);
     let leeway = if bound.given(3).is_some() { bound.int(3, 5)? } else { 5 };
     let end_length = end.chars().count() as i128;
@@ -53,9 +52,11 @@ pub fn truncate(run: &Run, value: &Value, args: Args) -> Result<Value> {
     if leeway < 0 {
         return fail(format!("expected leeway >= 0, got {leeway}"));
     }
-    if text.chars().count() as i128 <= length.saturating_add(leeway) {
+    // What is short enough is given back, whatever it is.
+    if value.len().is_some_and(|count| count as i128 <= length.saturating_add(leeway)) {
         return Ok(value.clone());
     }
+    let (text, _) = text_of(value)?;
     let kept: String = text.chars().take((length - end_length) as usize).collect();
     let kept =
         if bound.truth(1) { kept.as_str() } else { kept.rsplit_once(' ').map_or(kept.as_str(), |(before, _)| before) };

@@ -23,16 +23,27 @@ impl Tokenizer {
         let template = ChatTemplate::of(self, options)?;
         let breaker = match options.parse_special_tokens {
             true => None,
-            false => MarkBreaker::new(self, &words(messages, options)),
+            false => MarkBreaker::new(self, template.source(), &words(messages, options)),
         };
         let broken = breaker.as_ref().map(|breaker| {
             let broken = |word: &str| breaker.broken(word);
             let list = |list: &Option<Vec<Json>>| {
                 list.as_ref().map(|list| list.iter().map(|each| each.map_words(&broken)).collect())
             };
-            let messages: Vec<_> = messages.iter().map(|message| message.map_words(&broken)).collect();
-            let options =
-                ChatOptions { tools: list(&options.tools), documents: list(&options.documents), ..options.clone() };
+            let messages: Vec<_> = messages
+                .iter()
+                .map(|message| match message.role() {
+                    Some("assistant") => message.map_words(&|word| breaker.broken_own(word)),
+                    _ => message.map_words(&broken),
+                })
+                .collect();
+            let variables = options.variables.iter().map(|(name, value)| (name.clone(), value.map_words(&broken)));
+            let options = ChatOptions {
+                tools: list(&options.tools),
+                documents: list(&options.documents),
+                variables: variables.collect(),
+                ..options.clone()
+            };
             (messages, options)
         });
         let (messages, options) =
@@ -45,10 +56,10 @@ impl Tokenizer {
             },
             begun => (messages, begun),
         };
-        let mut text = template.render(messages, options, begun.is_none())?;
-        if let Some(begun) = begun {
-            text.truncate(end_of_answer(&text, begun)?);
-        }
+        let text = match begun {
+            Some(begun) => up_to_the_answers_end(&template.render(&marked(messages), options, false)?, begun)?,
+            None => template.render(messages, options, true)?,
+        };
         let mut ids = match &breaker {
             Some(breaker) => self.encode_broken(&text, breaker)?,
             None => self.encode(&text, EncodeOptions { add_special: false, parse_special: true })?,
@@ -68,7 +79,8 @@ fn words<'a>(messages: &'a [ChatMessage], options: &'a ChatOptions) -> Vec<&'a s
     for (_, value) in messages.iter().flat_map(|message| &message.0) {
         value.words(&mut words);
     }
-    for value in [&options.tools, &options.documents].into_iter().flatten().flatten() {
+    let variables = options.variables.iter().map(|(_, value)| value);
+    for value in [&options.tools, &options.documents].into_iter().flatten().flatten().chain(variables) {
         value.words(&mut words);
     }
     words
@@ -89,17 +101,40 @@ fn begun_answer(messages: &[ChatMessage]) -> Option<&str> {
     }
 }
 
-/// Where the answer's own words end in the rendered text, as transformers finds it (`continue_final_message`): templates may trim them.
-fn end_of_answer(text: &str, begun: &str) -> Result<usize> {
-    let trimmed = begun.trim();
-    let at = text.rfind(trimmed).ok_or_else(|| {
+/// What stands behind the answer's own words while a template shows them, as in transformers (`continue_final_message`): where they end
+/// can be found whatever they are, and whether the template trims them can be seen.
+const END_OF_ANSWER: &str = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+/// The messages with that behind the words of [`begun_answer`].
+fn marked(messages: &[ChatMessage]) -> Vec<ChatMessage> {
+    let mut messages = messages.to_vec();
+    let content = messages.last_mut().and_then(|last| last.0.iter_mut().find(|(name, _)| name == "content"));
+    match content {
+        Some((_, Json::Array(parts))) => {
+            let texts = parts.iter_mut().rev().filter_map(|part| match part {
+                Json::Object(fields) => fields.iter_mut().find(|(name, _)| name == "text"),
+                _ => None,
+            });
+            if let Some(Json::String(text)) = texts.map(|(_, text)| text).find(|text| text.as_str().is_some()) {
+                *text = format!("{text}{END_OF_ANSWER}").into();
+            }
+        }
+        Some((_, Json::String(text))) => *text = format!("{text}{END_OF_ANSWER}").into(),
+        _ => {}
+    }
+    messages
+}
+
+/// The rendered text as far as the answer has come.
+fn up_to_the_answers_end(text: &str, begun: &str) -> Result<String> {
+    let end = text.rfind(END_OF_ANSWER.trim_end()).filter(|_| text.contains(begun.trim())).ok_or_else(|| {
         Error::bad_argument(
             "the conversation ends with words of the assistant, and the model's chat template does not show them as they are, so \
              they cannot be gone on with; leave that message out, or pass continueFinalMessage: false",
         )
     })?;
-    let untrimmed = begun.trim_start();
-    Ok(if text[at..].starts_with(untrimmed) { at + untrimmed.len() } else { at + trimmed.len() })
+    let (before, behind) = text.split_at(end);
+    Ok(if behind.starts_with(END_OF_ANSWER) { before } else { before.trim_end() }.to_owned())
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -118,11 +153,14 @@ mod tests {
 
     const CHATML: &str = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
+    /// A mark that readers see.
+    const SHOWN: &str = "<think>";
+
     /// Marks, then every printable character of ASCII and the line's end, byte by byte: what a text becomes can be read off.
     fn vocabulary() -> Value {
-        let marks = ["<|im_start|>", "<|im_end|>", "<s>", "<s><s>"];
+        let marks = ["<|im_start|>", "<|im_end|>", "<s>", "<s><s>", SHOWN];
         let added = marks.iter().enumerate().map(|(id, mark)| {
-            json!({ "id": id, "content": mark, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true })
+            json!({ "id": id, "content": mark, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": *mark != SHOWN })
         });
         let spelled = |byte: u8| match byte {
             b'\n' => "Ċ".to_owned(),
@@ -157,7 +195,7 @@ mod tests {
     fn spelled(tokenizer: &Tokenizer, messages: Value, options: &ChatOptions) -> String {
         let messages: Vec<ChatMessage> = serde_json::from_value(messages).unwrap();
         let ids = tokenizer.encode_chat(&messages, options).unwrap().ids;
-        ids.iter().map(|id| if *id < 4 { format!("[{id}]") } else { tokenizer.token_text(*id).unwrap() }).collect()
+        ids.iter().map(|id| if *id < 5 { format!("[{id}]") } else { tokenizer.token_text(*id).unwrap() }).collect()
     }
 
     #[test]
@@ -174,6 +212,9 @@ mod tests {
         assert_eq!(spelled(&keeps, turns(json!("so,")), &anew), format!("{before}so,[1]\n[0]assistant\n"));
         let trims = tokenizer(&CHATML.replace("m.content", "m.content | trim"));
         assert_eq!(spelled(&trims, turns(json!(" so, ")), &options), format!("{before}so,"));
+        for answer in ["<", "|", "e", ">", "<|im_", "im_end|>", "a\n"] {
+            assert_eq!(spelled(&keeps, turns(json!(answer)), &options), format!("{before}{answer}"), "{answer:?}");
+        }
         let parts =
             tokenizer(&CHATML.replace("m.content", "(m.content if m.content is string else m.content[0].text)"));
         assert_eq!(
@@ -199,6 +240,15 @@ mod tests {
             // A byte that the vocabulary lacks is left out of it.
             assert_eq!(shown, framed(&content.replace('\u{FDD0}', "")), "{content:?}");
         }
+        // Two texts that become a mark side by side, and a key that is one.
+        let joins = self::tokenizer(&CHATML.replace("m.content", "(m.content | map(attribute='text') | join)"));
+        let parts = json!([{ "role": "user", "content": [{ "text": "a<|im_" }, { "text": "end|>b" }] }]);
+        assert_eq!(spelled(&joins, parts, &options), framed("a<|im_end|>b"));
+        let keys = ChatOptions {
+            tools: Some(vec![serde_json::from_value(json!({ "<s>": 1 })).unwrap()]),
+            ..options.clone()
+        };
+        assert_eq!(spelled(&tokenizer, said("a"), &keys), framed("a[{\"<s>\": 1}]"));
         let named = json!([{ "role": "user", "content": "a", "name": "<|im_start|>" }]);
         assert_eq!(spelled(&tokenizer, named, &options), framed("a<|im_start|>"));
         let tools = ChatOptions {
@@ -206,6 +256,14 @@ mod tests {
             ..options.clone()
         };
         assert_eq!(spelled(&tokenizer, said("a"), &tools), framed("a[{\"name\": \"<s>\"}]"));
+        // A mark that readers see is one where the template frames with it, and the assistant's own wherever it stands.
+        let turns = json!([{ "role": "user", "content": "<think>" }, { "role": "assistant", "content": "<think>so" }, { "role": "user", "content": "a" }]);
+        let framed_by = |template: &str, user: &str| {
+            let shown = spelled(&self::tokenizer(template), turns.clone(), &options);
+            assert_eq!(shown, format!("[0]user\n{user}[1]\n[0]assistant\n[4]so[1]\n[0]user\na[1]\n[0]assistant\n"));
+        };
+        framed_by(CHATML, "[4]");
+        framed_by(&format!("{CHATML}{{% if false %}}<think>{{% endif %}}"), "<think>");
         let trusted = ChatOptions { parse_special_tokens: true, ..options };
         assert_eq!(spelled(&tokenizer, said("a<s>b"), &trusted), framed("a[2]b"));
     }

@@ -12,6 +12,7 @@ use crate::{Error, Result};
 /// A model's chat template.
 pub struct ChatTemplate {
     template: Template,
+    source: String,
     /// `bos_token` and its kin.
     marks: Vec<(String, String)>,
 }
@@ -55,7 +56,11 @@ impl ChatTemplate {
                  the model"
             ))
         })?;
-        Ok(Self { template, marks })
+        Ok(Self { template, source: source.to_owned(), marks })
+    }
+
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     /// The text for `messages`; where it `opens` an answer, it ends where that begins.

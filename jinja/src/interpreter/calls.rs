@@ -87,7 +87,10 @@ impl Run {
             found_caller |= &**name == "caller" && (index >= given || given == definition.parameters.len());
             match value {
                 Some(value) => scope.set(name, value),
-                None => missing.push((name, default)),
+                None => {
+                    scope.set(name, Value::Undefined(format!("parameter '{name}' was not provided").into()));
+                    missing.push((name, default));
+                }
             }
         }
         if definition.takes_caller && !found_caller {
@@ -106,11 +109,9 @@ impl Run {
             return fail(format!("macro {shown} takes not more than {} argument(s)", definition.parameters.len()));
         }
         for (name, default) in missing {
-            let value = match default {
-                Some(default) => self.eval(default, &scope)?,
-                None => Value::Undefined(format!("parameter '{name}' was not provided").into()),
-            };
-            scope.set(name, value);
+            if let Some(default) = default {
+                scope.set(name, self.eval(default, &scope)?);
+            }
         }
         let mut text = String::new();
         self.block(&definition.body, &scope, &mut text)?;

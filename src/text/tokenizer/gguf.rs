@@ -114,7 +114,7 @@ impl<'a> Vocabulary<'a> {
             match (kind, byte_token(token)) {
                 (TokenKind::Byte, Some(byte)) => pieces.push(&[byte], false),
                 (TokenKind::Control | TokenKind::Unknown, _) => pieces.push(token.as_bytes(), true),
-                (TokenKind::UserDefined, _) => pieces.push(token.as_bytes(), false),
+                (TokenKind::UserDefined, _) => pieces.push_shown_mark(token.as_bytes()),
                 _ => pieces.push(&normal(token), false),
             }
         }

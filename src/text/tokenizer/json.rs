@@ -153,9 +153,10 @@ fn pieces(tokenizer: &tokenizers::Tokenizer, spelling: &Spelling) -> Result<Piec
         match (added.get(&id), spelling) {
             // Gemma's runs of spaces are added tokens, spelled as pieces are.
             (Some(mark), Spelling::SentencePiece { .. }) if !mark.special => {
-                pieces.push(mark.content.replace(SPACE, " ").as_bytes(), false);
+                pieces.push_shown_mark(mark.content.replace(SPACE, " ").as_bytes());
             }
-            (Some(mark), _) => pieces.push(mark.content.as_bytes(), mark.special),
+            (Some(mark), _) if !mark.special => pieces.push_shown_mark(mark.content.as_bytes()),
+            (Some(mark), _) => pieces.push(mark.content.as_bytes(), true),
             (None, Spelling::ByteLevel(alphabet)) => pieces.push(&alphabet.bytes(&token), false),
             (None, Spelling::SentencePiece { .. }) => match byte_token(&token) {
                 Some(byte) => pieces.push(&[byte], false),

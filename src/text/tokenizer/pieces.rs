@@ -9,6 +9,8 @@ pub struct Pieces {
     /// Where each token's bytes end in `bytes`.
     ends: Vec<u32>,
     hidden: Vec<bool>,
+    /// Tokens that a vocabulary was given beside its pieces, and that readers see (`<think>`, `<tool_call>`).
+    shown_marks: Vec<u32>,
     /// Whether a text starts with a space that is not its own (SentencePiece's dummy prefix, WordPiece's word starts).
     pub strip_first_space: bool,
 }
@@ -24,6 +26,12 @@ impl Pieces {
         self.hidden.push(hidden);
     }
 
+    /// A mark that readers see.
+    pub fn push_shown_mark(&mut self, bytes: &[u8]) {
+        self.shown_marks.push(self.len() as u32);
+        self.push(bytes, false);
+    }
+
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -34,6 +42,10 @@ impl Pieces {
         let end = *self.ends.get(i)? as usize;
         let start = if i == 0 { 0 } else { *self.ends.get(i - 1)? as usize };
         self.bytes.get(start..end)
+    }
+
+    pub fn shown_marks(&self) -> &[u32] {
+        &self.shown_marks
     }
 
     /// Control tokens (BOS, EOS, turn marks) are hidden from readers.
