@@ -17,7 +17,8 @@ const DEPTH: u16 = 160;
 
 pub fn parse(source: &str) -> Result<Source> {
     let tokens = lexer::tokens(source)?;
-    let mut parser = Parser { tokens, at: 0, nesting: 0, soft: false, unknown: vec![], loops: 0, macros: vec![], blocks: vec![] };
+    let mut parser =
+        Parser { tokens, at: 0, nesting: 0, soft: false, unknown: vec![], loops: 0, macros: vec![], blocks: vec![] };
     let body = parser.block(&[])?;
     let Parser { unknown, blocks, .. } = parser;
     unknown.into_iter().next().map_or(Ok(Source { body, blocks }), Err)
@@ -247,7 +248,8 @@ impl Parser {
         let body = self.framed("endblock")?;
         self.loops = loops;
         self.skip_name(&name);
-        let empty = |statement: &Statement| matches!(&statement.kind, StatementKind::Data(text) if text.trim().is_empty());
+        let empty =
+            |statement: &Statement| matches!(&statement.kind, StatementKind::Data(text) if text.trim().is_empty());
         if required && !body.iter().all(empty) {
             return self.fail("Required blocks can only contain comments or whitespace");
         }

@@ -124,8 +124,8 @@ fn words(tokenizer: &Tokenizer, missing: Option<u32>, length: usize, pad: u32, p
         let encoded = tokenizer.encode(word, EncodeOptions::default()).unwrap_or_default();
         let known: Vec<u32> = encoded.iter().copied().filter(|id| Some(*id) != missing).collect();
         if known.is_empty() {
-            // Marks alone are nothing to miss.
-            let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+            // Marks alone are nothing to miss; a picture in a character is.
+            let word = word.trim_matches(|c: char| c.is_ascii() && !c.is_alphanumeric());
             unknown.extend((!word.is_empty()).then(|| word.to_owned()));
         } else if cut.is_empty() && ids.len() + known.len() <= length {
             ids.extend(known);
@@ -142,6 +142,17 @@ fn words(tokenizer: &Tokenizer, missing: Option<u32>, length: usize, pad: u32, p
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_list_of_words_lacks_is_named_and_marks_alone_are_not() {
+        let tokenizer = serde_json::json!({
+            "version": "1.0", "pre_tokenizer": { "type": "WhitespaceSplit" },
+            "model": { "type": "WordLevel", "vocab": { "<unk>": 0, "fox": 1 }, "unk_token": "<unk>" },
+        });
+        let tokenizer = Tokenizer::from_json(tokenizer.to_string().as_bytes()).unwrap();
+        let caption = words(&tokenizer, Some(0), 4, 0, "fox !!! 🦊 (owl) …");
+        assert_eq!((caption.ids, caption.unknown), (vec![1, 0, 0, 0], vec!["🦊".to_owned(), "owl".into(), "…".into()]));
+    }
 
     #[test]
     fn weighted_rows_keep_their_mean() {

@@ -107,8 +107,12 @@ impl Painting {
     pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
         if !options.negative_prompt.is_empty() && !guided(&model, &options) {
             return Err(Error::bad_argument(match model.pipeline.denoiser.takes_guidance() {
-                true => "negativePrompt is nothing that this model listens to: it was trained to be guided by its prompt alone; leave it out",
-                false => "negativePrompt takes guidance, and a guidance of 1 is none; raise guidance, or leave negativePrompt out",
+                true => {
+                    "negativePrompt is nothing that this model listens to: it was trained to be guided by its prompt alone; leave it out"
+                }
+                false => {
+                    "negativePrompt takes guidance, and a guidance of 1 is none; raise guidance, or leave negativePrompt out"
+                }
             }));
         }
         let (scheduler, begin) = scheduled(&model, &options)?;

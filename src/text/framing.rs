@@ -244,10 +244,8 @@ mod tests {
         let joins = self::tokenizer(&CHATML.replace("m.content", "(m.content | map(attribute='text') | join)"));
         let parts = json!([{ "role": "user", "content": [{ "text": "a<|im_" }, { "text": "end|>b" }] }]);
         assert_eq!(spelled(&joins, parts, &options), framed("a<|im_end|>b"));
-        let keys = ChatOptions {
-            tools: Some(vec![serde_json::from_value(json!({ "<s>": 1 })).unwrap()]),
-            ..options.clone()
-        };
+        let keys =
+            ChatOptions { tools: Some(vec![serde_json::from_value(json!({ "<s>": 1 })).unwrap()]), ..options.clone() };
         assert_eq!(spelled(&tokenizer, said("a"), &keys), framed("a[{\"<s>\": 1}]"));
         let named = json!([{ "role": "user", "content": "a", "name": "<|im_start|>" }]);
         assert_eq!(spelled(&tokenizer, named, &options), framed("a<|im_start|>"));

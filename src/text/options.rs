@@ -75,8 +75,7 @@ impl GenerateOptions {
     pub fn check(&self) -> Result<()> {
         within("maxTokens", self.max_tokens as f64, 1.0, MOST_TOKENS as f64)?;
         within("temperature", f64::from(self.temperature), 0.0, 10.0)?;
-        within("topP", f64::from(self.top_p), f64::MIN_POSITIVE, 1.0)
-            .map_err(|_| wrong("topP", self.top_p, "above 0, to 1"))?;
+        above_0_to_1("topP", f64::from(self.top_p))?;
         within("minP", f64::from(self.min_p), 0.0, 1.0)?;
         within("repetitionPenalty", f64::from(self.repetition_penalty), 0.1, 10.0)?;
         within("alternatives", self.alternatives as f64, 0.0, MOST_ALTERNATIVES as f64)?;
@@ -112,6 +111,10 @@ fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
         return Ok(());
     }
     Err(wrong(name, value, &format!("from {least} to {most}")))
+}
+
+fn above_0_to_1(name: &str, value: f64) -> Result<()> {
+    within(name, value, f64::MIN_POSITIVE, 1.0).map_err(|_| wrong(name, value, "above 0, to 1"))
 }
 
 /// Options as JavaScript gives them: any of them absent, all numbers doubles. Unknown names are refused.
@@ -159,20 +162,26 @@ impl GenerateRequest {
             Ok(value as u64)
         };
         // Range checks come before rounding to 32 bits, and once more after it.
-        let number = |name: &str, value: Option<f64>, default: f32, most: f64| -> Result<f32> {
+        let number = |name: &str, value: Option<f64>, default: f32, (least, most): (f64, f64)| -> Result<f32> {
             let Some(value) = value else { return Ok(default) };
-            within(name, value, 0.0, most)?;
+            within(name, value, least, most)?;
             Ok(value as f32)
         };
+        self.top_p.map_or(Ok(()), |value| above_0_to_1("topP", value))?;
         let all_ids = u64::from(u32::MAX);
         let seed = self.seed.map(|seed| whole("seed", Some(seed), 0, 0, all_ids)).transpose()?;
         let options = GenerateOptions {
             max_tokens: whole("maxTokens", self.max_tokens, default.max_tokens as u64, 1, MOST_TOKENS as u64)? as usize,
-            temperature: number("temperature", self.temperature, default.temperature, 10.0)?,
+            temperature: number("temperature", self.temperature, default.temperature, (0.0, 10.0))?,
             top_k: whole("topK", self.top_k, default.top_k.into(), 0, all_ids)? as u32,
-            top_p: number("topP", self.top_p, default.top_p, 1.0)?,
-            min_p: number("minP", self.min_p, default.min_p, 1.0)?,
-            repetition_penalty: number("repetitionPenalty", self.repetition_penalty, default.repetition_penalty, 10.0)?,
+            top_p: number("topP", self.top_p, default.top_p, (0.0, 1.0))?,
+            min_p: number("minP", self.min_p, default.min_p, (0.0, 1.0))?,
+            repetition_penalty: number(
+                "repetitionPenalty",
+                self.repetition_penalty,
+                default.repetition_penalty,
+                (0.1, 10.0),
+            )?,
             seed: seed.map(|seed| seed as u32),
             stop: match self.stop {
                 None => vec![],

@@ -17,6 +17,24 @@ pub struct ChatTemplate {
     marks: Vec<(String, String)>,
 }
 
+/// Which messages hold no one text, where a template failed that may want one of each.
+fn no_texts(messages: &[ChatMessage]) -> String {
+    let held = messages.iter().enumerate().filter_map(|(index, message)| {
+        Some(match message.get("content") {
+            Some(Json::String(_)) => return None,
+            Some(Json::Array(_)) => format!("messages[{index}].content is a list of parts"),
+            None | Some(Json::Null) => format!("messages[{index}] has no content"),
+            Some(_) => format!("messages[{index}].content is no text"),
+        })
+    });
+    let held: Vec<_> = held.collect();
+    if held.is_empty() {
+        String::new()
+    } else {
+        format!(". {}: this template may take one text of each", held.join(", "))
+    }
+}
+
 impl ChatTemplate {
     /// The template that came with the model; of several that have names the one for tools, where there are some and it is there.
     ///
@@ -82,7 +100,7 @@ impl ChatTemplate {
                 ErrorKind::Exhausted => {
                     format!("the model's chat template was stopped, {cause}; it may not be meant well")
                 }
-                _ => format!("the model's chat template fails with these messages, {cause}"),
+                _ => format!("the model's chat template fails with these messages, {cause}{}", no_texts(messages)),
             })
         })
     }

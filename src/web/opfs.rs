@@ -134,7 +134,9 @@ fn storage() -> Result<Storage> {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap_or_default();
     let storage = Reflect::get(&navigator, &"storage".into()).unwrap_or_default();
     if storage.is_undefined() || storage.is_null() {
-        return Err(Error::storage("this browser keeps no files for this site; serve the page over https"));
+        return Err(Error::storage(
+            "this browser keeps no files for this page: only pages over https or on localhost have a storage, and frames without an origin of their own have none",
+        ));
     }
     Ok(storage.unchecked_into())
 }

@@ -213,11 +213,38 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
         )),
+        _ if foreign(bytes).is_some() => Error::unsupported_model(format!(
+            "{name}: this is {}, and no format that Vitrine reads; {advice}",
+            foreign(bytes).unwrap_or_default()
+        )),
         _ => Error::corrupt_file(format!(
             "{name}: at byte 0: {} is the magic of no format that Vitrine reads; {advice}",
             bytes.iter().take(4).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
         )),
     })
+}
+
+/// What a file of another format is, by its first bytes.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    let known: [(usize, &[u8], &str); 13] = [
+        (0, b"\x89PNG", "a picture (PNG)"),
+        (0, b"\xff\xd8\xff", "a picture (JPEG)"),
+        (0, b"GIF8", "a picture (GIF)"),
+        (8, b"WEBP", "a picture (WebP)"),
+        (0, b"%PDF", "a document (PDF)"),
+        (0, b"\x1f\x8b", "compressed (gzip): unpack it first"),
+        (0, b"\x28\xb5\x2f\xfd", "compressed (zstd): unpack it first"),
+        (0, b"7z\xbc\xaf", "compressed (7z): unpack it first"),
+        (0, b"BZh", "compressed (bzip2): unpack it first"),
+        (257, b"ustar", "an archive (tar): unpack it first"),
+        (0, b"\x89HDF", "a model of Keras (HDF5)"),
+        (4, b"TFL3", "a model of TensorFlow Lite"),
+        (0, b"\0asm", "a WebAssembly module"),
+    ];
+    let found = known.iter().find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
+    // A protobuf whose first field is ONNX's version, and whose second tells who wrote it.
+    let onnx = matches!(bytes, [0x08, 1..=0x20, 0x12, ..]);
+    found.map(|(.., what)| *what).or(onnx.then_some("an ONNX model"))
 }
 
 impl WeightFile {

@@ -40,6 +40,10 @@ fn a_wrong_magic_is_refused_by_its_bytes() {
     refused(*b"\n<!DOCTYPE html><html>", CorruptFile, &["web page"]);
     refused(*b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j", UnsupportedModel, &["pickle", "before 1.6", "GGUF"]);
     refused(*b"lmgg\x01\0\0\0........", UnsupportedModel, &["GGML"]);
+    refused(*b"\x89PNG\r\n\x1a\n........", UnsupportedModel, &["PNG"]);
+    refused(*b"\x1f\x8b\x08\0............", UnsupportedModel, &["gzip", "unpack"]);
+    refused(*b"\x08\x08\x12\x07pytorch\x1a....", UnsupportedModel, &["ONNX"]);
+    refused(*b"\x1c\0\0\0TFL3........", UnsupportedModel, &["TensorFlow Lite"]);
 }
 
 #[test]

@@ -42,9 +42,8 @@ impl Marks {
             .filter(|(id, mark)| mark.chars().nth(1).is_some() && !mark.trim().is_empty() && counts(*id, mark))
             .collect();
         let no_words = marks.iter().filter(|(_, mark)| !mark.starts_with(char::is_alphanumeric));
-        let beginnings: HashSet<String> = no_words
-            .flat_map(|(_, mark)| mark.char_indices().skip(1).map(|(at, _)| mark[..at].to_owned()))
-            .collect();
+        let beginnings: HashSet<String> =
+            no_words.flat_map(|(_, mark)| mark.char_indices().skip(1).map(|(at, _)| mark[..at].to_owned())).collect();
         let longest = beginnings.iter().map(String::len).max().unwrap_or(0);
         Self { whole: SpecialMatcher::new(marks.into_iter()), beginnings, longest }
     }
