@@ -1,7 +1,7 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
 import { whyNot } from "./reach.js";
-import { filesAt } from "./sources.js";
+import { broughtBy, filesAt } from "./sources.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
 /** @import { CatalogEntry } from "./vitrine.js" */
@@ -55,15 +55,31 @@ export async function resolveSource(source) {
   if ("parts" in source) return bundle(source.parts.map((part, at) => ["name" in part && part.name ? part.name : `part-${at + 1}.gguf`, part]));
   if ("files" in source) return bundle(source.files);
   if ("blob" in source) return { key: undefined, files: [{ name: source.name || "model", blob: source.blob }] };
+  const { address, entry } = await addressOf(source);
+  // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
+  if (!entry || address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry?.quantization };
+  return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
+}
+
+/**
+ * Which of these kept addresses a load of a source has brought.
+ * @param {{ address: string, base?: string }} source
+ * @param {string[]} kept
+ */
+export async function keptOf(source, kept) {
+  return broughtBy((await addressOf(source)).address, kept);
+}
+
+/**
+ * What an address or an id of the catalogue leads to.
+ * @param {{ address: string, base?: string }} source
+ * @returns {Promise<{ address: string, entry?: CatalogEntry }>}
+ */
+async function addressOf(source) {
   if (!/[/:]/.test(source.address)) {
     const { models } = await readCatalog();
     const entry = models.find(({ id }) => id === source.address);
-    if (entry) {
-      const address = place.models[entry.file] ?? new URL(entry.file, place.catalog).href;
-      // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
-      if (address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry.quantization };
-      return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
-    }
+    if (entry) return { address: place.models[entry.file] ?? new URL(entry.file, place.catalog).href, entry };
     if (!/\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
       throw {
@@ -72,7 +88,7 @@ export async function resolveSource(source) {
       };
     }
   }
-  return fetched(absolute(source));
+  return { address: absolute(source) };
 }
 
 /**

@@ -20,6 +20,35 @@ export async function filesAt(address) {
 }
 
 /**
+ * Of the addresses that are kept those which a load of this one brings: what is known by names alone, for nobody is asked.
+ * @param {string} address
+ * @param {string[]} kept
+ * @returns {string[]}
+ */
+export function broughtBy(address, kept) {
+  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
+  const hub = repository && (!file || file === "model_index.json") ? `https://huggingface.co/${repository}/resolve/${escaped(revision)}/` : undefined;
+  if (hub) return kept.filter((each) => each.startsWith(hub));
+  const { href } = new URL(fetched(address));
+  const [, folder, name = ""] = /^(https?:[^?#]*\/)([^/?#]*)/.exec(href) ?? [];
+  const paths = new Set(brought(name));
+  const index = /^(.+?)(\.\w+)?\.(safetensors|bin)\.index(\.\w+)?\.json$/.exec(name);
+  const isMine = (/** @type {string} */ path) => {
+    if (name === "model_index.json") return TEXTS.includes(path) || PARTS.some((part) => path.startsWith(`${part}/`));
+    return paths.has(path) || (index !== null && path.startsWith(`${index[1]}`) && path.endsWith(`.${index[3]}`) && partsOf(path).length > 1);
+  };
+  const mine = kept.filter((each) => folder && each.startsWith(folder) && isMine(each.slice(folder.length).split("?")[0]));
+  // As it is kept it lacks what signs it: the store knows it by both.
+  return [...new Set([...mine, href])];
+}
+
+/** What comes with a file of this name, and lies beside it. @param {string} name */
+function brought(name) {
+  const parts = partsOf(name);
+  return [...parts, ...((parts.length > 1 && !/\.gguf$/i.test(name)) || /\.index(\.\w+)?\.json$/.test(name) ? BESIDE : [])];
+}
+
+/**
  * A folder of diffusers. A server lists no folder, so each spelling of a part's weights is asked for.
  * @param {string} address
  * @returns {Promise<[string, string][] | undefined>}

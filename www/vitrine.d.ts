@@ -582,8 +582,13 @@ export interface CacheEntry {
  */
 export interface ModelCache {
   list(): Promise<CacheEntry[]>;
-  /** Forgets one address, or everything. */
-  delete(address?: string): Promise<void>;
+  /** Forgets everything. Says how many files went, here and below. */
+  delete(): Promise<number>;
+  /**
+   * Forgets what `load` of an address or a catalogue id keeps (relative addresses, `hf://owner/repo` and one part for all parts mean what they mean
+   * there), or one entry of the list. 0 where nothing is kept of it.
+   */
+  delete(which: string | URL | CacheEntry): Promise<number>;
   /** Bytes that Vitrine keeps, and what the browser says of its quota. */
   usage(): Promise<{ bytes: number; used: number; quota: number }>;
 }

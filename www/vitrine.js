@@ -36,7 +36,7 @@ class OpenEngine {
     /** @type {Face.ModelCache} */
     this.cache = {
       list: () => this.#ask("cacheList", {}),
-      delete: (address) => this.#ask("cacheDelete", { address }),
+      delete: async (...which) => this.#ask("cacheDelete", which.length === 0 ? {} : meant(which[0])),
       usage: () => this.#ask("cacheUsage", {}),
     };
     const { completions, fetch } = openai(this, () => this.#models());
@@ -571,6 +571,14 @@ function describeFile(source) {
     return { blob: new Blob([/** @type {ArrayBuffer | ArrayBufferView<ArrayBuffer>} */ (source)]), name: "" };
   }
   return undefined;
+}
+
+/** What is to be forgotten, as the worker takes it. @param {unknown} which */
+function meant(which) {
+  if (typeof which === "string" || which instanceof URL) return { source: describeFile(which) };
+  if (isRecord(which) && typeof which.address === "string") return { address: which.address };
+  const takes = "cache.delete takes an address, a catalogue id or an entry of cache.list()";
+  throw new VitrineError("bad-argument", `${takes}, not ${shown(which)}. Called without any argument it forgets everything.`);
 }
 
 /** @param {unknown} source @param {string} [part] @returns {never} */

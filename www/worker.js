@@ -5,7 +5,7 @@
  * address are held once; a fault of the engine's own is reported as `{ crash }`, after which the page throws this worker away.
  */
 
-import { placeCatalog, readCatalog, resolveSource } from "./catalog.js";
+import { keptOf, placeCatalog, readCatalog, resolveSource } from "./catalog.js";
 import * as ownGlue from "./pkg/vitrine.js";
 import { watchPolicy, whyNot } from "./reach.js";
 import { SharedModels } from "./shared-models.js";
@@ -113,7 +113,16 @@ const operations = {
   },
 
   cacheList: () => started().cacheList(),
-  cacheDelete: ({ address }) => started().cacheDelete(address),
+
+  /** Everything, one address exactly as it is kept, or what a source has brought; gives how many files went. */
+  async cacheDelete({ address, source }) {
+    const { cacheList, cacheDelete } = started();
+    const kept = (await cacheList()).map((each) => each.address);
+    const addresses = source ? await keptOf(source, kept) : [address];
+    for (const each of addresses) await cacheDelete(each);
+    return kept.length - (await cacheList()).length;
+  },
+
   cacheUsage: () => started().cacheUsage(),
 };
 
