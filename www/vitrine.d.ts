@@ -80,7 +80,8 @@ export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
 
 /**
  * A model: a catalogue id, `https://…`, `hf://owner/repo/file.gguf`, `hf://owner/repo`, a `File`, a `Blob`,
- * an `ArrayBuffer`; `parts`, the pieces of one split GGUF; or files by name (`{ "model.gguf": file, "tokenizer.json": other }`).
+ * an `ArrayBuffer`; `parts`, the pieces of one split GGUF; files by name (`{ "model.gguf": file, "tokenizer.json": other }`); or files as they were
+ * chosen (`input.files`, an array of `File`), by their own names, below the folder that holds them all.
  *
  * A revision of a repository stands behind `@`: `hf://owner/repo@v2/file.gguf`, `hf://owner/repo@refs/pr/7`; slashes of others than the hub's own
  * `refs/pr/…` and `refs/convert/…` are written `%2F`.
@@ -95,7 +96,7 @@ export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
  * Weights are GGUF, safetensors, or state dicts as PyTorch 1.6 and later saves them (`.bin`, `.pt`, `.pth`, `.ckpt`). Older pickles,
  * whole modules and compressed archives are `unsupported-model`; files that are cut or do not add up are `corrupt-file`.
  */
-export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles;
+export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles | FileList | File[];
 export interface NamedFiles {
   [name: string]: FileSource;
 }

@@ -535,20 +535,50 @@ async function pixelsOf(picture, name) {
 function describe(source) {
   const one = describeFile(source);
   if (one) return one;
-  if (typeof source === "object" && source !== null && !Array.isArray(source)) {
-    const { parts, files } = /** @type {{ parts?: Face.FileSource[], files?: Record<string, Face.FileSource> }} */ (source);
-    if (Array.isArray(parts)) {
-      alone(source, "parts");
-      if (parts.length === 0) throw new VitrineError("bad-argument", "parts is empty: give the pieces of one file, in order.");
-      return { parts: parts.map((part, at) => describeFile(part) ?? refuse(part, `Part ${at + 1} of it`)) };
-    }
-    const inside = typeof files === "object" && files !== null && !describeFile(files);
-    if (inside) alone(source, "files");
-    const named = Object.entries(inside ? files : source);
-    if (named.length === 0) throw new VitrineError("bad-argument", "There are no files: give the model's files by name, { files: { \"model.gguf\": file } }.");
-    return { files: named.map(([name, file]) => [name, describeFile(file) ?? refuse(file, `The file "${name}" of it`)]) };
+  if (isFileList(source) || (Array.isArray(source) && source.some((each) => each instanceof File))) return chosenFiles([.../** @type {Iterable<unknown>} */ (source)]);
+  if (!isRecord(source)) return refuse(source);
+  const { parts, files } = source;
+  if (Object.hasOwn(source, "parts") && !describeFile(parts)) {
+    alone(source, "parts");
+    if (!Array.isArray(parts)) throw new VitrineError("bad-argument", `parts is an array of the pieces of one file, in order, not ${shown(parts)}.`);
+    if (parts.length === 0) throw new VitrineError("bad-argument", "parts is empty: give the pieces of one file, in order.");
+    return { parts: parts.map((part, at) => describeFile(part) ?? refuse(part, `Part ${at + 1} of it`)) };
   }
-  return refuse(source);
+  const inside = Object.hasOwn(source, "files") && !describeFile(files);
+  if (inside) alone(source, "files");
+  if (inside && (isFileList(files) || Array.isArray(files))) return chosenFiles([.../** @type {Iterable<unknown>} */ (files)]);
+  if (inside && !isRecord(files)) throw new VitrineError("bad-argument", `files is an object of files by name, { "model.gguf": file }, not ${shown(files)}.`);
+  const named = Object.entries(inside ? /** @type {Record<string, unknown>} */ (files) : source);
+  if (named.length === 0) throw new VitrineError("bad-argument", "There are no files: give the model's files by name, { files: { \"model.gguf\": file } }.");
+  const described = named.map(([name, file]) => [name, describeFile(file) ?? refuse(file, `The file "${name}" of it`)]);
+  // An object of options holds no names of files.
+  if (!inside && !named.some(([name]) => name.includes("."))) {
+    const [[name]] = named;
+    throw new VitrineError("bad-argument", `An object is a model's files by name, and "${name}" is no such name. Give what it holds by itself: engine.load(source, options).`);
+  }
+  return { files: described };
+}
+
+/** @param {unknown} value @returns {value is FileList} of a frame, too */
+function isFileList(value) {
+  return Object.prototype.toString.call(value) === "[object FileList]";
+}
+
+/**
+ * Files as they were chosen, by their own names: below the folder that holds them all where one was chosen.
+ * @param {unknown[]} chosen
+ */
+function chosenFiles(chosen) {
+  if (chosen.length === 0) throw new VitrineError("bad-argument", "There are no files: none was chosen.");
+  const files = chosen.map((file, at) => (file instanceof File ? file : refuse(file, `Number ${at + 1} of the files`)));
+  if (files.length === 1) return describeFile(files[0]);
+  const paths = files.map((file) => (file.webkitRelativePath || file.name).split("/"));
+  const folders = paths.map((path) => path.slice(0, -1));
+  const differ = folders[0].findIndex((folder, at) => folders.some((each) => each[at] !== folder));
+  const names = paths.map((path) => path.slice(differ < 0 ? folders[0].length : differ).join("/"));
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new VitrineError("bad-argument", `Two of the files are called "${twice}". Give each by a name of its own: { files: { "model.gguf": file } }.`);
+  return { files: files.map((file, at) => [names[at], describeFile(file)]) };
 }
 
 /** What stands beside `parts` or `files` belongs to no model. @param {object} source @param {string} name */
@@ -584,8 +614,23 @@ function meant(which) {
 /** @param {unknown} source @param {string} [part] @returns {never} */
 function refuse(source, part) {
   const whole = "A model comes from a catalogue id, https://…, hf://…, a File, a Blob, an ArrayBuffer, { parts } or named files";
-  throw new VitrineError("bad-argument", part ? `${whole}. ${part} is ${shown(source)}.` : `${whole}, not ${shown(source)}.`);
+  const way = Object.entries(WAYS).find(([kind]) => Object.prototype.toString.call(source) === `[object ${kind}]`)?.[1];
+  const next = way ? ` ${way}` : "";
+  throw new VitrineError("bad-argument", `${whole}${part ? `. ${part} is` : ", not"} ${shown(source)}.${next}`);
 }
+
+/** From what is no source to what is one. @type {Record<string, string>} */
+const WAYS = {
+  Promise: "Await it first.",
+  Response: "Give its bytes, await response.blob(), or its address, response.url.",
+  Request: "Give its address, request.url.",
+  ReadableStream: "Give its bytes, await new Response(stream).blob().",
+  FileSystemFileHandle: "Give its file, await handle.getFile().",
+  Map: "Give an object: Object.fromEntries(map).",
+  FormData: "Give a file of it: data.get(name).",
+  HTMLInputElement: "Give the files that were chosen with it: input.files.",
+  Array: "Give the pieces of one file as { parts: […] }, and several files by their names: { files: { \"model.gguf\": … } }.",
+};
 
 /**
  * @template T
