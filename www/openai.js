@@ -11,7 +11,8 @@ import { abortSignal, shown } from "./options.js";
 /** @import * as Face from "./vitrine.js" */
 /** @import { Told } from "./openai-request.js" */
 /** @typedef {{ id: string, created: number, model: string }} Head */
-/** @typedef {{ id: string, model: Face.Model }} Loaded a model that the engine holds, and what a request may call it */
+/** @typedef {{ address?: string, file?: string }} Origin the address or the id that a model was loaded by, or what its file is called */
+/** @typedef {Origin & { model: Face.Model }} Loaded a model that the engine holds */
 
 /**
  * What differs between the two kinds of completions.
@@ -50,10 +51,24 @@ const TEXT = {
  * @param {() => Loaded[]} loaded the models that are loaded now
  */
 export function openai(engine, loaded) {
+  /** The ids of the catalogue, where there is one. */
+  const known = async () => new Map((await engine.catalog()).map(({ id, kind }) => [id, kind]));
+
+  /** The model of this name among those that are loaded: no file's name hides one of the catalogue. @param {string} name */
+  const heldBy = async (name) => {
+    const all = loaded();
+    const addressed = all.find(({ address }) => address === name);
+    if (addressed) return addressed.model;
+    const [filed] = all.filter(({ file }) => file === name);
+    const called = all.filter(({ model }) => model.info.name === name);
+    const held = filed ?? (called.length === 1 ? called[0] : undefined);
+    return held && !(await known().catch(() => new Map())).has(name) ? held.model : undefined;
+  };
+
   /** The model of this name. One that is loaded for a request stays until the engine closes. @param {string} name @param {AbortSignal} [signal] @returns {Promise<Face.Model>} */
   const load = async (name, signal) => {
-    const held = loaded().find(({ id }) => id === name);
-    if (held) return held.model;
+    const held = await heldBy(name);
+    if (held) return held;
     try {
       return await engine.load(name, { signal });
     } catch (error) {
@@ -108,9 +123,10 @@ export function openai(engine, loaded) {
   const created = Math.floor(Date.now() / 1000);
   /** The language models that can be named: the catalogue's, and those that are loaded. */
   const models = async () => {
-    const known = (await engine.catalog()).filter(({ kind }) => kind === "text").map(({ id }) => id);
-    const held = loaded().flatMap(({ id, model }) => (model.info.kind === "text" ? [id] : []));
-    return [...new Set([...known, ...held])].map((id) => ({ id, object: "model", created, owned_by: "vitrine" }));
+    const kinds = await known();
+    const listed = [...kinds].flatMap(([id, kind]) => (kind === "text" ? [id] : []));
+    const held = loaded().flatMap(({ address, file, model }) => (model.info.kind !== "text" || (!address && kinds.has(file ?? model.info.name)) ? [] : [address ?? file ?? model.info.name]));
+    return [...new Set([...listed, ...held])].map((id) => ({ id, object: "model", created, owned_by: "vitrine" }));
   };
 
   return {

@@ -639,7 +639,10 @@ export interface ChatCompletionMessage {
  * done, and fields that nobody knows, are refused by name.
  */
 export interface ChatCompletionRequest {
-  /** A source string (loaded once and kept until the engine closes), the name of a loaded model, or a loaded model. */
+  /**
+   * A source string (loaded once and kept until the engine closes), the file's name of a loaded model, the name in its file where only one has it, or a
+   * loaded model.
+   */
   model: string | TextModel;
   messages: readonly ChatCompletionMessage[];
   stream?: boolean | null;
@@ -776,7 +779,8 @@ export interface Engine {
   /**
    * For OpenAI's own client, without a network: `new OpenAI({ apiKey: "none", baseURL: "http://vitrine/v1", fetch: engine.openai.fetch,
    * dangerouslyAllowBrowser: true })`. Answers `/chat/completions` and `/completions`, streamed or whole, and `/models` (the catalogue's language
-   * models, and those that are loaded: by the address that they came from, or the file's own name). Errors come in OpenAI's shape.
+   * models, and those that are loaded: by the address that they came from, or the file's own name, where no id of the catalogue is spelled so; a file without a
+   * name by that which stands in it). Errors come in OpenAI's shape.
    */
   readonly openai: { readonly fetch: typeof fetch };
   /** The models that come with this copy of Vitrine. */

@@ -13,6 +13,7 @@ import { Steps, Words, streamCall } from "./stream.js";
 export { VitrineError } from "./errors.js";
 
 /** @import * as Face from "./vitrine.js" */
+/** @import { Origin } from "./openai.js" */
 /** @typedef {{ host: Host, engine: number }} Session */
 
 /** @implements {Face.Engine} */
@@ -24,7 +25,7 @@ class OpenEngine {
   /** @type {Promise<Session> | undefined} */
   #opening;
   #closed = false;
-  /** What must be closed with the engine; models with what a request may call them. @type {Map<LoadedModel<any, any> | LoadedTokenizer, string>} */
+  /** What must be closed with the engine; models with what they came from. @type {Map<LoadedModel<any, any> | LoadedTokenizer, Origin>} */
   #loaded = new Map();
   /** @type {Face.DeviceInfo | undefined} */
   #device;
@@ -51,6 +52,7 @@ class OpenEngine {
   /** @param {AbortSignal} [signal] @returns {Promise<Session>} */
   async open(signal) {
     if (this.#closed) throw closed("engine");
+    if (signal?.aborted) throw aborted(signal);
     if (this.#session && !this.#session.host.failure) return this.#session;
     this.#opening ??= this.#start().finally(() => (this.#opening = undefined));
     return withSignal(this.#opening, signal);
@@ -73,7 +75,7 @@ class OpenEngine {
 
   /** The models that can be called. */
   #models() {
-    return [...this.#loaded].flatMap(([model, id]) => (model instanceof LoadedModel && model.alive ? [{ id, model: /** @type {any} */ (model) }] : []));
+    return [...this.#loaded].flatMap(([model, origin]) => (model instanceof LoadedModel && model.alive ? [{ ...origin, model: /** @type {any} */ (model) }] : []));
   }
 
   /** @param {string} op @param {object} args */
@@ -105,7 +107,7 @@ class OpenEngine {
     this.#device = value.device;
     const kinds = { text: LoadedTextModel, image: LoadedImageModel, autoencoder: LoadedAutoencoder, generator: LoadedAutoencoder };
     const model = new kinds[/** @type {Face.ModelKind} */ (value.info.kind)](host, value, () => this.#loaded.delete(model));
-    this.#loaded.set(model, typeof source === "string" || source instanceof URL ? String(source).trim() : model.info.name);
+    this.#loaded.set(model, typeof source === "string" || source instanceof URL ? { address: String(source).trim() } : { file: fileOf(described) });
     return model;
   }
 
@@ -125,7 +127,7 @@ class OpenEngine {
       throw closed("engine");
     }
     const tokenizer = new LoadedTokenizer(host, value, () => this.#loaded.delete(tokenizer));
-    this.#loaded.set(tokenizer, "");
+    this.#loaded.set(tokenizer, {});
     return tokenizer;
   }
 
@@ -409,6 +411,16 @@ function lost(what, failure) {
   });
 }
 
+/**
+ * What the file of a model is called, where it has a name: of several that with the weights.
+ * @param {{ name?: string, parts?: { name?: string }[], files?: [string, object][] }} source as {@link describe} gives it
+ */
+function fileOf({ name, parts, files = [] }) {
+  const paths = files.map(([path]) => path);
+  const weights = paths.find((path) => /\.(gguf|safetensors|bin|pth?|ckpt)$/i.test(path));
+  return (name ?? parts?.[0].name ?? weights ?? paths[0])?.split("/").pop() || undefined;
+}
+
 /** @param {Host} host @param {string} op @param {object} args */
 function give(host, op, args) {
   host.call(op, args).catch(() => {});
@@ -640,7 +652,6 @@ const WAYS = {
  */
 function withSignal(promise, signal) {
   if (!signal) return promise;
-  if (signal.aborted) return Promise.reject(aborted(signal));
   return new Promise((resolve, reject) => {
     const abort = () => reject(aborted(signal));
     signal.addEventListener("abort", abort, { once: true });
