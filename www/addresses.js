@@ -9,8 +9,8 @@ import { VitrineError } from "./errors.js";
 
 /**
  * @typedef {{ url: string, type: WorkerType }} WorkerPlace a bundler may have made a classic script of the module
- * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, models: Record<string, string> }} Addresses
- *   `glue` where it is not the worker's own; `models` those of the catalogue that a bundler may have moved, by their names there
+ * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, named: boolean, models: Record<string, string> }} Addresses
+ *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there
  */
 
 /** The models that come along, by their names in models/catalog.json. @type {Record<string, () => URL>} */
@@ -40,17 +40,18 @@ export function addresses({ worker, glue, wasm, catalog }) {
     glue: said.glue,
     wasm: said.wasm ?? own.wasm,
     catalog: said.catalog ?? own.catalog,
+    named: said.catalog !== undefined,
     models: said.catalog ? {} : own.models,
   };
 }
 
-/** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Addresses} */
+/** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named">} */
 function besides(worker) {
   const wasm = new URL("pkg/vitrine_bg.wasm", worker).href;
   return { worker: { url: worker, type: "module" }, wasm, catalog: new URL("models/catalog.json", worker).href, models: {} };
 }
 
-/** @returns {Addresses} */
+/** @returns {Omit<Addresses, "named">} */
 function asBuilt() {
   try {
     return {

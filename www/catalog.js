@@ -8,10 +8,12 @@ import { broughtBy, filesAt } from "./sources.js";
 /** @typedef {{ address: string, base?: string } | { blob: Blob, name: string }} OneFile */
 /** @typedef {OneFile | { parts: OneFile[] } | { files: [string, OneFile][] }} Source as vitrine.js describes it */
 
-/** Where the catalogue lies, and those of its models that lie elsewhere than it says. @type {{ catalog: string, models: Record<string, string> }} */
+/** @typedef {{ catalog: string, named?: boolean, models: Record<string, string> }} Place where the catalogue lies, and those of its models that lie elsewhere than it says */
+
+/** @type {Place} */
 let place;
 
-/** @param {{ catalog: string, models: Record<string, string> }} addresses */
+/** @param {Place} addresses */
 export function placeCatalog(addresses) {
   place = addresses;
 }
@@ -37,13 +39,39 @@ async function fetchCatalog() {
   } catch {
     // No answer at all: said below, as a refusal is.
   }
-  // A copy of Vitrine without models of its own is complete: it reads files and addresses.
-  if (response?.status === 404) return { models: [] };
+  if (response?.status === 404) {
+    // A copy of Vitrine without models of its own is complete: it reads files and addresses.
+    if (!place.named) return { models: [] };
+    throw noCatalog("it answers 404");
+  }
   if (!response?.ok) {
     const { sentence } = await whyNot(place.catalog);
     throw { code: "network", message: `The list of models could not be read from ${place.catalog}. ${sentence || "Try again."} A file of your own opens without it.` };
   }
-  return response.json();
+  const text = await response.text();
+  if (text.trim() === "") throw noCatalog("the file is empty");
+  if (/^\s*<(!doctype|html)/i.test(text)) throw noCatalog("a web page answers in its place");
+  const listed = parsed(text);
+  if (!Array.isArray(listed?.models)) throw noCatalog('it holds no { "models": [ … ] }');
+  const odd = listed.models.findIndex((/** @type {any} */ entry) => typeof entry?.id !== "string" || typeof entry.file !== "string");
+  if (odd >= 0) throw noCatalog(`number ${odd + 1} of its models has no "id" or no "file"`);
+  return listed;
+}
+
+/** @param {string} text @returns {any} nothing where it is no JSON */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What lies where the catalogue should is none. @param {string} why */
+function noCatalog(why) {
+  const next = place.named ? "Give the address of a list of models as catalog, or leave it out." : "Put models/catalog.json there again.";
+  const message = `There is no list of models at ${place.catalog}: ${why}. ${next} A file of your own opens without it.`;
+  return { code: place.named ? "bad-argument" : "corrupt-file", message };
 }
 
 /**

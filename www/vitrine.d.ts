@@ -69,7 +69,10 @@ export interface EngineOptions {
   wasm?: string | URL;
   /** The glue of that `.wasm`, where it is another build than the one that came along. */
   glue?: string | URL;
-  /** Another catalogue than `models/catalog.json`. Its files lie where it says, from its own address on. */
+  /**
+   * Another catalogue than `models/catalog.json`. Its files lie where it says, from its own address on. One that is absent or no catalogue is
+   * `bad-argument` when it is first read.
+   */
   catalog?: string | URL;
   /** Whether downloads are kept in the browser's storage (the default: yes). */
   cache?: boolean;

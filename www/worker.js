@@ -308,7 +308,7 @@ async function answer({ id, op, args }) {
     postMessage({ id, value });
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return crash(error);
-    const failure = await explained(failureOf(error));
+    const failure = hinted(await explained(failureOf(error)), args.source);
     // The next load opens a device anew, and shares nothing with what was on the lost one.
     if (failure.code === "device-lost") {
       opened.clear();
@@ -339,6 +339,19 @@ async function explained({ code, message }) {
   const why = await whyNot(address);
   const isNews = ["policy", "closed"].includes(why.code) && !message.includes(why.sentence);
   return { code, message: isNews ? `${message.replace(/\.?$/, ".")} ${why.sentence}` : message };
+}
+
+/**
+ * `owner/repo` is an address of the page's own site; whoever meant the hub's is told how to write it.
+ * @param {Failure} failure
+ * @param {{ address?: string } | undefined} source
+ * @returns {Failure}
+ */
+function hinted({ code, message }, source) {
+  const [, repository, file] = /^(?:huggingface\.co\/)?([\w-][\w.-]*\/[\w.-]+)(\/.+)?$/.exec(source?.address ?? "") ?? [];
+  const isFile = !file && /\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(repository ?? "");
+  if (!repository || isFile || code !== "network" || !/\bHTTP 404\b|web page/.test(message)) return { code, message };
+  return { code, message: `${message.replace(/\.?$/, ".")} If the hub's ${repository} is meant, write hf://${repository}${file ?? ""}.` };
 }
 
 /** @param {unknown} error */
