@@ -4,7 +4,7 @@
  */
 
 import { VitrineError } from "./errors.js";
-import { flag, nearest, number, record, shown, string, strings, whole } from "./options.js";
+import { abortSignal, flag, isRecord, nearest, number, record, shown, string, strings, whole } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @typedef {{ reason: string, sentence: string }} Fault */
@@ -126,7 +126,10 @@ const NAMES = {
  * @returns {any}
  */
 function fieldsOf(request, rules) {
-  if (typeof request !== "object" || request === null) throw new Refused(`The request is an object like { model, messages }, not ${shown(request)}.`, null, "invalid_type");
+  if (!isRecord(request)) {
+    const like = rules === CHAT ? "{ model, messages }" : "{ model, prompt }";
+    throw new Refused(`The body of the request must be an object like ${like}, not ${shown(request)}.`, null, "invalid_type");
+  }
   const fields = Object.entries(request).filter(([, value]) => value !== undefined && value !== null);
   for (const [name, value] of fields) {
     if (!Object.hasOwn(rules, name)) {
@@ -150,7 +153,7 @@ export function chatRequest(request) {
   if (limit !== undefined && limit !== most) {
     throw new Refused("max_tokens is the old name of max_completion_tokens: give one of them.", "max_tokens", "invalid_value");
   }
-  if (top !== undefined && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
+  if (top && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
   const { enable_thinking = fields.reasoning_effort === "none" ? false : undefined, ...templateOptions } = fields.chat_template_kwargs ?? {};
   const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: enable_thinking, templateOptions };
   return { model: fields.model, messages: messagesOf(fields.messages), options, told: toldOf(fields) };
@@ -235,9 +238,44 @@ function called(call) {
   }
 }
 
-/** An option that is out of its range, by the name that the request has for it. @param {unknown} error @param {any} request as it was written */
+/** What OpenAI's client takes for its way over a network. */
+const NETWORK = ["headers", "query", "path", "method", "body", "timeout", "maxRetries", "idempotencyKey", "fetchOptions", "httpAgent", "defaultBaseURL"];
+
+/**
+ * What ends a request: the signal of its options, or the one that it brings itself.
+ * @param {unknown} options OpenAI's second argument
+ * @param {unknown} own
+ * @returns {AbortSignal | undefined}
+ */
+export function signalOf(options, own) {
+  const given = options ?? {};
+  if (!isRecord(given)) throw new Refused(`The options of a request are an object like { signal }, not ${shown(given)}.`, null, "invalid_type");
+  for (const [name, value] of Object.entries(given)) {
+    if (name === "signal" || value === undefined || value === null) continue;
+    const why = NETWORK.includes(name) ? "it is about the network, and the answer comes from this page; leave it out" : "there is signal alone";
+    throw new Refused(`"${name}" is no option of a request here: ${why}.`, name, "unknown_parameter");
+  }
+  const signals = [given.signal, own].filter((signal) => signal !== undefined && signal !== null);
+  for (const signal of signals) {
+    if (abortSignal(signal)) throw new Refused(`signal must be an AbortSignal, not ${shown(signal)}.`, "signal", "invalid_type");
+  }
+  return signals.length > 1 ? AbortSignal.any(/** @type {AbortSignal[]} */ (signals)) : /** @type {AbortSignal | undefined} */ (signals[0]);
+}
+
+/** What a chat template was told, by the name that the request has for it. @type {[RegExp, string][]} */
+const TEMPLATE = [
+  [/\bthinking \(as enable_thinking\)|^thinking\b/, "chat_template_kwargs.enable_thinking"],
+  [/\btemplateOptions\b/, "chat_template_kwargs"],
+];
+
+/** What is wrong with an option, by the name that the request has for it. @param {unknown} error @param {any} request as it was written */
 export function renamed(error, request) {
+  // The other way out is none of this shape's.
+  if (error instanceof VitrineError && error.code === "context-overflow") return new VitrineError(error.code, error.message.replace(/, or pass overflow: "slide"/, ""), { cause: error });
   if (!(error instanceof VitrineError) || error.code !== "bad-argument" || error instanceof Refused) return error;
+  const said = TEMPLATE.reduce((message, [ours, theirs]) => message.replace(ours, theirs), error.message);
+  const [told] = /\bchat_template_kwargs(\.\w+)*/.exec(said) ?? [];
+  if (told) return new Refused(said, told, "invalid_value", 400, error);
   const option = /^\w+/.exec(error.message)?.[0] ?? "";
   const field = (Object.hasOwn(NAMES, option) ? NAMES[option] : [option]).find((name) => Object.hasOwn(request, name) && request[name] !== null);
   if (field === undefined) return error;

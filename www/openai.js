@@ -5,8 +5,8 @@
 
 import { VitrineError } from "./errors.js";
 import { fetchOf, nonce } from "./openai-fetch.js";
-import { Refused, chatRequest, renamed, textRequest } from "./openai-request.js";
-import { abortSignal, shown } from "./options.js";
+import { Refused, chatRequest, renamed, signalOf, textRequest } from "./openai-request.js";
+import { isRecord, shown } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @import { Told } from "./openai-request.js" */
@@ -106,12 +106,12 @@ export function openai(engine, loaded) {
     return told.stream ? pieces(shape, stream, head, told, request) : whole(shape, stream, head, told, request);
   };
 
-  /** @param {any} request @returns {Promise<any>} */
-  const create = async (request) => {
-    const { signal, ...rest } = request ?? {};
-    if (signal && abortSignal(signal)) throw new Refused(`signal must be an AbortSignal, not ${shown(signal)}.`, "signal", "invalid_type");
-    const { messages, ...asked } = chatRequest(request && rest);
-    return complete(CHAT, asked, rest, signal ?? undefined, (model, options) => model.chat(messages, options));
+  /** @param {any} request @param {unknown} [options] @returns {Promise<any>} */
+  const create = async (request, options) => {
+    const { signal: own, ...rest } = isRecord(request) ? request : {};
+    const signal = signalOf(options, own);
+    const { messages, ...asked } = chatRequest(isRecord(request) ? rest : request);
+    return complete(CHAT, asked, rest, signal, (model, told) => model.chat(messages, told));
   };
 
   /** @param {any} request @param {AbortSignal} signal */
@@ -131,7 +131,7 @@ export function openai(engine, loaded) {
 
   return {
     completions: /** @type {Face.ChatCompletions} */ ({ create }),
-    fetch: fetchOf({ chat: (request, signal) => create({ ...request, signal }), text: createText, models }),
+    fetch: fetchOf({ chat: (request, signal) => create(request, { signal }), text: createText, models }),
   };
 }
 

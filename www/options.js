@@ -171,7 +171,7 @@ const ELSEWHERE = {
   contextLength: "nctx numctx ctxsize contextsize contextwindow maxseqlen maxmodellen maxpositionembeddings modelmaxlength",
   quantization: "dtype torchdtype precision quant quantize quantized loadin8bit loadin4bit variant",
   device: "devicemap backend provider executionproviders ngpulayers gpulayers",
-  cache: "usecache usebrowsercache cachedir",
+  cache: "usebrowsercache cachedir",
   kind: "task modeltype",
   onProgress: "progresscallback progress progressbar",
   signal: "abortsignal abort abortcontroller controller",
@@ -185,7 +185,7 @@ const ELSEWHERE = {
   init: "image initimage inputimage initimages",
   strength: "denoisingstrength denoise promptstrength imagestrength",
   mask: "maskimage inpaintmask",
-  preview: "callback callbackonstepend previews",
+  preview: "previews",
   addSpecialTokens: "addspecial addbos addbostoken",
   parseSpecialTokens: "parsespecial splitspecialtokens special",
   skipSpecialTokens: "skipspecial",
@@ -193,6 +193,14 @@ const ELSEWHERE = {
 
 /** Names from elsewhere that no option of ours stands for, and what to do instead. @type {Record<string, string>} */
 const INSTEAD = {
+  mintokens: "A text has no least length: the model ends it where it wants to",
+  minlength: "A text has no least length: the model ends it where it wants to",
+  minnewtokens: "A text has no least length: the model ends it where it wants to",
+  usecache: "Keys and values of what was read are always kept for what follows; leave it out",
+  callback: "What comes back is a stream already: for await (const step of …)",
+  callbackonstepend: "What comes back is a stream already: for await (const step of …)",
+  callbacksteps: "What comes back is a stream already: for await (const step of …)",
+  callbackfunction: "What comes back is a stream already: for await (const step of …)",
   dosample: "Tokens are drawn where temperature is above 0; temperature: 0 always takes the likeliest",
   frequencypenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
   presencepenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
@@ -225,8 +233,10 @@ export function check(name, given) {
   }
   /** @type {Record<string, Kind>} */
   const known = OPTIONS[name];
-  for (const [option, value] of Object.entries(given)) {
-    if (value === undefined) continue;
+  // What an object inherits is asked as well, but not what all of them do.
+  for (const option in given) {
+    const value = given[option];
+    if (value === undefined || (option in Object.prototype && !Object.hasOwn(given, option))) continue;
     if (!Object.hasOwn(known, option)) throw refused(unknown(name, option));
     if (value === null) continue;
     const must = known[option](value);

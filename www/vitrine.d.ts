@@ -156,7 +156,7 @@ export interface TemplateOptions {
   templateOptions?: Record<string, unknown>;
   /**
    * Whether a conversation that ends with words of the assistant is answered by going on from them (the default: yes; the stream holds what
-   * comes after them). False lets the assistant answer anew.
+   * comes after them). False lets the assistant answer anew; true is refused where the last words are another's.
    */
   continueFinalMessage?: boolean;
   /** Whether marks such as `<|im_end|>` inside messages become the tokens that they name (the default: no). Never for a stranger's words. */
@@ -694,6 +694,7 @@ export interface ChatCompletionRequest {
   prompt_cache_options?: object | null;
   prompt_cache_retention?: string | null;
   safety_identifier?: string | null;
+  /** Or in the second argument, as OpenAI's client has it. */
   signal?: AbortSignal | null;
 }
 
@@ -744,10 +745,15 @@ export interface ChatCompletionChunk {
   usage?: ChatUsage | null;
 }
 
+/** Of what OpenAI's client takes beside a request, what does not concern the network. */
+export interface ChatRequestOptions {
+  signal?: AbortSignal | null;
+}
+
 export interface ChatCompletions {
-  create(request: ChatCompletionRequest & { stream: true }): Promise<AsyncIterable<ChatCompletionChunk>>;
-  create(request: ChatCompletionRequest & { stream?: false }): Promise<ChatCompletion>;
-  create(request: ChatCompletionRequest): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>;
+  create(request: ChatCompletionRequest & { stream: true }, options?: ChatRequestOptions): Promise<AsyncIterable<ChatCompletionChunk>>;
+  create(request: ChatCompletionRequest & { stream?: false }, options?: ChatRequestOptions): Promise<ChatCompletion>;
+  create(request: ChatCompletionRequest, options?: ChatRequestOptions): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>>;
 }
 
 /**

@@ -231,12 +231,12 @@ class LoadedTextModel extends LoadedModel {
 
   /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
   generate(prompt, options) {
-    return this.#words("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt) }), options);
+    return this.#words("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt, "A prompt is a string or an array of token ids") }), options);
   }
 
   /** @param {Face.Message[]} messages @param {Face.ChatOptions} [options] */
   chat(messages, options) {
-    return this.#words("chat", () => ({ messages: conversation(messages) }), options);
+    return this.#words("chat", () => ({ messages: conversation(messages, options) }), options);
   }
 
   /**
@@ -248,7 +248,7 @@ class LoadedTextModel extends LoadedModel {
     if (Array.isArray(input)) {
       const { tools, documents, templateOptions, signal, ...told } = check("tokenizeChat", options);
       const whole = { ...told, ...templated({ tools, documents, templateOptions }) };
-      return this.ask("tokenizeChat", { messages: conversation(input), options: whole }, signal);
+      return this.ask("tokenizeChat", { messages: conversation(input, told), options: whole }, signal);
     }
     const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
     return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
@@ -453,10 +453,16 @@ function begun(name, options) {
 /**
  * Messages with all that they hold: templates read more than a role and a content.
  * @param {Face.Message[]} messages
+ * @param {Face.TemplateOptions} [options]
  */
-function conversation(messages) {
+function conversation(messages, options) {
   if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "A conversation is an array of { role, content }.");
-  return messages.map((message, index) => {
+  const role = messages.at(-1)?.role;
+  if (options?.continueFinalMessage && typeof role === "string" && role !== "assistant") {
+    throw new VitrineError("bad-argument", `continueFinalMessage is true, but the last message is one of "${role}". End the conversation with words of the assistant to go on from them, or leave it out.`);
+  }
+  // A hole is a message that is not there.
+  return Array.from(messages, (message, index) => {
     const name = `messages[${index}]`;
     if (!isRecord(message)) throw new VitrineError("bad-argument", `${name} is { role, content }, not ${shown(message)}.`);
     text(message.role, `${name}.role`);
@@ -490,21 +496,22 @@ function plain(value, name, depth = 0) {
   if (depth > DEEPEST) throw new VitrineError("bad-argument", `${name.slice(0, 80)}… is nested more than ${DEEPEST} deep, or holds itself.`);
   if (typeof value === "string") return text(value, name);
   if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((each, index) => plain(each ?? null, `${name}[${index}]`, depth + 1));
+  if (Array.isArray(value)) return Array.from(value, (each, index) => plain(each ?? null, `${name}[${index}]`, depth + 1));
   if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${shown(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
   return Object.fromEntries(entries.map(([key, each]) => [text(key, name), plain(each, `${name}.${key}`, depth + 1)]));
 }
 
-/** @param {unknown} value */
-function ids(value) {
-  if (typeof value === "object" && value !== null && "length" in value && typeof value.length === "number") {
+/** @param {unknown} value @param {string} [must] what it is */
+function ids(value, must = "Tokens are an array of their ids") {
+  if (typeof value !== "string" && typeof value === "object" && value !== null && "length" in value && typeof value.length === "number") {
     const numbers = Array.from(/** @type {ArrayLike<number>} */ (value));
     const odd = numbers.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= 2 ** 32);
     if (odd < 0) return Uint32Array.from(numbers);
+    if (isRecord(numbers[odd]) && "role" in numbers[odd]) throw new VitrineError("bad-argument", `${must}. A conversation is answered by chat: model.chat(messages).`);
     throw new VitrineError("bad-argument", `Token ids are whole numbers from 0 up; number ${odd + 1} of them is ${shown(numbers[odd])}.`);
   }
-  throw new VitrineError("bad-argument", `A prompt is a string or an array of token ids, not ${shown(value)}.`);
+  throw new VitrineError("bad-argument", `${must}, not ${shown(value)}.`);
 }
 
 /**

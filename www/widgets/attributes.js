@@ -84,9 +84,3 @@ export function strangers(element, attributes) {
   if (!global.has("id")) for (const property in HTMLElement.prototype) global.add(property.toLowerCase());
   return element.getAttributeNames().filter((name) => !(name in attributes) && !global.has(name) && !FOREIGN.test(name));
 }
-
-/** The attribute that was meant, if one is near: `max_tokens` and `maxtokens` are `max-tokens`. @param {string} name @param {Record<string, Attribute>} attributes */
-export function nearest(name, attributes) {
-  const plain = (/** @type {string} */ each) => each.replace(/[^a-z]/g, "");
-  return Object.keys(attributes).find((each) => plain(each) === plain(name));
-}

@@ -7,8 +7,9 @@
  * one that is gone by the end of the task holds nothing. docs/widgets.md tells authors of attributes and events.
  */
 
+import { nearest } from "../options.js";
 import { make } from "../page/dom.js";
-import { nearest, oneOf, propertyOf, reflect, source, strangers } from "./attributes.js";
+import { oneOf, propertyOf, reflect, source, strangers } from "./attributes.js";
 import { WidgetError, codeOf, told } from "./faults.js";
 import { fetchModel } from "./load.js";
 import { LOOK, dress } from "./look.js";
@@ -311,7 +312,7 @@ export class Widget extends Base {
   #inspect() {
     const { attributes } = this.#class;
     for (const name of strangers(this, attributes)) {
-      const [tag, meant] = [this.localName, nearest(name, attributes)];
+      const [tag, meant] = [this.localName, nearest(name, Object.keys(attributes))];
       if (named.has(`${tag} ${name}`)) continue;
       named.add(`${tag} ${name}`);
       console.warn(`<${tag}> has no attribute ${name}.${meant ? ` ${meant} is meant?` : ` It has ${Object.keys(attributes).join(", ")}.`}`);
