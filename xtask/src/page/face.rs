@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
     Test::new("unloading_ends_a_generation_with_closed_on_the_cpu", unload_on_cpu),
     Test::new("unloading_ends_a_generation_with_closed_on_webgpu", unload_on_gpu).on(Gpu::SwiftShader),
     Test::new("a_closed_engine_refuses_and_another_opens", close_engine),
+    Test::new("an_opening_that_is_aborted_leaves_no_rejection_unheard", aborted_opening),
     Test::new("wrong_arguments_are_named", wrong_arguments),
     Test::new("lone_surrogates_and_odd_text_are_survived", odd_text),
     Test::new("a_megabyte_of_text_is_tokenised_and_refused_as_a_prompt", much_text),
@@ -345,6 +346,27 @@ fn close_engine(visit: &Visit) -> Result<()> {
     )?;
     ensure_that!(strings(&seen["codes"]) == ["closed"; 3], "a closed engine answers {}", seen["codes"]);
     ensure_that!(seen["text"] != "", "the second engine writes nothing");
+    Ok(())
+}
+
+fn aborted_opening(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const unheard = [];
+         addEventListener('unhandledrejection', ({ reason }) => unheard.push(String(reason)));
+         const code = (work) => work.then(() => 'none', (error) => error.code);
+         const late = new AbortController();
+         const seen = [await code(Engine.create({ device: 'cpu', signal: AbortSignal.abort() }))];
+         const opening = code(Engine.create({ device: 'cpu', signal: late.signal }));
+         late.abort();
+         seen.push(await opening);
+         const engine = await Engine.create({ device: 'cpu' });
+         seen.push(await code(engine.load('/fixtures/tiny_llama.gguf', { signal: AbortSignal.abort() })));
+         await new Promise((resolve) => setTimeout(resolve, 300));
+         return { seen, unheard };",
+        nothing(),
+    )?;
+    ensure_that!(seen == json!({ "seen": ["aborted", "aborted", "aborted"], "unheard": [] }), "{seen}");
     Ok(())
 }
 

@@ -13,6 +13,8 @@ pub const TESTS: &[Test] = &[
     Test::new("openais_client_finds_the_models_and_completes_texts", models).with_package(&npm::OPENAI),
     Test::new("openais_log_probabilities_are_the_models_own", logprobs),
     Test::new("messages_of_openais_shape_reach_the_template", messages),
+    Test::new("a_request_of_openais_shape_takes_a_signal_beside_it_and_is_refused_in_its_own_words", own_words),
+    Test::new("a_loaded_file_is_called_by_its_name_and_hides_no_model_of_the_catalogue", file_names),
 ];
 
 /// The tiny Qwen's words with a template of our own, which shows all that it sees.
@@ -323,5 +325,88 @@ fn messages(visit: &Visit) -> Result<()> {
     for (at, text) in expected.iter().enumerate() {
         ensure_that!(seen[at] == json!([text, true]), "the template saw {}, not {text:?}", seen[at]);
     }
+    Ok(())
+}
+
+fn own_words(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const model = await engine.load('storyteller');
+         const messages = [{ role: 'user', content: 'Tell a story about a fox.' }];
+         const asked = { model, messages, max_tokens: 2, temperature: 0 };
+         const said = async (work) => { try { await work(); return 'nothing'; } catch (error) { return `${error.code} ${error.param ?? ''}: ${error.message}`; } };
+         const { create } = engine.chat.completions;
+         const abort = new AbortController();
+         const long = said(() => create({ ...asked, max_tokens: 400 }, { signal: abort.signal }));
+         setTimeout(() => abort.abort(), 50);
+         const body = (body) => engine.openai.fetch('http://vitrine/v1/chat/completions', { method: 'POST', body: JSON.stringify(body) }).then((answer) => answer.json());
+         const refused = [await long];
+         for (const options of [{ signal: 5 }, { timeout: 5 }, { headers: {} }, { max_tokens: 5 }, 'x']) refused.push(await said(() => create(asked, options)));
+         for (const request of ['x', [], null]) refused.push(await said(() => create(request)));
+         refused.push((await body('x')).error.message);
+         for (const more of args[0]) refused.push(await said(() => create({ ...asked, ...more })));
+         refused.push(await said(() => create({ ...asked, chat_template_kwargs: { when: new Map() } })));
+         const none = await create({ ...asked, top_logprobs: 0 }, { signal: null, timeout: null });
+         return { refused, none: none.choices[0].logprobs };",
+        json!([
+            { "messages": [{ "role": "user", "content": "a fox in the snow ".repeat(400) }] },
+            { "chat_template_kwargs": { "enable_thinking": true } },
+            { "chat_template_kwargs": { "enable_thinking": "yes" } },
+            { "chat_template_kwargs": { "date": "now" } },
+            { "chat_template_kwargs": { "messages": [] } },
+        ]),
+    )?;
+    ensure_that!(seen["none"].is_null(), "{seen}");
+    let expected: [&[&str]; 16] = [
+        &["aborted "],
+        &["bad-argument signal: signal must be an AbortSignal"],
+        &["bad-argument timeout: ", "network"],
+        &["bad-argument headers: ", "network"],
+        &["bad-argument max_tokens: ", "signal alone"],
+        &["bad-argument : ", "{ signal }"],
+        &["bad-argument : The body of the request must be an object", "\"x\""],
+        &["must be an object", "the array []"],
+        &["must be an object", "null"],
+        &["must be an object", "\"x\""],
+        &["context-overflow : ", "shorten it by"],
+        &["bad-argument chat_template_kwargs.enable_thinking: ", "does not read chat_template_kwargs.enable_thinking,"],
+        &[
+            "bad-argument chat_template_kwargs.enable_thinking: chat_template_kwargs.enable_thinking must be true or false",
+        ],
+        &["bad-argument chat_template_kwargs.date: ", "does not read chat_template_kwargs.date,"],
+        &["bad-argument chat_template_kwargs: chat_template_kwargs cannot hold messages"],
+        &["bad-argument chat_template_kwargs.when: ", "a Map"],
+    ];
+    let refused = super::strings(&seen["refused"]);
+    ensure_that!(refused.len() == expected.len(), "{refused:#?}");
+    for (said, parts) in refused.iter().zip(expected) {
+        ensure_that!(parts.iter().all(|part| said.contains(part)), "{said:?} does not say {parts:?}");
+        ensure_that!(["slide", "templateOptions"].iter().all(|ours| !said.contains(ours)), "words of ours: {said}");
+    }
+    Ok(())
+}
+
+fn file_names(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const bytes = await (await fetch('/fixtures/tiny_llama.gguf')).arrayBuffer();
+         const mine = await engine.load(new File([bytes], 'my.gguf'));
+         const named = mine.info.name;
+         const first = async (model) => { const { choices } = await (await engine.openai.fetch('http://vitrine/v1/completions', { method: 'POST', body: JSON.stringify({ model, prompt: 'One', max_tokens: 4, temperature: 0 }) })).json(); return choices?.[0].text ?? 'nothing'; };
+         const own = await mine.generate('One', { maxTokens: 4, temperature: 0 }).text();
+         const found = [await first('my.gguf'), await first(named)];
+         const hiding = await engine.load(new File([bytes], 'storyteller'));
+         const listed = (await (await engine.openai.fetch('http://vitrine/v1/models')).json()).data.map(({ id }) => id);
+         const story = await first('storyteller');
+         return { own, found, listed, hidden: story === own, ambiguous: await first(named) };",
+        nothing(),
+    )?;
+    ensure_that!(seen["found"] == json!([seen["own"], seen["own"]]) && seen["own"] != "", "{seen}");
+    let listed = super::strings(&seen["listed"]);
+    ensure_that!(listed.iter().filter(|id| *id == "my.gguf").count() == 1, "{listed:?}");
+    ensure_that!(listed.iter().filter(|id| *id == "storyteller").count() == 1, "{listed:?}");
+    ensure_that!(seen["hidden"] == false && seen["ambiguous"] == "nothing", "{seen}");
     Ok(())
 }

@@ -73,6 +73,10 @@ fn unknown(visit: &Visit) -> Result<()> {
             (GENERATE, json!({ "max_new_tokens": 3 }), &["\"max_new_tokens\"", "maxTokens"]),
             (GENERATE, json!({ "top_k": 3 }), &["\"top_k\"", "topK"]),
             (GENERATE, json!({ "repeat_penalty": 1.1 }), &["\"repeat_penalty\"", "repetitionPenalty"]),
+            (GENERATE, json!({ "min_tokens": 3 }), &["\"min_tokens\"", "no least length"]),
+            (GENERATE, json!({ "use_cache": true }), &["\"use_cache\"", "always kept"]),
+            (GENERATE, json!("Object.create({ max_tokens: 3 })"), &["\"max_tokens\"", "maxTokens"]),
+            (PAINT, json!({ "callback": 1 }), &["\"callback\"", "a stream already"]),
             (GENERATE, json!({ "do_sample": true }), &["\"do_sample\"", "temperature"]),
             (GENERATE, json!({ "temprature": 1 }), &["\"temprature\"", "Did you mean temperature"]),
             (GENERATE, json!({ "n_ctx": 64 }), &["\"n_ctx\"", "contextLength", "engine.load"]),
@@ -137,6 +141,16 @@ fn wrong_types(visit: &Visit) -> Result<()> {
             ("text.profile(o)", json!({ "steps": 0.5 }), &["steps must be a whole number"]),
             ("text.tokenize('a', o)", json!({ "addSpecialTokens": 1 }), &["addSpecialTokens must be true or false"]),
             ("text.detokenize([1, 2.5])", nothing(), &["number 2 of them is 2.5"]),
+            ("text.detokenize('abc')", nothing(), &["Tokens are an array of their ids", "\"abc\""]),
+            ("tokenizer.decode('abc')", nothing(), &["Tokens are an array of their ids", "\"abc\""]),
+            ("text.generate(user).text()", nothing(), &["A prompt is", "model.chat(messages)"]),
+            ("text.chat([, user[0]]).text()", nothing(), &["messages[0]", "undefined"]),
+            (
+                "text.chat(user, o).text()",
+                json!({ "continueFinalMessage": true }),
+                &["continueFinalMessage", "\"user\""],
+            ),
+            ("text.tokenize(user, o)", json!({ "continueFinalMessage": true }), &["continueFinalMessage", "\"user\""]),
         ],
     )
 }
@@ -148,6 +162,7 @@ fn null(visit: &Visit) -> Result<()> {
             "{PRELUDE}
              const plain = await text.generate('a', {{ maxTokens: 5, temperature: 0 }}).text();
              const nulls = Object.fromEntries(['topK', 'topP', 'minP', 'repetitionPenalty', 'seed', 'stop', 'alternatives', 'overflow', 'signal'].map((name) => [name, null]));
+             const inherited = await text.generate('a', Object.create({{ maxTokens: 5, temperature: 0 }})).text();
              const same = await text.generate('a', {{ ...nulls, maxTokens: 5, temperature: 0, undefinedHere: undefined }}).text();
              const wish = {{ prompt: 'the fox', seed: 3, steps: 2 }};
              const pixels = async (more) => [...(await image.generate({{ ...wish, ...more }}).picture()).data].join();
@@ -155,7 +170,7 @@ fn null(visit: &Visit) -> Result<()> {
              const again = await pixels({{ negativePrompt: null, guidance: null, scheduler: null, width: null, height: null, count: null, init: null, mask: null, strength: null, preview: null, signal: null }});
              await (await engine.load('/fixtures/tiny_llama.gguf', {{ onProgress: null, kind: null, quantization: null, contextLength: null, sha256: null, cache: null, signal: null }})).unload();
              await (await Engine.create({{ device: null, cache: null, wasm: null }})).close();
-             return {{ text: plain === same && plain.length > 0, picture: painted === again,
+             return {{ text: plain === same && plain === inherited && plain.length > 0, picture: painted === again,
                  calls: [(await text.tokenize('a', null)).length, (await text.next('a', {{ k: null }})).length, await text.detokenize([5], null) !== undefined, (await text.tokenize(user, {{ thinking: null }}).catch(() => [0])).length > 0] }};"
         ),
         nothing(),
@@ -195,6 +210,16 @@ fn sources(visit: &Visit) -> Result<()> {
             ("engine.load({ files: {} })", nothing(), &["no files"]),
             ("engine.load({ files: { 'a.gguf': 17 } })", nothing(), &["\"a.gguf\"", "17"]),
             ("engine.load({ 'a.gguf': null })", nothing(), &["\"a.gguf\"", "null"]),
+            ("engine.load({ parts: 'x' })", nothing(), &["parts is an array", "\"x\""]),
+            ("engine.load({ files: 5 })", nothing(), &["files is an object", "5"]),
+            ("engine.load({ model: 'x' })", nothing(), &["\"model\" is no such name", "engine.load(source, options)"]),
+            ("engine.load({ source: 'x', device: 'cpu' })", nothing(), &["\"source\" is no such name"]),
+            ("engine.load({ path: '/a.gguf' })", nothing(), &["\"path\" is no such name"]),
+            ("engine.load(Promise.resolve('x'))", nothing(), &["a Promise", "Await it"]),
+            ("engine.load(new Response('x'))", nothing(), &["a Response", "await response.blob()"]),
+            ("engine.load(new Response('x').body)", nothing(), &["a ReadableStream", "new Response(stream).blob()"]),
+            ("engine.load(new Map([['a.gguf', 'x']]))", nothing(), &["a Map", "Object.fromEntries(map)"]),
+            ("engine.load(['a.gguf'])", nothing(), &["the array", "{ parts: […] }"]),
         ],
     )
 }

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, reader::write_some};
+use super::{Test, Visit, ensure_that, reader::write_some, strings};
 use crate::browser::Gpu;
 
 /// A Llama of 0.2 MB that lies in the repository.
@@ -30,6 +30,11 @@ pub const TESTS: &[Test] = &[
     Test::new("damaged_files_are_refused_on_webgpu", damaged_files_on_gpu).on(Gpu::SwiftShader),
     Test::new("bytes_files_and_parts_load_alike", bytes_and_blobs),
     Test::new("a_download_is_kept_and_read_from_the_cache", cache),
+    Test::new("what_is_kept_is_forgotten_by_what_was_loaded_and_by_nothing_else", forgotten),
+    Test::new("files_load_as_they_were_chosen", chosen),
+    Test::new("a_catalogue_that_is_none_is_told_with_what_lies_there", no_catalogue).expecting(&[REFUSED]),
+    Test::new("an_owner_and_a_repository_are_told_how_the_hubs_are_written", owner_and_repository)
+        .expecting(&[REFUSED]),
     Test::new("a_wrong_checksum_is_refused", checksum),
     Test::new("of_a_listing_the_model_is_chosen_and_nothing_else", listings),
     Test::new("the_hub_is_asked_for_the_revision_and_the_index_that_an_address_names", hub),
@@ -306,6 +311,123 @@ fn cache(visit: &Visit) -> Result<()> {
     ensure_that!(seen["second"] == json!(["cache"]), "the second load: {seen}");
     ensure_that!(seen["kept"].to_string().contains("tiny_llama"), "the list: {seen}");
     ensure_that!(seen["left"] == 0 && seen["third"].to_string().contains("network"), "after deleting: {seen}");
+    Ok(())
+}
+
+fn forgotten(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const load = async (source) => (await engine.load(source)).unload();
+         const count = async () => (await engine.cache.list()).length;
+         await load(args[0]);
+         const refused = new Set();
+         for (const which of [5, true, null, undefined, ['x'], {}, { address: 5 }, Symbol.iterator, () => 1, 'no-such-model', 'ftp://x.org/a.gguf']) refused.add(await code(engine.cache.delete(which)));
+         const counts = [await count(), await engine.cache.delete('/no/such.gguf')];
+         for (const which of [() => args[0], () => new URL(args[0] + '#x', location.href), async () => (await engine.cache.list())[0]]) {
+             await load(args[0]);
+             counts.push(await engine.cache.delete(await which()));
+         }
+         await load('faces-gan');
+         counts.push(await engine.cache.delete('faces-gan'));
+         const folder = '/fixtures/tiny_sd/model_index.json';
+         await load(args[0]);
+         const before = await count();
+         await load(folder);
+         const all = await count();
+         const gone = await engine.cache.delete(folder);
+         const { broughtBy } = await import('/sources.js');
+         const hub = 'https://huggingface.co/o/r/resolve/';
+         const kept = [hub + 'main/a.gguf', hub + 'main/unet/b.bin', hub + 'refs%2Fpr%2F1/a.gguf', 'https://x.org/m-00001-of-00002.safetensors', 'https://x.org/m-00002-of-00002.safetensors', 'https://x.org/m.safetensors.index.json',
+             'https://x.org/config.json', 'https://x.org/n-00001-of-00002.safetensors', 'https://x.org/d/m-00001-of-00002.safetensors'];
+         const brought = ['hf://o/r', 'hf://o/r@refs/pr/1', 'hf://o/r/a.gguf', 'https://x.org/m-00002-of-00002.safetensors', 'https://x.org/m.safetensors.index.json'].map((address) => broughtBy(address, kept).map((each) => kept.indexOf(each)).sort().join());
+         return { refused: [...refused], counts, folder: all - before === gone && gone > 5, left: await count(), everything: await engine.cache.delete(), brought };",
+        json!(TINY),
+    )?;
+    ensure_that!(seen["refused"] == json!(["bad-argument"]), "{seen}");
+    ensure_that!(seen["counts"] == json!([1, 0, 1, 1, 1, 1]), "{seen}");
+    ensure_that!(seen["folder"] == true && seen["left"] == 1 && seen["everything"] == 1, "{seen}");
+    ensure_that!(seen["brought"] == json!(["0,1", "2", "0", "3,4,6", "3,4,5,6"]), "{seen}");
+    Ok(())
+}
+
+fn chosen(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const named = async (name, path = '') => { const file = new File([await bytes('/fixtures/tiny_qwen3/' + name)], name); Object.defineProperty(file, 'webkitRelativePath', { value: path && path + name }); return file; };
+         const folder = async (path) => Promise.all(['config.json', 'model.safetensors', 'tokenizer.json'].map((name) => named(name, path)));
+         const list = (files) => { const transfer = new DataTransfer(); for (const file of files) transfer.items.add(file); return transfer.files; };
+         const gguf = new File([await bytes(args[0])], 'my.gguf');
+         const texts = [];
+         for (const source of [list(await folder()), await folder(), await folder('a/b/'), { files: list(await folder()) }, list([gguf]), [gguf]]) {
+             const model = await engine.load(source);
+             texts.push(model.info.architecture);
+             await model.unload();
+         }
+         const said = async (source) => engine.load(source).catch(({ code, message }) => `${code}: ${message}`);
+         return { texts, refused: [await said(list([])), await said([gguf, gguf]), await said([gguf, new Blob([])])] };",
+        json!(TINY),
+    )?;
+    ensure_that!(seen["texts"] == json!(["qwen3", "qwen3", "qwen3", "qwen3", "llama", "llama"]), "{seen}");
+    for (at, words) in ["none was chosen", "called \"my.gguf\"", "Number 2 of the files is a Blob"].iter().enumerate() {
+        let said = seen["refused"][at].as_str().unwrap_or_default();
+        ensure_that!(said.starts_with("bad-argument: ") && said.contains(words), "{said:?} does not say {words}");
+    }
+    Ok(())
+}
+
+fn no_catalogue(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const seen = [];
+         for (const catalog of args[0]) {
+             const engine = await Engine.create({ device: 'cpu', catalog });
+             const said = (work) => work.then(() => 'nothing', ({ code, message }) => `${code}: ${message}`);
+             const { error } = await (await engine.openai.fetch('http://vitrine/v1/models')).json();
+             seen.push([await said(engine.catalog()), await said(engine.load('storyteller')), `${error?.code}: ${error?.message}`]);
+             await engine.close();
+         }
+         return seen;",
+        json!(["/fault/html/catalog.json", "data:application/json,", "data:application/json,[1]", "data:application/json,{\"models\":[{}]}", "data:,%7B", "/fault/status/404/catalog.json"]),
+    )?;
+    let expected = ["web page", "empty", "holds no", "number 1", "holds no", "answers 404"];
+    for (said, words) in seen.as_array().into_iter().flatten().zip(expected) {
+        for said in strings(said) {
+            ensure_that!(
+                said.starts_with("bad-argument: There is no list of models at") && said.contains(words),
+                "{said:?} does not say {words}"
+            );
+        }
+    }
+    ensure_that!(seen.as_array().is_some_and(|seen| seen.len() == expected.len()), "{seen}");
+    Ok(())
+}
+
+fn owner_and_repository(visit: &Visit) -> Result<()> {
+    let seen = script(
+        visit,
+        "const engine = await Engine.create({ device: 'cpu' });
+         const seen = [];
+         for (const address of args[0]) seen.push(await engine.load(address).catch(({ message }) => message));
+         seen.push(await engine.tokenizer(args[0][0]).catch(({ message }) => message));
+         return seen;",
+        json!(["owner/repo", "HuggingFaceTB/SmolLM2-135M-Instruct", "owner/repo/model.gguf", "models/absent.gguf"]),
+    )?;
+    let meant = [
+        "hf://owner/repo.",
+        "hf://HuggingFaceTB/SmolLM2-135M-Instruct.",
+        "hf://owner/repo/model.gguf",
+        "",
+        "hf://owner/repo.",
+    ];
+    for (said, address) in strings(&seen).iter().zip(meant) {
+        ensure_that!(said.contains("404"), "{said:?} is another error");
+        ensure_that!(
+            if address.is_empty() { !said.contains("hub's") } else { said.contains(address) },
+            "{said:?} and {address:?}"
+        );
+    }
     Ok(())
 }
 
