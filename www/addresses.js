@@ -8,7 +8,8 @@ import { VitrineError } from "./errors.js";
 /** @import { EngineOptions } from "./vitrine.js" */
 
 /**
- * @typedef {{ url: string, type: WorkerType }} WorkerPlace a bundler may have made a classic script of the module
+ * @typedef {{ url: string, type: WorkerType, named?: boolean }} WorkerPlace a bundler may have made a classic script of the module; `named` where the page
+ *   said which
  * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, named: boolean, models: Record<string, string> }} Addresses
  *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there
  */
@@ -48,7 +49,7 @@ export function addresses({ worker, glue, wasm, catalog }) {
 /** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named">} */
 function besides(worker) {
   const wasm = new URL("pkg/vitrine_bg.wasm", worker).href;
-  return { worker: { url: worker, type: "module" }, wasm, catalog: new URL("models/catalog.json", worker).href, models: {} };
+  return { worker: { url: worker, type: "module", named: true }, wasm, catalog: new URL("models/catalog.json", worker).href, models: {} };
 }
 
 /** @returns {Omit<Addresses, "named">} */

@@ -10,7 +10,7 @@
  */
 
 import { VitrineError, aborted, asVitrineError } from "./errors.js";
-import { addRefusal, watchPolicy, whyNot, workerSources } from "./reach.js";
+import { addRefusal, greets, watchPolicy, whyNot, workerSources } from "./reach.js";
 
 /** @import { Addresses, WorkerPlace } from "./addresses.js" */
 
@@ -23,6 +23,10 @@ import { addRefusal, watchPolicy, whyNot, workerSources } from "./reach.js";
  *   late: boolean,
  * }} Call
  */
+
+/** How long a worker may be silent before its script is looked at, and a script that does not look like it after that. */
+const SILENCE_MS = 2000;
+const GRACE_MS = 8000;
 
 /** One host for each set of addresses: so one for a page, in all but strange cases. @type {Map<string, Host>} */
 const hosts = new Map();
@@ -70,6 +74,7 @@ export class Host {
       if (this.#ready) this.#die(crash(event.message));
       else this.#lose(event.message);
     };
+    if (worker.named) this.#await();
   }
 
   /** One user fewer; the last one ends the worker. */
@@ -171,6 +176,17 @@ export class Host {
     if ("error" in message) call.reject(asVitrineError(message.error), message.left);
     else if (call.late) call.onLate?.(message.value);
     else call.resolve(message.value);
+  }
+
+  /** Another script than a worker of Vitrine's may run without a fault, and say nothing for ever. However slow a network is, a worker's own is waited for. */
+  async #await() {
+    const { url } = this.#place;
+    const isSilent = async (/** @type {number} */ ms) => {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return !this.#ready && !this.failure;
+    };
+    if (!(await isSilent(SILENCE_MS)) || (await greets(url)) || !(await isSilent(GRACE_MS))) return;
+    this.#die(new VitrineError("bad-argument", `worker is ${url}, and what lies there is another script than Vitrine's worker. Give the address of worker.js in a whole copy of Vitrine.`));
   }
 
   /** The worker does not start: says why. @param {string} told by the browser, mostly nothing */

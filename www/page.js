@@ -9,6 +9,7 @@ import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
 import { Settings } from "./page/settings.js";
+import "./page/started.js";
 import { Story } from "./page/story.js";
 import { copyText, saveText } from "./page/take-out.js";
 import { Unread } from "./page/unread.js";
@@ -75,6 +76,7 @@ async function write(change, more = {}) {
   const { model } = models;
   if (!model) return awaitModel();
   wanted = false;
+  if (!settings.check()) return;
   notices.close();
   alternatives.close();
   story.remember();

@@ -11,6 +11,7 @@ import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
 import { PaintSettings } from "./page/paint-settings.js";
 import { drawn, framed, pictureFile, wholePicture } from "./page/small-picture.js";
+import "./page/started.js";
 import { Unread } from "./page/unread.js";
 import { outside, readWorld } from "./page/world.js";
 import { pngWithSettings, settingsOfPng } from "./png.js";
@@ -64,6 +65,7 @@ async function paint() {
   const { model } = models;
   if (!model) return awaitModel();
   wanted = false;
+  if (!settings.check()) return;
   if (mask.open && !mask.image) return askForBrush();
   notices.close();
   unread.tell([]);

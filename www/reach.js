@@ -67,3 +67,22 @@ async function whatAnswers(address) {
     return { code: "closed", sentence: `Its server keeps it from pages of ${globalThis.origin}: it must answer with Access-Control-Allow-Origin.` };
   }
 }
+
+/**
+ * Whether a module, or one that it imports, greets as a worker of Vitrine's does. Where there is no answer nobody knows, and it may.
+ * @param {string} url
+ * @param {Set<string>} [seen] modules that were looked at
+ * @returns {Promise<boolean>}
+ */
+export async function greets(url, seen = new Set()) {
+  if (seen.has(url)) return false;
+  seen.add(url);
+  try {
+    const code = (await (await fetch(url)).text()).replace(/\/\*[^]*?\*\//g, "");
+    if (/postMessage\(\s*\{\s*["']?ready["']?\s*:/.test(code)) return true;
+    const imports = [...code.matchAll(/\b(?:from|import)\s*["']((?:\.{0,2}\/|https?:)[^"']+)["']/g)].map(([, name]) => new URL(name, url).href);
+    return (await Promise.all(imports.map((each) => greets(each, seen)))).includes(true);
+  } catch {
+    return true;
+  }
+}

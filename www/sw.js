@@ -40,6 +40,7 @@ const SHELL = [
   "page/settings.js",
   "page/slider.js",
   "page/small-picture.js",
+  "page/started.js",
   "page/story.js",
   "page/take-out.js",
   "page/unread.js",

@@ -557,13 +557,13 @@ function describe(source) {
   if (isFileList(source) || (Array.isArray(source) && source.some((each) => each instanceof File))) return chosenFiles([.../** @type {Iterable<unknown>} */ (source)]);
   if (!isRecord(source)) return refuse(source);
   const { parts, files } = source;
-  if (Object.hasOwn(source, "parts") && !describeFile(parts)) {
+  if (Object.hasOwn(source, "parts")) {
     alone(source, "parts");
     if (!Array.isArray(parts)) throw new VitrineError("bad-argument", `parts is an array of the pieces of one file, in order, not ${shown(parts)}.`);
     if (parts.length === 0) throw new VitrineError("bad-argument", "parts is empty: give the pieces of one file, in order.");
     return { parts: parts.map((part, at) => describeFile(part) ?? refuse(part, `Part ${at + 1} of it`)) };
   }
-  const inside = Object.hasOwn(source, "files") && !describeFile(files);
+  const inside = Object.hasOwn(source, "files");
   if (inside) alone(source, "files");
   if (inside && (isFileList(files) || Array.isArray(files))) return chosenFiles([.../** @type {Iterable<unknown>} */ (files)]);
   if (inside && !isRecord(files)) throw new VitrineError("bad-argument", `files is an object of files by name, { "model.gguf": file }, not ${shown(files)}.`);

@@ -9,6 +9,7 @@ import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
 import { Plane } from "./page/plane.js";
 import { difference, drawn, framed, glyph } from "./page/small-picture.js";
+import "./page/started.js";
 import { Way } from "./page/way.js";
 
 /** @import { Autoencoder } from "./vitrine.js" */

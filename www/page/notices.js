@@ -72,9 +72,13 @@ export class Notices {
       error instanceof VitrineError ? error : { code: "internal", message: error instanceof Error ? error.message : String(error) };
     // Whoever aborts knows about it.
     if (code === "aborted") return;
-    this.tell(TITLES[code] ?? "Something broke inside Vitrine", code === "network" ? plainly(message) : sentence(message), next);
+    const [, unknown] = /^There is no model called "(.+)" here/.exec(message) ?? [];
+    const kind = unknown
+      ? `There is no model called “${unknown}” here. Choose one of those that come with the page, open a file, or give an address: https://… or hf://owner/repo/model.gguf.`
+      : sentence(message);
+    this.tell(TITLES[code] ?? "Something broke inside Vitrine", code === "network" ? plainly(message) : kind, next);
     this.#box.dataset.code = code;
-    if (!DETAILED.includes(code)) return;
+    if (!DETAILED.includes(code) && !unknown) return;
     this.#details.hidden = false;
     const lines = [code, message, address && !message.includes(address) ? address : "", `at ${location.href}`, navigator.userAgent];
     this.#part("error-technical").replaceChildren(lines.filter(Boolean).join("\n"));
@@ -119,8 +123,9 @@ function plainly(message) {
   return ANSWERS.find(([sign]) => sign.test(message))?.[1] ?? (message.includes("://") ? "It could not be fetched. Look at the address and the connection, or open a file of your own." : sentence(message));
 }
 
-/** With a capital and a full stop, as a reader expects. @param {string} message */
+/** With a capital and a full stop, as a reader expects; an address, a file or an option that it begins with stays as it is written. @param {string} message */
 function sentence(message) {
   const text = message.trim();
-  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…)]$/.test(text) ? "" : ".");
+  const isName = /^\S+[.:/_]\S|^\S*[a-z][A-Z]/.test(text);
+  return (isName ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?…)]$/.test(text) ? "" : ".");
 }

@@ -138,6 +138,11 @@ export class PaintSettings {
     };
   }
 
+  /** Whether they can be used; the field that cannot says why. */
+  check() {
+    return this.#seed.check();
+  }
+
   /**
    * Takes over the settings of a picture; what they do not name stays. Its seed is lent for one picture.
    * @param {Record<string, unknown>} settings

@@ -84,6 +84,11 @@ export class Settings {
     return options;
   }
 
+  /** Whether they can be used; the field that cannot says why. */
+  check() {
+    return this.#seed.check();
+  }
+
   /** Tells which seed the last story had, so that it can be kept. @param {number} seed */
   set used(seed) {
     this.#seed.used = seed;

@@ -40,7 +40,7 @@ export function outside(text, world, unknown) {
     const known = world.languages.map(languageName).join(" and ");
     return [`This looks like ${languageName(language)}. It learned ${known} alone, and hardly a word of this says anything to it.`];
   }
-  const strange = unknown ?? strangers(text, world.words);
+  const strange = [...new Set(unknown ?? strangers(text, world.words))];
   const said = strange.length > 0 ? [`It never met ${listed(strange.slice(0, 8))}${strange.length > 8 ? " and other words here" : ""}.`] : [];
   return [...said, ...unjoined(text, world)];
 }

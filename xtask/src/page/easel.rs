@@ -19,6 +19,7 @@ pub const TESTS: &[Test] = &[
     Test::new("the_settings_of_a_picture_bring_back_what_it_began_from_and_its_mask", brought_back),
     Test::new("settings_that_are_not_to_be_had_are_named", not_to_be_had),
     Test::new("the_seed_of_a_picture_is_lent_for_one", lent),
+    Test::new("what_is_no_seed_is_said_beside_its_field_and_nothing_starts", no_seed),
     Test::new("words_for_where_things_are_fit_the_width", above_or_below),
     Test::new("the_pages_work_under_a_strict_policy", strict),
     Test::new("a_picture_that_no_disk_keeps_says_so", full_disk),
@@ -284,5 +285,38 @@ fn full_disk(visit: &Visit) -> Result<()> {
     page.devtools("Storage.overrideQuotaForOrigin", json!({ "origin": visit.address }))?;
     paint(page, "a fox in the snow", "8")?;
     page.wait_for("!document.querySelector('#gallery-unkept').checkVisibility()", 10)?;
+    Ok(())
+}
+
+fn no_seed(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    for (address, words, button, state) in
+        [("", "#prompt", "#write", "writing"), ("paint.html", "#prompt", "#paint", "painting")]
+    {
+        visit.open(address)?;
+        page.run("new MutationObserver(() => (window.states = [...(window.states ?? []), document.body.dataset.state])).observe(document.body, { attributeFilter: ['data-state'] })", &[])?;
+        set(page, words, "a fox")?;
+        for seed in ["-1", "4294967296", "1.5", "1e"] {
+            page.clear("#seed")?;
+            page.type_into("#seed", seed)?;
+            page.click(button)?;
+            let seen = page.run(
+                "const field = document.querySelector('#seed'), said = document.getElementById(field.getAttribute('aria-describedby').split(' ')[1]);
+                 return [field.ariaInvalid, document.activeElement === field, said.checkVisibility() && said.textContent]",
+                &[],
+            )?;
+            let told = "A seed is a whole number from 0 to 4294967295. Leave it empty for a new one each time.";
+            ensure_that!(seen == json!(["true", true, told]), "{address:?}, {seed}: {seen}");
+        }
+        super::axe::faultless(page)?;
+        let states = page.run("return window.states ?? []", &[])?;
+        ensure_that!(states == json!([]), "{address:?} began with no seed: {states}");
+        page.clear("#seed")?;
+        page.type_into("#seed", "4294967295")?;
+        let seen = page.run("return [document.querySelector('#seed').ariaInvalid, document.querySelector('#seed-fault').checkVisibility()]", &[])?;
+        ensure_that!(seen == json!([null, false]), "{address:?}: {seen}");
+        page.click(button)?;
+        page.wait_for(&format!("window.states?.includes('{state}')"), 20)?;
+    }
     Ok(())
 }

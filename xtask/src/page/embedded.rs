@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, bundlers::text_without_bundler, ensure_that, open_page, painter, reader};
+use super::{Test, Visit, axe, bundlers::text_without_bundler, ensure_that, open_page, painter, reader};
 use crate::server::{self, Routes, Running};
 
 pub const TESTS: &[Test] = &[
@@ -25,6 +25,13 @@ pub const TESTS: &[Test] = &[
         .expecting(&["TrustedScriptURL"]),
     Test::new("a_page_isolated_from_other_origins_writes", isolated),
     Test::new("all_pages_work_over_plain_http", pages_over_plain_http),
+    Test::new("another_script_than_the_worker_is_named", other_worker),
+    Test::new("a_page_whose_scripts_do_not_come_says_so_and_others_do_not", scriptless).expecting(&[
+        "404",
+        "CORS policy",
+        "ERR_FAILED",
+        "MIME type",
+    ]),
     Test::new("a_worker_that_is_not_there_is_named", absent_worker).expecting(&["404", "Strict MIME type"]),
 ];
 
@@ -237,6 +244,50 @@ fn pages_over_plain_http(visit: &Visit) -> Result<()> {
     ensure_that!(visit.session.run("return isSecureContext", &[])? == false, "the context is secure");
     let said = tried(visit, "", "")?;
     ensure_that!(said["text"].is_string() && said["kept"] == "storage", "{said}");
+    Ok(())
+}
+
+fn other_worker(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let said = tried(visit, "", "worker: '/vitrine.js'")?;
+    let message = said["message"].as_str().with_context(|| said.to_string())?;
+    ensure_that!(
+        said["code"] == "bad-argument" && message.contains("/vitrine.js, and what lies there is another"),
+        "{said}"
+    );
+    let greets = visit.session.run_async(
+        "const { greets } = await import('/reach.js');
+         return Promise.all(['/worker.js', '/vitrine.js', 'http://127.0.0.1:1/worker.js'].map((each) => greets(new URL(each, location.href).href)));",
+        &[],
+    )?;
+    ensure_that!(greets == json!([true, false, true]), "{greets}");
+    Ok(())
+}
+
+const PAGES: [&str; 4] = ["index.html", "paint.html", "walk.html", "widgets.html"];
+
+fn scriptless(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let seen = "const it = document.querySelector('.unstarted'); return Boolean(it?.checkVisibility({ visibilityProperty: true }))";
+    let folder = visit.scratch()?;
+    for name in PAGES.into_iter().chain(["style.css", "walk.css", "icon.svg", "site.webmanifest"]) {
+        std::fs::copy(visit.site.join(name), folder.join(name))?;
+    }
+    let server = server::start(Routes { folders: vec![("/".into(), folder)], ..Routes::default() }, 0)?;
+    let disk = format!("file://{}", visit.site.canonicalize()?.display());
+    for name in PAGES {
+        for site in [&disk, &server.address()] {
+            page.goto(&format!("{site}/{name}"))?;
+            ensure_that!(page.run(seen, &[])? == false, "{site}/{name} says at once that it does not start");
+            page.run("for (const each of document.getAnimations()) each.finish()", &[])?;
+            ensure_that!(page.run(seen, &[])? == true, "{site}/{name} does not say that it does not start");
+            let without = page.run("return document.querySelector('noscript').textContent", &[])?;
+            ensure_that!(without.to_string().contains("JavaScript"), "{name} without scripts says {without}");
+        }
+        axe::faultless(page).with_context(|| name.to_owned())?;
+        page.goto(&format!("{}/{name}", visit.address))?;
+        page.wait_for("!document.querySelector('.unstarted')?.checkVisibility()", 10)?;
+    }
     Ok(())
 }
 

@@ -54,13 +54,29 @@ fn plainly(visit: &Visit) -> Result<()> {
         ensure_that!(copied == technical, "copied was {copied}, and the details are {technical:?}");
         page.click("#error-close")?;
     }
-    // What is no error of the network keeps its own sentence.
-    let said = ask(visit, "not an address")?;
-    ensure_that!(said.contains("not an address"), "it says {said:?}");
+    // A name that nobody knows is one for the details as well: there stand those that are known.
+    let said = ask(visit, "no-such-model")?;
+    ensure_that!(said.contains("“no-such-model”") && !said.contains("storyteller"), "it says {said:?}");
+    page.click("#error-details summary")?;
+    ensure_that!(page.text(".error-technical")?.contains("\"storyteller\""), "nobody says what is known");
+    page.click("#error-close")?;
+    // What is no error of the network keeps its own sentence, and a name its own letters.
+    let said = ask(visit, "ftp://x.org/desktop.gguf")?;
+    ensure_that!(said.starts_with("\"ftp://x.org/desktop.gguf\" is no address"), "it says {said:?}");
     ensure_that!(
         page.run("return document.querySelector('#error-details').hidden", &[])? == true,
         "a typing mistake has details"
     );
+    page.click("#error-close")?;
+    page.run_async(
+        "const transfer = new DataTransfer();
+         transfer.items.add(new File(['no model'], 'desktop.gguf'));
+         document.querySelector('main').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));",
+        &[],
+    )?;
+    page.wait_for("!document.querySelector('#error').hidden", 30)?;
+    let said = page.text("#error .error-text")?;
+    ensure_that!(said.starts_with("desktop.gguf"), "it says {said:?}");
     page.click("#error-close")?;
     ask(visit, "/fault/status/404/model.gguf")?;
     page.click("#error-details summary")?;

@@ -212,6 +212,7 @@ fn sources(visit: &Visit) -> Result<()> {
             ("engine.load({ 'a.gguf': null })", nothing(), &["\"a.gguf\"", "null"]),
             ("engine.load({ parts: 'x' })", nothing(), &["parts is an array", "\"x\""]),
             ("engine.load({ files: 5 })", nothing(), &["files is an object", "5"]),
+            ("engine.load({ files: 'a.gguf' })", nothing(), &["files is an object", "\"a.gguf\""]),
             ("engine.load({ model: 'x' })", nothing(), &["\"model\" is no such name", "engine.load(source, options)"]),
             ("engine.load({ source: 'x', device: 'cpu' })", nothing(), &["\"source\" is no such name"]),
             ("engine.load({ path: '/a.gguf' })", nothing(), &["\"path\" is no such name"]),

@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     Test::new("words_that_the_storyteller_never_met_are_named_and_it_writes_all_the_same", strangers),
     Test::new("a_language_that_a_model_does_not_know_is_named", languages),
     Test::new("a_green_cat_is_said_to_come_out_otherwise", joined),
+    Test::new("a_strange_word_is_named_once", once),
     Test::new("texts_are_told_by_their_language", told_apart),
     Test::new("nothing_is_said_of_a_model_that_reads_anything", reads_anything),
 ];
@@ -142,5 +143,17 @@ fn reads_anything(visit: &Visit) -> Result<()> {
         "it says {:?}",
         page.text("#unread")?
     );
+    Ok(())
+}
+
+fn once(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.blank()?;
+    let said = page.run_async(
+        "const { outside } = await import('/page/world.js');
+         return outside('a zeppelin, a Zeppelin and a zeppelin', { languages: [], words: [], adjectives: new Map(), idle: [] }, ['zeppelin', 'zeppelin', 'zeppelin']);",
+        &[],
+    )?;
+    ensure_that!(said == json!(["It never met “zeppelin”."]), "{said}");
     Ok(())
 }

@@ -1,0 +1,3 @@
+/** Takes away the sentence for pages whose scripts do not come: it runs when all that a page imports is there. */
+
+document.getElementById("unstarted")?.remove();
