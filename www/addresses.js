@@ -14,12 +14,14 @@ import { VitrineError } from "./errors.js";
  *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there
  */
 
-/** The models that come along, by their names in models/catalog.json. @type {Record<string, () => URL>} */
+/** The models that come along and their worlds, by their names in models/catalog.json. @type {Record<string, () => URL>} */
 const MODELS = {
   "storyteller/storyteller-q8_0.gguf": () => new URL("./models/storyteller/storyteller-q8_0.gguf", import.meta.url),
   "storyteller/storyteller-q4_0.gguf": () => new URL("./models/storyteller/storyteller-q4_0.gguf", import.meta.url),
   "illustrator/illustrator-q8_0.gguf": () => new URL("./models/illustrator/illustrator-q8_0.gguf", import.meta.url),
   "faces-vae/faces-vae.safetensors": () => new URL("./models/faces-vae/faces-vae.safetensors", import.meta.url),
+  "storyteller/world.json": () => new URL("./models/storyteller/world.json", import.meta.url),
+  "illustrator/world.json": () => new URL("./models/illustrator/world.json", import.meta.url),
   "faces-gan/faces-gan.safetensors": () => new URL("./models/faces-gan/faces-gan.safetensors", import.meta.url),
 };
 

@@ -22,7 +22,7 @@ export function placeCatalog(addresses) {
 let catalog;
 
 /** The catalogue; a failure is forgotten, so that the next call tries again. */
-export function readCatalog() {
+function readCatalog() {
   catalog ??= fetchCatalog().catch((error) => {
     catalog = undefined;
     throw error;
@@ -72,6 +72,12 @@ function noCatalog(why) {
   const next = place.named ? "Give the address of a list of models as catalog, or leave it out." : "Put models/catalog.json there again.";
   const message = `There is no list of models at ${place.catalog}: ${why}. ${next} A file of your own opens without it.`;
   return { code: place.named ? "bad-argument" : "corrupt-file", message };
+}
+
+/** The catalogue's entries, as a page gets them. @returns {Promise<CatalogEntry[]>} */
+export async function catalogEntries() {
+  const { models } = await readCatalog();
+  return models.map((entry) => (typeof entry.world === "string" ? { ...entry, world: place.models[entry.world] ?? tryParse(entry.world, place.catalog)?.href } : entry));
 }
 
 /**

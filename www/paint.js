@@ -13,10 +13,10 @@ import { PaintSettings } from "./page/paint-settings.js";
 import { drawn, framed, pictureFile, wholePicture } from "./page/small-picture.js";
 import "./page/started.js";
 import { Unread } from "./page/unread.js";
-import { outside, readWorld } from "./page/world.js";
+import { readWorld, unpainted } from "./page/world.js";
 import { pngWithSettings, settingsOfPng } from "./png.js";
 
-/** @import { ImageModel, PaintStream, PaintSummary } from "./vitrine.js" */
+/** @import { ImageModel, PaintStream } from "./vitrine.js" */
 /** @import { Made } from "./page/gallery.js" */
 /** @import { World } from "./page/world.js" */
 
@@ -122,7 +122,7 @@ async function generate(model, signal) {
         await gallery.add(await pngWithSettings(image, { ...facts, count: 1, seed: (step.seed + at) % 2 ** 32 }), made);
       }
     }
-    if (stream.summary) await tellUnread(asked.prompt, stream.summary);
+    if (stream.summary) unread.tell(unpainted(asked.prompt, stream.summary, await world));
   } catch (error) {
     tell(error);
   } finally {
@@ -148,16 +148,6 @@ function tell(error) {
 /** @param {ImageModel} model */
 function nameOf(model) {
   return models.entry?.id ?? model.info.name;
-}
-
-/** Says which words had no part in the picture. @param {string} words @param {PaintSummary} summary */
-async function tellUnread(words, { cut, unknown = [], literal = [] }) {
-  const small = (await world) ?? { languages: [], words: [], adjectives: new Map(), idle: [] };
-  unread.tell([
-    ...(literal.length > 0 ? [`It read ${literal.map((word) => `“${word}”`).join(", ")} as plain words: it knows no such marks.`] : []),
-    ...(cut ? [`It reads no more at once; “${cut}” was left out.`] : []),
-    ...outside(words, small, unknown),
-  ]);
 }
 
 /** @param {number} milliseconds */

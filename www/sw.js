@@ -71,6 +71,7 @@ const SHELL = [
   "widgets/worded.js",
   "worker.js",
   "catalog.js",
+  "causes.js",
   "shared-models.js",
   "sources.js",
   "pkg/vitrine.js",

@@ -619,7 +619,7 @@ export interface CatalogEntry {
   plane?: number[];
   /** The small world that a model was trained on: its words by kind ("characters", "things", "places" …). */
   knows?: Record<string, string[]>;
-  /** Beside the catalogue: a file with every word that such a model met in training, and which adjectives it knows of which nouns. */
+  /** The address of a file with every word that such a model met in training, and which adjectives it knows of which nouns. */
   world?: string;
   [detail: string]: unknown;
 }

@@ -10,7 +10,7 @@
 
 import type { Autoencoder, AutoencoderInfo, ImageModel, Model, ModelKind, TextModel, VitrineError } from "./vitrine.js";
 
-/** Of `error`: `message` is the sentence that the reader sees, `error.details` what stands behind "Details", where something does. */
+/** Of `error`: `message`, and that of `error`, is the sentence that the reader sees; `error.details` what stands behind "Details", where something does. */
 export type WidgetErrorEvent = ErrorEvent & { readonly error: VitrineError & { readonly details?: string } };
 
 export interface WidgetEventMap<Outcome> {

@@ -5,7 +5,7 @@
  * address are held once; a fault of the engine's own is reported as `{ crash }`, after which the page throws this worker away.
  */
 
-import { keptOf, placeCatalog, readCatalog, resolveSource } from "./catalog.js";
+import { catalogEntries, keptOf, placeCatalog, resolveSource } from "./catalog.js";
 import * as ownGlue from "./pkg/vitrine.js";
 import { watchPolicy, whyNot } from "./reach.js";
 import { SharedModels } from "./shared-models.js";
@@ -56,9 +56,7 @@ const operations = {
     engines.delete(engine);
   },
 
-  async catalog() {
-    return (await readCatalog()).models;
-  },
+  catalog: () => catalogEntries(),
 
   async load({ engine, source, options: { sha256, ...options } }, call) {
     const { key, files, quantization } = await resolveSource(source);

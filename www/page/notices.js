@@ -1,5 +1,6 @@
 /** What went wrong, told kindly, with the next step; for whoever helps, the exact words behind a button. */
 
+import { causeOf } from "../causes.js";
 import { VitrineError } from "../vitrine.js";
 import { element } from "./dom.js";
 import { copyText } from "./take-out.js";
@@ -18,14 +19,17 @@ const TITLES = {
   "invalid-graph": "This model does not fit together",
 };
 
-/** Answers of a server, and what they mean to a reader. @type {[RegExp, string][]} */
-const ANSWERS = [
-  [/\bHTTP (404|410)\b/, "There is nothing at that address. Look whether it is spelled right: a file of the hub reads hf://owner/repo/model.gguf."],
-  [/\bHTTP (401|403|407|451)\b/, "That address is not open to everybody. Log in there, download the file, and open it here."],
-  [/\bHTTP (408|425|429|5\d\d)\b/, "That server is busy or broken at the moment. Try again in a few minutes."],
-  [/web page|html/i, "There is a web page at that address, and no model. Give the address of the file itself."],
-  [/no answer|failed to fetch|networkerror|load failed/i, "Nothing answered. The connection may be down, or that server does not let other pages read its files: then download the file and open it here."],
-];
+/** What each cause means to a reader. @type {Record<import("../causes.js").Cause, string>} */
+const ANSWERS = {
+  absent: "There is nothing at that address. Look whether it is spelled right: a file of the hub reads hf://owner/repo/model.gguf.",
+  private: "That address is not open to everybody. Log in there, download the file, and open it here.",
+  busy: "That server is busy or broken at the moment. Try again in a few minutes.",
+  page: "There is a web page at that address, and no model. Give the address of the file itself.",
+  closed: "That server does not let other pages read its files. Download the file and open it here.",
+  policy: "The rules that this page came with (its Content-Security-Policy) forbid it. Whoever put the page here can allow it: the details say what.",
+  old: "What computes here did not start. It needs WebAssembly with SIMD, which browsers have had since 2021: open the page in a newer one.",
+  silent: "Nothing answered. The connection may be down, or that server does not let other pages read its files: then download the file and open it here.",
+};
 
 /** Whose exact words help more than the sentence alone. */
 const DETAILED = ["network", "internal", "storage", "device-lost", "device-faulty", "corrupt-file", "unsupported-model", "invalid-graph"];
@@ -120,7 +124,9 @@ export class Notices {
 /** What a failed request means to a reader. @param {string} message */
 function plainly(message) {
   if (!navigator.onLine) return "This browser is not connected to the network. The models that were opened here before, and files of your own, need none.";
-  return ANSWERS.find(([sign]) => sign.test(message))?.[1] ?? (message.includes("://") ? "It could not be fetched. Look at the address and the connection, or open a file of your own." : sentence(message));
+  const cause = causeOf(message);
+  if (cause) return ANSWERS[cause];
+  return message.includes("://") ? "It could not be fetched. Look at the address and the connection, or open a file of your own." : sentence(message);
 }
 
 /** With a capital and a full stop, as a reader expects; an address, a file or an option that it begins with stays as it is written. @param {string} message */

@@ -1,11 +1,11 @@
 /**
- * The small world of a model that was made for this page, and what of a reader's words lies outside it. The catalogue names a file (`world`) that
- * training/make_worlds.py wrote: its languages, the words it met, and which adjectives go with which nouns.
+ * The small world of a model that was made for this page, and what of a reader's words lies outside it: for the pages and the widgets. The catalogue names
+ * a file (`world`) that training/make_worlds.py wrote: its languages, the words it met, and which adjectives go with which nouns.
  */
 
 import { languageName, languageOf, wordsOf } from "./languages.js";
 
-/** @import { CatalogEntry } from "../vitrine.js" */
+/** @import { CatalogEntry, PaintSummary } from "../vitrine.js" */
 /**
  * `words` in the order of the alphabet, absent where the model's file says them itself; `adjectives` of each noun; `idle` adjectives are read and change nothing.
  * @typedef {{ languages: string[], words: string[], adjectives: Map<string, string[]>, idle: string[] }} World
@@ -17,7 +17,7 @@ const split = (/** @type {unknown} */ words) => (typeof words === "string" && wo
 export async function readWorld(entry) {
   if (typeof entry?.world !== "string") return undefined;
   try {
-    const response = await fetch(new URL(`../models/${entry.world}`, import.meta.url));
+    const response = await fetch(entry.world);
     if (!response.ok) return undefined;
     const { languages, words, adjectives, idle } = await response.json();
     const of = Object.entries(adjectives ?? {}).map(([noun, each]) => /** @type {[string, string[]]} */ ([noun, split(each)]));
@@ -43,6 +43,20 @@ export function outside(text, world, unknown) {
   const strange = [...new Set(unknown ?? strangers(text, world.words))];
   const said = strange.length > 0 ? [`It never met ${listed(strange.slice(0, 8))}${strange.length > 8 ? " and other words here" : ""}.`] : [];
   return [...said, ...unjoined(text, world)];
+}
+
+/**
+ * What of these words had no part in a picture, each said in a sentence.
+ * @param {string} text
+ * @param {PaintSummary} summary
+ * @param {World} [world]
+ */
+export function unpainted(text, { cut, unknown = [], literal = [] }, world = { languages: [], words: [], adjectives: new Map(), idle: [] }) {
+  return [
+    ...(literal.length > 0 ? [`It read ${literal.map((word) => `“${word}”`).join(", ")} as plain words: it knows no such marks.`] : []),
+    ...(cut ? [`It reads no more at once; “${cut}” was left out.`] : []),
+    ...outside(text, world, unknown),
+  ];
 }
 
 /** Words that it never met. A name in the middle of a sentence may be any. @param {string} text @param {string[]} known */

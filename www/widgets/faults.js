@@ -1,5 +1,6 @@
 /** What went wrong, in a sentence for a reader; what the page's author needs to know stands behind "Details". */
 
+import { causeOf } from "../causes.js";
 import { VitrineError } from "../errors.js";
 
 /** @import { CatalogEntry, ErrorCode, ModelKind } from "../vitrine.js" */
@@ -27,25 +28,47 @@ const SENTENCES = {
   internal: "Something broke. Try again.",
 };
 
+/** What keeps a model, or what computes it, from coming, where another try does not mend it. @type {{ [Cause in import("../causes.js").Cause]?: (what: string) => string }} */
+const KEPT_OUT = {
+  policy: () => "The rules of this page (its Content-Security-Policy) do not let it compute a model.",
+  closed: (what) => `${what} lies on a server that does not let this page read it.`,
+  old: () => "This browser cannot compute a model: it lacks WebAssembly with SIMD. Open the page in a newer one.",
+  absent: (what) => `${what} is not where this page looks for it.`,
+  private: (what) => `${what} lies where not everybody may read it.`,
+  page: (what) => `${what} is not where this page looks for it: a web page answers instead.`,
+};
+
+/** Errors of a load that another try does not mend. @type {Set<ErrorCode>} */
+const LASTING = new Set(["bad-argument", "unsupported-model", "invalid-graph"]);
+
 /** @param {unknown} error @returns {ErrorCode} */
 export function codeOf(error) {
   return error instanceof VitrineError ? error.code : "internal";
 }
 
-/** @param {unknown} error @returns {{ sentence: string, details?: string }} */
+/** An error as a widget tells it: its message is the reader's sentence, what it said before stands in its details. @param {unknown} error @returns {WidgetError} */
 export function told(error) {
-  if (error instanceof WidgetError) return { sentence: error.message, details: error.details };
+  if (error instanceof WidgetError) return error;
   const message = error instanceof Error ? error.message : String(error);
   const code = codeOf(error);
-  if (code === "network") {
-    const offline = globalThis.navigator?.onLine === false;
-    return {
-      sentence: offline ? "There is no network, and the model is not on this device yet. Try again when there is." : "The model could not be fetched. Try again in a moment.",
-      details: message,
-    };
-  }
-  const sentence = SENTENCES[code];
-  return sentence ? { sentence, details: message } : { sentence: message };
+  const sentence = code === "network" ? unreached(message) : SENTENCES[code];
+  return sentence ? new WidgetError(code, sentence, message, error) : new WidgetError(code, message, undefined, error);
+}
+
+/** Whether another try may bring a model that did not come. @param {unknown} error */
+export function mayMend(error) {
+  const { code, message, details = message } = told(error);
+  const cause = code === "network" ? causeOf(details) : undefined;
+  return !LASTING.has(code) && !(cause && KEPT_OUT[cause]);
+}
+
+/** @param {string} message */
+function unreached(message) {
+  const cause = causeOf(message);
+  const lasting = cause && KEPT_OUT[cause];
+  if (lasting) return lasting(/^Vitrine's (worker|engine)/.test(message) ? "What computes the model" : "The model");
+  if (globalThis.navigator?.onLine === false) return "There is no network, and the model is not on this device yet. Try again when there is.";
+  return cause === "busy" ? "The model's server is busy or broken at the moment. Try again in a few minutes." : "The model could not be fetched. Try again in a moment.";
 }
 
 /** What models of each kind do. @type {Record<string, string>} */

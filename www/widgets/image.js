@@ -4,6 +4,7 @@
  */
 
 import { make } from "../page/dom.js";
+import { unpainted } from "../page/world.js";
 import { number, whole, words } from "./attributes.js";
 import { shared } from "./widget.js";
 import { Worded } from "./worded.js";
@@ -29,7 +30,7 @@ export class VitrineImage extends Worded {
 
   parts() {
     const canvas = make("canvas", { class: "picture", role: "img", "aria-label": "No picture yet", width: "64", height: "64" });
-    return [canvas, make("div", { class: "words" }, this.field())];
+    return [canvas, make("div", { class: "words" }, this.field()), this.unread()];
   }
 
   get outcome() {
@@ -47,7 +48,10 @@ export class VitrineImage extends Worded {
     await this.work(async (model, signal) => {
       const prompt = this.words;
       const [steps, guidance, seed] = ["steps", "guidance", "seed"].map((name) => this.value(name));
-      for await (const step of model.generate({ prompt, steps, guidance, seed, signal })) {
+      this.tellUnread([]);
+      const world = this.world();
+      const stream = model.generate({ prompt, steps, guidance, seed, signal });
+      for await (const step of stream) {
         this.say(step.final ? "" : `Step ${step.step} of ${step.steps}`);
         if (!step.image) continue;
         canvas.width = step.image.width;
@@ -56,6 +60,7 @@ export class VitrineImage extends Worded {
         canvas.setAttribute("aria-label", step.final ? prompt : `${prompt}, after ${step.step} of ${step.steps} steps`);
         if (step.final) this.picture = step.image;
       }
+      if (stream.summary) this.tellUnread(unpainted(prompt, stream.summary, await world));
     });
     return this.picture;
   }

@@ -17,6 +17,7 @@ export const LOOK = `
     background: light-dark(#1d5a4e, #7cc7b4); color: light-dark(#fbfdfb, #0c1512); }
   button:disabled { opacity: .5; cursor: default; }
   :focus-visible { outline: 2px solid light-dark(#a53620, #f08d70); outline-offset: 2px; }
+  .unread { margin: .6em 0 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: light-dark(#53625c, #9aaba3); }
   .said { flex: 1 1 12em; min-width: 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: light-dark(#53625c, #9aaba3); }
   .said.fault { color: light-dark(#a53620, #f08d70); }
   details { margin-top: .5em; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: light-dark(#53625c, #9aaba3); }

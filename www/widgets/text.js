@@ -4,6 +4,7 @@
  */
 
 import { make } from "../page/dom.js";
+import { outside } from "../page/world.js";
 import { number, whole, words } from "./attributes.js";
 import { shared } from "./widget.js";
 import { Worded } from "./worded.js";
@@ -25,7 +26,7 @@ export class VitrineText extends Worded {
   };
 
   parts() {
-    return [make("div", { class: "text" }, this.field(), make("span", { class: "story", role: "log", "aria-label": "The story" }))];
+    return [make("div", { class: "text" }, this.field(), make("span", { class: "story", role: "log", "aria-label": "The story" })), this.unread()];
   }
 
   /** @param {string} name */
@@ -55,10 +56,16 @@ export class VitrineText extends Worded {
     const story = this.inner("story");
     await this.work(async (model, signal) => {
       const [maxTokens, temperature, seed] = ["max-tokens", "temperature", "seed"].map((name) => this.value(name));
+      const { words } = this;
       story.textContent = "";
+      this.tellUnread([]);
       story.setAttribute("aria-busy", "true");
       try {
-        for await (const { text } of model.generate(this.words, { maxTokens, temperature, seed, signal })) story.append(text);
+        const world = this.world();
+        for await (const { text } of model.generate(words, { maxTokens, temperature, seed, signal })) story.append(text);
+        const small = await world;
+        // A beginning stands there as the reader wrote it: nothing in it is asked for.
+        if (small && !signal.aborted) this.tellUnread(outside(words, { ...small, adjectives: new Map() }));
       } finally {
         story.removeAttribute("aria-busy");
       }

@@ -10,7 +10,7 @@
 import { nearest } from "../options.js";
 import { make } from "../page/dom.js";
 import { oneOf, propertyOf, reflect, source, strangers } from "./attributes.js";
-import { WidgetError, codeOf, told } from "./faults.js";
+import { WidgetError, codeOf, mayMend, told } from "./faults.js";
 import { fetchModel } from "./load.js";
 import { LOOK, dress } from "./look.js";
 
@@ -22,9 +22,6 @@ const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @t
 
 /** Attributes of all widgets; each says which model it shows where the page names none. @param {string} model @returns {Record<string, Attribute>} */
 export const shared = (model) => ({ model: source(model), device: oneOf(["auto", "cpu", "webgpu"]) });
-
-/** Errors of a load that another try does not mend. */
-const LASTING = new Set(["bad-argument", "unsupported-model", "invalid-graph"]);
 
 /** Strange attributes that the console has heard of. @type {Set<string>} */
 const named = new Set();
@@ -339,7 +336,10 @@ export class Widget extends Base {
     if (this.#hold) return this.#hold.model;
     this.#asked = true;
     const abort = new AbortController();
-    const hold = { wanted: this.#wanted, abort, model: this.#fetch(abort.signal) };
+    const model = this.#fetch(abort.signal).catch((error) => {
+      throw told(error);
+    });
+    const hold = { wanted: this.#wanted, abort, model };
     this.#hold = hold;
     hold.model.then(
       (model) => {
@@ -354,7 +354,7 @@ export class Widget extends Base {
       (error) => {
         if (this.#hold !== hold) return;
         this.#hold = undefined;
-        const again = !LASTING.has(codeOf(error));
+        const again = mayMend(error);
         // A button that holds the focus keeps it.
         this.button.disabled = !again && this.#root.activeElement !== this.button;
         this.#fail(error, again);
@@ -381,8 +381,9 @@ export class Widget extends Base {
   async #do(work, signal) {
     try {
       await work();
-    } catch (error) {
+    } catch (thrown) {
       if (signal.aborted) return;
+      const error = told(thrown);
       // The model is lost, or may be: the next try loads it anew.
       const lost = ["closed", "device-lost", "internal"].includes(codeOf(error));
       if (lost) this.#letGo();
@@ -391,13 +392,14 @@ export class Widget extends Base {
     }
   }
 
-  /** @param {unknown} error @param {boolean} failed whether there is no model to go on with, and another try may bring it */
-  #fail(error, failed) {
+  /** @param {unknown} thrown @param {boolean} failed whether there is no model to go on with, and another try may bring it */
+  #fail(thrown, failed) {
     this.#failed = failed;
-    const { sentence, details } = told(error);
+    const error = told(thrown);
+    const { message, details } = error;
     this.#label();
-    this.say(sentence, { fault: true, details });
-    this.dispatchEvent(new ErrorEvent("error", { error, message: sentence }));
+    this.say(message, { fault: true, details });
+    this.dispatchEvent(new ErrorEvent("error", { error, message }));
   }
 }
 

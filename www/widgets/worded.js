@@ -1,9 +1,12 @@
 /** What widgets share that begin with words of the reader's: a place to type them in, where Enter begins and Shift+Enter makes a new line. */
 
+import { pageEngine } from "../engine.js";
 import { make } from "../page/dom.js";
+import { readWorld } from "../page/world.js";
 import { Widget } from "./widget.js";
 
 /** @import { Model } from "../vitrine.js" */
+/** @import { World } from "../page/world.js" */
 
 /**
  * The words are those of `prompt`, or what stands between the tags, until the reader types others.
@@ -58,9 +61,34 @@ export class Worded extends Widget {
     return own;
   }
 
+  /** The line under the result for {@link tellUnread}. */
+  unread() {
+    return make("p", { class: "unread", role: "status", hidden: "" });
+  }
+
+  /** Names what of the words says nothing to the model. @param {string[]} sentences none hide the line */
+  tellUnread(sentences) {
+    const line = this.inner("unread");
+    line.hidden = sentences.length === 0;
+    line.textContent = sentences.join(" ");
+  }
+
+  /** The small world of the model, where it has one. @returns {Promise<World | undefined>} */
+  async world() {
+    try {
+      const [model, device] = ["model", "device"].map((name) => this.value(name));
+      const catalog = await (await pageEngine(device)).catalog();
+      return await readWorld(catalog.find(({ id }) => id === model));
+    } catch {
+      // Without a catalogue nothing is known of any.
+      return undefined;
+    }
+  }
+
   /** @param {string} name */
   changed(name) {
     if (name === "prompt") this.words = this.#given;
+    if (name === "prompt" || name === "model") this.tellUnread([]);
   }
 
   get #given() {

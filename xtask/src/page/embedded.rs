@@ -25,12 +25,13 @@ pub const TESTS: &[Test] = &[
         .expecting(&["TrustedScriptURL"]),
     Test::new("a_page_isolated_from_other_origins_writes", isolated),
     Test::new("all_pages_work_over_plain_http", pages_over_plain_http),
-    Test::new("another_script_than_the_worker_is_named", other_worker),
+    Test::new("another_script_than_the_worker_is_named", other_worker).expecting(&["ERR_UNSAFE_PORT"]),
     Test::new("a_page_whose_scripts_do_not_come_says_so_and_others_do_not", scriptless).expecting(&[
         "404",
         "CORS policy",
         "ERR_FAILED",
         "MIME type",
+        "Unsafe attempt to load URL file:",
     ]),
     Test::new("a_worker_that_is_not_there_is_named", absent_worker).expecting(&["404", "Strict MIME type"]),
 ];

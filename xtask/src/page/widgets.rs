@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, offline::Cable};
+use super::{Test, Visit, embedded::site_with, ensure_that, offline::Cable};
 use crate::{
     browser::Session,
     server::{self, Routes},
@@ -18,7 +18,15 @@ pub const TESTS: &[Test] = &[
     Test::new("a_widget_that_is_moved_goes_on_as_if_nothing_were", moved),
     Test::new("a_widget_that_is_gone_holds_nothing_and_comes_back_with_its_words", gone),
     Test::new("a_widget_loads_another_model_once_and_keeps_typed_words_until_the_prompt_is_another", changed),
-    Test::new("what_a_widget_cannot_show_is_said_for_a_reader", said).expecting(&["ERR_NAME_NOT_RESOLVED"]),
+    Test::new("what_a_widget_cannot_show_is_said_for_a_reader", said).expecting(&["ERR_NAME_NOT_RESOLVED", "404"]),
+    Test::new("a_widget_says_what_keeps_its_model_out_and_offers_no_other_try", kept_out).expecting(&[
+        "CORS policy",
+        "ERR_FAILED",
+        "Content Security Policy",
+        "Content-Security-Policy",
+        "WebAssembly",
+    ]),
+    Test::new("a_widget_names_what_its_model_never_met", strange_words),
     Test::new("a_widget_says_which_attribute_makes_no_sense_and_names_a_strange_one_once", attributes),
     Test::new("a_widget_says_that_there_is_no_network_and_tries_again", without_network)
         .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
@@ -343,30 +351,35 @@ fn said(visit: &Visit) -> Result<()> {
             "nowhere.invalid",
             false,
         ),
-        ("<vitrine-text model='/fault/html/a.gguf'>", "", "", true),
+        (
+            "<vitrine-text model='/fault/status/404/a.gguf'>",
+            "The model is not where this page looks for it.",
+            "HTTP 404",
+            true,
+        ),
+        ("<vitrine-text model='/fault/html/a.gguf'>", "a web page answers instead", "a.gguf", true),
     ];
     for (html, sentence, details, lasting) in cases {
         let seen = page.run_async(
             "count.errors.length = 0; document.body.innerHTML = args[0]; const widget = document.body.firstChild; const { promise, resolve } = Promise.withResolvers();
              widget.addEventListener('error', resolve); const { error } = await promise;
              const more = part(widget, 'more'); const closed = more.hidden || !more.open;
-             return { said: part(widget, 'said').textContent, details: more.hidden ? '' : part(widget, 'details').textContent, closed, errors: count.errors, code: error.code, held: count.held.size,
+             return { said: part(widget, 'said').textContent, details: more.hidden ? '' : part(widget, 'details').textContent, closed, errors: count.errors, told: [error.message, error.details ?? ''], code: error.code, held: count.held.size,
                  button: [widget.button.textContent, widget.button.disabled] };",
             &[json!(html)],
         )?;
         let text = |name: &str| seen[name].as_str().unwrap_or_default().to_owned();
         ensure_that!(text("said").contains(sentence) && text("details").contains(details), "{html} says {seen}");
         ensure_that!(seen["errors"] == json!([text("said")]) && seen["held"] == 0, "{html} does {seen}");
+        ensure_that!(seen["told"] == json!([text("said"), text("details")]), "{html} throws {seen}");
         let ids = ["storyteller-q4_0", "smollm2"].iter().any(|id| text("said").contains(id));
         ensure_that!(seen["closed"] == true && !ids && !text("code").is_empty(), "{html} says {seen}");
-        if !sentence.is_empty() {
-            let button = if lasting {
-                json!([page.run("return document.body.firstChild.constructor.verb", &[])?, true])
-            } else {
-                json!(["Try again", false])
-            };
-            ensure_that!(seen["button"] == button, "{html} offers {seen}");
-        }
+        let button = if lasting {
+            json!([page.run("return document.body.firstChild.constructor.verb", &[])?, true])
+        } else {
+            json!(["Try again", false])
+        };
+        ensure_that!(seen["button"] == button, "{html} offers {seen}");
     }
     let mended = body(
         page,
@@ -374,6 +387,57 @@ fn said(visit: &Visit) -> Result<()> {
          widget.model = 'storyteller'; await until(() => isReady(widget)); return [part(widget, 'said').textContent, part(widget, 'more').hidden, widget.button.disabled];",
     )?;
     ensure_that!(mended == json!(["", true, false]), "a name that was mended leaves {mended}");
+    Ok(())
+}
+
+fn kept_out(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let other = site_with(visit, &[])?;
+    let theirs = format!("{}/models/storyteller/storyteller-q8_0.gguf", other.address());
+    let rules = "The rules of this page (its Content-Security-Policy) do not let it compute a model.";
+    for (policy, model, sentence, details) in [
+        ("script-src 'self' 'wasm-unsafe-eval'; worker-src 'none'", "storyteller", rules, "worker-src"),
+        ("script-src 'self'", "storyteller", rules, "'wasm-unsafe-eval'"),
+        (
+            "script-src 'self' 'wasm-unsafe-eval'",
+            theirs.as_str(),
+            "The model lies on a server that does not let this page read it.",
+            "Access-Control-Allow-Origin",
+        ),
+    ] {
+        let server = site_with(visit, &[("Content-Security-Policy", policy)])?;
+        page.goto(&format!("{}/fault/blank", server.address()))?;
+        page.run(COUNT, &[])?;
+        let seen = page.run_async(
+            "await import('/widgets.js'); const widget = document.createElement('vitrine-text'); widget.model = args[0]; document.body.append(widget); await until(() => count.errors.length > 0);
+             return [part(widget, 'said').textContent, widget.button.disabled, part(widget, 'details').textContent];",
+            &[json!(model)],
+        )?;
+        ensure_that!(seen[0] == sentence && seen[1] == true, "{policy}: {seen}");
+        ensure_that!(seen[2].as_str().is_some_and(|told| told.contains(details)), "{policy}: {seen}");
+    }
+    Ok(())
+}
+
+fn strange_words(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    counting(visit)?;
+    let seen = body(
+        page,
+        "await import('/widgets.js'); document.body.innerHTML = '<main><h1>Widgets</h1><vitrine-text max-tokens=5></vitrine-text><vitrine-image steps=2></vitrine-image></main>';
+         const [, text, image] = document.querySelector('main').children;
+         const line = (widget) => (part(widget, 'unread').hidden ? '' : part(widget, 'unread').textContent);
+         const seen = [];
+         for (const prompt of ['One winter day, a fox met a telephone', 'Der Fuchs ist in dem Wald und der Bär', 'One winter day, a green fox']) {
+             text.prompt = prompt; await pause(10); const before = line(text); await text.write(); seen.push(before + line(text));
+         }
+         for (const prompt of ['a zeppelin and a zeppelin', 'a fox in the snow']) { image.prompt = prompt; await pause(10); const before = line(image); await image.paint(); seen.push(before + line(image)); }
+         image.prompt = 'a zeppelin'; await image.paint(); text.prompt = 'a telephone'; await text.write(); return seen;",
+    )?;
+    ensure_that!(seen[0] == "It never met “telephone”.", "{seen}");
+    ensure_that!(seen[1].as_str().is_some_and(|said| said.starts_with("This looks like German.")), "{seen}");
+    ensure_that!(seen[3].as_str().is_some_and(|said| said.matches("“zeppelin”").count() == 1), "{seen}");
+    ensure_that!(seen[2] == "" && seen[4] == "", "{seen}");
     Ok(())
 }
 
@@ -414,12 +478,13 @@ fn attributes(visit: &Visit) -> Result<()> {
     ensure_that!(mended == json!(["", true, true, true, 1]), "what is mended leaves {mended}");
     let warned = body(
         page,
-        "warned.length = 0; for (let i = 0; i < 2; i++) { document.body.innerHTML = '<vitrine-text id=a class=b style=\"\" title=c lang=en dir=ltr hidden slot=d part=e tabindex=0 role=group aria-label=f data-g=h onclick=\"\" contenteditable=false v-cloak _ngcontent-x=\"\" max_tokens=5 maxtokens=5 steps=3></vitrine-text>'; await pause(20); }
+        "warned.length = 0; for (let i = 0; i < 2; i++) { document.body.innerHTML = '<vitrine-text id=a class=b style=\"\" title=c lang=en dir=ltr hidden slot=d part=e tabindex=0 role=group aria-label=f data-g=h onclick=\"\" contenteditable=false v-cloak _ngcontent-x=\"\" max_tokens=5 maxtokens=5 promt=x steps=3></vitrine-text>'; await pause(20); }
          return warned;",
     )?;
     let expected = json!([
         "<vitrine-text> has no attribute max_tokens. max-tokens is meant?",
         "<vitrine-text> has no attribute maxtokens. max-tokens is meant?",
+        "<vitrine-text> has no attribute promt. prompt is meant?",
         "<vitrine-text> has no attribute steps. It has model, device, prompt, max-tokens, temperature, seed.",
     ]);
     ensure_that!(warned == expected, "the console heard {warned}");
