@@ -47,6 +47,7 @@ const SHELL = [
   "page/way.js",
   "page/world.js",
   "addresses.js",
+  "describe.js",
   "engine.js",
   "errors.js",
   "host.js",

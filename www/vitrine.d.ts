@@ -99,7 +99,7 @@ export type FileSource = string | URL | Blob | ArrayBuffer | ArrayBufferView;
  * Weights are GGUF, safetensors, or state dicts as PyTorch 1.6 and later saves them (`.bin`, `.pt`, `.pth`, `.ckpt`). Older pickles,
  * whole modules and compressed archives are `unsupported-model`; files that are cut or do not add up are `corrupt-file`.
  */
-export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> } | NamedFiles | FileList | File[];
+export type Source = FileSource | { parts: FileSource[] } | { files: Record<string, FileSource> | FileList | File[] } | NamedFiles | FileList | File[];
 export interface NamedFiles {
   [name: string]: FileSource;
 }
