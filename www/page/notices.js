@@ -24,10 +24,11 @@ const ANSWERS = {
   absent: "There is nothing at that address. Look whether it is spelled right: a file of the hub reads hf://owner/repo/model.gguf.",
   private: "That address is not open to everybody. Log in there, download the file, and open it here.",
   busy: "That server is busy or broken at the moment. Try again in a few minutes.",
+  repository: "The hub shows no repository of this name to everybody. Look whether it is spelled right: hf://owner/repo.",
   page: "There is a web page at that address, and no model. Give the address of the file itself.",
   closed: "That server does not let other pages read its files. Download the file and open it here.",
   policy: "The rules that this page came with (its Content-Security-Policy) forbid it. Whoever put the page here can allow it: the details say what.",
-  old: "What computes here did not start. It needs WebAssembly with SIMD, which browsers have had since 2021: open the page in a newer one.",
+  old: "What computes here did not start. It needs WebAssembly with SIMD, which browsers have had for years: try a newer one.",
   silent: "Nothing answered. The connection may be down, or that server does not let other pages read its files: then download the file and open it here.",
 };
 

@@ -32,9 +32,10 @@ const SENTENCES = {
 const KEPT_OUT = {
   policy: () => "The rules of this page (its Content-Security-Policy) do not let it compute a model.",
   closed: (what) => `${what} lies on a server that does not let this page read it.`,
-  old: () => "This browser cannot compute a model: it lacks WebAssembly with SIMD. Open the page in a newer one.",
+  old: () => "What computes the model did not start. It needs WebAssembly with SIMD: try a newer browser.",
   absent: (what) => `${what} is not where this page looks for it.`,
   private: (what) => `${what} lies where not everybody may read it.`,
+  repository: () => "The hub shows no repository of this model to everybody.",
   page: (what) => `${what} is not where this page looks for it: a web page answers instead.`,
 };
 
@@ -66,7 +67,7 @@ export function mayMend(error) {
 function unreached(message) {
   const cause = causeOf(message);
   const lasting = cause && KEPT_OUT[cause];
-  if (lasting) return lasting(/^Vitrine's (worker|engine)/.test(message) ? "What computes the model" : "The model");
+  if (lasting) return lasting(/^Vitrine's (worker|engine)/.test(message) ? "What computes the model" : /^The list of models/.test(message) ? "The list of models" : "The model");
   if (globalThis.navigator?.onLine === false) return "There is no network, and the model is not on this device yet. Try again when there is.";
   return cause === "busy" ? "The model's server is busy or broken at the moment. Try again in a few minutes." : "The model could not be fetched. Try again in a moment.";
 }
