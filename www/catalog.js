@@ -67,10 +67,15 @@ function parsed(text) {
   }
 }
 
+/** Where the catalogue lies, for a sentence: a `data:` address holds all of it. */
+function where() {
+  return place.catalog.length > 200 ? `${place.catalog.slice(0, 200)}…` : place.catalog;
+}
+
 /** What lies where the catalogue should is none. @param {string} why */
 function noCatalog(why) {
   const next = place.named ? "Give the address of a list of models as catalog, or leave it out." : "Put models/catalog.json there again.";
-  const message = `There is no list of models at ${place.catalog}: ${why}. ${next} A file of your own opens without it.`;
+  const message = `There is no list of models at ${where()}: ${why}. ${next} A file of your own opens without it.`;
   return { code: place.named ? "bad-argument" : "corrupt-file", message };
 }
 
@@ -113,7 +118,11 @@ async function addressOf(source) {
   if (!/[/:]/.test(source.address)) {
     const { models } = await readCatalog();
     const entry = models.find(({ id }) => id === source.address);
-    if (entry) return { address: place.models[entry.file] ?? new URL(entry.file, place.catalog).href, entry };
+    if (entry) {
+      const address = place.models[entry.file] ?? tryParse(entry.file, place.catalog)?.href;
+      if (address) return { address, entry };
+      throw { code: "bad-argument", message: `The list of models at ${where()} says that "${entry.id}" lies at "${entry.file}", and from there on that is no address. Write https://… or hf://….` };
+    }
     if (!/\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
       throw {

@@ -388,11 +388,17 @@ fn no_catalogue(visit: &Visit) -> Result<()> {
              seen.push([await said(engine.catalog()), await said(engine.load('storyteller')), `${error?.code}: ${error?.message}`]);
              await engine.close();
          }
-         return seen;",
+         const engine = await Engine.create({ device: 'cpu', catalog: 'data:application/json,{\"models\":[{\"id\":\"mine\",\"file\":\"a.gguf\"}]}' });
+         return { seen, nowhere: await engine.load('mine').catch(({ code, message }) => `${code}: ${message}`) };",
         json!(["/fault/html/catalog.json", "data:application/json,", "data:application/json,[1]", "data:application/json,{\"models\":[{}]}", "data:,%7B", "/fault/status/404/catalog.json"]),
     )?;
     let expected = ["web page", "empty", "holds no", "number 1", "holds no", "answers 404"];
-    for (said, words) in seen.as_array().into_iter().flatten().zip(expected) {
+    let nowhere = seen["nowhere"].as_str().unwrap_or_default();
+    ensure_that!(
+        nowhere.starts_with("bad-argument: ") && nowhere.contains("\"mine\" lies at \"a.gguf\""),
+        "{nowhere:?}"
+    );
+    for (said, words) in seen["seen"].as_array().into_iter().flatten().zip(expected) {
         for said in strings(said) {
             ensure_that!(
                 said.starts_with("bad-argument: There is no list of models at") && said.contains(words),
@@ -400,7 +406,7 @@ fn no_catalogue(visit: &Visit) -> Result<()> {
             );
         }
     }
-    ensure_that!(seen.as_array().is_some_and(|seen| seen.len() == expected.len()), "{seen}");
+    ensure_that!(seen["seen"].as_array().is_some_and(|seen| seen.len() == expected.len()), "{seen}");
     Ok(())
 }
 
