@@ -40,8 +40,7 @@ const GECKODRIVER: &str = "0.37.1";
 impl Browser {
     /// The same browser with all that a reader's has, where this one is a shell: a clipboard, say.
     pub fn whole(&self) -> Self {
-        let is_shell = self.program.file_name().is_some_and(|name| SHELLS.iter().any(|shell| name == *shell));
-        match find_whole_chromium().filter(|_| is_shell) {
+        match find_whole_chromium().filter(|_| Some(&self.program) == find_shell().as_ref()) {
             Some(program) => Self { program, ..self.clone() },
             None => self.clone(),
         }
@@ -72,8 +71,12 @@ fn ensure_chromium() -> Result<Browser> {
     )
 }
 
-/// Chromium without a window's frame around its pages: it starts in a third of the time.
-const SHELLS: [&str; 2] = ["chromium-headless-shell", "chrome-headless-shell"];
+/// Chromium without a window's frame around its pages: it starts in a third of the time. Debian's program of that name on the PATH is a script
+/// that outlives no signal and leaves the browser behind, so its own is taken.
+fn find_shell() -> Option<PathBuf> {
+    let debians = Path::new("/usr/lib/chromium/chromium-headless-shell");
+    debians.is_file().then(|| debians.to_path_buf()).or_else(|| find_program(&["chrome-headless-shell"]))
+}
 
 fn find_whole_chromium() -> Option<PathBuf> {
     let mac =
@@ -82,7 +85,7 @@ fn find_whole_chromium() -> Option<PathBuf> {
 }
 
 fn find_chromium() -> Option<Browser> {
-    let program = named("CHROMIUM").or_else(|| find_program(&SHELLS)).or_else(find_whole_chromium)?;
+    let program = named("CHROMIUM").or_else(find_shell).or_else(find_whole_chromium)?;
     let driver = named("CHROMEDRIVER").or_else(|| find_program(&["chromedriver"]))?;
     Some(Browser { engine: Engine::Chromium, program, driver })
 }
