@@ -116,10 +116,10 @@ fn marked(messages: &[ChatMessage]) -> Vec<ChatMessage> {
                 _ => None,
             });
             if let Some(Json::String(text)) = texts.map(|(_, text)| text).find(|text| text.as_str().is_some()) {
-                *text = format!("{text}{END_OF_ANSWER}").into();
+                text.push_str(END_OF_ANSWER);
             }
         }
-        Some((_, Json::String(text))) => *text = format!("{text}{END_OF_ANSWER}").into(),
+        Some((_, Json::String(text))) => text.push_str(END_OF_ANSWER),
         _ => {}
     }
     messages

@@ -21,7 +21,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_policy_that_keeps_the_worker_out_is_named", policy)
         .with_case("24-content-security-policy")
         .expecting(&["Content Security Policy", "Content-Security-Policy"]),
-    Test::new("the_sandboxed_frame_writes", frame).with_case("25-sandboxed-frame"),
+    Test::new("the_sandboxed_frame_writes", frame).with_case("25-sandboxed-frame").expecting(&["icon.svg"]),
 ];
 
 fn bundlers(visit: &Visit) -> Result<()> {
