@@ -95,8 +95,9 @@ impl<'driver> Session<'driver> {
     fn arrive(&self, address: &str) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < LOADING {
-            // Between two documents there is none to ask.
-            let state = self.run("return window.isLeft ? 'left' : document.readyState", &[]);
+            // Between two documents there is none to ask. A browser's first, empty one may be exchanged for another of its kind.
+            let state =
+                self.run("return window.isLeft || location.href === 'about:blank' ? 'left' : document.readyState", &[]);
             let state = state.as_ref().ok().and_then(Value::as_str).unwrap_or_default();
             if state == "complete" || state == "interactive" && start.elapsed() > HELD_BACK {
                 return Ok(());
