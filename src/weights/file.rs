@@ -205,6 +205,11 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if text_starts("{") || text_starts("[") || file_name(name) == MERGES {
         return Ok(Kind::Text);
     }
+    if let Some(other) = foreign(bytes) {
+        return Err(Error::unsupported_model(format!(
+            "{name}: this is {other}, and no format that Vitrine reads; {advice}"
+        )));
+    }
     Err(match bytes {
         [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
         [0x80, 2..=5, ..] => Error::unsupported_model(format!(
@@ -212,10 +217,6 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         )),
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
-        )),
-        _ if foreign(bytes).is_some() => Error::unsupported_model(format!(
-            "{name}: this is {}, and no format that Vitrine reads; {advice}",
-            foreign(bytes).unwrap_or_default()
         )),
         _ => Error::corrupt_file(format!(
             "{name}: at byte 0: {} is the magic of no format that Vitrine reads; {advice}",
