@@ -10,17 +10,17 @@
 //! resident share its states, so what a prefill wrote a decode reads. Dropping all plans and the resident frees the memory.
 
 pub mod cpu;
-mod gate;
+mod fusion;
 pub mod gpu;
 pub mod profile;
 pub mod self_check;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, ops::RangeInclusive, pin::Pin};
 
 use profile::Timing;
 
 use crate::{
-    Result,
+    Error, Result,
     graph::{Graph, StepParams, WeightId},
 };
 
@@ -83,6 +83,19 @@ pub enum Plan {
 /// The outputs of a step that is on its way: one vector of 32-bit words for each output asked for (f32 values as
 /// their bits, row-major).
 pub type Pending = Pin<Box<dyn Future<Output = Result<Vec<Vec<u32>>>>>>;
+
+/// Refuses numbers of an input that count what is not there.
+fn check_counts(name: &str, counts: Option<&RangeInclusive<u32>>, words: &[u32]) -> Result<()> {
+    let Some(counts) = counts else { return Ok(()) };
+    match words.iter().enumerate().find(|(_, n)| !counts.contains(n)) {
+        Some((member, n)) => Err(Error::bad_argument(format!(
+            "{name}: member {member} counts {n} rows, and there are {} to {}",
+            counts.start(),
+            counts.end()
+        ))),
+        None => Ok(()),
+    }
+}
 
 macro_rules! each {
     ($kind:ident, $on:expr, $x:ident => $do:expr) => {

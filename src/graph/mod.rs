@@ -8,16 +8,19 @@
 //! What changes from step to step without changing the graph (the position, which row to read, how to sample)
 //! travels in [`StepParams`].
 
+use std::ops::RangeInclusive;
+
 mod builder;
 mod dtype;
 mod op;
 mod picture;
 mod print;
+mod recurrent;
 mod step;
 
 pub use builder::GraphBuilder;
 pub use dtype::DType;
-pub use op::{Binary, Grid, Mask, Op, RopeLayout, Unary, Window};
+pub use op::{Binary, Cell, Grid, Mask, Op, Pooling, RopeLayout, Unary, Window};
 pub use step::{SampleParams, Sampled, StepParams};
 
 /// A value made by a node: an index into [`Graph::nodes`].
@@ -91,6 +94,17 @@ impl Graph {
     /// The value of the output called `name`.
     pub fn output(&self, name: &str) -> Option<ValueId> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    }
+
+    /// The least and the most that each number of the input called `name` may be, where it counts rows.
+    pub fn counted(&self, name: &str) -> Option<RangeInclusive<u32>> {
+        let (_, value) = self.inputs().find(|(n, _)| *n == name)?;
+        self.nodes.iter().find_map(|node| match (&node.op, node.inputs.as_slice()) {
+            (Op::Pool { batch, .. }, [x, lengths]) if *lengths == value => {
+                Some(1..=(self.node(*x).shape[0] / batch) as u32)
+            }
+            _ => None,
+        })
     }
 
     /// The inputs the caller writes before a step: name and value.

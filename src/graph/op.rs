@@ -124,6 +124,12 @@ pub enum Unary {
     },
     Tanh,
     Sigmoid,
+    /// `e^x`
+    Exp,
+    /// The natural logarithm.
+    Log,
+    Sqrt,
+    Sin,
     /// `scale · x + shift`
     Affine {
         scale: f32,
@@ -135,7 +141,51 @@ pub enum Unary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Binary {
     Add,
+    /// The first minus the second.
+    Sub,
     Mul,
+    /// The first by the second.
+    Div,
+}
+
+impl Binary {
+    /// Whether the order of the two values is of no matter.
+    pub fn commutes(self) -> bool {
+        matches!(self, Self::Add | Self::Mul)
+    }
+}
+
+/// A recurrent cell: what becomes of its state `h` (and of an LSTM's memory `c`) when it meets a row. `x` are the rows' projections
+/// and `u` those of `h`, both with their biases; a gate's share is as wide as `h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// Gates i, f, g, o, as PyTorch stores them: `c = σ(f) · c + σ(i) · tanh(g)`, `h = σ(o) · tanh(c)` of `x + u` (arXiv 1402.1128).
+    Lstm,
+    /// Gates r, z, n: `h = (1 − z) · tanh(xₙ + r · uₙ) + z · h` with `r`, `z` of `σ(x + u)` (arXiv 1406.1078, as PyTorch and cuDNN
+    /// have it).
+    Gru,
+    /// `h = tanh(x + u)` (Elman, 1990).
+    Tanh,
+}
+
+impl Cell {
+    /// How many times as wide as the state a projection is.
+    pub fn gates(self) -> usize {
+        match self {
+            Self::Lstm => 4,
+            Self::Gru => 3,
+            Self::Tanh => 1,
+        }
+    }
+}
+
+/// What becomes of the rows of a member of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pooling {
+    Mean,
+    Max,
+    First,
+    Last,
 }
 
 /// An operation. `t` is the number of rows (tokens) of the step.
@@ -216,8 +266,40 @@ pub enum Op {
     Columns {
         first: usize,
     },
+    /// Rows `first .. first + rows` of `[t, n]`, `rows` being the value's own.
+    Rows {
+        first: usize,
+    },
     /// `[t, a]` and `[t, b]` side by side → `[t, a + b]`.
     Concat,
+    /// `[a, n]` above `[b, n]` → `[a + b, n]`.
+    Stack,
+    /// `e^x` over the sum of the row's: `[t, n]` → the same.
+    Softmax,
+    /// One row for each member of a batch, of x `[batch · t, n]` and lengths `[batch]` U32, which say how many rows of each member
+    /// count: `[batch, n]`.
+    Pool {
+        how: Pooling,
+        batch: usize,
+    },
+    /// A state as it is when the step comes here: its shape, `[rows, n]`.
+    ReadState {
+        state: StateId,
+    },
+    /// Puts `[rows, n]` into a state of that shape. The value stands for the state as it is afterwards.
+    WriteState {
+        state: StateId,
+    },
+    /// A recurrent network's layer over the rows of x `[t, gates · n]`, projections of its inputs, one after another → its state after
+    /// each, `[t, n]`. `hidden` and an LSTM's `memory` `[1, n]` are read before and written after; weight `[gates · n, n]`, bias
+    /// `[gates · n]`.
+    Recurrent {
+        cell: Cell,
+        weight: WeightId,
+        bias: Option<WeightId>,
+        hidden: StateId,
+        memory: Option<StateId>,
+    },
     /// `(x − mean) / sqrt(variance + eps) · w + b` over each row (arXiv 1607.06450); without weights where they are `None`.
     LayerNorm {
         weight: Option<WeightId>,
@@ -293,8 +375,14 @@ impl Op {
             Self::SelectRow => "select_row",
             Self::Unary(Unary::Silu) => "silu",
             Self::Unary(Unary::GeluTanh) => "gelu_tanh",
+            Self::Unary(Unary::Exp) => "exp",
+            Self::Unary(Unary::Log) => "log",
+            Self::Unary(Unary::Sqrt) => "sqrt",
+            Self::Unary(Unary::Sin) => "sin",
             Self::Binary(Binary::Add) => "add",
+            Self::Binary(Binary::Sub) => "sub",
             Self::Binary(Binary::Mul) => "mul",
+            Self::Binary(Binary::Div) => "div",
             Self::Unary(Unary::Gelu) => "gelu",
             Self::Unary(Unary::QuickGelu) => "quick_gelu",
             Self::Unary(Unary::LeakyRelu { .. }) => "leaky_relu",
@@ -302,10 +390,21 @@ impl Op {
             Self::Unary(Unary::Sigmoid) => "sigmoid",
             Self::Unary(Unary::Affine { .. }) => "affine",
             Self::Broadcast { f: Binary::Add, .. } => "broadcast_add",
+            Self::Broadcast { f: Binary::Sub, .. } => "broadcast_sub",
             Self::Broadcast { f: Binary::Mul, .. } => "broadcast_mul",
+            Self::Broadcast { f: Binary::Div, .. } => "broadcast_div",
             Self::Modulate { .. } => "modulate",
             Self::Columns { .. } => "columns",
+            Self::Rows { .. } => "rows",
             Self::Concat => "concat",
+            Self::Stack => "stack",
+            Self::Softmax => "softmax",
+            Self::Pool { .. } => "pool",
+            Self::ReadState { .. } => "read_state",
+            Self::WriteState { .. } => "write_state",
+            Self::Recurrent { cell: Cell::Lstm, .. } => "lstm",
+            Self::Recurrent { cell: Cell::Gru, .. } => "gru",
+            Self::Recurrent { cell: Cell::Tanh, .. } => "rnn",
             Self::LayerNorm { .. } => "layer_norm",
             Self::GroupNorm { .. } => "group_norm",
             Self::Conv2d { .. } => "conv2d",
@@ -322,6 +421,7 @@ impl Op {
         let (a, b) = match self {
             Self::Embedding { table } | Self::AddPositions { table } => (Some(*table), None),
             Self::Linear { weight, bias }
+            | Self::Recurrent { weight, bias, .. }
             | Self::Conv2d { weight, bias, .. }
             | Self::ConvTranspose2d { weight, bias, .. } => (Some(*weight), *bias),
             Self::LayerNorm { weight, bias, .. } => (*weight, *bias),

@@ -214,7 +214,7 @@ impl GraphBuilder {
     }
 
     /// Rows and columns of `x`, whose rows are `batch` times as many for each member.
-    fn members(&self, op: &Op, batch: usize, x: ValueId, inputs: &[ValueId]) -> Result<(usize, usize)> {
+    pub(super) fn members(&self, op: &Op, batch: usize, x: ValueId, inputs: &[ValueId]) -> Result<(usize, usize)> {
         let (rows, n) = self.rows(op, x)?;
         if batch == 0 || rows == 0 || !rows.is_multiple_of(batch) {
             return Err(self.misfit(op, inputs, &format!("{rows} rows are no batch of {batch}")));

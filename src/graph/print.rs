@@ -19,7 +19,10 @@ impl fmt::Display for Graph {
             }
             match &node.op {
                 Op::Input { name } => write!(f, " {name:?}")?,
-                Op::CacheWrite { cache } => write!(f, " {}", self.state(*cache).name)?,
+                Op::CacheWrite { cache: state }
+                | Op::ReadState { state }
+                | Op::WriteState { state }
+                | Op::Recurrent { hidden: state, .. } => write!(f, " {}", self.state(*state).name)?,
                 Op::Sample { token, .. } | Op::LastToken { token } => write!(f, " {}", self.state(*token).name)?,
                 _ => {}
             }

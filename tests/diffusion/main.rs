@@ -9,6 +9,7 @@ mod hashed;
 mod paintings;
 mod pipeline;
 mod runs;
+mod schedulers;
 
 use std::{collections::HashMap, fs};
 

@@ -7,10 +7,12 @@ mod autoencoders;
 mod damaged;
 mod faces;
 mod families;
+mod generate;
 mod illustrator;
 #[path = "../reference/mod.rs"]
 mod reference;
 mod smollm2;
+mod text;
 mod trained;
 mod wrapped;
 

@@ -1,7 +1,7 @@
 //! What happens to each row by itself: norms, rotary positions, activations, softmax.
 
 use super::simd::F32x4;
-use crate::graph::{RopeLayout, Unary};
+use crate::graph::{Binary, RopeLayout, Unary};
 
 /// A function of one value, in place.
 pub fn unary(f: Unary, x: &mut [f32]) {
@@ -13,6 +13,10 @@ pub fn unary(f: Unary, x: &mut [f32]) {
         Unary::LeakyRelu { slope } => leaky_relu(x, slope),
         Unary::Tanh => tanh(x),
         Unary::Sigmoid => sigmoids(x),
+        Unary::Exp => by_four(x, F32x4::exp),
+        Unary::Log => x.iter_mut().for_each(|v| *v = v.ln()),
+        Unary::Sqrt => x.iter_mut().for_each(|v| *v = v.sqrt()),
+        Unary::Sin => x.iter_mut().for_each(|v| *v = v.sin()),
         Unary::Affine { scale, shift } => affine(x, scale, shift),
     }
 }
@@ -131,6 +135,27 @@ pub fn add(x: &mut [f32], y: &[f32]) {
 pub fn mul(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x *= y;
+    }
+}
+
+/// Rows `first_row ..` of `n` numbers meet rows of `y`, each of which meets `share` rows one after another.
+pub fn meet(f: Binary, x: &mut [f32], n: usize, first_row: usize, y: &[f32], share: usize) {
+    if share == 1 {
+        binary(f, x, &y[first_row * n..][..x.len()]);
+        return;
+    }
+    for (r, row) in x.chunks_exact_mut(n).enumerate() {
+        binary(f, row, &y[(first_row + r) / share * n..][..n]);
+    }
+}
+
+/// Each number of `x` and that of `y` in its place, in `x`.
+pub fn binary(f: Binary, x: &mut [f32], y: &[f32]) {
+    match f {
+        Binary::Add => add(x, y),
+        Binary::Mul => mul(x, y),
+        Binary::Sub => x.iter_mut().zip(y).for_each(|(x, y)| *x -= y),
+        Binary::Div => x.iter_mut().zip(y).for_each(|(x, y)| *x /= y),
     }
 }
 

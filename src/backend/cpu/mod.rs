@@ -16,6 +16,7 @@ mod matmul;
 mod matrix;
 mod pictures;
 mod plan;
+mod recurrent;
 mod resident;
 mod run;
 mod sample;

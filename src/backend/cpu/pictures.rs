@@ -1,25 +1,10 @@
 //! What happens to pictures and to the members of a batch: rows `[pixels, channels]`, channels last.
 
 use super::{elementwise, simd::F32x4};
-use crate::graph::{Binary, Grid, Unary, Window};
+use crate::graph::{Grid, Unary, Window};
 
 /// Rows of patches that go through a product together: enough to spread the unpacking of weights over, few enough to stay in a cache.
 pub const PATCHES: usize = 64;
-
-/// Every row of a member of the batch meets its row of `y` `[batch, n]`.
-pub fn broadcast(f: Binary, x: &mut [f32], y: &[f32], batch: usize) {
-    let (n, member) = (y.len() / batch, x.len() / batch);
-    for (x, y) in x.chunks_exact_mut(member).zip(y.chunks_exact(n)) {
-        for row in x.chunks_exact_mut(n) {
-            for (x, y) in row.iter_mut().zip(y) {
-                match f {
-                    Binary::Add => *x += y,
-                    Binary::Mul => *x *= y,
-                }
-            }
-        }
-    }
-}
 
 /// `x · (1 + scale) + shift`
 pub fn modulate(x: &mut [f32], shift: &[f32], scale: &[f32], batch: usize) {
@@ -96,14 +81,14 @@ pub fn layer_norm(x: &mut [f32], n: usize, weight: Option<&[f32]>, bias: Option<
     }
 }
 
-/// Each group of neighbouring channels of each picture to mean 0 and variance 1, then times `weight` plus `bias`, then `silu` if
-/// that follows.
+/// Each group of neighbouring channels of each picture to mean 0 and variance 1, then times `weight` plus `bias`, then the function that
+/// follows, if any.
 pub struct GroupNorm<'a> {
     pub weight: &'a [f32],
     pub bias: &'a [f32],
     pub groups: usize,
     pub eps: f32,
-    pub silu: bool,
+    pub activation: Option<Unary>,
 }
 
 impl GroupNorm<'_> {
@@ -153,8 +138,8 @@ impl GroupNorm<'_> {
         for ((v, scale), shift) in row.iter_mut().zip(scales).zip(shifts) {
             *v = *v * scale + shift;
         }
-        if self.silu {
-            elementwise::silu(row);
+        if let Some(f) = self.activation {
+            elementwise::unary(f, row);
         }
     }
 }

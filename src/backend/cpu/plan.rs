@@ -1,7 +1,7 @@
 //! A graph as a list of steps over buffers.
 //!
-//! An operation that can works in place where its input is needed no longer; `silu` and the product after it are one step;
-//! rows that several products read are rounded once. Two kinds of graphs, two ways to run them:
+//! What [`fusion`](crate::backend::fusion) puts together is one step. An operation that can works in place where its input is needed no
+//! longer; rows that several products read are rounded once. Two kinds of graphs, two ways to run them:
 //!
 //! - A graph with states (a language model's) runs to its end before [`Plan::step`] returns, since whatever follows may read the
 //!   states. Its buffers stay; values that are never needed together share one.
@@ -9,7 +9,7 @@
 //!   [`Pending`] is polled, and gives way to other tasks every few milliseconds. A value takes memory from the operation that makes it
 //!   to the last that reads it, and nothing is kept between steps. Dropping the `Pending` ends the work.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use futures_util::lock::{Mutex, MutexGuard};
 use web_time::Instant;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::{Pending, StepCost, profile::Timing},
+    backend::{Pending, StepCost, check_counts, profile::Timing},
     graph::{Graph, StepParams, ValueId},
     yielding::Turns,
 };
@@ -32,6 +32,8 @@ pub struct Plan {
     room: Arc<Mutex<Room>>,
     /// What the caller wrote to each input; the steps that it starts have copies.
     written: Vec<Vec<f32>>,
+    /// The least and the most that a number of each input may be.
+    counts: Vec<Option<RangeInclusive<u32>>>,
     /// Without states: see above.
     pure: bool,
 }
@@ -39,11 +41,10 @@ pub struct Plan {
 impl Plan {
     pub fn new(shared: Arc<Shared>, graph: &Graph) -> Result<Self> {
         let mut compiler = Compiler::new(&shared, graph)?;
-        let (mut labels, mut made, mut done) = (vec![], vec![vec![]], vec![vec![]]);
-        for (i, node) in graph.nodes.iter().enumerate() {
+        let (mut made, mut done) = (vec![vec![]], vec![vec![]]);
+        for i in 0..graph.nodes.len() {
             compiler.node(i)?;
             let steps = compiler.steps.len();
-            labels.resize_with(steps, || format!("{} @ {}", node.op.name(), node.label));
             made.resize_with(steps.max(1), Vec::new);
             done.resize_with(steps.max(1), Vec::new);
             if let (Some(made), Some(Place::Buffer(b))) = (made.last_mut(), compiler.places[i]) {
@@ -53,7 +54,7 @@ impl Plan {
                 done.append(&mut compiler.released);
             }
         }
-        let Compiler { steps, sizes, ropes, places, .. } = compiler;
+        let Compiler { weights, states, steps, sizes, ropes, places, .. } = compiler;
         let len = |v: ValueId| graph.node(v).shape.iter().product::<usize>();
         let place = |v: ValueId| places[v.0 as usize].unwrap_or(Place::Buffer(0));
         let outputs = graph.outputs.iter().map(|(name, v)| (name.clone(), place(*v), len(*v))).collect();
@@ -65,7 +66,8 @@ impl Plan {
             })
             .collect();
         let written = inputs.iter().map(|(name, _, n)| super::matrix::zeros(*n, name)).collect::<Result<Vec<_>>>()?;
-        let program = Program { shared, steps, labels, sizes, made, done, inputs, outputs };
+        let counts = inputs.iter().map(|(name, ..)| graph.counted(name)).collect();
+        let program = Program { shared, weights, states, steps, sizes, made, done, inputs, outputs };
         let mut room = Room::new(&program, ropes);
         let pure = graph.states.is_empty();
         if !pure {
@@ -74,7 +76,7 @@ impl Plan {
             }
             room.count_bytes();
         }
-        Ok(Self { program: Arc::new(program), room: Arc::new(Mutex::new(room)), written, pure })
+        Ok(Self { program: Arc::new(program), room: Arc::new(Mutex::new(room)), written, counts, pure })
     }
 
     pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
@@ -86,6 +88,7 @@ impl Plan {
             let len = to.len();
             return Err(Error::bad_argument(format!("input {name} holds {len} words, and {} were given", words.len())));
         }
+        check_counts(name, self.counts[at].as_ref(), words)?;
         to.copy_from_slice(bytemuck::cast_slice(words));
         Ok(())
     }
@@ -126,14 +129,14 @@ impl Plan {
         let mut states = self.program.shared.states();
         self.program.begin(&mut room, &self.written, params)?;
         let mut timings = Vec::with_capacity(self.program.steps.len());
-        for (i, label) in self.program.labels.iter().enumerate() {
+        for (i, step) in self.program.steps.iter().enumerate() {
             let begun = Instant::now();
             self.program.make(i, &mut room)?;
             for part in 0..self.program.parts(i) {
                 self.program.run(i, part, &mut room, params, &mut states)?;
             }
             let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-            timings.push(Timing { label: label.clone(), milliseconds });
+            timings.push(Timing { label: step.label.clone(), milliseconds });
             if self.pure {
                 self.program.unmake(i, &mut room);
             }

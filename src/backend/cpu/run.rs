@@ -8,18 +8,18 @@ use std::{
 };
 
 use super::{
-    attention,
-    compile::{Place, Rope, Step},
+    attention::{self, Heads},
+    compile::{Found, Place, Rope, Step},
     elementwise, matmul,
     matrix::Matrix,
-    pictures,
+    pictures, recurrent,
     resident::{Shared, State, Weight},
     sample,
     winograd::{self, Made},
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Sampled, StepParams},
+    graph::{Binary, Grid, Mask, Op, Sampled, StateId, StepParams, WeightId},
 };
 
 /// Rows of a product that are computed in one go: some ten milliseconds of work for the widest of layers.
@@ -28,9 +28,10 @@ pub const LINEAR_ROWS: usize = 256;
 /// What a plan does, step by step.
 pub struct Program {
     pub shared: Arc<Shared>,
+    /// Places of the graph's weights and states in `shared`.
+    pub weights: Vec<usize>,
+    pub states: Vec<usize>,
     pub steps: Vec<Step>,
-    /// Operation and place of each step.
-    pub labels: Vec<String>,
     /// Lengths of the buffers in words.
     pub sizes: Vec<usize>,
     /// Buffers that each step fills, and those that nothing needs after it.
@@ -50,6 +51,7 @@ struct Scratch {
     /// Rows of a convolution's patches.
     patches: Vec<f32>,
     winograd: winograd::Scratch,
+    recurrent: recurrent::Scratch,
 }
 
 /// What steps change.
@@ -103,6 +105,7 @@ impl Room {
             + s.attention.bytes()
             + s.sample.bytes()
             + s.winograd.bytes()
+            + s.recurrent.bytes()
             + 4 * s.patches.capacity();
         self.shared.plan_bytes.fetch_add(now.wrapping_sub(self.bytes), Ordering::Relaxed);
         self.bytes = now;
@@ -143,39 +146,61 @@ impl Program {
 
     /// Into how many parts step `i` is cut.
     pub fn parts(&self, i: usize) -> usize {
-        match &self.steps[i] {
-            Step::Linear { rows, .. } => rows.div_ceil(LINEAR_ROWS),
-            Step::Convolution { winograd: Some(winograd), .. } => winograd.parts(),
-            Step::Convolution { reach, .. } => reach.output.rows().div_ceil(pictures::PATCHES),
-            Step::AttentionBetween { heads, batch, rows, .. } => {
-                batch * heads.kv_heads * rows.div_ceil(attention::ROWS)
+        let step = &self.steps[i];
+        match (&step.op, &step.found) {
+            (Op::Linear { .. }, _) => step.rows.div_ceil(LINEAR_ROWS),
+            (_, Found::Convolution { winograd: Some(winograd), .. }) => winograd.parts(),
+            (_, Found::Convolution { reach, .. }) => reach.output.rows().div_ceil(pictures::PATCHES),
+            (Op::Attention { kv_heads, mask, batch, .. }, _) if !mask.is_cached() => {
+                batch * kv_heads * (step.rows / batch).div_ceil(attention::ROWS)
             }
             _ => 1,
         }
     }
 
+    fn matrix(&self, weight: WeightId) -> Result<&Matrix> {
+        match &self.shared.weights[self.weights[weight.0 as usize]] {
+            Weight::Matrix(m) => Ok(m),
+            Weight::Vector(_) => Err(Error::invalid_graph("a vector stands where a matrix is expected")),
+        }
+    }
+
+    fn vector(&self, weight: WeightId) -> Result<&[f32]> {
+        match &self.shared.weights[self.weights[weight.0 as usize]] {
+            Weight::Vector(v) => Ok(v),
+            Weight::Matrix(_) => Err(Error::invalid_graph("a matrix stands where a vector is expected")),
+        }
+    }
+
+    fn state<'a>(&self, states: &'a mut [State], state: StateId) -> &'a mut State {
+        &mut states[self.states[state.0 as usize]]
+    }
+
     /// Runs a part of step `i`; parts go in order. What it makes has room already.
     pub fn run(&self, i: usize, part: usize, room: &mut Room, params: &StepParams, states: &mut [State]) -> Result<()> {
-        let Self { shared, steps, .. } = self;
         let Room { buffers, ropes, scratch, .. } = room;
-        match &steps[i] {
-            Step::LastToken { token, out } => {
-                let last = states[*token].first(1)?[0];
-                buffers[*out][0] = last;
+        let step = &self.steps[i];
+        let (rows, columns) = (step.rows, step.columns);
+        let input = |n: usize| step.inputs[n];
+        match &step.op {
+            Op::Input { .. } => {}
+            Op::LastToken { token } => {
+                let last = self.state(states, *token).first(1)?[0];
+                buffers[step.out][0] = last;
             }
-            Step::Embedding { table, ids, out } => {
-                let table = matrix(shared, *table)?;
-                with(buffers, *out, |buffers, out| {
-                    let ids: &[u32] = bytemuck::cast_slice(&buffers[*ids]);
+            Op::Embedding { table } => {
+                let table = self.matrix(*table)?;
+                with(buffers, step.out, |buffers, out| {
+                    let ids: &[u32] = bytemuck::cast_slice(&buffers[input(0)]);
                     for (id, row) in ids.iter().zip(out.chunks_exact_mut(table.columns)) {
                         let id = *id as usize;
                         table.read_row(if id < table.rows { id } else { 0 }, row);
                     }
                 });
             }
-            Step::AddPositions { table, x, out } => {
-                let table = matrix(shared, *table)?;
-                in_place(buffers, *x, *out, |_, v| {
+            Op::AddPositions { table } => {
+                let table = self.matrix(*table)?;
+                in_place(buffers, step, |_, v| {
                     let mut row = vec![0.0; table.columns];
                     for (r, v) in v.chunks_exact_mut(table.columns).enumerate() {
                         let position = (params.position as usize).saturating_add(r);
@@ -184,154 +209,222 @@ impl Program {
                     }
                 });
             }
-            Step::Linear { weight, bias, rows, x, out, round } => {
-                let w = matrix(shared, *weight)?;
-                let bias = bias.map(|b| vector(shared, b)).transpose()?;
+            Op::Linear { weight, bias } => {
+                let w = self.matrix(*weight)?;
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
                 let first = part * LINEAR_ROWS;
                 let count = LINEAR_ROWS.min(rows - first);
                 let Scratch { matmul, .. } = scratch;
-                with(buffers, *out, |buffers, out| {
-                    let x = &buffers[*x][first * w.columns..][..count * w.columns];
-                    if *round {
+                with(buffers, step.out, |buffers, out| {
+                    let x = &buffers[input(0)][first * w.columns..][..count * w.columns];
+                    if let Found::Linear { round: true } = step.found {
                         matmul.rows.fill(x, w.columns);
                     }
-                    matmul::linear(w, bias, x, &mut out[first * w.rows..][..count * w.rows], matmul);
+                    let out = &mut out[first * w.rows..][..count * w.rows];
+                    matmul::linear(w, bias, x, out, matmul);
+                    step.finish(buffers, first, out);
                 });
             }
-            Step::RmsNorm { weight, eps, x, out } => {
-                let weight = vector(shared, *weight)?;
-                in_place(buffers, *x, *out, |_, v| elementwise::rms_norm(v, weight, *eps));
+            Op::RmsNorm { weight, eps } => {
+                let weight = self.vector(*weight)?;
+                in_place(buffers, step, |buffers, v| {
+                    elementwise::rms_norm(v, weight, *eps);
+                    step.finish(buffers, 0, v);
+                });
             }
-            Step::Rope { table, heads, head_dim, layout, x, out } => {
-                let table = &ropes[*table].table;
-                in_place(buffers, *x, *out, |_, v| table.apply(v, *heads, *head_dim, *layout));
+            Op::Rope { heads, head_dim, layout, .. } => {
+                let Found::Rope(table) = step.found else {
+                    return Err(Error::internal("a rotation without its table"));
+                };
+                in_place(buffers, step, |_, v| ropes[table].table.apply(v, *heads, *head_dim, *layout));
             }
-            Step::CacheWrite { cache, width, x } => {
-                let state = &mut states[*cache];
-                let first = (params.position as usize).saturating_mul(*width).min(state.len());
-                let rows = &buffers[*x];
+            Op::CacheWrite { cache } => {
+                let state = self.state(states, *cache);
+                let first = (params.position as usize).saturating_mul(columns).min(state.len());
+                let rows = &buffers[input(0)];
                 let n = rows.len().min(state.len() - first);
                 state.first(first + n)?[first..].copy_from_slice(&rows[..n]);
             }
-            Step::Attention { heads, q, k, v, out } => {
-                let t = buffers[*q].len() / (heads.heads * heads.head_dim);
-                let width = heads.kv_heads * heads.head_dim;
-                let end = (params.position as usize).saturating_add(t);
-                // Rows past the capacity were dropped: no query sees them.
-                let wanted = end.saturating_mul(width).min(states[*k].len());
-                for cache in [k, v] {
-                    states[*cache].first(wanted)?;
-                }
-                let (k, v) = (&states[*k].written()[..wanted], &states[*v].written()[..wanted]);
-                with(buffers, *out, |buffers, out| {
+            Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
+                let (batch, width) = (*batch, kv_heads * head_dim);
+                let heads = Heads {
+                    heads: *heads,
+                    kv_heads: *kv_heads,
+                    head_dim: *head_dim,
+                    scale: *scale,
+                    window: mask.window(),
+                };
+                let rows = rows / batch;
+                if mask.is_cached() {
                     let position = params.position as usize;
-                    let all = attention::Share { kv: 0..heads.kv_heads, rows: 0..t };
-                    attention::attention(heads, position, all, &buffers[*q], k, v, out, &mut scratch.attention);
-                });
-            }
-            Step::SelectRow { x, out } => {
-                let n = buffers[*out].len();
-                let rows = buffers[*x].len() / n;
-                if params.row as usize >= rows {
-                    return Err(Error::bad_argument(format!(
-                        "row {} of a step of {rows} rows was asked for",
-                        params.row
-                    )));
-                }
-                with(buffers, *out, |buffers, out| out.copy_from_slice(&buffers[*x][params.row as usize * n..][..n]));
-            }
-            Step::Unary { f, x, out } => in_place(buffers, *x, *out, |_, v| elementwise::unary(*f, v)),
-            Step::Binary { f, a, b, out } => {
-                // Both operations commute: the operand that is overwritten goes first.
-                let (a, b) = if b == out { (b, a) } else { (a, b) };
-                in_place(buffers, *a, *out, |buffers, v| {
-                    let same;
-                    let other = if b == out {
-                        same = v.to_vec();
-                        &same
-                    } else {
-                        &buffers[*b]
-                    };
-                    match f {
-                        Binary::Add => elementwise::add(v, other),
-                        Binary::Mul => elementwise::mul(v, other),
+                    let [k, v] = [input(1), input(2)];
+                    // Rows past the capacity were dropped: no query sees them.
+                    let wanted = position.saturating_add(rows).saturating_mul(width).min(states[k].len());
+                    for cache in [k, v] {
+                        states[cache].first(wanted)?;
                     }
+                    let (k, v) = (&states[k].written()[..wanted], &states[v].written()[..wanted]);
+                    with(buffers, step.out, |buffers, out| {
+                        let all = attention::Share { kv: 0..heads.kv_heads, rows: 0..rows };
+                        let q = &buffers[input(0)];
+                        attention::attention(&heads, position, all, q, k, v, out, &mut scratch.attention);
+                    });
+                } else {
+                    // Each member of the batch for itself.
+                    with(buffers, step.out, |buffers, out| {
+                        let blocks = rows.div_ceil(attention::ROWS);
+                        let (block, kv, member) =
+                            (part % blocks, part / blocks % heads.kv_heads, part / blocks / heads.kv_heads);
+                        let [q, k, v] = [0, 1, 2].map(|n| {
+                            let all = &buffers[input(n)];
+                            let len = all.len() / batch;
+                            &all[member * len..][..len]
+                        });
+                        let first = block * attention::ROWS;
+                        let rows = first..(first + attention::ROWS).min(rows);
+                        let share = attention::Share { kv: kv..kv + 1, rows };
+                        // A position past all keys lets every row see all of them.
+                        let position = if *mask == Mask::Causal { 0 } else { k.len() / width };
+                        let out = &mut out[member * q.len()..][..q.len()];
+                        attention::attention(&heads, position, share, q, k, v, out, &mut scratch.attention);
+                    });
+                }
+            }
+            Op::SelectRow => {
+                let x = &buffers[input(0)];
+                let (row, count) = (params.row as usize, x.len() / columns);
+                if row >= count {
+                    return Err(Error::bad_argument(format!("row {row} of a step of {count} rows was asked for")));
+                }
+                with(buffers, step.out, |buffers, out| {
+                    out.copy_from_slice(&buffers[input(0)][row * columns..][..columns]);
                 });
             }
-            Step::SiluMul { x, y, out } => {
-                in_place(buffers, *x, *out, |buffers, v| elementwise::silu_mul(v, &buffers[*y]))
+            Op::Unary(f) => in_place(buffers, step, |_, v| elementwise::unary(*f, v)),
+            Op::Binary(_) if let (Some(gate), [both]) = (step.gate, step.inputs.as_slice()) => {
+                with(buffers, step.out, |buffers, out| {
+                    pictures::gated(gate.f, gate.last, &buffers[*both], columns, out);
+                });
             }
-            Step::Sample { seen, token, alternatives, logits, out } => {
-                let all = states[*seen].len();
-                let counts: &mut [u32] = bytemuck::cast_slice_mut(states[*seen].first(all)?);
-                let chosen =
-                    sample::sample(&params.sample, &buffers[*logits], counts, *alternatives, &mut scratch.sample);
+            Op::Binary(_) if step.gate.is_some() => {
+                in_place(buffers, step, |buffers, v| elementwise::silu_mul(v, &buffers[input(1)]));
+            }
+            Op::Binary(f) => {
+                // Where the second operand is overwritten the function commutes.
+                let (a, b) = if input(1) == step.out { (input(1), input(0)) } else { (input(0), input(1)) };
+                overwrite(buffers, a, step.out, |buffers, v| elementwise::binary(*f, v, &buffers[b]));
+            }
+            Op::Sample { seen, token, alternatives } => {
+                let counts = self.state(states, *seen);
+                let all = counts.len();
+                let counts: &mut [u32] = bytemuck::cast_slice_mut(counts.first(all)?);
+                let logits = &buffers[input(0)];
+                let chosen = sample::sample(&params.sample, logits, counts, *alternatives, &mut scratch.sample);
                 if let Some(n) = counts.get_mut(chosen.token as usize) {
                     *n = n.saturating_add(1);
                 }
-                states[*token].first(1)?[0] = f32::from_bits(chosen.token);
-                buffers[*out].copy_from_slice(bytemuck::cast_slice(&chosen.to_words()));
-                debug_assert_eq!(buffers[*out].len(), Sampled::words(*alternatives));
+                self.state(states, *token).first(1)?[0] = f32::from_bits(chosen.token);
+                buffers[step.out].copy_from_slice(bytemuck::cast_slice(&chosen.to_words()));
+                debug_assert_eq!(buffers[step.out].len(), Sampled::words(*alternatives));
             }
-            Step::AttentionBetween { heads, batch, causal, rows, q, k, v, out } => {
-                with(buffers, *out, |buffers, out| {
-                    let blocks = rows.div_ceil(attention::ROWS);
-                    let (block, kv, member) =
-                        (part % blocks, part / blocks % heads.kv_heads, part / blocks / heads.kv_heads);
-                    let (queries, keys) = (out.len() / batch, buffers[*k].len() / batch);
-                    let first = block * attention::ROWS;
-                    let share = attention::Share { kv: kv..kv + 1, rows: first..(first + attention::ROWS).min(*rows) };
-                    // A position past all keys lets every row see all of them.
-                    let position = if *causal { 0 } else { keys / (heads.kv_heads * heads.head_dim) };
-                    let q = &buffers[*q][member * queries..][..queries];
-                    let [k, v] = [k, v].map(|b| &buffers[*b][member * keys..][..keys]);
-                    let out = &mut out[member * queries..][..queries];
-                    attention::attention(heads, position, share, q, k, v, out, &mut scratch.attention);
-                })
-            }
-            Step::Broadcast { f, batch, x, y, out } => {
-                in_place(buffers, *x, *out, |buffers, v| pictures::broadcast(*f, v, &buffers[*y], *batch));
-            }
-            Step::Modulate { batch, x, shift, scale, out } => in_place(buffers, *x, *out, |buffers, v| {
-                pictures::modulate(v, &buffers[*shift], &buffers[*scale], *batch);
-            }),
-            Step::Columns { first, columns, width, x, out } => {
-                with(buffers, *out, |buffers, out| pictures::columns(&buffers[*x], *width, *first, *columns, out));
-            }
-            Step::Gated { f, last, n, x, out } => {
-                with(buffers, *out, |buffers, out| pictures::gated(*f, *last, &buffers[*x], *n, out));
-            }
-            Step::Concat { rows, a, b, out } => {
-                with(buffers, *out, |buffers, out| pictures::concat(&buffers[*a], &buffers[*b], *rows, out));
-            }
-            Step::LayerNorm { weight, bias, eps, width, x, out } => {
-                let weight = weight.map(|w| vector(shared, w)).transpose()?;
-                let bias = bias.map(|b| vector(shared, b)).transpose()?;
-                in_place(buffers, *x, *out, |_, v| pictures::layer_norm(v, *width, weight, bias, *eps));
-            }
-            Step::GroupNorm { weight, bias, groups, eps, batch, silu, x, out } => {
-                let (weight, bias) = (vector(shared, *weight)?, vector(shared, *bias)?);
-                let norm = pictures::GroupNorm { weight, bias, groups: *groups, eps: *eps, silu: *silu };
-                let out_at = out;
-                with(buffers, *out, |buffers, out| {
-                    norm.apply((x != out_at).then(|| &buffers[*x][..]), out, *batch);
+            Op::Broadcast { f, batch } => {
+                in_place(buffers, step, |buffers, v| {
+                    elementwise::meet(*f, v, columns, 0, &buffers[input(1)], rows / batch);
                 });
             }
-            Step::Convolution { weight, bias, reach, channels, winograd, plus, then, x, out } => {
-                let w = matrix(shared, *weight)?;
-                let bias = bias.map(|b| vector(shared, b)).transpose()?;
+            Op::Modulate { batch } => in_place(buffers, step, |buffers, v| {
+                pictures::modulate(v, &buffers[input(1)], &buffers[input(2)], *batch);
+            }),
+            Op::Columns { first } => with(buffers, step.out, |buffers, out| {
+                let x = &buffers[input(0)];
+                pictures::columns(x, x.len() / rows, *first, columns, out);
+            }),
+            Op::Rows { first } => with(buffers, step.out, |buffers, out| {
+                out.copy_from_slice(&buffers[input(0)][first * columns..][..rows * columns]);
+            }),
+            Op::Concat => with(buffers, step.out, |buffers, out| {
+                pictures::concat(&buffers[input(0)], &buffers[input(1)], rows, out);
+            }),
+            Op::Stack => with(buffers, step.out, |buffers, out| {
+                let (above, below) = (&buffers[input(0)], &buffers[input(1)]);
+                out[..above.len()].copy_from_slice(above);
+                out[above.len()..].copy_from_slice(below);
+            }),
+            Op::Softmax => in_place(buffers, step, |_, v| {
+                v.chunks_exact_mut(columns).for_each(elementwise::softmax);
+            }),
+            Op::Pool { how, batch } => with(buffers, step.out, |buffers, out| {
+                let lengths: &[u32] = bytemuck::cast_slice(&buffers[input(1)]);
+                let x = &buffers[input(0)];
+                let members = x.chunks_exact(x.len() / batch).zip(lengths).zip(out.chunks_exact_mut(columns));
+                for ((x, length), out) in members {
+                    let count = (*length as usize).clamp(1, x.len() / columns);
+                    recurrent::pool(*how, &x[..count * columns], out);
+                }
+            }),
+            Op::ReadState { state } => {
+                let from = self.state(states, *state).written();
+                let out = &mut buffers[step.out];
+                out[..from.len()].copy_from_slice(from);
+                out[from.len()..].fill(0.0);
+            }
+            Op::WriteState { state } => {
+                let x = &buffers[input(0)];
+                self.state(states, *state).first(x.len())?.copy_from_slice(x);
+            }
+            Op::Recurrent { cell, weight, bias, hidden, memory } => {
+                let w = self.matrix(*weight)?;
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
+                let Scratch { matmul, recurrent: scratch, .. } = scratch;
+                scratch.read(self.state(states, *hidden).first(columns)?);
+                if let Some(memory) = memory {
+                    scratch.remember(self.state(states, *memory).first(columns)?);
+                }
+                with(buffers, step.out, |buffers, out| {
+                    for (x, out) in buffers[input(0)].chunks_exact(w.rows).zip(out.chunks_exact_mut(columns)) {
+                        scratch.advance(*cell, w, bias, x, matmul);
+                        out.copy_from_slice(&scratch.hidden);
+                    }
+                });
+                self.state(states, *hidden).first(columns)?.copy_from_slice(&scratch.hidden);
+                if let Some(memory) = memory {
+                    self.state(states, *memory).first(columns)?.copy_from_slice(&scratch.memory);
+                }
+            }
+            Op::LayerNorm { weight, bias, eps } => {
+                let weight = weight.map(|w| self.vector(w)).transpose()?;
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
+                in_place(buffers, step, |buffers, v| {
+                    pictures::layer_norm(v, columns, weight, bias, *eps);
+                    step.finish(buffers, 0, v);
+                });
+            }
+            Op::GroupNorm { weight, bias, groups, eps, batch } => {
+                let (weight, bias) = (self.vector(*weight)?, self.vector(*bias)?);
+                let norm =
+                    pictures::GroupNorm { weight, bias, groups: *groups, eps: *eps, activation: step.activation };
+                with(buffers, step.out, |buffers, out| {
+                    norm.apply((input(0) != step.out).then(|| &buffers[input(0)][..]), out, *batch);
+                });
+            }
+            Op::Conv2d { weight, bias, .. } | Op::ConvTranspose2d { weight, bias, .. } => {
+                let Found::Convolution { reach, winograd } = &step.found else {
+                    return Err(Error::internal("a convolution without its reach"));
+                };
+                let w = self.matrix(*weight)?;
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
                 let Scratch { matmul, winograd: room, patches, .. } = scratch;
                 if let (Some(winograd), 0) = (winograd, part) {
                     winograd.reserve(room)?;
                 }
-                with(buffers, *out, |buffers, out| {
-                    let x = &buffers[*x];
+                with(buffers, step.out, |buffers, out| {
+                    let x = &buffers[input(0)];
                     let made = if let Some(winograd) = winograd {
                         winograd.run(part, w, bias, x, out, room)
                     } else {
                         let first = part * pictures::PATCHES;
                         let rows = pictures::PATCHES.min(reach.output.rows() - first);
-                        reach.gather(x, *channels, first, rows, patches);
+                        reach.gather(x, x.len() / reach.input.rows(), first, rows, patches);
                         if w.dtype.is_quantised() {
                             matmul.rows.fill(patches, w.columns);
                         }
@@ -339,30 +432,37 @@ impl Program {
                         Made { rows: first..first + rows, complete: true }
                     };
                     if made.complete {
-                        let range = made.rows.start * w.rows..made.rows.end * w.rows;
-                        let out = &mut out[range.clone()];
-                        if let Some(plus) = plus {
-                            elementwise::add(out, &buffers[*plus][range]);
-                        }
-                        if let Some(f) = then {
-                            elementwise::unary(*f, out);
-                        }
+                        let range = made.rows.start * columns..made.rows.end * columns;
+                        step.finish(buffers, made.rows.start, &mut out[range]);
                     }
                 });
             }
-            Step::Upsample { input, factor, x, out } => {
-                with(buffers, *out, |buffers, out| pictures::upsample(&buffers[*x], *input, *factor, out));
-            }
-            Step::Crop { input, output, x, out } => {
-                with(buffers, *out, |buffers, out| pictures::crop(&buffers[*x], *input, *output, out));
-            }
-            Step::TimestepEmbedding { max_period, shift, cosine_first, x, out } => {
-                with(buffers, *out, |buffers, out| {
-                    pictures::timestep_embedding(&buffers[*x], *max_period, *shift, *cosine_first, out);
-                });
-            }
+            Op::Upsample { input: grid, factor } => with(buffers, step.out, |buffers, out| {
+                pictures::upsample(&buffers[input(0)], *grid, *factor, out);
+            }),
+            Op::Crop { input: grid, height, width } => with(buffers, step.out, |buffers, out| {
+                let output = Grid { height: *height, width: *width, ..*grid };
+                pictures::crop(&buffers[input(0)], *grid, output, out);
+            }),
+            Op::TimestepEmbedding { max_period, shift, cosine_first } => with(buffers, step.out, |buffers, out| {
+                pictures::timestep_embedding(&buffers[input(0)], *max_period, *shift, *cosine_first, out);
+            }),
         }
         Ok(())
+    }
+}
+
+impl Step {
+    /// What is done with rows `first_row ..` of the result, which are `out`.
+    fn finish(&self, buffers: &[Vec<f32>], first_row: usize, out: &mut [f32]) {
+        for (f, side) in [(Binary::Mul, self.gain), (Binary::Add, self.residual)] {
+            if let Some(side) = side {
+                elementwise::meet(f, out, self.columns, first_row, &buffers[side.buffer], side.rows);
+            }
+        }
+        if let Some(f) = self.activation {
+            elementwise::unary(f, out);
+        }
     }
 }
 
@@ -374,7 +474,7 @@ fn with(buffers: &mut [Vec<f32>], out: usize, f: impl FnOnce(&[Vec<f32>], &mut [
 }
 
 /// The same, with the numbers of buffer `x` in it.
-fn in_place(buffers: &mut [Vec<f32>], x: usize, out: usize, f: impl FnOnce(&[Vec<f32>], &mut [f32])) {
+fn overwrite(buffers: &mut [Vec<f32>], x: usize, out: usize, f: impl FnOnce(&[Vec<f32>], &mut [f32])) {
     with(buffers, out, |buffers, v| {
         if x != out {
             v.copy_from_slice(&buffers[x]);
@@ -383,16 +483,7 @@ fn in_place(buffers: &mut [Vec<f32>], x: usize, out: usize, f: impl FnOnce(&[Vec
     });
 }
 
-fn matrix(shared: &Shared, weight: usize) -> Result<&Matrix> {
-    match &shared.weights[weight] {
-        Weight::Matrix(m) => Ok(m),
-        Weight::Vector(_) => Err(Error::invalid_graph("a vector stands where a matrix is expected")),
-    }
-}
-
-fn vector(shared: &Shared, weight: usize) -> Result<&[f32]> {
-    match &shared.weights[weight] {
-        Weight::Vector(v) => Ok(v),
-        Weight::Matrix(_) => Err(Error::invalid_graph("a matrix stands where a vector is expected")),
-    }
+/// The same, with the numbers of the step's first input in its result.
+fn in_place(buffers: &mut [Vec<f32>], step: &Step, f: impl FnOnce(&[Vec<f32>], &mut [f32])) {
+    overwrite(buffers, step.inputs[0], step.out, f);
 }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use crate::{
     Error, Result,
-    graph::{Binary, DType, Graph, Node, Op, Unary, ValueId, WeightId},
+    backend::fusion::gated_product,
+    graph::{DType, Graph, Node, Op, ValueId, WeightId},
 };
 
 /// Several weights of one width, rows below rows.
@@ -51,10 +52,10 @@ pub struct Layout {
     places: HashMap<String, Place>,
 }
 
-/// A linear layer or a convolution of the graph.
+/// A linear layer, a convolution or a recurrent layer of the graph.
 #[derive(Clone, Copy)]
 struct Layer {
-    /// What a linear layer reads; a convolution reads each number many times, and lies in a matrix of its own.
+    /// What a linear layer reads; a convolution or a recurrent layer lies in a matrix of its own.
     x: Option<ValueId>,
     out: ValueId,
     weight: WeightId,
@@ -71,7 +72,9 @@ impl Layout {
             node.op.weights().for_each(|w| uses[w.0 as usize] += 1);
             let (weight, bias, x) = match &node.op {
                 Op::Linear { weight, bias } => (*weight, *bias, node.inputs.first().copied()),
-                Op::Conv2d { weight, bias, .. } | Op::ConvTranspose2d { weight, bias, .. } => (*weight, *bias, None),
+                Op::Conv2d { weight, bias, .. }
+                | Op::ConvTranspose2d { weight, bias, .. }
+                | Op::Recurrent { weight, bias, .. } => (*weight, *bias, None),
                 _ => continue,
             };
             layers.push(Layer { x, out: ValueId(i as u32), weight, bias });
@@ -215,31 +218,16 @@ impl Layout {
 /// Of two layers whose results meet in `f(a) · b`, the one under the function comes first: so the epilogue expects it.
 fn gate_first(graph: &Graph, group: &mut [Layer]) {
     let [a, b] = group else { return };
-    let swapped =
-        |node: &Node| gated_product(graph, &node.op, &node.inputs).is_some_and(|(_, f, x)| (f, x) == (b.out, a.out));
+    let swapped = |node: &Node| gated_product(graph, node).is_some_and(|(_, f, x)| (f, x) == (b.out, a.out));
     if graph.nodes.iter().any(swapped) {
         group.swap(0, 1);
-    }
-}
-
-/// For a node `f(a) · b` (in either order): `(f, a, b)`.
-pub fn gated_product(graph: &Graph, op: &Op, inputs: &[ValueId]) -> Option<(Unary, ValueId, ValueId)> {
-    let (Op::Binary(Binary::Mul), &[left, right]) = (op, inputs) else { return None };
-    let under = |value: ValueId| match (&graph.node(value).op, graph.node(value).inputs.as_slice()) {
-        (Op::Unary(f), [x]) => Some((*f, *x)),
-        _ => None,
-    };
-    match (under(left), under(right)) {
-        (Some((f, gate)), _) => Some((f, gate, right)),
-        (None, Some((f, gate))) => Some((f, gate, left)),
-        (None, None) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::GraphBuilder;
+    use crate::graph::{Binary, GraphBuilder, Unary};
 
     fn names(layout: &Layout) -> Vec<Vec<&str>> {
         layout.matrices.iter().map(|m| m.members.iter().map(|m| m.name.as_str()).collect()).collect()

@@ -14,10 +14,9 @@ use super::{
 };
 use crate::{
     Error, Result,
+    backend::fusion::Gate,
     graph::{DType, Grid, Unary, Window},
 };
-
-pub use kernels::Gate;
 
 /// A matrix `[rows, cols]` on the GPU.
 #[derive(Debug, Clone)]

@@ -3,13 +3,15 @@
 //! A step is one small write, one encoder, one compute pass, one submit. Steps may be started one after another without
 //! waiting: the queue runs them in order.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use super::{
     buffer::{Buffer, View},
     context::{Context, Dispatch, REFUSED},
     fuse::{self, Kind, Program, Side, StoreId, Tensor, Work},
-    kernels::{attention, elementwise, norm, rms_norm, rope_cache, sample, step::StepWords, timestep},
+    kernels::{
+        attention, elementwise, norm, recurrent, rms_norm, rope_cache, sample, softmax, step::StepWords, timestep,
+    },
     linear::{self, LinearSpec, Lookup},
     memory,
     resident::Model,
@@ -17,9 +19,17 @@ use super::{
 };
 use crate::{
     Error, ErrorCode, Result,
-    backend::{Pending, StepCost},
+    backend::{Pending, StepCost, check_counts},
     graph::{Graph, StepParams, WeightId},
 };
+
+/// What the caller writes before a step.
+struct Input {
+    name: String,
+    view: View,
+    /// The least and the most that a number of it may be.
+    counts: Option<RangeInclusive<u32>>,
+}
 
 /// A compiled graph.
 pub struct Plan {
@@ -27,7 +37,7 @@ pub struct Plan {
     model: Arc<Model>,
     dispatches: Vec<Dispatch>,
     step: Buffer,
-    inputs: Vec<(String, View)>,
+    inputs: Vec<Input>,
     outputs: Vec<(String, View)>,
     staging: Staging,
 }
@@ -69,7 +79,7 @@ impl Plan {
             (name.clone(), stores[t.store].buffer.first(bytes))
         });
         let inputs = program.stores.iter().zip(&stores).filter_map(|(store, view)| match &store.kind {
-            Kind::Input(name) => Some((name.clone(), view.clone())),
+            Kind::Input(name) => Some(Input { name: name.clone(), view: view.clone(), counts: graph.counted(name) }),
             _ => None,
         });
         Ok(Self {
@@ -84,13 +94,14 @@ impl Plan {
 
     pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
         self.model.context.alive()?;
-        let Some((_, view)) = self.inputs.iter().find(|(n, _)| n == name) else {
+        let Some(Input { view, counts, .. }) = self.inputs.iter().find(|input| input.name == name) else {
             return Err(Error::bad_argument(format!("the graph has no input called {name}")));
         };
         if words.len() as u64 * 4 != view.bytes {
             let why = format!("input {name}: {} words, and it takes {}", words.len(), view.bytes / 4);
             return Err(Error::bad_argument(why));
         }
+        check_counts(name, counts.as_ref(), words)?;
         self.model.context.queue().write_buffer(view.buffer.raw(), 0, bytemuck::cast_slice(words));
         Ok(())
     }
@@ -317,6 +328,21 @@ impl Maker<'_> {
                 let (weight, bias) = (self.vector(*weight)?, self.vector(*bias)?);
                 let views = [self.view(x), &weight, &bias];
                 norm::factors(context, shape, views, self.at(*partial), self.view(out), place)?
+            }
+            Work::Softmax { x, out } => vec![softmax::softmax(context, x, self.view(x), self.view(out), place)?],
+            Work::Pool { how, batch, x, lengths, out } => {
+                let views = [self.view(x), self.view(lengths), self.view(out)];
+                vec![recurrent::pool(context, (*how, *batch), x, views, place)?]
+            }
+            Work::Cell { cell, x, projection, hidden, memory, out } => {
+                let views = recurrent::CellViews {
+                    x: self.view(x),
+                    projection: self.view(projection),
+                    hidden: self.view(hidden),
+                    memory: memory.as_ref().map(|memory| self.view(memory)),
+                    y: self.view(out),
+                };
+                vec![recurrent::cell(context, *cell, [x, out], views, place)?]
             }
             Work::Timestep { max_period, shift, cosine_first, t, out } => {
                 let size = (out.rows, out.cols);

@@ -28,7 +28,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Re
         tests.retain(|test| engine == Engine::Chromium || test != "web_gpu");
         let mut cargo = workspace.cargo();
         cargo.args(["test", "--config", &runner, "--package", "vitrine", "--target", WASM_TARGET, "--profile", "page"]);
-        cargo.args(["--no-fail-fast", "--lib"]).args(tests.iter().flat_map(|test| ["--test", test]));
+        cargo.arg("--no-fail-fast").args(tests.iter().flat_map(|test| ["--test", test]));
         cargo.args(filter.map(|_| "--")).args(filter);
         cargo.env_remove("GECKODRIVER").env_remove("CHROMEDRIVER").env(variable, driver);
         cargo.env("WASM_BINDGEN_TEST_TIMEOUT", TIMEOUT).env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");

@@ -22,7 +22,7 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let tests: Vec<&str> = targets.iter().flat_map(|test| ["--test", test]).collect();
     tally.check("clippy, the crate in the page", clippy(&[&in_page[..], &tests[..]].concat()));
     tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
-    tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask"]));
+    tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask", "--profile", "tool"]));
     tally.check("types of the page's JavaScript", check_javascript(workspace));
     tally.check("types of the documents' JavaScript", readme::check(workspace));
     Ok(())

@@ -1,12 +1,7 @@
-//! Turns a graph into the list of kernels that a step runs: what belongs together becomes one.
+//! Turns a graph into the list of kernels that a step runs. What [`fusion`] puts together becomes one kernel, and besides:
 //!
-//! - a norm of one row goes into the linear layers that read it;
-//! - layers that lie in one matrix (see [`super::layout`]) become one;
-//! - `f(gate) · up` and GEGLU's product of two halves, the multiplication by a gain, the residual addition and the function after it become the end of the linear layer or
-//!   convolution before them;
-//! - an enlarged picture goes into the convolution that reads it, the function after a norm into the norm;
-//! - the norms of the heads of q and k, their rotary turns and both cache writes become one, just before their attention;
-//! - a sum becomes the end of the norm before it.
+//! - layers that lie in one matrix (see [`super::layout`]) are one;
+//! - the norms of the heads of q and k, their rotary turns and both cache writes are one, just before their attention.
 //!
 //! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
 
@@ -18,20 +13,18 @@ pub use work::{
     Epilogue, Function, HeadNorm, Kind, Program, Rotary, Side, Source, Stage, Store, StoreId, Tensor, Work,
 };
 
-use super::{
-    kernels::attention,
-    layout::{Layout, gated_product},
-};
+use super::{kernels::attention, layout::Layout};
 use crate::{
     Error, Result,
-    backend::gate,
-    graph::{Binary, Graph, Node, Op, StateId, Unary, ValueId, WeightId},
+    backend::fusion::{self, Fused, Readers},
+    graph::{Graph, Node, Op, StateId, ValueId, WeightId},
 };
-use layers::Chain;
+use layers::Layers;
 
 /// Fuses `graph` for weights that lie as `layout` says.
 pub fn fuse(graph: &Graph, layout: &Layout) -> Result<Program> {
-    let mut fuser = Fuser::new(graph, layout);
+    let readers = Readers::of(graph)?;
+    let mut fuser = Fuser::new(graph, layout, &readers);
     for i in 0..graph.nodes.len() {
         fuser.node(ValueId(i as u32))?;
     }
@@ -50,24 +43,12 @@ pub fn fuse(graph: &Graph, layout: &Layout) -> Result<Program> {
 struct Fuser<'a> {
     graph: &'a Graph,
     layout: &'a Layout,
+    readers: &'a Readers,
     program: Program,
     tensors: Vec<Option<Tensor>>,
-    consumers: Vec<Vec<ValueId>>,
-    reads: Vec<usize>,
-    /// Nodes whose work a later node does.
-    absorbed: Vec<bool>,
-    /// For a node that ends what a layer does to its result: the layer, and all that it does.
-    chains: Vec<Option<Chain>>,
+    /// What makes each node's value; `None` where another node's work does.
+    fused: Vec<Option<Fused>>,
     states: Vec<Option<StoreId>>,
-}
-
-/// A product `f(gate) · up`.
-struct Gated {
-    f: Unary,
-    /// The node that makes `f(gate)`.
-    function: ValueId,
-    /// The layers that make gate and up, where their matrix can do it all.
-    layers: Option<(ValueId, ValueId)>,
 }
 
 /// The windows on rotated and cached values that one attention needs.
@@ -90,118 +71,26 @@ struct Raw {
 }
 
 impl<'a> Fuser<'a> {
-    fn new(graph: &'a Graph, layout: &'a Layout) -> Self {
-        let mut consumers = vec![vec![]; graph.nodes.len()];
-        for (i, node) in graph.nodes.iter().enumerate() {
-            for input in &node.inputs {
-                consumers[input.0 as usize].push(ValueId(i as u32));
-            }
-        }
+    fn new(graph: &'a Graph, layout: &'a Layout, readers: &'a Readers) -> Self {
         let mut fuser = Self {
             graph,
             layout,
+            readers,
             program: Program::default(),
             tensors: vec![None; graph.nodes.len()],
-            consumers,
-            reads: gate::reads(graph),
-            absorbed: vec![false; graph.nodes.len()],
-            chains: vec![None; graph.nodes.len()],
+            fused: fusion::fuse(graph, readers, &Layers { graph, layout }),
             states: vec![None; graph.states.len()],
         };
         for i in 0..graph.nodes.len() {
-            fuser.absorb(ValueId(i as u32));
-        }
-        fuser.find_chains();
-        fuser
-    }
-
-    /// Whether `value` is read by exactly one node and by nobody outside.
-    fn is_private(&self, value: ValueId) -> bool {
-        self.consumers[value.0 as usize].len() == 1 && !self.is_output(value)
-    }
-
-    fn is_output(&self, value: ValueId) -> bool {
-        self.graph.outputs.iter().any(|(_, v)| *v == value)
-    }
-
-    /// Marks the nodes whose work the node `at` will do.
-    fn absorb(&mut self, at: ValueId) {
-        let node = self.graph.node(at);
-        let parts: Vec<ValueId> = match &node.op {
-            Op::Binary(Binary::Mul) => match (self.halved(at), self.gated(at)) {
-                (Some(halves), _) => [halves.parts.as_slice(), &[halves.both]].concat(),
-                (None, Some(Gated { function, layers: Some((gate, up)), .. })) => vec![function, gate, up],
-                (None, Some(Gated { function, layers: None, .. })) => vec![function],
-                (None, None) => vec![],
-            },
-            Op::RmsNorm { .. } if self.is_prologue(at) => vec![at],
-            Op::Unary(_) => self.normed(at).into_iter().collect(),
-            Op::Conv2d { .. } => self.enlarged(at).into_iter().collect(),
-            Op::Binary(Binary::Add) => self.normed_sum(at).map(|(norm, _)| norm).into_iter().collect(),
-            Op::Attention { .. } => self.turned(at).map(|turned| turned.between).unwrap_or_default(),
-            _ => vec![],
-        };
-        for part in parts {
-            self.absorbed[part.0 as usize] = true;
-        }
-    }
-
-    /// For a product at `at` of one half of a layer's result and a function of the other: both, where the layer can do it all.
-    fn halved(&self, at: ValueId) -> Option<gate::Gate> {
-        let halves = gate::Gate::at(self.graph, &self.reads, at.0 as usize)?;
-        let Op::Linear { weight, .. } = &self.graph.node(halves.both).op else { return None };
-        let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name).ok()?;
-        (self.layout.matrices[matrix].members.len() == 1 && self.reads[halves.both.0 as usize] == 2).then_some(halves)
-    }
-
-    /// For `f(a) · b` at `at`: what it is made of, where a kernel does both. Without their layers that is one for SiLU alone.
-    fn gated(&self, at: ValueId) -> Option<Gated> {
-        let node = self.graph.node(at);
-        let (f, gate, up) = gated_product(self.graph, &node.op, &node.inputs)?;
-        let made = |v: &&ValueId| self.graph.node(**v).op == Op::Unary(f) && self.graph.node(**v).inputs == [gate];
-        let function = *node.inputs.iter().find(made)?;
-        if !self.is_private(function) {
-            return None;
-        }
-        let matrix = |value: ValueId| match &self.graph.node(value).op {
-            Op::Linear { weight, .. } => self.layout.matrix(&self.graph.weight(*weight).name).ok(),
-            _ => None,
-        };
-        let whole = match (matrix(gate), matrix(up)) {
-            (Some((a, 0)), Some((b, first))) => {
-                let spec = &self.layout.matrices[a];
-                a == b
-                    && spec.members.len() == 2
-                    && first * 2 == spec.rows
-                    && self.graph.node(gate).inputs == self.graph.node(up).inputs
-                    && self.is_private(gate)
-                    && self.is_private(up)
+            let at = ValueId(i as u32);
+            if !matches!(graph.node(at).op, Op::Attention { .. }) {
+                continue;
             }
-            _ => false,
-        };
-        (whole || f == Unary::Silu).then_some(Gated { f, function, layers: whole.then_some((gate, up)) })
-    }
-
-    /// For a sum at `at`: the RMSNorm that gives one of its terms to nobody else, and the other term.
-    fn normed_sum(&self, at: ValueId) -> Option<(ValueId, ValueId)> {
-        let node = self.graph.node(at);
-        let (Op::Binary(Binary::Add), &[a, b]) = (&node.op, node.inputs.as_slice()) else { return None };
-        let is_norm = |v: ValueId| matches!(self.graph.node(v).op, Op::RmsNorm { .. }) && self.is_private(v);
-        // The later one: the other is there by then.
-        let (first, last) = if a.0 < b.0 { (a, b) } else { (b, a) };
-        (first != last && is_norm(last)).then_some((last, first))
-    }
-
-    /// Whether the norm at `at` can be done by every layer that reads it.
-    fn is_prologue(&self, at: ValueId) -> bool {
-        let node = self.graph.node(at);
-        let Op::RmsNorm { weight, .. } = &node.op else { return false };
-        let readers = &self.consumers[at.0 as usize];
-        node.shape[0] == 1
-            && self.graph.weight(*weight).shape == [node.shape[1]]
-            && !self.is_output(at)
-            && !readers.is_empty()
-            && readers.iter().all(|v| matches!(self.graph.node(*v).op, Op::Linear { .. }))
+            for value in fuser.turned(at).map(|turned| turned.between).unwrap_or_default() {
+                fuser.fused[value.0 as usize] = None;
+            }
+        }
+        fuser
     }
 
     /// For an attention at `at`: its inputs as they are before the turn and the cache writes, where nobody else reads what
@@ -223,7 +112,7 @@ impl<'a> Fuser<'a> {
             (None, None) => None,
             _ => return None,
         };
-        let private = between.iter().all(|value| self.is_private(*value));
+        let private = between.iter().all(|value| self.readers.is_private(*value));
         (private && raw_k.rotary == raw_q.rotary && k_cache != v_cache).then_some(Turned {
             rotary: raw_q.rotary,
             norm,
@@ -301,10 +190,11 @@ impl<'a> Fuser<'a> {
     }
 
     fn node(&mut self, at: ValueId) -> Result<()> {
-        let node = self.graph.node(at);
-        if self.absorbed[at.0 as usize] || self.tensors[at.0 as usize].is_some() {
+        let Some(fused) = self.fused[at.0 as usize].clone() else { return Ok(()) };
+        if self.tensors[at.0 as usize].is_some() {
             return Ok(());
         }
+        let node = self.graph.node(at);
         let (rows, cols) = match *node.shape.as_slice() {
             [n] if node.dtype == crate::graph::DType::U32 => (1, n),
             [rows, cols] => (rows, cols),
@@ -313,11 +203,8 @@ impl<'a> Fuser<'a> {
         if rows == 0 || cols == 0 || rows.checked_mul(cols).is_none_or(|n| n > i32::MAX as usize) {
             return Err(refused(node, "a size that the GPU cannot hold"));
         }
-        if self.chains[at.0 as usize].is_some() {
-            return self.chain(at, rows, cols);
-        }
         let label = node.label.as_str();
-        let out = match &node.op {
+        let out = match &self.graph.node(fused.node).op {
             Op::Input { name } => {
                 let store = self.store(rows * cols, Kind::Input(name.clone()));
                 Tensor { store, first: 0, stride: cols, rows, cols }
@@ -336,13 +223,16 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::AddPositions { table: *table, x, out }, label);
                 out
             }
-            Op::Linear { .. } => return self.layers(at),
+            Op::Linear { .. } if fused.is_plain() => return self.layers(at, &fused),
+            Op::Linear { .. } | Op::Conv2d { .. } | Op::ConvTranspose2d { .. } => self.layer(at, &fused)?,
             Op::RmsNorm { weight, eps } => {
-                let x = self.tensor(node.inputs[0])?;
+                let x = self.tensor(fused.inputs[0])?;
+                let residual = fused.residual.map(|residual| self.tensor(residual)).transpose()?;
                 let out = self.fresh(rows, cols);
-                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, residual: None, out }, label);
+                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, residual, out }, label);
                 out
             }
+            Op::LayerNorm { .. } | Op::GroupNorm { .. } => self.norm(at, &fused)?,
             Op::Rope { .. } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let rotary = rotary(&node.op);
@@ -397,8 +287,44 @@ impl<'a> Fuser<'a> {
                     out
                 }
             }
-            Op::Unary(f) => self.unary(at, *f)?,
-            Op::Binary(f) => return self.binary(at, *f, rows, cols),
+            Op::Unary(f) => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                self.elementwise(Function::Unary(*f), [Some(x), None, None], out, label);
+                out
+            }
+            Op::Binary(f) => {
+                let &[a, b] = fused.inputs.as_slice() else { return Err(refused(node, "expected two values")) };
+                let (a, b, out) = (self.tensor(a)?, self.tensor(b)?, self.fresh(rows, cols));
+                let function = if fused.gate.is_some() { Function::SiluMul } else { Function::Binary(*f) };
+                self.elementwise(function, [Some(a), Some(b), None], out, label);
+                out
+            }
+            Op::ReadState { state } => {
+                // A copy: the state may be written before all that read this have done so.
+                let (x, out) = (self.state(*state), self.fresh(rows, cols));
+                self.elementwise(Function::Copy, [Some(x), None, None], out, label);
+                out
+            }
+            Op::WriteState { state } => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.state(*state));
+                self.elementwise(Function::Copy, [Some(x), None, None], out, label);
+                out
+            }
+            Op::Recurrent { cell, weight, hidden, memory, .. } => {
+                let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name)?;
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                let (hidden, memory) = (self.state(*hidden), memory.map(|memory| self.state(memory)));
+                let projection = self.fresh(1, cols * cell.gates());
+                for r in 0..rows {
+                    let epilogue = Epilogue::default();
+                    let product =
+                        Work::Linear { matrix, x: hidden, gather: None, norm: None, epilogue, out: projection };
+                    self.emit(product, label);
+                    let (x, out) = (x.row(r), out.row(r));
+                    self.emit(Work::Cell { cell: *cell, x, projection, hidden, memory, out }, label);
+                }
+                out
+            }
             Op::Sample { seen, token, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
                 let logits = self.contiguous(logits, label);

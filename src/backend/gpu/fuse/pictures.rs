@@ -1,40 +1,18 @@
-//! What pictures and batches need beyond a language model: their operations as kernels.
+//! What pictures, batches and sequences need beyond a decoder: their operations as kernels.
 
 use super::{Function, Fuser, Kind, Source, Tensor, Work, refused};
 use crate::{
     Result,
-    backend::gpu::kernels::norm,
-    graph::{Binary, Op, Unary, ValueId},
+    backend::{fusion::Fused, gpu::kernels::norm},
+    graph::{Op, ValueId},
 };
 
 impl Fuser<'_> {
-    /// For a function of one value at `at`: the norm before it, where nobody else reads that and the function is not itself done by
-    /// the product that it gates.
-    pub(super) fn normed(&self, at: ValueId) -> Option<ValueId> {
-        let &[x] = self.graph.node(at).inputs.as_slice() else { return None };
-        let norm = matches!(self.graph.node(x).op, Op::LayerNorm { .. } | Op::GroupNorm { .. });
-        let gates = |reader: &ValueId| {
-            matches!(self.graph.node(*reader).op, Op::Binary(Binary::Mul))
-                && self.gated(*reader).is_some_and(|gated| gated.function == at)
-        };
-        (norm && self.is_private(x) && !self.consumers[at.0 as usize].iter().any(gates)).then_some(x)
-    }
-
-    pub(super) fn unary(&mut self, at: ValueId, f: Unary) -> Result<Tensor> {
-        if let Some(norm) = self.normed(at) {
-            return self.norm(norm, Some(f));
-        }
-        let node = self.graph.node(at);
-        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
-        self.elementwise(Function::Unary(f), [Some(x), None, None], out, &node.label);
-        Ok(out)
-    }
-
-    /// The norm at `at` and the function after it.
-    fn norm(&mut self, at: ValueId, activation: Option<Unary>) -> Result<Tensor> {
-        let node = self.graph.node(at);
-        let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
-        let label = &node.label;
+    /// A norm that makes the value of the node `at`, and the function after it.
+    pub(super) fn norm(&mut self, at: ValueId, fused: &Fused) -> Result<Tensor> {
+        let (node, activation) = (self.graph.node(fused.node), fused.activation);
+        let (x, out) = (self.tensor(fused.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
+        let label = &self.graph.node(at).label;
         match node.op {
             Op::LayerNorm { weight, bias, eps } => {
                 let shape = norm::Shape::of_rows(&x, eps);
@@ -59,7 +37,7 @@ impl Fuser<'_> {
         Ok(out)
     }
 
-    /// The node at `at`, one that only pictures and batches have.
+    /// The node at `at`, one that only pictures, batches and sequences have.
     pub(super) fn picture(&mut self, at: ValueId) -> Result<Tensor> {
         let node = self.graph.node(at);
         let label = node.label.as_str();
@@ -67,12 +45,8 @@ impl Fuser<'_> {
         Ok(match &node.op {
             Op::Broadcast { f, .. } => {
                 let (x, y) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
-                let function = match f {
-                    Binary::Add => Function::Add,
-                    Binary::Mul => Function::Mul,
-                };
                 let out = self.fresh(rows, cols);
-                self.elementwise(function, [Some(x), Some(y), None], out, label);
+                self.elementwise(Function::Binary(*f), [Some(x), Some(y), None], out, label);
                 out
             }
             Op::Modulate { .. } => {
@@ -85,6 +59,29 @@ impl Fuser<'_> {
                 let x = self.tensor(node.inputs[0])?;
                 Tensor { first: x.first + first, cols, ..x }
             }
+            Op::Rows { first } => {
+                let x = self.tensor(node.inputs[0])?;
+                Tensor { rows, ..x.row(*first) }
+            }
+            Op::Stack => {
+                let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
+                let out = self.fresh(rows, cols);
+                let (above, below) = (Tensor { rows: a.rows, ..out }, Tensor { rows: b.rows, ..out.row(a.rows) });
+                self.elementwise(Function::Copy, [Some(a), None, None], above, label);
+                self.elementwise(Function::Copy, [Some(b), None, None], below, label);
+                out
+            }
+            Op::Softmax => {
+                let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                self.emit(Work::Softmax { x, out }, label);
+                out
+            }
+            Op::Pool { how, batch } => {
+                let (x, lengths) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
+                let out = self.fresh(rows, cols);
+                self.emit(Work::Pool { how: *how, batch: *batch, x, lengths, out }, label);
+                out
+            }
             Op::Concat => {
                 let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
@@ -93,7 +90,6 @@ impl Fuser<'_> {
                 self.elementwise(Function::Copy, [Some(b), None, None], right, label);
                 out
             }
-            Op::LayerNorm { .. } | Op::GroupNorm { .. } => self.norm(at, None)?,
             Op::Upsample { input, factor } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let source = Source::Upsampled { width: input.width * factor, factor: *factor };

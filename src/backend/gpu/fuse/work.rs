@@ -1,14 +1,17 @@
 //! What a graph becomes: kernels' work over stores.
 
 use crate::{
-    backend::gpu::{
-        kernels::{
-            attention::{self, Operands},
-            norm,
+    backend::{
+        fusion::Gate,
+        gpu::{
+            kernels::{
+                attention::{self, Operands},
+                norm,
+            },
+            linear::Gather,
         },
-        linear::{Gate, Gather},
     },
-    graph::{RopeLayout, StateId, Unary, WeightId},
+    graph::{Binary, Cell, Pooling, RopeLayout, StateId, Unary, WeightId},
 };
 
 /// An index into [`Program::stores`].
@@ -48,6 +51,11 @@ impl Tensor {
         self.first == 0 && (self.rows == 1 || self.stride == self.cols)
     }
 
+    /// Row `r` of it.
+    pub(super) fn row(&self, r: usize) -> Self {
+        Self { first: self.first + r * self.stride, rows: 1, ..*self }
+    }
+
     /// Columns `first .. first + cols` of it.
     pub(super) fn columns(&self, first: usize, cols: usize) -> Self {
         Self { first: self.first + first, cols, ..*self }
@@ -76,8 +84,7 @@ pub struct Epilogue {
 pub enum Function {
     Copy,
     Unary(Unary),
-    Add,
-    Mul,
+    Binary(Binary),
     /// `silu(a) · b`
     SiluMul,
     /// `a · (1 + c) + b`
@@ -195,6 +202,26 @@ pub enum Work {
         partial: StoreId,
         out: Tensor,
     },
+    Softmax {
+        x: Tensor,
+        out: Tensor,
+    },
+    Pool {
+        how: Pooling,
+        batch: usize,
+        x: Tensor,
+        lengths: Tensor,
+        out: Tensor,
+    },
+    /// A cell's step, from row `x` of the inputs' projections to row `out` of the results.
+    Cell {
+        cell: Cell,
+        x: Tensor,
+        projection: Tensor,
+        hidden: Tensor,
+        memory: Option<Tensor>,
+        out: Tensor,
+    },
     Timestep {
         max_period: f32,
         shift: f32,
@@ -232,7 +259,13 @@ impl Work {
             }
             Self::NormFactors { x, partial, out, .. } => (vec![x.store], vec![*partial, out.store]),
             Self::Elementwise { operands, out, .. } => (of(operands), of(&[Some(*out)])),
-            Self::Norm { x, out, .. } | Self::Timestep { t: x, out, .. } => (of(&[Some(*x)]), of(&[Some(*out)])),
+            Self::Pool { x, lengths, out, .. } => (of(&[Some(*x), Some(*lengths)]), of(&[Some(*out)])),
+            Self::Cell { x, projection, hidden, memory, out, .. } => {
+                (of(&[Some(*x), Some(*projection)]), of(&[Some(*hidden), *memory, Some(*out)]))
+            }
+            Self::Norm { x, out, .. } | Self::Softmax { x, out } | Self::Timestep { t: x, out, .. } => {
+                (of(&[Some(*x)]), of(&[Some(*out)]))
+            }
             Self::Sample { logits, seen, token, out, .. } => {
                 (of(&[Some(*logits)]), of(&[Some(*seen), Some(*token), Some(*out)]))
             }

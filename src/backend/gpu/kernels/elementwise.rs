@@ -9,6 +9,7 @@ use crate::{
         fuse::{Function, Source, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
+    graph::Binary,
 };
 
 pub const KERNEL: Kernel = Kernel { name: "elementwise", source: include_str!("elementwise.wgsl") };
@@ -75,8 +76,10 @@ pub fn variant(shape: &Shape) -> Result<Variant> {
     let variant = match function {
         Function::Copy => variant,
         Function::Unary(f) => unary::with(variant, *f),
-        Function::Add => variant.flag("ADD", true),
-        Function::Mul => variant.flag("MUL", true),
+        Function::Binary(Binary::Add) => variant.flag("ADD", true),
+        Function::Binary(Binary::Sub) => variant.flag("SUB", true),
+        Function::Binary(Binary::Mul) => variant.flag("MUL", true),
+        Function::Binary(Binary::Div) => variant.flag("DIV", true),
         Function::SiluMul => variant.flag("SILU_MUL", true),
         Function::Modulate => variant.flag("MODULATE", true),
         Function::ScaleShift(None) => variant.flag("SCALE_SHIFT", true),

@@ -6,7 +6,7 @@ use super::super::{
     wgsl::{Const, Kernel, Variant},
 };
 use super::unary;
-use crate::graph::Unary;
+use crate::{backend::fusion::Gate, graph::Unary};
 
 pub const MATVEC: Kernel = Kernel { name: "matvec", source: include_str!("matvec.wgsl") };
 pub const MATMUL: Kernel = Kernel { name: "matmul", source: include_str!("matmul.wgsl") };
@@ -27,26 +27,13 @@ pub fn snippet(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The weight's rows are those of two halves of a result, which becomes `f(gate) · other`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Gate {
-    pub f: Unary,
-    /// The gate is the second half.
-    pub last: bool,
-}
-
-impl Gate {
-    /// `silu(first half) · second half`
-    pub const SILU: Self = Self { f: Unary::Silu, last: false };
-
-    fn flags(&self, variant: Variant) -> Variant {
-        unary::with(variant.flag("GATE_LAST", self.last), self.f)
-    }
-}
-
 /// What the gate of a weight in several parts is made with.
 pub fn gate_variant(gate: &Gate) -> Variant {
-    gate.flags(Variant::default())
+    gated(Variant::default(), gate)
+}
+
+fn gated(variant: Variant, gate: &Gate) -> Variant {
+    unary::with(variant.flag("GATE_LAST", gate.last), gate.f)
 }
 
 /// What is fused with a product.
@@ -149,7 +136,7 @@ fn flags(p: &Product) -> Variant {
         variant = unary::with(variant, f);
     }
     if let Some(gate) = p.extras.gate {
-        variant = gate.flags(variant);
+        variant = gated(variant, &gate);
     }
     if let Some(conv) = p.conv {
         // Windows and strides are small; whoever makes the product has checked them.

@@ -4,9 +4,11 @@ pub mod attention;
 pub mod elementwise;
 pub mod linear;
 pub mod norm;
+pub mod recurrent;
 pub mod rms_norm;
 pub mod rope_cache;
 pub mod sample;
+pub mod softmax;
 pub mod step;
 pub mod timestep;
 pub mod unary;
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Mask, RopeLayout, Unary},
+    graph::{Binary, Cell, Mask, Pooling, RopeLayout, Unary},
 };
 
 /// A piece of WGSL that several kernels include.
@@ -71,10 +73,14 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         let unary = unary::EVERY.map(|f| (Function::Unary(f), 0));
         let more = [
             (Function::Copy, 0),
-            (Function::Add, 4),
-            (Function::Add, 2),
-            (Function::Mul, 4),
-            (Function::Mul, 2),
+            (Function::Binary(Binary::Add), 4),
+            (Function::Binary(Binary::Add), 2),
+            (Function::Binary(Binary::Sub), 4),
+            (Function::Binary(Binary::Sub), 2),
+            (Function::Binary(Binary::Mul), 4),
+            (Function::Binary(Binary::Mul), 2),
+            (Function::Binary(Binary::Div), 4),
+            (Function::Binary(Binary::Div), 2),
             (Function::SiluMul, 4),
             (Function::Modulate, 2),
             (Function::ScaleShift(None), 2),
@@ -89,6 +95,15 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         for shape in shapes {
             all.push((elementwise::KERNEL, elementwise::variant(&shape)?));
         }
+    }
+    for cols in [70, 2048] {
+        all.push((softmax::KERNEL, softmax::variant(&tensor(4, cols))?));
+    }
+    for cell in [Cell::Lstm, Cell::Gru, Cell::Tanh] {
+        all.push((recurrent::CELL, recurrent::cell_variant(cell, 70)?));
+    }
+    for how in [Pooling::Mean, Pooling::Max, Pooling::First, Pooling::Last] {
+        all.push((recurrent::POOL, recurrent::pool_variant(how, 2, &tensor(8, 70))?));
     }
     all.push((timestep::KERNEL, timestep::variant(2, 320, 10_000.0, 0.0, true)?));
 

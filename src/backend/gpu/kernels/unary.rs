@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// One of each, with numbers that stand for all.
-pub const EVERY: [Unary; 9] = [
+pub const EVERY: [Unary; 13] = [
     Unary::Silu,
     Unary::GeluTanh,
     Unary::Gelu,
@@ -15,6 +15,10 @@ pub const EVERY: [Unary; 9] = [
     Unary::LeakyRelu { slope: 0.2 },
     Unary::Tanh,
     Unary::Sigmoid,
+    Unary::Exp,
+    Unary::Log,
+    Unary::Sqrt,
+    Unary::Sin,
     Unary::Affine { scale: 0.5, shift: 0.5 },
 ];
 
@@ -32,6 +36,10 @@ pub fn with(mut variant: Variant, f: Unary) -> Variant {
         }
         Unary::Tanh => "TANH",
         Unary::Sigmoid => "SIGMOID",
+        Unary::Exp => "EXP",
+        Unary::Log => "LOG",
+        Unary::Sqrt => "SQRT",
+        Unary::Sin => "SIN",
         Unary::Affine { scale, shift } => {
             variant.constants.extend([("SCALE", Const::F32(scale)), ("SHIFT", Const::F32(shift))]);
             "AFFINE"

@@ -1,5 +1,5 @@
 // A function of one value. Needs `alias Number` (f32 or vec4<f32>).
-// Flags, one of: SILU, GELU_TANH, GELU, QUICK_GELU, RELU, LEAKY_RELU (constant SLOPE), TANH, SIGMOID, AFFINE (constants SCALE, SHIFT).
+// Flags, one of: SILU, GELU_TANH, GELU, QUICK_GELU, RELU, LEAKY_RELU (constant SLOPE), TANH, SIGMOID, EXP, LOG, SQRT, SIN, AFFINE (constants SCALE, SHIFT).
 
 fn unary(a: Number) -> Number {
 #if SILU
@@ -31,6 +31,18 @@ fn unary(a: Number) -> Number {
 #endif
 #if SIGMOID
     return 1.0 / (1.0 + exp(-a));
+#endif
+#if EXP
+    return exp(a);
+#endif
+#if LOG
+    return log(a);
+#endif
+#if SQRT
+    return sqrt(a);
+#endif
+#if SIN
+    return sin(a);
 #endif
 #if AFFINE
     return SCALE * a + SHIFT;

@@ -1,8 +1,6 @@
 //! The CPU backend's operations against plain sums over what candle reads in the same bytes, and its sampling against
 //! what the parameters say.
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml};
 use half::{bf16, f16};
 use pollster::block_on;
@@ -12,6 +10,8 @@ use vitrine::{
     backend::{Device, Plan, Resident, cpu},
     graph::{Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, WeightId},
 };
+
+use crate::{bits, floats, numbers, random};
 
 const ALL: [DType; 11] = [
     DType::F32,
@@ -26,30 +26,6 @@ const ALL: [DType; 11] = [
     DType::Q5_K,
     DType::Q6_K,
 ];
-
-/// Numbers about −1 … 1 from a seed.
-fn random(seed: u64) -> impl FnMut() -> f32 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / 8_388_608.0 - 1.0
-    }
-}
-
-fn numbers(seed: u64, n: usize) -> Vec<f32> {
-    let mut next = random(seed);
-    (0..n).map(|_| next()).collect()
-}
-
-fn words(v: &[f32]) -> Vec<u32> {
-    v.iter().map(|v| v.to_bits()).collect()
-}
-
-fn floats(v: &[u32]) -> Vec<f32> {
-    v.iter().map(|v| f32::from_bits(*v)).collect()
-}
 
 /// A file's bytes of `n` weights: any bits where the type has blocks, with scales of a sane size.
 fn file_bytes(dtype: DType, n: usize, seed: u64) -> Vec<u8> {
@@ -147,7 +123,7 @@ fn linear_matches(dtype: DType, t: usize, out: usize, columns: usize, with_bias:
     }
     let mut plan = plan(&g.finish(), &weights);
     let x = numbers(seed + 1, t * columns);
-    plan.write_input("x", &words(&x)).unwrap();
+    plan.write_input("x", &bits(&x)).unwrap();
     let got = floats(&step(&mut plan, StepParams::default(), "y"));
     let w = read_by_candle(dtype, &bytes, out * columns);
     let want: Vec<f64> = x
@@ -193,10 +169,10 @@ proptest! {
         let [q, k, v] = [(1, t * width), (2, keys * kv_width), (3, keys * kv_width)].map(|(s, n)| numbers(seed + s, n));
         let mut plan = block_on(resident.compile(&graph)).unwrap();
         let old = position * kv_width;
-        resident.write_state("k", &words(&k[..old])).unwrap();
-        resident.write_state("v", &words(&v[..old])).unwrap();
+        resident.write_state("k", &bits(&k[..old])).unwrap();
+        resident.write_state("v", &bits(&v[..old])).unwrap();
         for (name, x) in [("q", &q[..]), ("k", &k[old..]), ("v", &v[old..])] {
-            plan.write_input(name, &words(x)).unwrap();
+            plan.write_input(name, &bits(x)).unwrap();
         }
         let got = floats(&step(&mut plan, StepParams { position: position as u32, ..StepParams::default() }, "y"));
         let mut want = vec![0f64; t * width];
@@ -248,7 +224,7 @@ fn positions_are_added_from_the_steps_on_and_past_the_table_row_0_is() {
     g.output("y", y);
     let (rows, x) = (numbers(1, 35), numbers(2, 20));
     let mut plan = plan(&g.finish(), &[bytemuck::cast_slice(&rows).to_vec()]);
-    plan.write_input("x", &words(&x)).unwrap();
+    plan.write_input("x", &bits(&x)).unwrap();
     let got = floats(&step(&mut plan, StepParams { position: 4, ..StepParams::default() }, "y"));
     let met = [4, 5, 6, 0].iter().flat_map(|r| &rows[r * 5..][..5]);
     let want: Vec<f64> = x.iter().zip(met).map(|(x, p)| f64::from(x + p)).collect();
@@ -327,7 +303,7 @@ fn norms_activations_and_rotary_positions_match_plain_arithmetic() {
         let le = |v: &[f32]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         let mut plan = plan(&g.finish(), &[le(&w), le(&f)]);
         let x: Vec<f32> = numbers(4, t * heads * dim).iter().map(|v| v * 5.0).collect();
-        plan.write_input("x", &words(&x)).unwrap();
+        plan.write_input("x", &bits(&x)).unwrap();
         let params = StepParams { position: 17, ..StepParams::default() };
         let mut get = |name: &str| floats(&step(&mut plan, params, name));
         let wide: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
@@ -382,7 +358,7 @@ impl Sampler {
     }
 
     fn draw(&mut self, logits: &[f32], sample: SampleParams) -> Sampled {
-        self.0.write_input("logits", &words(logits)).unwrap();
+        self.0.write_input("logits", &bits(logits)).unwrap();
         let record = step(&mut self.0, StepParams { sample, ..StepParams::default() }, "sampled");
         Sampled::from_words(&record).unwrap()
     }

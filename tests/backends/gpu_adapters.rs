@@ -1,5 +1,4 @@
 //! The adapters that readers have: every kernel that one of them may get is sound text, and asks for no more than the smallest allows.
-#![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::HashSet;
 

@@ -1,5 +1,4 @@
 //! Linear layers and embeddings on the GPU against plain sums over what candle reads in the same bytes.
-#![cfg(not(target_arch = "wasm32"))]
 
 use std::sync::{LazyLock, mpsc};
 

@@ -1,12 +1,8 @@
 //! Tokenizers against the ids that llama.cpp demands, and what every tokenizer promises.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod reference;
-
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use reference::reference;
+use crate::reference::reference;
 use vitrine::{
     ErrorCode,
     text::{ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Json, Tokenizer},

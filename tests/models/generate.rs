@@ -1,17 +1,13 @@
 //! The generation loop on a real trained model (stories260K), on the CPU and on the GPU.
 
-#![cfg(not(target_arch = "wasm32"))]
-
-mod reference;
-
 use std::{
     path::{Path, PathBuf},
     rc::Rc,
     sync::OnceLock,
 };
 
+use crate::reference::reference;
 use pollster::block_on;
-use reference::reference;
 use vitrine::{
     ErrorCode,
     backend::{Device, cpu, gpu},

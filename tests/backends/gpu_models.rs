@@ -1,39 +1,23 @@
 //! Whole models on the GPU: trained weights tell the story that the CPU tells, with steps in flight.
-#![cfg(not(target_arch = "wasm32"))]
-
-#[path = "reference/mod.rs"]
-mod reference;
 
 use std::{collections::VecDeque, path::Path, rc::Rc};
 
 use pollster::block_on;
-use reference::reference;
 use vitrine::{
-    backend::{
-        Device, Plan, Resident, cpu,
-        gpu::{self, context::Features},
-        profile::by_part,
-    },
+    backend::{Device, Plan, Resident, gpu::context::Features, profile::by_part},
     cancel::Cancel,
     graph::{Graph, SampleParams, Sampled, StepParams},
     models::LanguageModel,
     weights::{PathSource, SharedSource, WeightFile},
 };
 
+use crate::{gpu_alone, oracle, reference::reference};
+
 /// A GGUF's model on a device.
 struct Running {
     file: WeightFile,
     model: LanguageModel,
     resident: Resident,
-}
-
-fn gpu_device() -> Device {
-    let device = block_on(gpu::Device::open(gpu::Preference::Any));
-    Device::Gpu(device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"))
-}
-
-fn cpu_device() -> Device {
-    Device::Cpu(cpu::Device::new("the oracle"))
 }
 
 impl Running {
@@ -114,7 +98,7 @@ fn stories260k_on_the_gpu_tells_what_llama2c_tells_for_200_greedy_steps() {
     let Some(path) = reference("llm/stories260K/stories260K-f32.gguf") else { return };
     let Some(expected) = reference("llm/stories260K/greedy200.txt") else { return };
     let expected = std::fs::read_to_string(expected).expect("a text");
-    let model = Running::open(&path, &gpu_device());
+    let model = Running::open(&path, &Device::Gpu(gpu_alone()));
     let told = model.text(&model.greedy(&[1], 200));
     assert_eq!(told.trim_start().trim_end_matches('\n'), expected.trim_end_matches('\n'));
 }
@@ -124,7 +108,8 @@ fn quantised_stories260k_scores_as_on_the_cpu() {
     let prompt = [1, 403, 407, 261, 378, 432, 438, 285, 310, 320, 301, 420, 411];
     for kind in ["q8_0", "q4_0"] {
         let Some(path) = reference(&format!("llm/stories260K/stories260K-{kind}.gguf")) else { return };
-        let [expected, got] = [cpu_device(), gpu_device()].map(|device| Running::open(&path, &device).score(&prompt));
+        let [expected, got] =
+            [oracle(), Device::Gpu(gpu_alone())].map(|device| Running::open(&path, &device).score(&prompt));
         let got = cosine(&expected, &got);
         assert!(got >= 0.999, "{kind}: cosine {got}");
     }
@@ -133,7 +118,7 @@ fn quantised_stories260k_scores_as_on_the_cpu() {
 #[test]
 fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
-    let model = Running::open(&path, &gpu_device());
+    let model = Running::open(&path, &Device::Gpu(gpu_alone()));
     let plan = model.compile(&model.model.decode().expect("a graph"));
     let cost = plan.cost();
     assert_eq!((cost.passes, cost.submits), (1, 1));
@@ -144,7 +129,7 @@ fn a_decode_step_of_a_real_model_keeps_to_eight_dispatches_a_layer_and_six() {
 #[test]
 fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let Device::Gpu(device) = gpu_device() else { unreachable!() };
+    let Device::Gpu(device) = Device::Gpu(gpu_alone()) else { unreachable!() };
     let hardware = Features { software: false, ..device.context().features() };
     let plain = hardware.without_subgroups();
     for family in ["qwen3", "gpt2", "gemma3"] {
@@ -170,8 +155,8 @@ fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
 fn the_kernels_of_hardware_tell_the_storytellers_forty_tokens_as_the_cpu_does() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/storyteller/storyteller-q8_0.gguf");
     let prompt = [1, 403, 407, 261, 378];
-    let expected = Running::open(&file, &cpu_device()).greedy(&prompt, 40);
-    let Device::Gpu(device) = gpu_device() else { unreachable!() };
+    let expected = Running::open(&file, &oracle()).greedy(&prompt, 40);
+    let Device::Gpu(device) = Device::Gpu(gpu_alone()) else { unreachable!() };
     let hardware = Features { software: false, ..device.context().features() };
     assert!(hardware.subgroups, "this test needs a Vulkan driver with subgroups");
     for features in [hardware, hardware.without_subgroups()] {
@@ -185,7 +170,7 @@ fn the_kernels_of_hardware_tell_the_storytellers_forty_tokens_as_the_cpu_does() 
 fn a_decode_step_of_every_family_keeps_to_its_dispatches() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     for (family, a_layer, beside) in [("llama", 7, 3), ("qwen3", 7, 3), ("gpt2", 9, 5), ("gemma3", 9, 4)] {
-        let model = Running::open(&root.join(format!("tiny_{family}.gguf")), &gpu_device());
+        let model = Running::open(&root.join(format!("tiny_{family}.gguf")), &Device::Gpu(gpu_alone()));
         let cost = model.compile(&model.model.decode().expect("a graph")).cost();
         assert_eq!((cost.passes, cost.submits), (1, 1));
         assert_eq!(cost.dispatches as usize, a_layer * model.model.config().layers + beside, "{family}");
@@ -195,7 +180,7 @@ fn a_decode_step_of_every_family_keeps_to_its_dispatches() {
 #[test]
 fn a_profile_times_every_dispatch_of_a_step_on_the_gpu_and_every_operation_on_the_cpu() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny_llama.gguf");
-    for device in [gpu_device(), cpu_device()] {
+    for device in [Device::Gpu(gpu_alone()), oracle()] {
         let model = Running::open(&path, &device);
         let mut plan = model.compile(&model.model.decode().expect("a graph"));
         let timings = block_on(plan.profile(&StepParams::default())).expect("timings");
@@ -218,7 +203,7 @@ fn the_shipped_storyteller_has_pytorchs_logits_on_both_devices() {
     let numbers = |v: &serde_json::Value| -> Vec<u32> {
         v.as_array().expect("a list").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
     };
-    for device in [cpu_device(), gpu_device()] {
+    for device in [oracle(), Device::Gpu(gpu_alone())] {
         let model = Running::open(&root.join("models/storyteller/storyteller-q8_0.gguf"), &device);
         let vocabulary = model.model.config().vocabulary;
         for case in answers["cases"].as_array().expect("cases") {

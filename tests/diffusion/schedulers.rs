@@ -1,7 +1,5 @@
 //! The schedulers against diffusers: whole runs with a formula for a model and formulas for noise (training/make_scheduler_fixtures.py).
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use vitrine::image::schedulers::{Scheduler, SchedulerConfig, SchedulerName};

@@ -1,7 +1,5 @@
 //! A model with Gemma's 262,144 tokens on both backends: its embedding, which is its output too, is more than one binding shows.
 
-#![cfg(not(target_arch = "wasm32"))]
-
 use std::collections::HashMap;
 
 use pollster::block_on;

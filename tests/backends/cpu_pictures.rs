@@ -1,5 +1,4 @@
 //! The CPU backend's operations on pictures and batches against plain loops, and convolutions against candle's.
-#![cfg(not(target_arch = "wasm32"))]
 
 use candle_core::Tensor;
 use pollster::block_on;
@@ -10,17 +9,7 @@ use vitrine::{
     graph::{Binary, DType, Graph, GraphBuilder, Grid, Mask, StepParams, Unary, ValueId, WeightId, Window},
 };
 
-/// Numbers about −1 … 1 from a seed.
-fn numbers(seed: u64, n: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / 8_388_608.0 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
-}
+use crate::numbers;
 
 fn run(graph: &Graph, weights: &[Vec<f32>], inputs: &[(&str, &[f32])]) -> Result<Vec<f32>> {
     block_on(async {

@@ -1,67 +1,20 @@
 //! Operations and whole plans on the GPU against the CPU backend, and what a plan promises: its counts, steps in flight,
 //! a lost device, memory that comes back.
-#![cfg(not(target_arch = "wasm32"))]
-
-use std::sync::OnceLock;
 
 use pollster::block_on;
 use proptest::prelude::*;
 use vitrine::{
     ErrorCode,
-    backend::{
-        Device, Plan, Resident, cpu,
-        gpu::{self, context::Features},
-    },
+    backend::{Device, Plan, Resident, gpu},
     graph::{
         Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, ValueId, WeightId,
     },
 };
 
+use crate::{as_hardware, bits, floats, gpu_alone, numbers, on_gpu, oracle};
+
 /// Largest difference over largest value.
 const TOLERANCE: f64 = 1e-3;
-
-fn gpu_device() -> gpu::Device {
-    block_on(gpu::Device::open(gpu::Preference::Any))
-        .expect("these tests need a Vulkan driver: install mesa-vulkan-drivers")
-}
-
-/// One device for the tests that do no harm to it.
-fn shared() -> Device {
-    static DEVICE: OnceLock<gpu::Device> = OnceLock::new();
-    Device::Gpu(DEVICE.get_or_init(gpu_device).clone())
-}
-
-/// The same, taking the paths of hardware through the kernels, with subgroups or without.
-fn as_hardware(subgroups: bool) -> Device {
-    let Device::Gpu(device) = shared() else { unreachable!() };
-    let features = Features { software: false, ..device.context().features() };
-    assert!(features.subgroups, "these tests need a Vulkan driver with subgroups");
-    Device::Gpu(device.used_as(if subgroups { features } else { features.without_subgroups() }))
-}
-
-fn oracle() -> Device {
-    Device::Cpu(cpu::Device::new("the oracle"))
-}
-
-/// A small generator of numbers in −1 … 1, the same everywhere.
-fn numbers(seed: u64, count: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / 8_388_608.0 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| v.to_bits()).collect()
-}
-
-fn floats(words: &[u32]) -> Vec<f32> {
-    words.iter().map(|w| f32::from_bits(*w)).collect()
-}
 
 /// Loads `graph` with F32 weights that follow from their names. Norm weights and factors stand near 1.
 fn load(device: &Device, graph: &Graph) -> Resident {
@@ -102,7 +55,7 @@ fn run(device: &Device, graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &Ste
 /// Both backends give the same numbers for every output.
 fn agree(graph: &Graph, inputs: &[(&str, Vec<u32>)], params: &StepParams) {
     let expected = run(&oracle(), graph, inputs, params);
-    for device in [shared(), as_hardware(true), as_hardware(false)] {
+    for device in [on_gpu(), as_hardware(true), as_hardware(false)] {
         let got = run(&device, graph, inputs, params);
         for (((name, _), a), b) in graph.outputs.iter().zip(&expected).zip(&got) {
             close(name, &floats(a), &floats(b));
@@ -267,7 +220,7 @@ fn norms_of_heads_turning_and_both_cache_writes_are_one_kernel_and_agree() {
             ("v", bits(&numbers(3, rows * 48))),
         ];
         agree(&graph, &inputs, &at(17));
-        let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+        let Plan::Gpu(plan) = compile(&load(&on_gpu(), &graph), &graph) else { unreachable!() };
         let kernels: Vec<&str> = plan.kernels().collect();
         assert_eq!(kernels.iter().filter(|k| k.starts_with("rope_cache")).count(), 1, "{kernels:?}");
         assert_eq!(kernels.len(), if rows == 1 { 3 } else { 2 }, "{kernels:?}");
@@ -305,7 +258,7 @@ fn a_sum_with_a_norm_is_one_kernel_and_agrees() {
             g.binary(Binary::Add, a, b).unwrap()
         });
         agree(&graph, &[("x", x)], &at(0));
-        let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+        let Plan::Gpu(plan) = compile(&load(&on_gpu(), &graph), &graph) else { unreachable!() };
         assert_eq!(plan.kernels().count(), 2, "{:?}", plan.kernels().collect::<Vec<_>>());
     }
 }
@@ -321,7 +274,7 @@ fn a_gate_of_any_function_is_one_kernel_and_agrees() {
             g.binary(Binary::Mul, gate, up).unwrap()
         });
         agree(&graph, &[("x", x)], &at(0));
-        let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+        let Plan::Gpu(plan) = compile(&load(&on_gpu(), &graph), &graph) else { unreachable!() };
         assert_eq!(plan.kernels().count(), 1, "{:?}", plan.kernels().collect::<Vec<_>>());
     }
     // Without a matrix of their own the function is a kernel, and the product another.
@@ -400,7 +353,7 @@ fn transformer(rows: usize, layers: usize, alternatives: usize) -> Graph {
 fn a_decode_step_is_one_pass_one_submit_and_few_dispatches() {
     let layers = 3;
     let graph = transformer(0, layers, 4);
-    let Plan::Gpu(plan) = compile(&load(&shared(), &graph), &graph) else { unreachable!() };
+    let Plan::Gpu(plan) = compile(&load(&on_gpu(), &graph), &graph) else { unreachable!() };
     let cost = plan.cost();
     let kernels: Vec<&str> = plan.kernels().collect();
     assert_eq!((cost.passes, cost.submits), (1, 1));
@@ -439,7 +392,7 @@ fn generate(device: &Device, count: usize, in_flight: usize, sample: SampleParam
 
 #[test]
 fn a_whole_model_agrees_from_prefill_to_decode() {
-    let (logits, tokens) = generate(&shared(), 12, 1, SampleParams::default());
+    let (logits, tokens) = generate(&on_gpu(), 12, 1, SampleParams::default());
     let (expected, chosen) = generate(&oracle(), 12, 1, SampleParams::default());
     for (i, (a, b)) in expected.iter().zip(&logits).enumerate() {
         close(&format!("logits of step {i}"), a, b);
@@ -455,7 +408,7 @@ fn a_whole_model_agrees_from_prefill_to_decode() {
 
 #[test]
 fn a_prefill_gives_what_its_tokens_give_one_by_one() {
-    for device in [oracle(), shared()] {
+    for device in [oracle(), on_gpu()] {
         let (prefill, single) = (transformer(5, 2, 3), transformer(1, 2, 3));
         let ids = [3, 1, 4, 1, 5];
         let resident = load(&device, &prefill);
@@ -477,8 +430,8 @@ fn a_prefill_gives_what_its_tokens_give_one_by_one() {
 #[test]
 fn steps_in_flight_give_what_steps_one_by_one_give() {
     let sample = SampleParams { temperature: 1.3, top_k: 40, seed: 11, repetition_penalty: 1.2, ..Default::default() };
-    let (logits, tokens) = generate(&shared(), 20, 1, sample);
-    let (logits_in_flight, tokens_in_flight) = generate(&shared(), 20, 6, sample);
+    let (logits, tokens) = generate(&on_gpu(), 20, 1, sample);
+    let (logits_in_flight, tokens_in_flight) = generate(&on_gpu(), 20, 6, sample);
     assert_eq!(tokens, tokens_in_flight);
     assert_eq!(logits, logits_in_flight);
     let distinct: std::collections::HashSet<u32> = tokens.iter().map(|s| s.token).collect();
@@ -497,7 +450,7 @@ fn sampler(vocabulary: usize, alternatives: usize) -> Graph {
 
 /// What both backends choose from `logits`, step after step over one `seen`. The kernel of hardware chooses as that of software.
 fn choices(graph: &Graph, logits: &[f32], steps: &[SampleParams]) -> [Vec<Sampled>; 2] {
-    let [expected, got, on_hardware] = [oracle(), shared(), as_hardware(true)].map(|device| {
+    let [expected, got, on_hardware] = [oracle(), on_gpu(), as_hardware(true)].map(|device| {
         let resident = load(&device, graph);
         let mut plan = compile(&resident, graph);
         plan.write_input("logits", &bits(logits)).unwrap();
@@ -596,7 +549,7 @@ fn a_large_vocabulary_is_sampled_as_on_the_cpu() {
 
 #[test]
 fn a_destroyed_device_is_an_error_of_its_own_from_then_on() {
-    let device = gpu_device();
+    let device = gpu_alone();
     let graph = transformer(5, 1, 0);
     let resident = load(&Device::Gpu(device.clone()), &graph);
     let mut plan = compile(&resident, &graph);
@@ -615,7 +568,7 @@ fn a_destroyed_device_is_an_error_of_its_own_from_then_on() {
 
 #[test]
 fn memory_comes_back_when_plans_and_model_are_dropped() {
-    let device = gpu_device();
+    let device = gpu_alone();
     let graph = transformer(5, 2, 0);
     assert_eq!(device.bytes(), 0);
     for _ in 0..2 {
@@ -638,7 +591,7 @@ fn memory_comes_back_when_plans_and_model_are_dropped() {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let graph = transformer(5, 1, 0);
-    let resident = load(&shared(), &graph);
+    let resident = load(&on_gpu(), &graph);
     let mut plan = compile(&resident, &graph);
     let code = |result: vitrine::Result<()>| result.unwrap_err().code();
     assert_eq!(code(plan.write_input("idz", &[0; 5])), ErrorCode::BadArgument);
@@ -651,14 +604,14 @@ fn what_does_not_fit_is_refused_by_name() {
     let cache = g.state("keys", &[1 << 60, 64], DType::F32).unwrap();
     let x = g.input("x", &[1, 64], DType::F32);
     g.cache_write(cache, x).unwrap();
-    let error = block_on(shared().begin(&g.finish())).err().unwrap();
+    let error = block_on(on_gpu().begin(&g.finish())).err().unwrap();
     assert_eq!(error.code(), ErrorCode::OutOfMemory);
 }
 
 #[test]
 fn a_weight_that_never_came_whole_is_named() {
     let graph = transformer(5, 1, 0);
-    let mut loader = block_on(shared().begin(&graph)).unwrap();
+    let mut loader = block_on(on_gpu().begin(&graph)).unwrap();
     let gate = graph.weights.iter().position(|w| w.name == "0.gate").unwrap();
     let row = bits(&numbers(1, 48));
     loader.put(WeightId(gate as u32), 0, bytemuck::cast_slice(&row)).unwrap();
@@ -670,7 +623,7 @@ fn a_weight_that_never_came_whole_is_named() {
 
 #[test]
 fn every_kernel_variant_compiles() {
-    let Device::Gpu(device) = shared() else { unreachable!() };
+    let Device::Gpu(device) = on_gpu() else { unreachable!() };
     let names = block_on(gpu::kernels::compile_all(&device)).unwrap();
     assert!(names.len() > 30, "{names:#?}");
 }

@@ -1,0 +1,99 @@
+//! Recurrent cells, and what sequences become at their end.
+
+use super::{elementwise, matmul, matrix::Matrix};
+use crate::graph::{Cell, Pooling, Unary};
+
+/// Room for a layer that goes from row to row.
+#[derive(Default)]
+pub struct Scratch {
+    /// The state, and an LSTM's memory.
+    pub hidden: Vec<f32>,
+    pub memory: Vec<f32>,
+    /// The state's projection.
+    projection: Vec<f32>,
+}
+
+impl Scratch {
+    pub fn bytes(&self) -> usize {
+        4 * (self.hidden.capacity() + self.memory.capacity() + self.projection.capacity())
+    }
+
+    /// Begins with this state.
+    pub fn read(&mut self, hidden: &[f32]) {
+        self.hidden.clear();
+        self.hidden.extend_from_slice(hidden);
+    }
+
+    /// Begins with this memory.
+    pub fn remember(&mut self, memory: &[f32]) {
+        self.memory.clear();
+        self.memory.extend_from_slice(memory);
+    }
+
+    /// Meets the projection `x` of one input.
+    pub fn advance(&mut self, cell: Cell, w: &Matrix, bias: Option<&[f32]>, x: &[f32], matmul: &mut matmul::Scratch) {
+        let Self { hidden, memory, projection: u } = self;
+        u.resize(w.rows, 0.0);
+        if w.dtype.is_quantised() {
+            matmul.rows.fill(hidden, w.columns);
+        }
+        matmul::linear(w, bias, hidden, u, matmul);
+        let n = hidden.len();
+        match cell {
+            Cell::Lstm => {
+                elementwise::add(u, x);
+                let (input_and_forget, rest) = u.split_at_mut(2 * n);
+                let (candidate, output) = rest.split_at_mut(n);
+                elementwise::unary(Unary::Sigmoid, input_and_forget);
+                elementwise::unary(Unary::Tanh, candidate);
+                elementwise::unary(Unary::Sigmoid, output);
+                let (input, forget) = input_and_forget.split_at(n);
+                for (i, c) in memory.iter_mut().enumerate() {
+                    *c = forget[i] * *c + input[i] * candidate[i];
+                }
+                hidden.copy_from_slice(memory);
+                elementwise::unary(Unary::Tanh, hidden);
+                elementwise::mul(hidden, output);
+            }
+            Cell::Gru => {
+                let (gates, candidate) = u.split_at_mut(2 * n);
+                elementwise::add(gates, &x[..2 * n]);
+                elementwise::unary(Unary::Sigmoid, gates);
+                let (reset, update) = gates.split_at(n);
+                elementwise::mul(candidate, reset);
+                elementwise::add(candidate, &x[2 * n..]);
+                elementwise::unary(Unary::Tanh, candidate);
+                for (i, h) in hidden.iter_mut().enumerate() {
+                    *h = (1.0 - update[i]) * candidate[i] + update[i] * *h;
+                }
+            }
+            Cell::Tanh => {
+                elementwise::add(u, x);
+                elementwise::unary(Unary::Tanh, u);
+                hidden.copy_from_slice(u);
+            }
+        }
+    }
+}
+
+/// The rows `x` as one, `out`.
+pub fn pool(how: Pooling, x: &[f32], out: &mut [f32]) {
+    let n = out.len();
+    let mut rows = x.chunks_exact(n);
+    match how {
+        Pooling::First => out.copy_from_slice(&x[..n]),
+        Pooling::Last => out.copy_from_slice(&x[x.len() - n..]),
+        Pooling::Mean => {
+            out.fill(0.0);
+            rows.by_ref().for_each(|row| elementwise::add(out, row));
+            let count = (x.len() / n) as f32;
+            out.iter_mut().for_each(|v| *v /= count);
+        }
+        Pooling::Max => {
+            out.copy_from_slice(&x[..n]);
+            for row in rows {
+                out.iter_mut().zip(row).for_each(|(v, x)| *v = v.max(*x));
+            }
+        }
+    }
+}
