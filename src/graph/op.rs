@@ -416,6 +416,24 @@ impl Op {
         }
     }
 
+    /// Of how many of its inputs, from the first on, the value may take the place: it has their shape, and a row of it is made of that row.
+    pub fn overwrites(&self) -> usize {
+        match self {
+            Self::Binary(f) if f.commutes() => 2,
+            Self::AddPositions { .. }
+            | Self::RmsNorm { .. }
+            | Self::Rope { .. }
+            | Self::Softmax
+            | Self::Unary(_)
+            | Self::Binary(_)
+            | Self::Broadcast { .. }
+            | Self::Modulate { .. }
+            | Self::LayerNorm { .. }
+            | Self::GroupNorm { .. } => 1,
+            _ => 0,
+        }
+    }
+
     /// The weights it reads.
     pub fn weights(&self) -> impl Iterator<Item = WeightId> {
         let (a, b) = match self {

@@ -189,21 +189,11 @@ impl<'a> Compiler<'a> {
 
     /// A buffer for what `fused` makes at node `i`: that of an input which it overwrites and nobody needs afterwards, else another.
     fn room(&mut self, i: usize, fused: &Fused) -> Result<usize> {
-        let overwrites = match self.graph.node(fused.node).op {
+        let overwrites = match (fused.gate, fused.inputs.len()) {
+            (None, _) => self.graph.node(fused.node).op.overwrites(),
             // The halves of one value are longer than their product.
-            Op::Binary(_) if fused.inputs.len() == 1 => 0,
-            Op::Binary(f) if fused.gate.is_none() && f.commutes() => 2,
-            Op::AddPositions { .. }
-            | Op::RmsNorm { .. }
-            | Op::Rope { .. }
-            | Op::Softmax
-            | Op::Unary(_)
-            | Op::Binary(_)
-            | Op::Broadcast { .. }
-            | Op::Modulate { .. }
-            | Op::LayerNorm { .. }
-            | Op::GroupNorm { .. } => 1,
-            _ => 0,
+            (Some(_), 1) => 0,
+            (Some(_), _) => 1,
         };
         for input in fused.inputs.iter().take(overwrites) {
             let once = fused.reads().filter(|value| value == input).count() == 1;

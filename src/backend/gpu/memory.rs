@@ -1,6 +1,6 @@
 //! Decides which scratch stores may share memory: those that are never alive at the same stage.
 
-use super::fuse::{Kind, Program};
+use super::program::{Kind, Program};
 
 /// For each store of a program the slot it lies in (`None` for inputs and states, which have buffers of their own), and the
 /// size in words of each slot.
@@ -61,22 +61,19 @@ pub fn place(program: &Program) -> Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::gpu::fuse::{Function, Source, Stage, Store, Tensor, Work};
+    use crate::backend::gpu::{
+        program::{Bound, Call, Stage, Store, Work},
+        wgsl::{Kernel, Variant},
+    };
 
     fn chain(kinds: &[Kind], words: &[usize]) -> Program {
         let stores = kinds.iter().zip(words).map(|(kind, words)| Store { words: *words, kind: kind.clone() }).collect();
-        let tensor = |store: usize| Tensor { store, first: 0, stride: 4, rows: 1, cols: 4 };
-        let stages = (1..kinds.len())
-            .map(|i| Stage {
-                work: Work::Elementwise {
-                    function: Function::Copy,
-                    operands: [Some(tensor(i - 1)), None, None],
-                    source: Source::Same,
-                    out: tensor(i),
-                },
-                label: String::new(),
-            })
-            .collect();
+        let copy = |from: usize, to: usize| {
+            let bound = vec![(0, Bound::Read(from)), (1, Bound::Write(to))];
+            Call::new(Kernel { name: "copy", source: "" }, Variant::default(), bound, [1, 1, 1])
+        };
+        let stages =
+            (1..kinds.len()).map(|i| Stage { work: Work::Call(copy(i - 1, i)), label: String::new() }).collect();
         Program { stages, stores, outputs: vec![] }
     }
 

@@ -8,12 +8,11 @@ use std::{ops::RangeInclusive, sync::Arc};
 use super::{
     buffer::{Buffer, View},
     context::{Context, Dispatch, REFUSED},
-    fuse::{self, Kind, Program, Side, StoreId, Tensor, Work},
-    kernels::{
-        attention, elementwise, norm, recurrent, rms_norm, rope_cache, sample, softmax, step::StepWords, timestep,
-    },
+    fuse,
+    kernels::{attention, rope_cache, step::StepWords},
     linear::{self, LinearSpec, Lookup},
     memory,
+    program::{Bound, Call, Kind, Program, Side, StoreId, Tensor, Work},
     resident::Model,
     staging::Staging,
 };
@@ -65,7 +64,7 @@ impl Plan {
 
     fn make(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
         let context = &model.context;
-        let program = fuse::fuse(graph, &model.layout)?;
+        let program = fuse::fuse(graph, &model.layout, context.features())?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let step = context.buffer("step", StepWords::BYTES, usage)?;
         let stores = place(model, graph, &program)?;
@@ -228,9 +227,31 @@ impl Maker<'_> {
         Ok(self.model.vectors[vector].view())
     }
 
+    fn call(&self, call: &Call, place: &str) -> Result<Dispatch> {
+        let context = &self.model.context;
+        let views = call.bound.iter().map(|(at, bound)| {
+            let view = match bound {
+                Bound::Read(store) | Bound::Write(store) => self.at(*store).clone(),
+                Bound::Vector(weight) => self.vector(*weight)?,
+                Bound::Step => self.step.clone(),
+                Bound::Numbers(numbers) => context.numbers(call.kernel.name, numbers)?.view(),
+            };
+            Ok((*at, view))
+        });
+        let views = views.collect::<Result<Vec<_>>>()?;
+        let views: Vec<_> = views.iter().map(|(at, view)| (*at, view)).collect();
+        let most = context.limits().max_compute_workgroups_per_dimension as usize;
+        let lines = if call.lines { call.grid[0].div_ceil(most).max(1) } else { 1 };
+        let grid = if call.lines { [call.grid[0].div_ceil(lines), lines, 1] } else { call.grid };
+        // What is too much for 32 bits is refused as any grid that is larger than the device allows.
+        let grid = grid.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        context.dispatch(&call.kernel, &call.variant, &views, grid, place)
+    }
+
     fn stage(&mut self, work: &Work, place: &str) -> Result<()> {
         let context = &self.model.context;
         let made = match work {
+            Work::Call(call) => vec![self.call(call, place)?],
             Work::Embedding { table, ids, out } => {
                 let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
                 let table = &self.model.matrices[matrix];
@@ -264,27 +285,6 @@ impl Maker<'_> {
                 };
                 linear::linear(context, &self.model.matrices[*matrix], self.view(x), self.view(out), spec)?
             }
-            Work::RmsNorm { weight, eps, x, residual, out } => {
-                let weight_view = self.vector(*weight)?;
-                let width = self.graph.weight(*weight).shape[0];
-                let shape = rms_norm::Shape {
-                    rows: x.rows,
-                    groups: x.cols / width,
-                    width,
-                    first: x.first,
-                    stride: x.stride,
-                    eps: *eps,
-                    residual: residual.map(|r| [r.first, r.stride]),
-                };
-                let residual = residual.as_ref().map(|r| self.view(r));
-                vec![rms_norm::rms_norm(
-                    context,
-                    &shape,
-                    [self.view(x), &weight_view, self.view(out)],
-                    residual,
-                    place,
-                )?]
-            }
             Work::RopeCache { rotary, norm, q, k, v } => {
                 let pair = |p: &Option<(Tensor, Tensor)>| {
                     p.as_ref().map(|(from, to)| (self.view(from).clone(), self.view(to).clone()))
@@ -312,52 +312,6 @@ impl Maker<'_> {
                 let views = [operands.q, operands.k, operands.v].map(|t| self.view(&t));
                 let partial = partial.map(|store| self.at(store));
                 attention::attention(context, shape, operands, views, partial, self.view(out), &self.step, place)?
-            }
-            Work::Elementwise { function, operands, source, out } => {
-                let shape = elementwise::Shape::of(*function, *operands, *source, *out);
-                let views = operands.each_ref().map(|t| t.as_ref().map(|t| self.view(t)));
-                vec![elementwise::elementwise(context, &shape, views, &self.step, self.view(out), place)?]
-            }
-            Work::Norm { shape, weight, bias, activation, x, out } => {
-                let weight = weight.map(|w| self.vector(w)).transpose()?;
-                let bias = bias.map(|b| self.vector(b)).transpose()?;
-                let (x, y) = (self.view(x), self.view(out));
-                vec![norm::norm(context, shape, *activation, x, weight.as_ref(), bias.as_ref(), y, place)?]
-            }
-            Work::NormFactors { shape, weight, bias, x, partial, out } => {
-                let (weight, bias) = (self.vector(*weight)?, self.vector(*bias)?);
-                let views = [self.view(x), &weight, &bias];
-                norm::factors(context, shape, views, self.at(*partial), self.view(out), place)?
-            }
-            Work::Softmax { x, out } => vec![softmax::softmax(context, x, self.view(x), self.view(out), place)?],
-            Work::Pool { how, batch, x, lengths, out } => {
-                let views = [self.view(x), self.view(lengths), self.view(out)];
-                vec![recurrent::pool(context, (*how, *batch), x, views, place)?]
-            }
-            Work::Cell { cell, x, projection, hidden, memory, out } => {
-                let views = recurrent::CellViews {
-                    x: self.view(x),
-                    projection: self.view(projection),
-                    hidden: self.view(hidden),
-                    memory: memory.as_ref().map(|memory| self.view(memory)),
-                    y: self.view(out),
-                };
-                vec![recurrent::cell(context, *cell, [x, out], views, place)?]
-            }
-            Work::Timestep { max_period, shift, cosine_first, t, out } => {
-                let size = (out.rows, out.cols);
-                let variant = timestep::variant(size.0, size.1, *max_period, *shift, *cosine_first)?;
-                vec![timestep::timestep(context, size, &variant, self.view(t), self.view(out), place)?]
-            }
-            Work::Sample { logits, seen, token, alternatives, out } => {
-                let views = sample::Views {
-                    step: &self.step,
-                    logits: self.view(logits),
-                    seen: self.view(seen),
-                    token: self.view(token),
-                    record: self.view(out),
-                };
-                vec![sample::sample(context, logits.cols, *alternatives, &views, place)?]
             }
         };
         self.dispatches.extend(made);

@@ -8,11 +8,11 @@ use std::{
 use super::{
     buffer::Buffer,
     context::Context,
-    fuse::Rotary,
     kernels::rope_cache,
     layout::{Layout, Place},
     linear::PackedWeight,
     plan::Plan,
+    program::Rotary,
 };
 use crate::{
     Error, Result,

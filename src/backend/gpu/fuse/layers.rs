@@ -1,11 +1,15 @@
 //! Linear layers and convolutions, and what happens to their results on the way out.
 
-use super::{Epilogue, Fuser, Side, Tensor, Work, refused};
+use super::{Fuser, refused};
 use crate::{
     Result,
     backend::{
         fusion::{Fused, Kernels},
-        gpu::{layout::Layout, linear::Gather},
+        gpu::{
+            layout::Layout,
+            linear::Gather,
+            program::{Epilogue, Side, Tensor, Work},
+        },
     },
     graph::{Graph, Grid, Op, ValueId, WeightId, Window},
 };
@@ -109,7 +113,7 @@ impl Fuser<'_> {
         let x = self.tensor(fused.inputs[0])?;
         // Kernels load fours where they can: a window that begins between them is moved.
         let whole = x.first.is_multiple_of(4) && x.stride.is_multiple_of(4);
-        let x = if whole || !x.cols.is_multiple_of(4) { x } else { self.contiguous(x, &node.label) };
+        let x = if whole || !x.cols.is_multiple_of(4) { x } else { self.contiguous(x, &node.label)? };
         Ok(Factors { matrix, x, gather, norm: fused.norm })
     }
 

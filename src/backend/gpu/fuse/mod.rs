@@ -7,13 +7,18 @@
 
 mod layers;
 mod pictures;
-mod work;
 
-pub use work::{
-    Epilogue, Function, HeadNorm, Kind, Program, Rotary, Side, Source, Stage, Store, StoreId, Tensor, Work,
+use super::{
+    context::Features,
+    kernels::{
+        elementwise::{self, Function, Source},
+        rms_norm, rows as row_kernels, sample,
+    },
+    layout::Layout,
+    program::{
+        AttentionShape, Call, Epilogue, HeadNorm, Kind, Operands, Program, Rotary, Stage, Store, StoreId, Tensor, Work,
+    },
 };
-
-use super::{kernels::attention, layout::Layout};
 use crate::{
     Error, Result,
     backend::fusion::{self, Fused, Readers},
@@ -21,16 +26,16 @@ use crate::{
 };
 use layers::Layers;
 
-/// Fuses `graph` for weights that lie as `layout` says.
-pub fn fuse(graph: &Graph, layout: &Layout) -> Result<Program> {
+/// Fuses `graph` for weights that lie as `layout` says, in kernels for a device of these `features`.
+pub fn fuse(graph: &Graph, layout: &Layout, features: Features) -> Result<Program> {
     let readers = Readers::of(graph)?;
-    let mut fuser = Fuser::new(graph, layout, &readers);
+    let mut fuser = Fuser::new(graph, layout, &readers, features);
     for i in 0..graph.nodes.len() {
         fuser.node(ValueId(i as u32))?;
     }
     for (name, value) in &graph.outputs {
         let tensor = fuser.tensor(*value)?;
-        let tensor = fuser.contiguous(tensor, "output");
+        let tensor = fuser.contiguous(tensor, "output")?;
         let store = &mut fuser.program.stores[tensor.store];
         if store.kind == Kind::Scratch {
             store.kind = Kind::Kept;
@@ -44,6 +49,7 @@ struct Fuser<'a> {
     graph: &'a Graph,
     layout: &'a Layout,
     readers: &'a Readers,
+    features: Features,
     program: Program,
     tensors: Vec<Option<Tensor>>,
     /// What makes each node's value; `None` where another node's work does.
@@ -71,11 +77,12 @@ struct Raw {
 }
 
 impl<'a> Fuser<'a> {
-    fn new(graph: &'a Graph, layout: &'a Layout, readers: &'a Readers) -> Self {
+    fn new(graph: &'a Graph, layout: &'a Layout, readers: &'a Readers, features: Features) -> Self {
         let mut fuser = Self {
             graph,
             layout,
             readers,
+            features,
             program: Program::default(),
             tensors: vec![None; graph.nodes.len()],
             fused: fusion::fuse(graph, readers, &Layers { graph, layout }),
@@ -175,18 +182,42 @@ impl<'a> Fuser<'a> {
         self.program.stages.push(Stage { work, label: label.into() });
     }
 
-    fn elementwise(&mut self, function: Function, operands: [Option<Tensor>; 3], out: Tensor, label: &str) {
-        self.emit(Work::Elementwise { function, operands, source: Source::Same, out }, label);
+    fn call(&mut self, call: Call, label: &str) {
+        self.emit(Work::Call(call), label);
+    }
+
+    fn elementwise(
+        &mut self,
+        function: Function,
+        operands: [Option<Tensor>; 3],
+        out: Tensor,
+        label: &str,
+    ) -> Result<()> {
+        self.rows_of(Source::Same, function, operands, out, label)
+    }
+
+    /// The same, of the rows of the first operand that `source` says.
+    fn rows_of(
+        &mut self,
+        source: Source,
+        function: Function,
+        operands: [Option<Tensor>; 3],
+        out: Tensor,
+        label: &str,
+    ) -> Result<()> {
+        let shape = elementwise::Shape::of(function, operands, source, out);
+        self.call(elementwise::elementwise(&shape)?, label);
+        Ok(())
     }
 
     /// The same numbers without gaps between rows; a copy where there are some.
-    fn contiguous(&mut self, tensor: Tensor, label: &str) -> Tensor {
+    fn contiguous(&mut self, tensor: Tensor, label: &str) -> Result<Tensor> {
         if tensor.is_contiguous() {
-            return tensor;
+            return Ok(tensor);
         }
         let out = self.fresh(tensor.rows, tensor.cols);
-        self.elementwise(Function::Copy, [Some(tensor), None, None], out, label);
-        out
+        self.elementwise(Function::Copy, [Some(tensor), None, None], out, label)?;
+        Ok(out)
     }
 
     fn node(&mut self, at: ValueId) -> Result<()> {
@@ -212,14 +243,14 @@ impl<'a> Fuser<'a> {
             Op::LastToken { token } => self.state(*token),
             Op::Embedding { table } => {
                 let ids = self.tensor(node.inputs[0])?;
-                let ids = self.contiguous(ids, label);
+                let ids = self.contiguous(ids, label)?;
                 let out = self.fresh(rows, cols);
                 self.emit(Work::Embedding { table: *table, ids, out }, label);
                 out
             }
             Op::AddPositions { table } => {
                 let x = self.tensor(node.inputs[0])?;
-                let (x, out) = (self.contiguous(x, label), self.fresh(rows, cols));
+                let (x, out) = (self.contiguous(x, label)?, self.fresh(rows, cols));
                 self.emit(Work::AddPositions { table: *table, x, out }, label);
                 out
             }
@@ -229,7 +260,9 @@ impl<'a> Fuser<'a> {
                 let x = self.tensor(fused.inputs[0])?;
                 let residual = fused.residual.map(|residual| self.tensor(residual)).transpose()?;
                 let out = self.fresh(rows, cols);
-                self.emit(Work::RmsNorm { weight: *weight, eps: *eps, x, residual, out }, label);
+                let norm = (*weight, self.graph.weight(*weight).shape[0], *eps);
+                let call = rms_norm::rms_norm(self.features.subgroups, norm, &x, residual.as_ref(), out.store)?;
+                self.call(call, label);
                 out
             }
             Op::LayerNorm { .. } | Op::GroupNorm { .. } => self.norm(at, &fused)?,
@@ -258,7 +291,7 @@ impl<'a> Fuser<'a> {
                     }
                     None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
                 };
-                let shape = attention::Shape {
+                let shape = AttentionShape {
                     rows: rows / batch,
                     heads: *heads,
                     kv_heads: *kv_heads,
@@ -269,10 +302,10 @@ impl<'a> Fuser<'a> {
                     batch: *batch,
                 };
                 let words = shape.partial_words();
-                let q = if words > 0 { self.contiguous(q, label) } else { q };
+                let q = if words > 0 { self.contiguous(q, label)? } else { q };
                 let out = self.fresh(rows, cols);
                 let partial = (words > 0).then(|| self.store(words, Kind::Scratch));
-                let operands = attention::Operands { q, k, v };
+                let operands = Operands { q, k, v };
                 self.emit(Work::Attention { shape, operands, partial, out }, label);
                 out
             }
@@ -282,32 +315,31 @@ impl<'a> Fuser<'a> {
                     x
                 } else {
                     let out = self.fresh(rows, cols);
-                    let (function, operands, source) = (Function::Copy, [Some(x), None, None], Source::Selected);
-                    self.emit(Work::Elementwise { function, operands, source, out }, label);
+                    self.rows_of(Source::Selected, Function::Copy, [Some(x), None, None], out, label)?;
                     out
                 }
             }
             Op::Unary(f) => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
-                self.elementwise(Function::Unary(*f), [Some(x), None, None], out, label);
+                self.elementwise(Function::Unary(*f), [Some(x), None, None], out, label)?;
                 out
             }
             Op::Binary(f) => {
                 let &[a, b] = fused.inputs.as_slice() else { return Err(refused(node, "expected two values")) };
                 let (a, b, out) = (self.tensor(a)?, self.tensor(b)?, self.fresh(rows, cols));
                 let function = if fused.gate.is_some() { Function::SiluMul } else { Function::Binary(*f) };
-                self.elementwise(function, [Some(a), Some(b), None], out, label);
+                self.elementwise(function, [Some(a), Some(b), None], out, label)?;
                 out
             }
             Op::ReadState { state } => {
                 // A copy: the state may be written before all that read this have done so.
                 let (x, out) = (self.state(*state), self.fresh(rows, cols));
-                self.elementwise(Function::Copy, [Some(x), None, None], out, label);
+                self.elementwise(Function::Copy, [Some(x), None, None], out, label)?;
                 out
             }
             Op::WriteState { state } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.state(*state));
-                self.elementwise(Function::Copy, [Some(x), None, None], out, label);
+                self.elementwise(Function::Copy, [Some(x), None, None], out, label)?;
                 out
             }
             Op::Recurrent { cell, weight, hidden, memory, .. } => {
@@ -321,15 +353,17 @@ impl<'a> Fuser<'a> {
                         Work::Linear { matrix, x: hidden, gather: None, norm: None, epilogue, out: projection };
                     self.emit(product, label);
                     let (x, out) = (x.row(r), out.row(r));
-                    self.emit(Work::Cell { cell: *cell, x, projection, hidden, memory, out }, label);
+                    let states = (hidden.store, memory.map(|memory| memory.store));
+                    self.call(row_kernels::cell(*cell, [&x, &out], projection.store, states)?, label);
                 }
                 out
             }
             Op::Sample { seen, token, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
-                let logits = self.contiguous(logits, label);
+                let logits = self.contiguous(logits, label)?;
                 let (seen, token, out) = (self.state(*seen), self.state(*token), self.fresh(rows, cols));
-                self.emit(Work::Sample { logits, seen, token, alternatives: *alternatives, out }, label);
+                let call = sample::sample(self.features.software, *alternatives, &logits, [&seen, &token, &out])?;
+                self.call(call, label);
                 out
             }
             _ => self.picture(at)?,

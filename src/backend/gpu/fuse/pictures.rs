@@ -1,9 +1,18 @@
 //! What pictures, batches and sequences need beyond a decoder: their operations as kernels.
 
-use super::{Function, Fuser, Kind, Source, Tensor, Work, refused};
+use super::{Fuser, refused};
 use crate::{
     Result,
-    backend::{fusion::Fused, gpu::kernels::norm},
+    backend::{
+        fusion::Fused,
+        gpu::{
+            kernels::{
+                elementwise::{Function, Source},
+                norm, rows as row_kernels, timestep,
+            },
+            program::{Kind, Tensor},
+        },
+    },
     graph::{Op, ValueId},
 };
 
@@ -12,24 +21,28 @@ impl Fuser<'_> {
     pub(super) fn norm(&mut self, at: ValueId, fused: &Fused) -> Result<Tensor> {
         let (node, activation) = (self.graph.node(fused.node), fused.activation);
         let (x, out) = (self.tensor(fused.inputs[0])?, self.fresh(node.shape[0], node.shape[1]));
-        let label = &self.graph.node(at).label;
+        let (label, subgroups) = (&self.graph.node(at).label, self.features.subgroups);
         match node.op {
             Op::LayerNorm { weight, bias, eps } => {
                 let shape = norm::Shape::of_rows(&x, eps);
-                self.emit(Work::Norm { shape, weight, bias, activation, x, out }, label);
+                let stores = [x.store, out.store];
+                self.call(norm::norm(subgroups, &shape, activation, (weight, bias), stores)?, label);
             }
             Op::GroupNorm { weight, bias, groups, eps, batch } => {
                 let shape = norm::Shape::of_groups(&x, groups, batch, eps);
                 if shape.is_large() {
                     let partial = self.store(shape.partial_words(), Kind::Scratch);
                     let both = self.fresh(batch, 2 * x.cols);
-                    self.emit(Work::NormFactors { shape, weight, bias, x, partial, out: both }, label);
+                    let stores = [x.store, partial, both.store];
+                    for call in norm::factors(subgroups, &shape, [weight, bias], stores)? {
+                        self.call(call, label);
+                    }
                     let factors = Tensor { cols: x.cols, ..both };
                     let operands = [Some(x), Some(factors), Some(Tensor { first: x.cols, ..factors })];
-                    self.elementwise(Function::ScaleShift(activation), operands, out, label);
+                    self.elementwise(Function::ScaleShift(activation), operands, out, label)?;
                 } else {
-                    let (weight, bias) = (Some(weight), Some(bias));
-                    self.emit(Work::Norm { shape, weight, bias, activation, x, out }, label);
+                    let (weights, stores) = ((Some(weight), Some(bias)), [x.store, out.store]);
+                    self.call(norm::norm(subgroups, &shape, activation, weights, stores)?, label);
                 }
             }
             _ => return Err(refused(node, "no norm")),
@@ -46,13 +59,13 @@ impl Fuser<'_> {
             Op::Broadcast { f, .. } => {
                 let (x, y) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
-                self.elementwise(Function::Binary(*f), [Some(x), Some(y), None], out, label);
+                self.elementwise(Function::Binary(*f), [Some(x), Some(y), None], out, label)?;
                 out
             }
             Op::Modulate { .. } => {
                 let [x, shift, scale] = [0, 1, 2].map(|i| self.tensor(node.inputs[i]));
                 let out = self.fresh(rows, cols);
-                self.elementwise(Function::Modulate, [Some(x?), Some(shift?), Some(scale?)], out, label);
+                self.elementwise(Function::Modulate, [Some(x?), Some(shift?), Some(scale?)], out, label)?;
                 out
             }
             Op::Columns { first } => {
@@ -67,48 +80,46 @@ impl Fuser<'_> {
                 let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
                 let (above, below) = (Tensor { rows: a.rows, ..out }, Tensor { rows: b.rows, ..out.row(a.rows) });
-                self.elementwise(Function::Copy, [Some(a), None, None], above, label);
-                self.elementwise(Function::Copy, [Some(b), None, None], below, label);
+                self.elementwise(Function::Copy, [Some(a), None, None], above, label)?;
+                self.elementwise(Function::Copy, [Some(b), None, None], below, label)?;
                 out
             }
             Op::Softmax => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
-                self.emit(Work::Softmax { x, out }, label);
+                self.call(row_kernels::softmax(&x, out.store)?, label);
                 out
             }
             Op::Pool { how, batch } => {
                 let (x, lengths) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
-                self.emit(Work::Pool { how: *how, batch: *batch, x, lengths, out }, label);
+                self.call(row_kernels::pool(*how, *batch, &x, [lengths.store, out.store])?, label);
                 out
             }
             Op::Concat => {
                 let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
-                self.elementwise(Function::Copy, [Some(a), None, None], Tensor { cols: a.cols, ..out }, label);
+                self.elementwise(Function::Copy, [Some(a), None, None], Tensor { cols: a.cols, ..out }, label)?;
                 let right = Tensor { first: a.cols, cols: b.cols, ..out };
-                self.elementwise(Function::Copy, [Some(b), None, None], right, label);
+                self.elementwise(Function::Copy, [Some(b), None, None], right, label)?;
                 out
             }
             Op::Upsample { input, factor } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let source = Source::Upsampled { width: input.width * factor, factor: *factor };
-                let operands = [Some(x), None, None];
-                self.emit(Work::Elementwise { function: Function::Copy, operands, source, out }, label);
+                self.rows_of(source, Function::Copy, [Some(x), None, None], out, label)?;
                 out
             }
             Op::Crop { input, height, width } => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let source = Source::Cropped { from: [input.height, input.width], to: [*height, *width] };
-                let operands = [Some(x), None, None];
-                self.emit(Work::Elementwise { function: Function::Copy, operands, source, out }, label);
+                self.rows_of(source, Function::Copy, [Some(x), None, None], out, label)?;
                 out
             }
             Op::TimestepEmbedding { max_period, shift, cosine_first } => {
                 let t = self.tensor(node.inputs[0])?;
-                let (t, out) = (self.contiguous(t, label), self.fresh(rows, cols));
+                let (t, out) = (self.contiguous(t, label)?, self.fresh(rows, cols));
                 let (max_period, shift, cosine_first) = (*max_period, *shift, *cosine_first);
-                self.emit(Work::Timestep { max_period, shift, cosine_first, t, out }, label);
+                self.call(timestep::timestep(max_period, shift, cosine_first, &t, &out)?, label);
                 out
             }
             _ => return Err(refused(node, "no kernel of the GPU does this")),

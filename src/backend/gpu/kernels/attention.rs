@@ -6,7 +6,7 @@ use crate::{
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        fuse::Tensor,
+        program::{AttentionShape, Operands},
         wgsl::{Const, Kernel, Variant},
     },
     graph::Mask,
@@ -30,28 +30,7 @@ const TILE_ROWS: usize = 16;
 /// Products that one dispatch may make: more, and slow devices seem to hang to those who watch over them.
 const MOST_PRODUCTS: u64 = 2 << 30;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shape {
-    pub rows: usize,
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
-    pub capacity: usize,
-    pub scale: f32,
-    pub mask: Mask,
-    /// Rows and capacity are those of one member.
-    pub batch: usize,
-}
-
-/// Where queries, keys and values lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Operands {
-    pub q: Tensor,
-    pub k: Tensor,
-    pub v: Tensor,
-}
-
-impl Shape {
+impl AttentionShape {
     /// Flag and constant of a sliding window.
     fn windowed(&self, mut variant: Variant) -> Result<Variant> {
         if let Mask::Sliding(window) = self.mask {
@@ -89,7 +68,7 @@ impl Shape {
     }
 }
 
-pub fn split_variant(shape: &Shape) -> Result<Variant> {
+pub fn split_variant(shape: &AttentionShape) -> Result<Variant> {
     shape.windowed(
         Variant::new(&[
             ("THREADS", Const::size(THREADS)?),
@@ -105,7 +84,7 @@ pub fn split_variant(shape: &Shape) -> Result<Variant> {
     )
 }
 
-pub fn lanes_variant(shape: &Shape) -> Result<Variant> {
+pub fn lanes_variant(shape: &AttentionShape) -> Result<Variant> {
     shape.windowed(
         Variant::new(&[
             ("THREADS", Const::size(LANES_A_GROUP)?),
@@ -121,7 +100,7 @@ pub fn lanes_variant(shape: &Shape) -> Result<Variant> {
 }
 
 /// Puts together what [`SPLIT`] left or, on `software`, [`LANES`].
-pub fn reduce_variant(shape: &Shape, software: bool) -> Result<Variant> {
+pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant> {
     let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
     shape.windowed(Variant::new(&[
         ("THREADS", Const::size(THREADS)?),
@@ -132,7 +111,7 @@ pub fn reduce_variant(shape: &Shape, software: bool) -> Result<Variant> {
     ]))
 }
 
-pub fn tiled_variant(shape: &Shape, operands: &Operands) -> Result<Variant> {
+pub fn tiled_variant(shape: &AttentionShape, operands: &Operands) -> Result<Variant> {
     let Operands { q, k, v } = operands;
     let windows = [q, k, v].map(|t| [t.first, t.stride]);
     let fours = shape.head_dim.is_multiple_of(4) && windows.as_flattened().iter().all(|n| n.is_multiple_of(4));
@@ -159,7 +138,7 @@ pub fn tiled_variant(shape: &Shape, operands: &Operands) -> Result<Variant> {
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
     ctx: &Context,
-    shape: &Shape,
+    shape: &AttentionShape,
     operands: &Operands,
     [q, k, v]: [&View; 3],
     partial: Option<&View>,

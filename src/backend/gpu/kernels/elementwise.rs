@@ -4,12 +4,10 @@ use super::unary;
 use crate::{
     Result,
     backend::gpu::{
-        buffer::View,
-        context::{Context, Dispatch},
-        fuse::{Function, Source, Tensor},
+        program::{Bound, Call, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
-    graph::Binary,
+    graph::{Binary, Unary},
 };
 
 pub const KERNEL: Kernel = Kernel { name: "elementwise", source: include_str!("elementwise.wgsl") };
@@ -17,6 +15,38 @@ pub const KERNEL: Kernel = Kernel { name: "elementwise", source: include_str!("e
 const THREADS: u32 = 64;
 /// Enough to fill any GPU; beyond it a thread takes several elements.
 const MOST_GROUPS: usize = 4096;
+
+/// An element-by-element function of up to three operands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Function {
+    Copy,
+    Unary(Unary),
+    Binary(Binary),
+    /// `silu(a) · b`
+    SiluMul,
+    /// `a · (1 + c) + b`
+    Modulate,
+    /// `f(a · b + c)`
+    ScaleShift(Option<Unary>),
+}
+
+/// Which row of the first operand a row of the result is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Same,
+    /// The row that the step's parameters name.
+    Selected,
+    /// Pixels become squares of `factor²`; `width` is that of the result's pictures.
+    Upsampled {
+        width: usize,
+        factor: usize,
+    },
+    /// The top left of pictures of these sides, height first.
+    Cropped {
+        from: [usize; 2],
+        to: [usize; 2],
+    },
+}
 
 /// What is done, and where the operands and the result lie.
 #[derive(Debug, Clone, Copy)]
@@ -88,20 +118,13 @@ pub fn variant(shape: &Shape) -> Result<Variant> {
     Ok(variant.flag("BINARY", b.is_some()).flag("TERNARY", c.is_some()))
 }
 
-/// `f(a)`, `f(a, b)` or `f(a, b, c)` → `y`. `step` tells the row where it is a [`Source::Selected`] one.
-pub fn elementwise(
-    ctx: &Context,
-    shape: &Shape,
-    operands: [Option<&View>; 3],
-    step: &View,
-    y: &View,
-    place: &str,
-) -> Result<Dispatch> {
-    let [a, b, c] = operands;
-    let step = (shape.source == Source::Selected).then_some(step);
-    let bound = [(0, step), (1, a), (2, b), (3, Some(y)), (4, c)];
-    let views: Vec<_> = bound.into_iter().filter_map(|(at, view)| Some((at, view?))).collect();
+/// `f(a)`, `f(a, b)` or `f(a, b, c)` → `y`.
+pub fn elementwise(shape: &Shape) -> Result<Call> {
+    let [a, b, c] = shape.operands.map(|operand| operand.map(|tensor| Bound::Read(tensor.store)));
+    let step = (shape.source == Source::Selected).then_some(Bound::Step);
+    let bound = [(0, step), (1, a), (2, b), (3, Some(Bound::Write(shape.out.store))), (4, c)];
+    let bound = bound.into_iter().filter_map(|(at, bound)| Some((at, bound?))).collect();
     let elements = shape.out.rows * shape.out.cols / shape.lanes();
     let groups = elements.div_ceil(THREADS as usize).min(MOST_GROUPS);
-    ctx.dispatch(&KERNEL, &variant(shape)?, &views, [groups as u32, 1, 1], place)
+    Ok(Call::new(KERNEL, variant(shape)?, bound, [groups, 1, 1]))
 }

@@ -4,25 +4,26 @@ pub mod attention;
 pub mod elementwise;
 pub mod linear;
 pub mod norm;
-pub mod recurrent;
 pub mod rms_norm;
 pub mod rope_cache;
+pub mod rows;
 pub mod sample;
-pub mod softmax;
 pub mod step;
 pub mod timestep;
 pub mod unary;
+
+use elementwise::{Function, Source};
 
 use super::{
     Device,
     adapters::ADAPTERS,
     context::Features,
-    fuse::{Function, Rotary, Source, Tensor},
+    program::{AttentionShape, Operands, Rotary, Tensor},
     wgsl::{Kernel, Variant, render},
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Cell, Mask, Pooling, RopeLayout, Unary},
+    graph::{Binary, Mask, RopeLayout, Unary},
 };
 
 /// A piece of WGSL that several kernels include.
@@ -96,15 +97,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             all.push((elementwise::KERNEL, elementwise::variant(&shape)?));
         }
     }
-    for cols in [70, 2048] {
-        all.push((softmax::KERNEL, softmax::variant(&tensor(4, cols))?));
-    }
-    for cell in [Cell::Lstm, Cell::Gru, Cell::Tanh] {
-        all.push((recurrent::CELL, recurrent::cell_variant(cell, 70)?));
-    }
-    for how in [Pooling::Mean, Pooling::Max, Pooling::First, Pooling::Last] {
-        all.push((recurrent::POOL, recurrent::pool_variant(how, 2, &tensor(8, 70))?));
-    }
+    all.extend(rows::every()?.into_iter().map(|call| (call.kernel, call.variant)));
     all.push((timestep::KERNEL, timestep::variant(2, 320, 10_000.0, 0.0, true)?));
 
     for subgroups in [false, true] {
@@ -146,7 +139,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         all.push((rope_cache::KERNEL, rope_cache::variant(None, None, &parts)?.0));
     }
 
-    let heads = attention::Shape {
+    let heads = AttentionShape {
         rows: 1,
         heads: 9,
         kv_heads: 3,
@@ -157,7 +150,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         batch: 1,
     };
     for (head_dim, alone) in [(63, Mask::Cached), (64, Mask::Cached), (256, Mask::Cached), (256, Mask::Sliding(512))] {
-        let shape = attention::Shape { head_dim, mask: alone, ..heads };
+        let shape = AttentionShape { head_dim, mask: alone, ..heads };
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
         all.push((attention::LANES, attention::lanes_variant(&shape)?));
         for software in [false, true] {
@@ -165,8 +158,8 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         }
         let (q, kv) = (tensor(128, 9 * head_dim), tensor(2048, 3 * head_dim));
         for mask in [alone, Mask::Causal, Mask::Full] {
-            let shape = attention::Shape { rows: 128, mask, ..shape };
-            let operands = attention::Operands { q, k: kv, v: kv };
+            let shape = AttentionShape { rows: 128, mask, ..shape };
+            let operands = Operands { q, k: kv, v: kv };
             let variant = attention::tiled_variant(&shape, &operands)?;
             if !mask.is_cached() {
                 all.push((attention::ROWS, variant.clone()));

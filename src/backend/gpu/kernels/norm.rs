@@ -7,12 +7,10 @@ use super::unary;
 use crate::{
     Result,
     backend::gpu::{
-        buffer::View,
-        context::{Context, Dispatch},
-        fuse::Tensor,
+        program::{Bound, Call, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
-    graph::Unary,
+    graph::{Unary, WeightId},
 };
 
 pub const KERNEL: Kernel = Kernel { name: "norm", source: include_str!("norm.wgsl") };
@@ -103,26 +101,27 @@ pub fn variant(subgroups: bool, shape: &Shape, affine: Affine, activation: Optio
     })
 }
 
+/// Weight and bias of a norm, where there are some.
+pub type Weights = (Option<WeightId>, Option<WeightId>);
+
 /// `x` as `shape` says → `y`, without gaps.
-#[allow(clippy::too_many_arguments)]
 pub fn norm(
-    ctx: &Context,
+    subgroups: bool,
     shape: &Shape,
     activation: Option<Unary>,
-    x: &View,
-    weight: Option<&View>,
-    bias: Option<&View>,
-    y: &View,
-    place: &str,
-) -> Result<Dispatch> {
+    (weight, bias): Weights,
+    [x, y]: [StoreId; 2],
+) -> Result<Call> {
     let affine = Affine { weight: weight.is_some(), bias: bias.is_some() };
-    let variant = variant(ctx.features().subgroups, shape, affine, activation)?;
-    let most = ctx.limits().max_compute_workgroups_per_dimension as usize;
-    let lines = shape.blocks.div_ceil(most);
-    let grid = [shape.blocks.div_ceil(lines) as u32, lines as u32, 1];
-    let bound = [(0, Some(x)), (1, weight), (2, bias), (3, Some(y))];
-    let views: Vec<_> = bound.into_iter().filter_map(|(at, view)| Some((at, view?))).collect();
-    ctx.dispatch(&KERNEL, &variant, &views, grid, place)
+    let variant = variant(subgroups, shape, affine, activation)?;
+    let bound = [
+        (0, Some(Bound::Read(x))),
+        (1, weight.map(Bound::Vector)),
+        (2, bias.map(Bound::Vector)),
+        (3, Some(Bound::Write(y))),
+    ];
+    let bound = bound.into_iter().filter_map(|(at, bound)| Some((at, bound?))).collect();
+    Ok(Call::new(KERNEL, variant, bound, [shape.blocks, 1, 1]).in_lines())
 }
 
 pub fn columns_variant(shape: &Shape) -> Result<Variant> {
@@ -152,18 +151,16 @@ pub fn fold_variant(subgroups: bool, shape: &Shape) -> Result<Variant> {
 
 /// Sums `x` up into `partial`, of [`Shape::partial_words`] words, and these → y `[batch, 2, channels]`: factors, then summands.
 pub fn factors(
-    ctx: &Context,
+    subgroups: bool,
     shape: &Shape,
-    [x, weight, bias]: [&View; 3],
-    partial: &View,
-    y: &View,
-    place: &str,
-) -> Result<Vec<Dispatch>> {
-    let groups = (shape.partial_words() / 2).div_ceil(64) as u32;
-    let bound = [(0, x), (1, partial)];
-    let columns = ctx.dispatch(&COLUMNS, &columns_variant(shape)?, &bound, [groups, 1, 1], place)?;
-    let bound = [(0, partial), (1, weight), (2, bias), (3, y)];
-    let grid = [shape.groups as u32, shape.batch() as u32, 1];
-    let fold = ctx.dispatch(&FOLD, &fold_variant(ctx.features().subgroups, shape)?, &bound, grid, place)?;
-    Ok(vec![columns, fold])
+    [weight, bias]: [WeightId; 2],
+    [x, partial, y]: [StoreId; 3],
+) -> Result<[Call; 2]> {
+    let groups = (shape.partial_words() / 2).div_ceil(64);
+    let bound = vec![(0, Bound::Read(x)), (1, Bound::Write(partial))];
+    let columns = Call::new(COLUMNS, columns_variant(shape)?, bound, [groups, 1, 1]);
+    let vectors = [(1, Bound::Vector(weight)), (2, Bound::Vector(bias))];
+    let bound = [(0, Bound::Read(partial))].into_iter().chain(vectors).chain([(3, Bound::Write(y))]).collect();
+    let grid = [shape.groups, shape.batch(), 1];
+    Ok([columns, Call::new(FOLD, fold_variant(subgroups, shape)?, bound, grid)])
 }

@@ -3,10 +3,10 @@
 use crate::{
     Result,
     backend::gpu::{
-        buffer::View,
-        context::{Context, Dispatch},
+        program::{Bound, Call, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
+    graph::WeightId,
 };
 
 pub const KERNEL: Kernel = Kernel { name: "rms_norm", source: include_str!("rms_norm.wgsl") };
@@ -41,16 +41,24 @@ pub fn variant(subgroups: bool, shape: &Shape) -> Result<Variant> {
     Ok(variant.flag("SUBGROUPS", subgroups).flag("RESIDUAL", shape.residual.is_some()))
 }
 
-/// `x` as `shape` says → `y` `[rows, groups, width]`; `residual` is there where the shape has one.
+/// Each `width` numbers of the rows of `x` → `y` `[rows, groups, width]`, with `residual` added.
 pub fn rms_norm(
-    ctx: &Context,
-    shape: &Shape,
-    [x, weight, y]: [&View; 3],
-    residual: Option<&View>,
-    place: &str,
-) -> Result<Dispatch> {
-    let variant = variant(ctx.features().subgroups, shape)?;
-    let grid = [shape.groups as u32, shape.rows as u32, 1];
-    let bound: Vec<_> = [(0, x), (1, weight), (2, y)].into_iter().chain(residual.map(|r| (3, r))).collect();
-    ctx.dispatch(&KERNEL, &variant, &bound, grid, place)
+    subgroups: bool,
+    (weight, width, eps): (WeightId, usize, f32),
+    x: &Tensor,
+    residual: Option<&Tensor>,
+    y: StoreId,
+) -> Result<Call> {
+    let shape = Shape {
+        rows: x.rows,
+        groups: x.cols / width,
+        width,
+        first: x.first,
+        stride: x.stride,
+        eps,
+        residual: residual.map(|r| [r.first, r.stride]),
+    };
+    let bound = [(0, Bound::Read(x.store)), (1, Bound::Vector(weight)), (2, Bound::Write(y))];
+    let bound = bound.into_iter().chain(residual.map(|r| (3, Bound::Read(r.store)))).collect();
+    Ok(Call::new(KERNEL, variant(subgroups, &shape)?, bound, [shape.groups, shape.rows, 1]))
 }

@@ -5,7 +5,7 @@ use crate::{
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        fuse::{Rotary, Tensor},
+        program::{Rotary, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
     graph::RopeLayout,

@@ -3,8 +3,7 @@
 use crate::{
     Error, Result,
     backend::gpu::{
-        buffer::View,
-        context::{Context, Dispatch},
+        program::{Bound, Call, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
 };
@@ -32,17 +31,15 @@ pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result
     Ok(Variant::new(&constants).flag("ALTERNATIVES", alternatives > 0))
 }
 
-/// What a sampling reads and writes; shapes as in [`crate::graph::Op::Sample`].
-pub struct Views<'a> {
-    pub step: &'a View,
-    pub logits: &'a View,
-    pub seen: &'a View,
-    pub token: &'a View,
-    pub record: &'a View,
-}
-
-pub fn sample(ctx: &Context, vocabulary: usize, alternatives: usize, views: &Views, place: &str) -> Result<Dispatch> {
-    let variant = variant(vocabulary, alternatives, ctx.features().software)?;
-    let bound = [(0, views.step), (1, views.logits), (2, views.seen), (3, views.token), (4, views.record)];
-    ctx.dispatch(&KERNEL, &variant, &bound, [1, 1, 1], place)
+/// Chooses from `logits`; shapes as in [`crate::graph::Op::Sample`].
+pub fn sample(
+    software: bool,
+    alternatives: usize,
+    logits: &Tensor,
+    [seen, token, record]: [&Tensor; 3],
+) -> Result<Call> {
+    let written = [seen, token, record].map(|tensor| Bound::Write(tensor.store));
+    let bound = [Bound::Step, Bound::Read(logits.store)].into_iter().chain(written);
+    let bound = (0..).zip(bound).collect();
+    Ok(Call::new(KERNEL, variant(logits.cols, alternatives, software)?, bound, [1, 1, 1]))
 }

@@ -3,8 +3,7 @@
 use crate::{
     Result,
     backend::gpu::{
-        buffer::View,
-        context::{Context, Dispatch},
+        program::{Bound, Call, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
 };
@@ -19,14 +18,8 @@ pub fn variant(batch: usize, columns: usize, max_period: f32, shift: f32, cosine
 }
 
 /// Timesteps `[batch]` → y `[batch, columns]`.
-pub fn timestep(
-    ctx: &Context,
-    (batch, columns): (usize, usize),
-    variant: &Variant,
-    t: &View,
-    y: &View,
-    place: &str,
-) -> Result<Dispatch> {
-    let groups = (batch * columns / 2).div_ceil(64) as u32;
-    ctx.dispatch(&KERNEL, variant, &[(0, t), (1, y)], [groups, 1, 1], place)
+pub fn timestep(max_period: f32, shift: f32, cosine_first: bool, t: &Tensor, y: &Tensor) -> Result<Call> {
+    let variant = variant(y.rows, y.cols, max_period, shift, cosine_first)?;
+    let groups = (y.rows * y.cols / 2).div_ceil(64);
+    Ok(Call::new(KERNEL, variant, vec![(0, Bound::Read(t.store)), (1, Bound::Write(y.store))], [groups, 1, 1]))
 }
