@@ -84,6 +84,11 @@ pub enum Plan {
 /// their bits, row-major).
 pub type Pending = Pin<Box<dyn Future<Output = Result<Vec<Vec<u32>>>>>>;
 
+/// The error where keys are to be seen that were never stored.
+fn unstored(memory: u32, most: u32) -> Error {
+    Error::bad_argument(format!("{memory} stored keys are to be seen of 1 to {most}; run what stores them first"))
+}
+
 /// Refuses numbers of an input that count what is not there.
 fn check_counts(name: &str, counts: Option<&RangeInclusive<u32>>, words: &[u32]) -> Result<()> {
     let Some(counts) = counts else { return Ok(()) };

@@ -1,7 +1,8 @@
 //! Makes graphs and refuses shapes that do not fit, with the operation, both shapes and the weight by name.
 
 use super::{
-    Binary, DType, Graph, Mask, Node, Op, RopeLayout, Sampled, StateId, StateSpec, Unary, ValueId, WeightId, WeightSpec,
+    Attention, Binary, DType, Graph, Mask, Node, Op, RopeLayout, Sampled, StateId, StateSpec, Unary, ValueId, WeightId,
+    WeightSpec,
 };
 use crate::{Error, Result};
 
@@ -208,20 +209,7 @@ impl GraphBuilder {
         v: ValueId,
     ) -> Result<ValueId> {
         let mask = window.map_or(Mask::Cached, Mask::Sliding);
-        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask, batch: 1 };
-        let inputs = [q, k, v];
-        if window == Some(0) {
-            return Err(self.misfit(&op, &inputs, "a window must hold the row itself"));
-        }
-        let (t, n) = self.rows(&op, q)?;
-        if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            return Err(self.misfit(&op, &inputs, &format!("{heads} heads cannot share {kv_heads} key heads")));
-        }
-        if n != heads * head_dim || self.rows(&op, k)?.1 != kv_heads * head_dim || self.shape(k) != self.shape(v) {
-            let why = format!("expected {heads} query heads and {kv_heads} key and value heads of {head_dim}");
-            return Err(self.misfit(&op, &inputs, &why));
-        }
-        Ok(self.push(op, &inputs, vec![t, n], DType::F32))
+        self.attend(Attention::plain(heads, kv_heads, head_dim, scale, mask, 1), [q, k, v], None, None)
     }
 
     /// `[t, n]` → `[1, n]`.

@@ -10,6 +10,7 @@
 
 use std::ops::RangeInclusive;
 
+mod attention;
 mod builder;
 mod dtype;
 mod op;
@@ -20,7 +21,7 @@ mod step;
 
 pub use builder::GraphBuilder;
 pub use dtype::DType;
-pub use op::{Binary, Cell, Grid, Mask, Op, Pooling, RopeLayout, Unary, Window};
+pub use op::{Attention, Binary, Cell, Grid, Mask, Op, Pooling, RopeLayout, Unary, Window};
 pub use step::{SampleParams, Sampled, StepParams};
 
 /// A value made by a node: an index into [`Graph::nodes`].
@@ -96,12 +97,26 @@ impl Graph {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
     }
 
+    /// How many rows the shortest of the states holds that its attentions see as stored keys; `None` where there are none.
+    pub fn memory(&self) -> Option<u32> {
+        let stored = self.nodes.iter().filter_map(|node| match (&node.op, node.inputs.as_slice()) {
+            (Op::Attention(of) | Op::AttentionWeights(of), [_, k, ..]) if of.mask == Mask::Memory => {
+                Some(self.node(*k).shape[0] as u32)
+            }
+            _ => None,
+        });
+        stored.min()
+    }
+
     /// The least and the most that each number of the input called `name` may be, where it counts rows.
     pub fn counted(&self, name: &str) -> Option<RangeInclusive<u32>> {
         let (_, value) = self.inputs().find(|(n, _)| *n == name)?;
         self.nodes.iter().find_map(|node| match (&node.op, node.inputs.as_slice()) {
             (Op::Pool { batch, .. }, [x, lengths]) if *lengths == value => {
                 Some(1..=(self.node(*x).shape[0] / batch) as u32)
+            }
+            (Op::Attention(of) | Op::AttentionWeights(of), [_, k, .., lengths]) if of.lengths && *lengths == value => {
+                Some(1..=(self.node(*k).shape[0] / of.batch) as u32)
             }
             _ => None,
         })

@@ -18,6 +18,9 @@ pub enum Mask {
     Cached,
     /// The same, but of these rows the last so many alone (arXiv 2004.05150).
     Sliding(usize),
+    /// Keys and values are states that an earlier step wrote ([`Op::Stored`]): every row sees the first
+    /// [`memory`](super::StepParams::memory) rows of them (cross-attention, arXiv 1706.03762).
+    Memory,
     /// Keys and values are values of this step, as many as queries: row `t` sees rows `0 ..= t`.
     Causal,
     /// Keys and values are values of this step, of any number: every row sees all of them.
@@ -25,15 +28,34 @@ pub enum Mask {
 }
 
 impl Mask {
-    /// Whether keys and values are caches.
+    /// Whether keys and values are states.
     pub fn is_cached(self) -> bool {
-        matches!(self, Self::Cached | Self::Sliding(_))
+        matches!(self, Self::Cached | Self::Sliding(_) | Self::Memory)
     }
 
     /// Of how many keys a row sees the last at most; 0 stands for all.
     pub fn window(self) -> usize {
         if let Self::Sliding(window) = self { window } else { 0 }
     }
+}
+
+/// Grouped-query attention (arXiv 2305.13245): q `[t, heads · head_dim]`, k and v `[keys, kv_heads · head_dim]`. Query head `h` reads key
+/// head `h / (heads / kv_heads)`. Where keys and values are states `batch` is 1; else they are values of `batch · keys` rows, q has
+/// `batch · t` rows, and each member of the batch sees its own alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attention {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// What products of queries and keys are multiplied by.
+    pub scale: f32,
+    pub mask: Mask,
+    pub batch: usize,
+    /// With a bias `[distances, heads]` (an input after v): its row for a key at the query's own place. A key `d` places later gets what
+    /// stands `d` rows further on added to its score, one earlier what stands before (T5, arXiv 1910.10683; ALiBi, arXiv 2108.12409).
+    pub bias: Option<usize>,
+    /// Whether the last input, `[batch]` U32, says how many keys of each member count.
+    pub lengths: bool,
 }
 
 /// A batch of pictures as rows, channels last: pixel `(y, x)` of picture `n` is row `(n · height + y) · width + x` of a value
@@ -236,17 +258,18 @@ pub enum Op {
     CacheWrite {
         cache: StateId,
     },
-    /// Grouped-query attention (arXiv 2305.13245): q `[t, heads · head_dim]`, k and v `[keys, kv_heads · head_dim]` →
-    /// `[t, heads · head_dim]`. Query head `h` reads key head `h / (heads / kv_heads)`. With [`Mask::Cached`] and [`Mask::Sliding`] k and v are
-    /// cache values and `batch` is 1; else they are values of `batch · keys` rows, q has `batch · t` rows, and each member of the
-    /// batch sees its own alone.
-    Attention {
-        heads: usize,
-        kv_heads: usize,
-        head_dim: usize,
-        scale: f32,
-        mask: Mask,
-        batch: usize,
+    /// What each row makes of the values that it sees: q, k, v (and a bias, and lengths) → `[batch · t, heads · head_dim]`.
+    Attention(Attention),
+    /// How much each row takes from each key: q and k (and a bias, and lengths) of an [`Attention`] → `[batch · heads · t, keys]`; what a
+    /// row does not see is 0.
+    AttentionWeights(Attention),
+    /// A state that an earlier step wrote, for an attention's keys or values: the state itself, not a copy.
+    Stored {
+        state: StateId,
+    },
+    /// Numbers that never change: U32 `[n]`, or F32 `[rows, n]` by their bits.
+    Constant {
+        words: Vec<u32>,
     },
     /// Row `row` (of the step's parameters) of `[t, n]` → `[1, n]`.
     SelectRow,
@@ -371,7 +394,10 @@ impl Op {
             Self::RmsNorm { .. } => "rms_norm",
             Self::Rope { .. } => "rope",
             Self::CacheWrite { .. } => "cache_write",
-            Self::Attention { .. } => "attention",
+            Self::Attention(_) => "attention",
+            Self::AttentionWeights(_) => "attention_weights",
+            Self::Stored { .. } => "stored",
+            Self::Constant { .. } => "constant",
             Self::SelectRow => "select_row",
             Self::Unary(Unary::Silu) => "silu",
             Self::Unary(Unary::GeluTanh) => "gelu_tanh",

@@ -1,6 +1,6 @@
 //! The builder's operations on pictures and on values of a batch. A picture is rows of channels: see [`Grid`].
 
-use super::{Binary, DType, GraphBuilder, Grid, Mask, Op, ValueId, WeightId, Window};
+use super::{Attention, Binary, DType, GraphBuilder, Grid, Mask, Op, ValueId, WeightId, Window};
 use crate::{Error, Result};
 
 impl GraphBuilder {
@@ -185,23 +185,7 @@ impl GraphBuilder {
         k: ValueId,
         v: ValueId,
     ) -> Result<ValueId> {
-        let op = Op::Attention { heads, kv_heads, head_dim, scale, mask, batch };
-        let inputs = [q, k, v];
-        let ((rows, n), (keys, kv)) = (self.members(&op, batch, q, &inputs)?, self.members(&op, batch, k, &inputs)?);
-        if kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
-            return Err(self.misfit(&op, &inputs, &format!("{heads} heads cannot share {kv_heads} key heads")));
-        }
-        if n != heads * head_dim || kv != kv_heads * head_dim || self.shape(k) != self.shape(v) || keys == 0 {
-            let why = format!("expected {heads} query heads and {kv_heads} key and value heads of {head_dim}");
-            return Err(self.misfit(&op, &inputs, &why));
-        }
-        match mask {
-            Mask::Full => {}
-            Mask::Causal if keys == rows => {}
-            Mask::Causal => return Err(self.misfit(&op, &inputs, "a causal mask wants as many keys as queries")),
-            Mask::Cached | Mask::Sliding(_) => return Err(self.misfit(&op, &inputs, "keys and values are no caches")),
-        }
-        Ok(self.push(op, &inputs, vec![rows, n], DType::F32))
+        self.attend(Attention::plain(heads, kv_heads, head_dim, scale, mask, batch), [q, k, v], None, None)
     }
 
     /// The channels of a value that holds the pictures of `grid`.

@@ -21,6 +21,7 @@ impl fmt::Display for Graph {
                 Op::Input { name } => write!(f, " {name:?}")?,
                 Op::CacheWrite { cache: state }
                 | Op::ReadState { state }
+                | Op::Stored { state }
                 | Op::WriteState { state }
                 | Op::Recurrent { hidden: state, .. } => write!(f, " {}", self.state(*state).name)?,
                 Op::Sample { token, .. } | Op::LastToken { token } => write!(f, " {}", self.state(*token).name)?,

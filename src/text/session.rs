@@ -170,7 +170,8 @@ impl Session {
             let mut padded = left.get(..taken).unwrap_or_default().to_vec();
             let tokens = padded.clone();
             padded.resize(rows, 0);
-            let params = StepParams { position: position as u32, row: taken.saturating_sub(1) as u32, sample };
+            let row = taken.saturating_sub(1) as u32;
+            let params = StepParams { position: position as u32, row, sample, ..StepParams::default() };
             let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives }).await?;
             plan.write_input("ids", &padded)?;
             let pending = plan.step(&params, &[if last { output } else { "sampled" }])?;
@@ -200,7 +201,7 @@ impl Session {
 
     /// Starts a step: the token chosen before goes to row `position`, the next is chosen.
     pub async fn decode(&mut self, position: usize, sample: SampleParams, alternatives: usize) -> Result<Pending> {
-        let params = StepParams { position: position as u32, row: 0, sample };
+        let params = StepParams { position: position as u32, sample, ..StepParams::default() };
         self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.step(&params, &["sampled"])
     }
 

@@ -6,7 +6,7 @@ use pollster::block_on;
 use vitrine::{
     backend::{Device, Plan, Resident, gpu::context::Features, profile::by_part},
     cancel::Cancel,
-    graph::{Graph, SampleParams, Sampled, StepParams},
+    graph::{Graph, Sampled, StepParams},
     models::LanguageModel,
     weights::{PathSource, SharedSource, WeightFile},
 };
@@ -47,7 +47,7 @@ impl Running {
         let params = |position: usize, row: usize| StepParams {
             position: position as u32,
             row: row as u32,
-            sample: SampleParams::default(),
+            ..StepParams::default()
         };
         let last = prompt.len() - 1;
         let mut flying = VecDeque::from([prefill.step(&params(0, last), &["sampled"]).expect("a step")]);

@@ -371,9 +371,9 @@ fn generate(device: &Device, count: usize, in_flight: usize, sample: SampleParam
     let params = |i: usize| {
         let sample = SampleParams { step: i as u32, ..sample };
         if i == 0 {
-            StepParams { position: 0, row: 4, sample }
+            StepParams { row: 4, sample, ..StepParams::default() }
         } else {
-            StepParams { position: 4 + i as u32, row: 0, sample }
+            StepParams { position: 4 + i as u32, sample, ..StepParams::default() }
         }
     };
     let names = ["sampled", "logits"];

@@ -87,7 +87,7 @@ fn run(device: &Device, model: &LanguageModel) -> (Vec<Step>, usize) {
         logits: outputs[1].iter().map(|bits| f32::from_bits(*bits)).collect(),
     };
     let wanted = ["sampled", "logits"];
-    let params = |position, row| StepParams { position, row, sample };
+    let params = |position, row| StepParams { position, row, sample, ..StepParams::default() };
     let mut steps = vec![read(block_on(prefill.step(&params(0, 2), &wanted).expect("a step")).expect("outputs"))];
     for position in [3, 4] {
         steps.push(read(block_on(decode.step(&params(position, 0), &wanted).expect("a step")).expect("outputs")));

@@ -2,6 +2,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+mod attention;
 mod cpu;
 mod cpu_pictures;
 mod gpu_adapters;

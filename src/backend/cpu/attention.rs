@@ -17,16 +17,39 @@ pub struct Heads {
     pub kv_heads: usize,
     pub head_dim: usize,
     pub scale: f32,
-    /// Of how many keys a row sees the last at most; 0 stands for all.
-    pub window: usize,
 }
 
-impl Heads {
-    /// The keys that row `row` sees of `keys` in all, where row 0 stands at `position`.
-    fn seen(&self, position: usize, row: usize, keys: usize) -> Range<usize> {
-        let end = position.saturating_add(row + 1).min(keys);
+/// Which keys a row sees, and how far they are from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    /// Where row 0 stands among the keys.
+    pub position: usize,
+    /// Of how many keys a row sees the last at most; 0 stands for all.
+    pub window: usize,
+    /// Whether a row sees those after it, too.
+    pub all: bool,
+    /// Rows `[distances, heads]`, and which of them is that of a key at the row's own place.
+    pub bias: Option<(&'a [f32], usize)>,
+}
+
+impl Sight<'_> {
+    /// The keys that row `row` sees of `keys` in all.
+    fn seen(&self, row: usize, keys: usize) -> Range<usize> {
+        if self.all {
+            return 0..keys;
+        }
+        let end = self.position.saturating_add(row + 1).min(keys);
         let window = if self.window == 0 { end } else { self.window };
         end.saturating_sub(window)..end
+    }
+
+    /// Adds the bias to the scores of keys `first ..` for a head's row.
+    fn lean(&self, scores: &mut [f32], first: usize, row: usize, head: usize, heads: usize) {
+        let Some((bias, zero)) = self.bias else { return };
+        for (key, score) in (first..).zip(scores) {
+            // Rows past a cache's capacity stand further on than their keys can be.
+            *score += bias[(key + zero).saturating_sub(self.position + row) * heads + head];
+        }
     }
 }
 
@@ -56,12 +79,11 @@ pub struct Share {
     pub rows: Range<usize>,
 }
 
-/// q and out `[t, heads · head_dim]`; k and v `[keys, kv_heads · head_dim]`. Row `r` sees the first
-/// `position + r + 1` rows of the caches, as far as there are so many, or the last of these that the window holds.
+/// q and out `[t, heads · head_dim]`; k and v `[keys, kv_heads · head_dim]`.
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
     h: &Heads,
-    position: usize,
+    sight: &Sight,
     share: Share,
     q: &[f32],
     k: &[f32],
@@ -70,16 +92,16 @@ pub fn attention(
     scratch: &mut Scratch,
 ) {
     if q.len() / (h.heads * h.head_dim) < TILE {
-        few_rows(h, position, share, q, k, v, out, scratch);
+        few_rows(h, sight, share, q, k, v, out, scratch);
     } else {
-        many_rows(h, position, share, q, k, v, out, scratch);
+        many_rows(h, sight, share, q, k, v, out, scratch);
     }
 }
 
 #[allow(clippy::too_many_arguments)]
 fn few_rows(
     h: &Heads,
-    position: usize,
+    sight: &Sight,
     share: Share,
     q: &[f32],
     k: &[f32],
@@ -91,7 +113,7 @@ fn few_rows(
     let shared = h.heads / h.kv_heads;
     let keys = k.len() / (h.kv_heads * dim);
     for r in share.rows {
-        let seen = h.seen(position, r, keys);
+        let seen = sight.seen(r, keys);
         for head in share.kv.start * shared..share.kv.end * shared {
             let at = head / shared * dim;
             let (q, out) = (&q[r * width + head * dim..][..dim], &mut out[r * width + head * dim..][..dim]);
@@ -99,9 +121,28 @@ fn few_rows(
             let stride = h.kv_heads * dim;
             let rows = k[seen.start * stride..seen.end * stride].chunks_exact(stride);
             scratch.scores.extend(rows.map(|row| dot(q, &row[at..at + dim]) * h.scale));
+            sight.lean(&mut scratch.scores, seen.start, r, head, h.heads);
             softmax(&mut scratch.scores);
             weighted_sum(&scratch.scores, &v[seen.start * stride..], stride, at, out);
         }
+    }
+}
+
+/// How much each row takes from each key: out `[heads, t, columns]`, where `k` may have fewer rows than there are columns.
+pub fn weights(h: &Heads, sight: &Sight, q: &[f32], k: &[f32], columns: usize, out: &mut [f32]) {
+    let (dim, width, stride) = (h.head_dim, h.heads * h.head_dim, h.kv_heads * h.head_dim);
+    let (t, keys) = (q.len() / width, k.len() / stride);
+    out.fill(0.0);
+    for (at, out) in out.chunks_exact_mut(columns).enumerate() {
+        let (head, r) = (at / t, at % t);
+        let seen = sight.seen(r, keys);
+        let (q, column) = (&q[r * width + head * dim..][..dim], head / (h.heads / h.kv_heads) * dim);
+        let scores = &mut out[seen.clone()];
+        for (score, row) in scores.iter_mut().zip(k[seen.start * stride..].chunks_exact(stride)) {
+            *score = dot(q, &row[column..column + dim]) * h.scale;
+        }
+        sight.lean(scores, seen.start, r, head, h.heads);
+        softmax(scores);
     }
 }
 
@@ -143,7 +184,7 @@ fn weighted_sum(weights: &[f32], v: &[f32], stride: usize, at: usize, out: &mut 
 #[allow(clippy::too_many_arguments)]
 fn many_rows(
     h: &Heads,
-    position: usize,
+    sight: &Sight,
     share: Share,
     q: &[f32],
     k: &[f32],
@@ -165,8 +206,8 @@ fn many_rows(
             // A last tile that is not full repeats its last row.
             let row = |l: usize| (first + l).min(share.rows.end - 1);
             // Keys from the first that the first row of the tile sees to the last that the last does, in whole panels.
-            let begin = h.seen(position, row(0), keys).start / PANEL * PANEL;
-            let end = h.seen(position, row(TILE - 1), keys).end.next_multiple_of(PANEL);
+            let begin = sight.seen(row(0), keys).start / PANEL * PANEL;
+            let end = sight.seen(row(TILE - 1), keys).end.next_multiple_of(PANEL);
             let span = end - begin;
             for head in kv * shared..(kv + 1) * shared {
                 for l in 0..TILE {
@@ -184,8 +225,10 @@ fn many_rows(
                 }
                 for l in 0..TILE {
                     let scores = &mut scores[l * padded..][..span];
-                    let seen = h.seen(position, row(l), keys);
-                    softmax(&mut scores[seen.start - begin..seen.end - begin]);
+                    let seen = sight.seen(row(l), keys);
+                    let those = &mut scores[seen.start - begin..seen.end - begin];
+                    sight.lean(those, seen.start, row(l), head, heads);
+                    softmax(those);
                     scores[..seen.start - begin].fill(0.0);
                     scores[seen.end - begin..].fill(0.0);
                 }

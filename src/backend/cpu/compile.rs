@@ -219,6 +219,7 @@ impl<'a> Compiler<'a> {
                 self.sizes.push(self.words(i)?);
                 Place::Buffer(self.sizes.len() - 1)
             }
+            Op::Stored { state } => Place::State(self.state(*state)),
             Op::CacheWrite { cache: state } | Op::WriteState { state } => {
                 let place = Place::State(self.state(*state));
                 self.step(i, &fused, usize::MAX)?;
@@ -249,7 +250,11 @@ impl<'a> Compiler<'a> {
                 )));
             }
         };
-        let caches = |n: usize| matches!(op, Op::Attention { mask, .. } if mask.is_cached() && n > 0);
+        let caches = |n: usize| match op {
+            Op::Attention(of) => of.mask.is_cached() && (1..3).contains(&n),
+            Op::AttentionWeights(of) => of.mask.is_cached() && n == 1,
+            _ => false,
+        };
         let inputs = fused.inputs.iter().enumerate();
         let inputs = inputs.map(|(n, v)| if caches(n) { self.cache(*v) } else { self.buffer(*v) });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    backend::{Pending, StepCost, check_counts, profile::Timing},
+    backend::{Pending, StepCost, check_counts, profile::Timing, unstored},
     graph::{Graph, StepParams, ValueId},
     yielding::Turns,
 };
@@ -34,6 +34,8 @@ pub struct Plan {
     written: Vec<Vec<f32>>,
     /// The least and the most that a number of each input may be.
     counts: Vec<Option<RangeInclusive<u32>>>,
+    /// How many rows of stored keys there may be at most, where the graph reads some.
+    memory: Option<u32>,
     /// Without states: see above.
     pure: bool,
 }
@@ -76,7 +78,14 @@ impl Plan {
             }
             room.count_bytes();
         }
-        Ok(Self { program: Arc::new(program), room: Arc::new(Mutex::new(room)), written, counts, pure })
+        Ok(Self {
+            program: Arc::new(program),
+            room: Arc::new(Mutex::new(room)),
+            written,
+            counts,
+            memory: graph.memory(),
+            pure,
+        })
     }
 
     pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
@@ -94,6 +103,11 @@ impl Plan {
     }
 
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
+        if let Some(most) = self.memory
+            && !(1..=most).contains(&params.memory)
+        {
+            return Err(unstored(params.memory, most));
+        }
         let place = |name: &&str| {
             let known = self.program.outputs.iter().find(|(n, ..)| n == name);
             let (_, place, len) =

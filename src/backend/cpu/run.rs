@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    attention::{self, Heads},
+    attention::{self, Heads, Sight},
     compile::{Found, Place, Rope, Step},
     elementwise, matmul,
     matrix::Matrix,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Binary, Grid, Mask, Op, Sampled, StateId, StepParams, WeightId},
+    graph::{Attention, Binary, Grid, Mask, Op, Sampled, StateId, StepParams, WeightId},
 };
 
 /// Rows of a product that are computed in one go: some ten milliseconds of work for the widest of layers.
@@ -151,8 +151,8 @@ impl Program {
             (Op::Linear { .. }, _) => step.rows.div_ceil(LINEAR_ROWS),
             (_, Found::Convolution { winograd: Some(winograd), .. }) => winograd.parts(),
             (_, Found::Convolution { reach, .. }) => reach.output.rows().div_ceil(pictures::PATCHES),
-            (Op::Attention { kv_heads, mask, batch, .. }, _) if !mask.is_cached() => {
-                batch * kv_heads * (step.rows / batch).div_ceil(attention::ROWS)
+            (Op::Attention(of), _) if !of.mask.is_cached() => {
+                of.batch * of.kv_heads * (step.rows / of.batch).div_ceil(attention::ROWS)
             }
             _ => 1,
         }
@@ -245,29 +245,24 @@ impl Program {
                 let n = rows.len().min(state.len() - first);
                 state.first(first + n)?[first..].copy_from_slice(&rows[..n]);
             }
-            Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
-                let (batch, width) = (*batch, kv_heads * head_dim);
-                let heads = Heads {
-                    heads: *heads,
-                    kv_heads: *kv_heads,
-                    head_dim: *head_dim,
-                    scale: *scale,
-                    window: mask.window(),
-                };
-                let rows = rows / batch;
-                if mask.is_cached() {
-                    let position = params.position as usize;
+            Op::Stored { .. } => {}
+            Op::Constant { words } => buffers[step.out].copy_from_slice(bytemuck::cast_slice(words)),
+            Op::Attention(of) => {
+                let heads = heads(of);
+                let (width, rows) = (of.kv_heads * of.head_dim, rows / of.batch);
+                let bias = of.bias.map(|zero| (input(3), zero));
+                if of.mask.is_cached() {
                     let [k, v] = [input(1), input(2)];
-                    // Rows past the capacity were dropped: no query sees them.
-                    let wanted = position.saturating_add(rows).saturating_mul(width).min(states[k].len());
+                    let wanted = stored(of, params, rows, width, &states[k]);
                     for cache in [k, v] {
                         states[cache].first(wanted)?;
                     }
                     let (k, v) = (&states[k].written()[..wanted], &states[v].written()[..wanted]);
                     with(buffers, step.out, |buffers, out| {
+                        let sight = sight(of, params, bias.map(|(b, zero)| (&buffers[b][..], zero)));
                         let all = attention::Share { kv: 0..heads.kv_heads, rows: 0..rows };
                         let q = &buffers[input(0)];
-                        attention::attention(&heads, position, all, q, k, v, out, &mut scratch.attention);
+                        attention::attention(&heads, &sight, all, q, k, v, out, &mut scratch.attention);
                     });
                 } else {
                     // Each member of the batch for itself.
@@ -275,20 +270,40 @@ impl Program {
                         let blocks = rows.div_ceil(attention::ROWS);
                         let (block, kv, member) =
                             (part % blocks, part / blocks % heads.kv_heads, part / blocks / heads.kv_heads);
-                        let [q, k, v] = [0, 1, 2].map(|n| {
-                            let all = &buffers[input(n)];
-                            let len = all.len() / batch;
-                            &all[member * len..][..len]
-                        });
+                        let q = &buffers[input(0)][member * rows * heads.heads * heads.head_dim..];
+                        let q = &q[..rows * heads.heads * heads.head_dim];
+                        let last = step.inputs.last().filter(|_| of.lengths).map(|b| &buffers[*b][..]);
+                        let [k, v] = [1, 2].map(|n| counted(&buffers[input(n)], of.batch, member, width, last));
                         let first = block * attention::ROWS;
-                        let rows = first..(first + attention::ROWS).min(rows);
-                        let share = attention::Share { kv: kv..kv + 1, rows };
-                        // A position past all keys lets every row see all of them.
-                        let position = if *mask == Mask::Causal { 0 } else { k.len() / width };
+                        let share =
+                            attention::Share { kv: kv..kv + 1, rows: first..(first + attention::ROWS).min(rows) };
+                        let sight = sight(of, params, bias.map(|(b, zero)| (&buffers[b][..], zero)));
                         let out = &mut out[member * q.len()..][..q.len()];
-                        attention::attention(&heads, position, share, q, k, v, out, &mut scratch.attention);
+                        attention::attention(&heads, &sight, share, q, k, v, out, &mut scratch.attention);
                     });
                 }
+            }
+            Op::AttentionWeights(of) => {
+                let heads = heads(of);
+                let (width, t) = (of.kv_heads * of.head_dim, rows / of.batch / of.heads);
+                let bias = of.bias.map(|zero| (input(2), zero));
+                let cached = if of.mask.is_cached() {
+                    let wanted = stored(of, params, t, width, &states[input(1)]);
+                    states[input(1)].first(wanted)?;
+                    Some(&states[input(1)].written()[..wanted])
+                } else {
+                    None
+                };
+                with(buffers, step.out, |buffers, out| {
+                    let sight = sight(of, params, bias.map(|(b, zero)| (&buffers[b][..], zero)));
+                    let last = step.inputs.last().filter(|_| of.lengths).map(|b| &buffers[*b][..]);
+                    let queries = t * heads.heads * heads.head_dim;
+                    for (member, out) in out.chunks_exact_mut(of.heads * t * columns).enumerate() {
+                        let q = &buffers[input(0)][member * queries..][..queries];
+                        let k = cached.unwrap_or_else(|| counted(&buffers[input(1)], of.batch, member, width, last));
+                        attention::weights(&heads, &sight, q, k, columns, out);
+                    }
+                });
             }
             Op::SelectRow => {
                 let x = &buffers[input(0)];
@@ -464,6 +479,31 @@ impl Step {
             elementwise::unary(f, out);
         }
     }
+}
+
+fn heads(of: &Attention) -> Heads {
+    Heads { heads: of.heads, kv_heads: of.kv_heads, head_dim: of.head_dim, scale: of.scale }
+}
+
+fn sight<'a>(of: &Attention, params: &StepParams, bias: Option<(&'a [f32], usize)>) -> Sight<'a> {
+    let position = if of.mask.is_cached() { params.position as usize } else { 0 };
+    Sight { position, window: of.mask.window(), all: matches!(of.mask, Mask::Full | Mask::Memory), bias }
+}
+
+/// How many words of keys that are a state an attention of `rows` queries may see; those past the capacity were dropped.
+fn stored(of: &Attention, params: &StepParams, rows: usize, width: usize, keys: &State) -> usize {
+    let seen = match of.mask {
+        Mask::Memory => params.memory as usize,
+        _ => (params.position as usize).saturating_add(rows),
+    };
+    seen.saturating_mul(width).min(keys.len())
+}
+
+/// The rows of one member of a batch, as many as count.
+fn counted<'a>(all: &'a [f32], batch: usize, member: usize, width: usize, lengths: Option<&[f32]>) -> &'a [f32] {
+    let len = all.len() / batch;
+    let rows = lengths.map_or(len / width, |lengths| (lengths[member].to_bits() as usize).clamp(1, len / width));
+    &all[member * len..][..rows * width]
 }
 
 /// Lends buffer `out` beside the others.

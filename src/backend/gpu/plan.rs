@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, ErrorCode, Result,
-    backend::{Pending, StepCost, check_counts},
+    backend::{Pending, StepCost, check_counts, unstored},
     graph::{Graph, StepParams, WeightId},
 };
 
@@ -38,6 +38,8 @@ pub struct Plan {
     step: Buffer,
     inputs: Vec<Input>,
     outputs: Vec<(String, View)>,
+    /// How many rows of stored keys there may be at most, where the graph reads some.
+    memory: Option<u32>,
     staging: Staging,
 }
 
@@ -87,6 +89,7 @@ impl Plan {
             step,
             inputs: inputs.collect(),
             outputs: outputs.collect(),
+            memory: graph.memory(),
             staging: Staging::default(),
         })
     }
@@ -108,6 +111,11 @@ impl Plan {
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
         let context = &self.model.context;
         context.alive()?;
+        if let Some(most) = self.memory
+            && !(1..=most).contains(&params.memory)
+        {
+            return Err(unstored(params.memory, most));
+        }
         let mut wanted = Vec::with_capacity(outputs.len());
         for name in outputs {
             let found = self.outputs.iter().find(|(n, _)| n == name);
@@ -179,6 +187,11 @@ fn place(model: &Model, graph: &Graph, program: &Program) -> Result<Vec<View>> {
         let buffer = match (&store.kind, slot) {
             (Kind::State(id), _) => model.state(graph.state(*id))?,
             (_, Some(slot)) => buffers[*slot].clone(),
+            (Kind::Constant(words), None) => {
+                let buffer = context.storage("constant", bytes)?;
+                context.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(words));
+                buffer
+            }
             // Inputs; and an output that no stage writes, which reads as zeros.
             (kind, None) => {
                 let label = if let Kind::Input(name) = kind { name } else { "unwritten" };
@@ -308,10 +321,11 @@ impl Maker<'_> {
                 let rotary = rotary.as_ref();
                 vec![rope_cache::rope_cache(context, rotary, &shapes, &views, tables, norm, &self.step, place)?]
             }
-            Work::Attention { shape, operands, partial, out } => {
+            Work::Attention { shape, operands, leanings, partial, out } => {
                 let views = [operands.q, operands.k, operands.v].map(|t| self.view(&t));
+                let more = (leanings.bias.map(|bias| self.at(bias)), leanings.lengths.map(|lengths| self.at(lengths)));
                 let partial = partial.map(|store| self.at(store));
-                attention::attention(context, shape, operands, views, partial, self.view(out), &self.step, place)?
+                attention::attention(context, shape, operands, views, more, partial, self.view(out), &self.step, place)?
             }
         };
         self.dispatches.extend(made);

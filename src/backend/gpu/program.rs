@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     backend::fusion::Gate,
-    graph::{Mask, RopeLayout, StateId, Unary, WeightId},
+    graph::{Attention, Mask, RopeLayout, StateId, Unary, WeightId},
 };
 
 /// An index into [`Program::stores`].
@@ -28,6 +28,8 @@ pub enum Kind {
     Kept,
     /// Written by the caller.
     Input(String),
+    /// Holds these words from the beginning.
+    Constant(Vec<u32>),
     /// Lives from step to step.
     State(StateId),
 }
@@ -106,6 +108,25 @@ pub struct AttentionShape {
     pub mask: Mask,
     /// Rows and capacity are those of one member.
     pub batch: usize,
+    /// The bias's row for a key at the query's own place, where there is a bias.
+    pub zero: Option<usize>,
+    /// Whether so many keys of each member count as it says.
+    pub lengths: bool,
+}
+
+impl AttentionShape {
+    /// That of `of` over `rows` queries of `capacity` keys each.
+    pub fn new(of: &Attention, rows: usize, capacity: usize) -> Self {
+        let Attention { heads, kv_heads, head_dim, scale, mask, batch, bias: zero, lengths } = *of;
+        Self { rows, heads, kv_heads, head_dim, capacity, scale, mask, batch, zero, lengths }
+    }
+}
+
+/// What else an attention reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Leanings {
+    pub bias: Option<StoreId>,
+    pub lengths: Option<StoreId>,
 }
 
 /// Where queries, keys and values lie.
@@ -190,6 +211,7 @@ pub enum Work {
     Attention {
         shape: AttentionShape,
         operands: Operands,
+        leanings: Leanings,
         partial: Option<StoreId>,
         out: Tensor,
     },
@@ -219,8 +241,9 @@ impl Work {
                 let (from, to): (Vec<_>, Vec<_>) = [q, k, v].into_iter().flatten().copied().unzip();
                 (from.iter().map(|t| t.store).collect(), to.iter().map(|t| t.store).collect())
             }
-            Self::Attention { operands: Operands { q, k, v }, partial, out, .. } => {
-                (vec![q.store, k.store, v.store], partial.iter().copied().chain([out.store]).collect())
+            Self::Attention { operands: Operands { q, k, v }, leanings, partial, out, .. } => {
+                let read = [q.store, k.store, v.store].into_iter().chain(leanings.bias).chain(leanings.lengths);
+                (read.collect(), partial.iter().copied().chain([out.store]).collect())
             }
         }
     }

@@ -11,18 +11,20 @@ mod pictures;
 use super::{
     context::Features,
     kernels::{
+        attention,
         elementwise::{self, Function, Source},
         rms_norm, rows as row_kernels, sample,
     },
     layout::Layout,
     program::{
-        AttentionShape, Call, Epilogue, HeadNorm, Kind, Operands, Program, Rotary, Stage, Store, StoreId, Tensor, Work,
+        AttentionShape, Call, Epilogue, HeadNorm, Kind, Leanings, Operands, Program, Rotary, Stage, Store, StoreId,
+        Tensor, Work,
     },
 };
 use crate::{
     Error, Result,
     backend::fusion::{self, Fused, Readers},
-    graph::{Graph, Node, Op, StateId, ValueId, WeightId},
+    graph::{Attention, Graph, Node, Op, StateId, ValueId, WeightId},
 };
 use layers::Layers;
 
@@ -90,7 +92,7 @@ impl<'a> Fuser<'a> {
         };
         for i in 0..graph.nodes.len() {
             let at = ValueId(i as u32);
-            if !matches!(graph.node(at).op, Op::Attention { .. }) {
+            if !matches!(graph.node(at).op, Op::Attention(_)) {
                 continue;
             }
             for value in fuser.turned(at).map(|turned| turned.between).unwrap_or_default() {
@@ -220,6 +222,20 @@ impl<'a> Fuser<'a> {
         Ok(out)
     }
 
+    /// The bias and the lengths of an attention, in this order the `last` of its inputs.
+    fn leanings(&mut self, of: &Attention, last: &[ValueId], label: &str) -> Result<Leanings> {
+        let bias = last.first().filter(|_| of.bias.is_some());
+        let lengths = last.last().filter(|_| of.lengths);
+        let mut store = |value: Option<&ValueId>| match value {
+            Some(value) => {
+                let tensor = self.tensor(*value)?;
+                Ok(Some(self.contiguous(tensor, label)?.store))
+            }
+            None => Ok(None),
+        };
+        Ok(Leanings { bias: store(bias)?, lengths: store(lengths)? })
+    }
+
     fn node(&mut self, at: ValueId) -> Result<()> {
         let Some(fused) = self.fused[at.0 as usize].clone() else { return Ok(()) };
         if self.tensors[at.0 as usize].is_some() {
@@ -277,7 +293,7 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::RopeCache { rotary: None, norm: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
-            Op::Attention { heads, kv_heads, head_dim, scale, mask, batch } => {
+            Op::Attention(of) => {
                 let [q, k, v] = match self.turned(at) {
                     Some(turned) => {
                         let from = self.tensor(turned.q)?;
@@ -291,23 +307,28 @@ impl<'a> Fuser<'a> {
                     }
                     None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
                 };
-                let shape = AttentionShape {
-                    rows: rows / batch,
-                    heads: *heads,
-                    kv_heads: *kv_heads,
-                    head_dim: *head_dim,
-                    capacity: k.rows / batch,
-                    scale: *scale,
-                    mask: *mask,
-                    batch: *batch,
-                };
+                let shape = AttentionShape::new(of, rows / of.batch, k.rows / of.batch);
+                let leanings = self.leanings(of, &node.inputs[3..], label)?;
                 let words = shape.partial_words();
                 let q = if words > 0 { self.contiguous(q, label)? } else { q };
                 let out = self.fresh(rows, cols);
                 let partial = (words > 0).then(|| self.store(words, Kind::Scratch));
                 let operands = Operands { q, k, v };
-                self.emit(Work::Attention { shape, operands, partial, out }, label);
+                self.emit(Work::Attention { shape, operands, leanings, partial, out }, label);
                 out
+            }
+            Op::AttentionWeights(of) => {
+                let (q, k) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
+                let shape = AttentionShape::new(of, q.rows / of.batch, k.rows / of.batch);
+                let leanings = self.leanings(of, &node.inputs[2..], label)?;
+                let out = self.fresh(rows, cols);
+                self.call(attention::weights(&shape, [&q, &k], leanings, out.store)?, label);
+                out
+            }
+            Op::Stored { state } => self.state(*state),
+            Op::Constant { words } => {
+                let store = self.store(rows * cols, Kind::Constant(words.clone()));
+                Tensor { store, first: 0, stride: cols, rows, cols }
             }
             Op::SelectRow => {
                 let x = self.tensor(node.inputs[0])?;

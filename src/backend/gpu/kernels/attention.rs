@@ -6,7 +6,7 @@ use crate::{
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        program::{AttentionShape, Operands},
+        program::{AttentionShape, Bound, Call, Leanings, Operands, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
     graph::Mask,
@@ -16,6 +16,7 @@ pub const SPLIT: Kernel = Kernel { name: "attention_split", source: include_str!
 pub const LANES: Kernel = Kernel { name: "attention_lanes", source: include_str!("attention_lanes.wgsl") };
 pub const REDUCE: Kernel = Kernel { name: "attention_reduce", source: include_str!("attention_reduce.wgsl") };
 pub const ROWS: Kernel = Kernel { name: "attention_rows", source: include_str!("attention_rows.wgsl") };
+pub const WEIGHTS: Kernel = Kernel { name: "attention_weights", source: include_str!("attention_weights.wgsl") };
 pub const TILED: Kernel = Kernel { name: "attention_tiled", source: include_str!("attention_tiled.wgsl") };
 
 /// Invocations of a split, and the keys it looks at together.
@@ -31,12 +32,17 @@ const TILE_ROWS: usize = 16;
 const MOST_PRODUCTS: u64 = 2 << 30;
 
 impl AttentionShape {
-    /// Flag and constant of a sliding window.
+    /// Flags and constants of what is seen, and how far away.
     fn windowed(&self, mut variant: Variant) -> Result<Variant> {
         if let Mask::Sliding(window) = self.mask {
             variant.constants.push(("WINDOW", Const::size(window)?));
         }
-        Ok(variant.flag("SLIDING", matches!(self.mask, Mask::Sliding(_))))
+        if let Some(zero) = self.zero {
+            variant.constants.push(("ZERO", Const::size(zero)?));
+        }
+        let variant = variant.flag("SLIDING", matches!(self.mask, Mask::Sliding(_)));
+        let variant = variant.flag("MEMORY", self.mask == Mask::Memory).flag("BIAS", self.zero.is_some());
+        Ok(variant.flag("LENGTHS", self.lengths))
     }
 
     fn splits(&self) -> usize {
@@ -102,6 +108,7 @@ pub fn lanes_variant(shape: &AttentionShape) -> Result<Variant> {
 /// Puts together what [`SPLIT`] left or, on `software`, [`LANES`].
 pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant> {
     let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
+    let shape = &AttentionShape { zero: None, ..*shape };
     shape.windowed(Variant::new(&[
         ("THREADS", Const::size(THREADS)?),
         ("TILE", Const::size(tile)?),
@@ -133,7 +140,7 @@ pub fn tiled_variant(shape: &AttentionShape, operands: &Operands) -> Result<Vari
     shape.windowed(variant.flag("FULL", shape.mask == Mask::Full))
 }
 
-/// q, k and v where `operands` say in their views → y `[rows, heads · head_dim]`. `partial` holds [`Shape::partial_words`] words where
+/// q, k and v where `operands` say in their views → y `[rows, heads · head_dim]`. `partial` holds [`AttentionShape::partial_words`] words where
 /// there is one row over a cache; then q, k and v have no gaps.
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
@@ -141,6 +148,7 @@ pub fn attention(
     shape: &AttentionShape,
     operands: &Operands,
     [q, k, v]: [&View; 3],
+    (bias, lengths): (Option<&View>, Option<&View>),
     partial: Option<&View>,
     y: &View,
     step: &View,
@@ -149,7 +157,8 @@ pub fn attention(
     shape.check()?;
     if let Some(partial) = partial {
         let software = ctx.features().software;
-        let bound = [(0, step), (1, q), (2, k), (3, v), (4, partial)];
+        let bound: Vec<_> =
+            [(0, step), (1, q), (2, k), (3, v), (4, partial)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
         let split = if software {
             let grid = [(shape.heads * shape.lanes_splits()).div_ceil(LANES_A_GROUP) as u32, 1, 1];
             ctx.dispatch(&LANES, &lanes_variant(shape)?, &bound, grid, place)?
@@ -166,7 +175,8 @@ pub fn attention(
     let tiles = shape.rows.div_ceil(TILE_ROWS);
     let grid = |tiles: usize| [tiles as u32, shape.heads as u32, shape.batch as u32];
     if shape.mask.is_cached() {
-        let bound = [(0, step), (1, q), (2, k), (3, v), (4, y)];
+        let bound: Vec<_> =
+            [(0, step), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
         return Ok(vec![ctx.dispatch(&TILED, &variant, &bound, grid(tiles), place)?]);
     }
     let of_a_tile = [TILE_ROWS, shape.heads, shape.batch, shape.head_dim, 2, shape.capacity];
@@ -179,8 +189,40 @@ pub fn attention(
         let part = ctx.buffer("attention part", 16, usage)?;
         ctx.queue().write_buffer(part.raw(), 0, bytemuck::cast_slice(&[first as u32, 0, 0, 0]));
         let part = part.view();
-        let bound = [(0, &part), (1, q), (2, k), (3, v), (4, y)];
+        let more = bias.map(|bias| (5, bias)).into_iter().chain(lengths.map(|lengths| (6, lengths)));
+        let bound: Vec<_> = [(0, &part), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(more).collect();
         dispatches.push(ctx.dispatch(kernel, &variant, &bound, grid(at_once.min(tiles - first)), place)?);
     }
     Ok(dispatches)
+}
+
+/// How much each row takes from each key: q and k → y `[batch · heads · rows, capacity]`.
+pub fn weights(shape: &AttentionShape, [q, k]: [&Tensor; 2], leanings: Leanings, y: StoreId) -> Result<Call> {
+    shape.check()?;
+    let variant = Variant::new(&[
+        ("ROWS", Const::size(shape.rows)?),
+        ("BATCH", Const::size(shape.batch)?),
+        ("HEADS", Const::size(shape.heads)?),
+        ("KV_HEADS", Const::size(shape.kv_heads)?),
+        ("HEAD_DIM", Const::size(shape.head_dim)?),
+        ("CAPACITY", Const::size(shape.capacity)?),
+        ("SCALE", Const::F32(shape.scale)),
+        ("Q_FIRST", Const::size(q.first)?),
+        ("Q_STRIDE", Const::size(q.stride)?),
+        ("K_FIRST", Const::size(k.first)?),
+        ("K_STRIDE", Const::size(k.stride)?),
+    ]);
+    let between = !shape.mask.is_cached();
+    let variant = shape.windowed(variant.flag("BETWEEN", between).flag("FULL", shape.mask == Mask::Full))?;
+    let bound = [
+        (0, (!between).then_some(Bound::Step)),
+        (1, Some(Bound::Read(q.store))),
+        (2, Some(Bound::Read(k.store))),
+        (3, Some(Bound::Write(y))),
+        (5, leanings.bias.map(Bound::Read)),
+        (6, leanings.lengths.map(Bound::Read)),
+    ];
+    let bound = bound.into_iter().filter_map(|(at, bound)| Some((at, bound?))).collect();
+    let groups = (shape.batch * shape.heads * shape.rows).div_ceil(64);
+    Ok(Call::new(WEIGHTS, variant, bound, [groups, 1, 1]))
 }

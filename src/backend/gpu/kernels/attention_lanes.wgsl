@@ -1,7 +1,8 @@
 // Attention of one query row on a device made of software, first half: an invocation takes one query head over a run of
 // keys by itself, without a barrier. Leaves what `attention_split` leaves, for `attention_reduce` with TILE 1.
-// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen).
-// Constants: THREADS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING.
+// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
+// BIAS.
+// Constants: THREADS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -20,6 +21,10 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [HEADS, SPLITS, HEAD_DIM + 2]
+#if BIAS
+@group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
+#include attention_bias
+#endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 
@@ -44,6 +49,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let start = (key * KV_HEADS + kv_head) * WIDTH;
         var score = 0.0;
         for (var i = 0u; i < WIDTH; i++) { score += inner(query[i], k[start + i]); }
+#if BIAS
+        score += bias_of(head, step.position, key);
+#endif
         let top = max(highest, score);
         let shrink = exp(highest - top);
         let share = exp(score - top);

@@ -21,6 +21,13 @@ struct Part {
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [batch, CAPACITY, K_STRIDE], from column K_FIRST on
 @group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [batch, CAPACITY, V_STRIDE], from column V_FIRST on
 @group(0) @binding(4) var<storage, read_write> y: array<Lanes>;           // [batch, ROWS, HEADS, HEAD_DIM]
+#if BIAS
+@group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
+#include attention_bias
+#endif
+#if LENGTHS
+@group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
+#endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 
@@ -30,10 +37,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (row >= ROWS) { return; }
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);
-#if FULL
-    let keys = CAPACITY;
+#if LENGTHS
+    let count = clamp(lengths[group.z], 1u, CAPACITY);
 #else
-    let keys = min(row + 1u, CAPACITY);
+    let count = CAPACITY;
+#endif
+#if FULL
+    let keys = count;
+#else
+    let keys = min(row + 1u, count);
 #endif
     let q_start = (group.z * ROWS + row) * Q_STRIDE + Q_FIRST + head * WIDTH;
     let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
@@ -53,6 +65,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let x = query[i];
             scores += vec4(inner(x, k[k_at.x + i]), inner(x, k[k_at.y + i]), inner(x, k[k_at.z + i]), inner(x, k[k_at.w + i]));
         }
+#if BIAS
+        scores += vec4(bias_of(head, row, key.x), bias_of(head, row, key.y), bias_of(head, row, key.z), bias_of(head, row, key.w));
+#endif
         let new_top = max(top, max(max(scores.x, scores.y), max(scores.z, scores.w)));
         let shrink = exp(top - new_top);
         let weights = select(vec4(0.0), exp(scores - new_top), four < vec4(keys));

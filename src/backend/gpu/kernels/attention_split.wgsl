@@ -1,8 +1,10 @@
 // Attention of one query row, first half: a workgroup takes the query heads that share a key head, over a run of keys
 // (flash-decoding). Each leaves an unscaled sum, its maximum and its weight for `attention_reduce`.
-// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen).
+// Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
+// BIAS.
 // Constants: THREADS (also the keys of a tile), HEADS, KV_HEADS, SHARE (query heads a workgroup takes, a divisor of
-// HEADS / KV_HEADS), HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING.
+// HEADS / KV_HEADS), HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with
+// BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -21,6 +23,10 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(3) var<storage, read> v: array<f32>;                   // [CAPACITY, KV_HEADS, HEAD_DIM]
 @group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [HEADS, SPLITS, HEAD_DIM + 2]
+#if BIAS
+@group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
+#include attention_bias
+#endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 const COLUMNS: u32 = (HEAD_DIM + THREADS - 1u) / THREADS;
@@ -60,6 +66,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let lanes = k[start + i];
                 for (var g = 0u; g < SHARE; g++) { score[g] += inner(queries[g * WIDTH + i], lanes); }
             }
+#if BIAS
+            for (var g = 0u; g < SHARE; g++) { score[g] += bias_of(head + g, step.position, seen.x + key); }
+#endif
             for (var g = 0u; g < SHARE; g++) { scores[g * THREADS + lid] = score[g]; }
         }
         workgroupBarrier();

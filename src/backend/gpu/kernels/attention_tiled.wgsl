@@ -2,9 +2,10 @@
 // one head over its keys, 32 at a time. Scores go through workgroup memory; q, k and v come through the caches.
 // Flags: VEC4 (HEAD_DIM and all windows are multiples of 4, and counted in fours); BETWEEN (keys are values of the step, for each member of
 // the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own), SLIDING (of a
-// cache each row sees the last WINDOW alone).
+// cache each row sees the last WINDOW alone), MEMORY (of a cache each row sees what was stored); BIAS; LENGTHS (of each member's keys so many
+// count, with BETWEEN).
 // Constants: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE;
-// WINDOW with SLIDING.
+// WINDOW with SLIDING, ZERO with BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -31,6 +32,13 @@ struct Part {
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [batch, CAPACITY, K_STRIDE], from column K_FIRST on
 @group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [batch, CAPACITY, V_STRIDE], from column V_FIRST on
 @group(0) @binding(4) var<storage, read_write> y: array<Lanes>;           // [batch, ROWS, HEADS, HEAD_DIM]
+#if BIAS
+@group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
+#include attention_bias
+#endif
+#if LENGTHS
+@group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
+#endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 const TILE_ROWS: u32 = 16u;
@@ -46,13 +54,18 @@ var<workgroup> partial_sum: array<f32, 64>;
 var<workgroup> shrinks: array<f32, TILE_ROWS>;
 var<workgroup> totals: array<f32, TILE_ROWS>;
 
-// The first key that a row sees, and the one after the last.
-fn seen_by(row: u32) -> vec2<u32> {
+// The first key that a row of a member sees, and the one after the last.
+fn seen_by(member: u32, row: u32) -> vec2<u32> {
+#if LENGTHS
+    let count = clamp(lengths[member], 1u, CAPACITY);
+#else
+    let count = CAPACITY;
+#endif
 #if FULL
-    return vec2(0u, CAPACITY);
+    return vec2(0u, count);
 #else
 #if BETWEEN
-    return vec2(0u, min(row + 1u, CAPACITY));
+    return vec2(0u, min(row + 1u, count));
 #else
     return keys_seen(step.position + row);
 #endif
@@ -69,7 +82,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_row = group.x * TILE_ROWS;
 #endif
     let last_row = min(first_row + TILE_ROWS, ROWS) - 1u;
-    let keys = seen_by(last_row).y;
+#if BIAS
+#if BETWEEN
+    let first_query = 0u;
+#else
+    let first_query = step.position;
+#endif
+#endif
+    let keys = seen_by(group.z, last_row).y;
     let member_row = group.z * ROWS;
     let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
     let v_start = group.z * CAPACITY * V_STRIDE + V_FIRST + kv_head * WIDTH;
@@ -84,7 +104,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     // Softmax: four invocations a row, eight keys each.
     let soft_row = lid / 4u;
     let soft_key = (lid % 4u) * 8u;
-    let seen = seen_by(min(first_row + soft_row, last_row));
+    let seen = seen_by(group.z, min(first_row + soft_row, last_row));
     var top = -3.0e38;
     var total = 0.0;
     // Second product.
@@ -92,7 +112,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let value_column = lid % 16u;
     var sum: array<Lanes, 4u * COLUMNS>;
 
-    for (var first_key = seen_by(first_row).x; first_key < keys; first_key += TILE_KEYS) {
+    for (var first_key = seen_by(group.z, first_row).x; first_key < keys; first_key += TILE_KEYS) {
         var a = vec4(0.0);
         var b = vec4(0.0);
         // Past the last key the last is read again, and weighs nothing.
@@ -108,8 +128,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             b += vec4(inner(z, k0), inner(z, k1), inner(z, k2), inner(z, k3));
         }
         for (var j = 0u; j < 4u; j++) {
+#if BIAS
+            let key = min(first_key + score_key + j, keys - 1u);
+            scores[score_row * PITCH + score_key + j] = a[j] * SCALE + bias_of(head, first_query + row_a, key);
+            scores[(score_row + 1u) * PITCH + score_key + j] = b[j] * SCALE + bias_of(head, first_query + row_b, key);
+#else
             scores[score_row * PITCH + score_key + j] = a[j] * SCALE;
             scores[(score_row + 1u) * PITCH + score_key + j] = b[j] * SCALE;
+#endif
         }
         workgroupBarrier();
 

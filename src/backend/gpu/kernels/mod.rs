@@ -18,7 +18,7 @@ use super::{
     Device,
     adapters::ADAPTERS,
     context::Features,
-    program::{AttentionShape, Operands, Rotary, Tensor},
+    program::{AttentionShape, Leanings, Operands, Rotary, Tensor},
     wgsl::{Kernel, Variant, render},
 };
 use crate::{
@@ -34,6 +34,7 @@ pub(super) fn snippet(name: &str) -> Option<&'static str> {
         "unary" => Some(include_str!("unary.wgsl")),
         "step" => Some(include_str!("step.wgsl")),
         "keys_seen" => Some(include_str!("keys_seen.wgsl")),
+        "attention_bias" => Some(include_str!("attention_bias.wgsl")),
         _ => linear::snippet(name),
     }
 }
@@ -148,6 +149,8 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         scale: 0.125,
         mask: Mask::Cached,
         batch: 1,
+        zero: None,
+        lengths: false,
     };
     for (head_dim, alone) in [(63, Mask::Cached), (64, Mask::Cached), (256, Mask::Cached), (256, Mask::Sliding(512))] {
         let shape = AttentionShape { head_dim, mask: alone, ..heads };
@@ -167,6 +170,30 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             all.push((attention::TILED, variant));
         }
     }
+    // With a bias, over what was stored, and with members of several lengths.
+    let (q, kv) = (tensor(128, 9 * 64), tensor(2048, 3 * 64));
+    let operands = Operands { q, k: kv, v: kv };
+    let biased = AttentionShape { zero: Some(2047), ..heads };
+    for shape in [biased, AttentionShape { mask: Mask::Memory, ..heads }] {
+        all.push((attention::SPLIT, attention::split_variant(&shape)?));
+        all.push((attention::LANES, attention::lanes_variant(&shape)?));
+        for software in [false, true] {
+            all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
+        }
+        let shape = AttentionShape { rows: 128, ..shape };
+        all.push((attention::TILED, attention::tiled_variant(&shape, &operands)?));
+    }
+    let leanings = Leanings { bias: Some(3), lengths: Some(4) };
+    for mask in [Mask::Causal, Mask::Full] {
+        let shape = AttentionShape { rows: 128, mask, lengths: true, ..biased };
+        for kernel in [attention::ROWS, attention::TILED] {
+            all.push((kernel, attention::tiled_variant(&shape, &operands)?));
+        }
+        let call = attention::weights(&shape, [&q, &kv], leanings, 2)?;
+        all.push((call.kernel, call.variant));
+    }
+    let call = attention::weights(&AttentionShape { rows: 128, ..heads }, [&q, &kv], Leanings::default(), 2)?;
+    all.push((call.kernel, call.variant));
     for alternatives in [0, 1, 20] {
         for software in [false, true] {
             all.push((sample::KERNEL, sample::variant(49_152, alternatives, software)?));

@@ -14,6 +14,8 @@ pub struct StepWords {
     top_p: f32,
     min_p: f32,
     repetition_penalty: f32,
+    memory: u32,
+    unused: [u32; 3],
 }
 
 impl StepWords {
@@ -32,6 +34,8 @@ impl StepWords {
             top_p: or(sample.top_p, sample.top_p < 1.0, 1.0).max(0.0),
             min_p: or(sample.min_p, sample.min_p > 0.0, 0.0).min(1.0),
             repetition_penalty: or(sample.repetition_penalty, sample.repetition_penalty > 0.0, 1.0),
+            memory: params.memory,
+            unused: [0; 3],
         }
     }
 }

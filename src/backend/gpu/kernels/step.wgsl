@@ -12,4 +12,9 @@ struct Step {
     top_p: f32,
     min_p: f32,
     repetition_penalty: f32,
+    // Rows of stored keys and values that are seen.
+    memory: u32,
+    unused_a: u32,
+    unused_b: u32,
+    unused_c: u32,
 }
