@@ -84,7 +84,7 @@ impl Case<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 5, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn between_values_bias_and_lengths_count(
