@@ -1,7 +1,6 @@
 //! The CPU backend's operations against plain sums over what candle reads in the same bytes, and its sampling against
 //! what the parameters say.
 
-use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml};
 use half::{bf16, f16};
 use pollster::block_on;
 use proptest::prelude::*;
@@ -11,21 +10,7 @@ use vitrine::{
     graph::{Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, WeightId},
 };
 
-use crate::{bits, floats, numbers, random};
-
-const ALL: [DType; 11] = [
-    DType::F32,
-    DType::F16,
-    DType::BF16,
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q8_0,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-];
+use crate::{ALL, bits, floats, numbers, random, read_by_candle};
 
 /// A file's bytes of `n` weights: any bits where the type has blocks, with scales of a sane size.
 fn file_bytes(dtype: DType, n: usize, seed: u64) -> Vec<u8> {
@@ -50,26 +35,6 @@ fn file_bytes(dtype: DType, n: usize, seed: u64) -> Vec<u8> {
             bytes
         }
     }
-}
-
-/// What candle reads in those bytes.
-fn read_by_candle(dtype: DType, bytes: &[u8], n: usize) -> Vec<f32> {
-    let kind = match dtype {
-        DType::F32 | DType::U32 => GgmlDType::F32,
-        DType::F16 => GgmlDType::F16,
-        DType::BF16 => return bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        DType::Q4_0 => GgmlDType::Q4_0,
-        DType::Q4_1 => GgmlDType::Q4_1,
-        DType::Q5_0 => GgmlDType::Q5_0,
-        DType::Q5_1 => GgmlDType::Q5_1,
-        DType::Q8_0 => GgmlDType::Q8_0,
-        DType::Q4_K => GgmlDType::Q4K,
-        DType::Q5_K => GgmlDType::Q5K,
-        DType::Q6_K => GgmlDType::Q6K,
-    };
-    let cpu = candle_core::Device::Cpu;
-    let tensor = qtensor_from_ggml(kind, bytes, vec![n], &cpu).and_then(|t| t.dequantize(&cpu)).expect("a tensor");
-    tensor.to_vec1().expect("numbers")
 }
 
 fn load(graph: &Graph, weights: &[Vec<u8>]) -> Result<Resident> {

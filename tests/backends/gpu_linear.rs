@@ -2,7 +2,6 @@
 
 use std::sync::{LazyLock, mpsc};
 
-use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml};
 use half::{bf16, f16};
 use proptest::prelude::*;
 use vitrine::{
@@ -16,19 +15,7 @@ use vitrine::{
     graph::DType,
 };
 
-const ALL: [DType; 11] = [
-    DType::F32,
-    DType::F16,
-    DType::BF16,
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q8_0,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-];
+use crate::{ALL, read_by_candle};
 
 /// Of the terms that a value is summed from: where they cancel each other, little is left of a sum, but all of its error.
 /// Scales of K-quants are rounded to f16 on hardware, by up to 2.4e-4.
@@ -96,27 +83,6 @@ impl Noise {
         }
         bytes
     }
-}
-
-/// `[rows, cols]` as candle reads it.
-fn dequantised(dtype: DType, rows: usize, cols: usize, bytes: &[u8]) -> Vec<f32> {
-    let kind = match dtype {
-        DType::F32 => GgmlDType::F32,
-        DType::F16 => GgmlDType::F16,
-        DType::BF16 => GgmlDType::BF16,
-        DType::Q4_0 => GgmlDType::Q4_0,
-        DType::Q4_1 => GgmlDType::Q4_1,
-        DType::Q5_0 => GgmlDType::Q5_0,
-        DType::Q5_1 => GgmlDType::Q5_1,
-        DType::Q8_0 => GgmlDType::Q8_0,
-        DType::Q4_K => GgmlDType::Q4K,
-        DType::Q5_K => GgmlDType::Q5K,
-        DType::Q6_K => GgmlDType::Q6K,
-        DType::U32 => unreachable!("no weight is made of token ids"),
-    };
-    let cpu = candle_core::Device::Cpu;
-    let tensor = qtensor_from_ggml(kind, bytes, vec![rows, cols], &cpu).expect("a tensor");
-    tensor.dequantize(&cpu).and_then(|t| t.flatten_all()?.to_vec1()).expect("floats")
 }
 
 fn upload(ctx: &Context, words: &[u32]) -> View {
@@ -189,7 +155,7 @@ impl Case {
         let r = noise.vector(t * y_cols);
         let eps = 1e-5;
 
-        let w = dequantised(dtype, rows, cols, &bytes);
+        let w = read_by_candle(dtype, &bytes, rows * cols);
         let mut expected = vec![];
         for token in 0..t {
             let mut x: Vec<f64> = x[token * cols..(token + 1) * cols].iter().map(|v| f64::from(*v)).collect();
@@ -312,7 +278,7 @@ fn rows_of_a_table_are_read_by_their_ids_and_an_id_past_it_reads_row_0() {
         for dtype in ALL {
             let (rows, cols) = (37, if dtype.is_quantised() { 256 } else { 171 });
             let bytes = Noise(3).rows(dtype, rows, cols);
-            let w = dequantised(dtype, rows, cols, &bytes);
+            let w = read_by_candle(dtype, &bytes, rows * cols);
             let ids = [0u32, 36, 5, 37, u32::MAX, 17];
             let largest = w.iter().fold(0f32, |most, value| most.max(value.abs()));
             let expected: Vec<Expected> = ids

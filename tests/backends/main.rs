@@ -21,11 +21,31 @@ use std::{
     thread,
 };
 
+use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml};
+use half::bf16;
 use pollster::block_on;
-use vitrine::backend::{
-    Device, cpu as on_cpu,
-    gpu::{self, context::Features},
+use vitrine::{
+    backend::{
+        Device, cpu as on_cpu,
+        gpu::{self, context::Features},
+    },
+    graph::DType,
 };
+
+/// Every type that weights are stored in.
+const ALL: [DType; 11] = [
+    DType::F32,
+    DType::F16,
+    DType::BF16,
+    DType::Q4_0,
+    DType::Q4_1,
+    DType::Q5_0,
+    DType::Q5_1,
+    DType::Q8_0,
+    DType::Q4_K,
+    DType::Q5_K,
+    DType::Q6_K,
+];
 
 /// A GPU that nobody else uses.
 fn gpu_alone() -> gpu::Device {
@@ -76,4 +96,24 @@ fn bits(values: &[f32]) -> Vec<u32> {
 
 fn floats(words: &[u32]) -> Vec<f32> {
     words.iter().map(|w| f32::from_bits(*w)).collect()
+}
+
+/// What candle reads in the bytes of `n` weights.
+fn read_by_candle(dtype: DType, bytes: &[u8], n: usize) -> Vec<f32> {
+    let kind = match dtype {
+        DType::F32 | DType::U32 => GgmlDType::F32,
+        DType::F16 => GgmlDType::F16,
+        DType::BF16 => return bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        DType::Q4_0 => GgmlDType::Q4_0,
+        DType::Q4_1 => GgmlDType::Q4_1,
+        DType::Q5_0 => GgmlDType::Q5_0,
+        DType::Q5_1 => GgmlDType::Q5_1,
+        DType::Q8_0 => GgmlDType::Q8_0,
+        DType::Q4_K => GgmlDType::Q4K,
+        DType::Q5_K => GgmlDType::Q5K,
+        DType::Q6_K => GgmlDType::Q6K,
+    };
+    let cpu = candle_core::Device::Cpu;
+    let tensor = qtensor_from_ggml(kind, bytes, vec![n], &cpu).and_then(|t| t.dequantize(&cpu)).expect("a tensor");
+    tensor.to_vec1().expect("numbers")
 }

@@ -4,7 +4,6 @@ use super::{
     elementwise::RopeTable,
     pictures::Reach,
     resident::{Shared, Weight},
-    run::LINEAR_ROWS,
     winograd::Winograd,
 };
 use crate::{
@@ -12,6 +11,9 @@ use crate::{
     backend::fusion::{self, Fused, Gate, Kernels, Readers},
     graph::{Graph, Grid, Op, StateId, Unary, ValueId, WeightId, Window},
 };
+
+/// Rows of a product that are computed in one go: some ten milliseconds of work for the widest of layers.
+pub const LINEAR_ROWS: usize = 256;
 
 /// Where a value stands: in a buffer, or it is a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

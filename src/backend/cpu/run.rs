@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     attention::{self, Heads, Sight},
-    compile::{Found, Place, Rope, Step},
+    compile::{Found, LINEAR_ROWS, Place, Rope, Step},
     elementwise, matmul,
     matrix::Matrix,
     pictures, recurrent,
@@ -21,9 +21,6 @@ use crate::{
     Error, Result,
     graph::{Attention, Binary, Grid, Mask, Op, Sampled, StateId, StepParams, WeightId},
 };
-
-/// Rows of a product that are computed in one go: some ten milliseconds of work for the widest of layers.
-pub const LINEAR_ROWS: usize = 256;
 
 /// What a plan does, step by step.
 pub struct Program {

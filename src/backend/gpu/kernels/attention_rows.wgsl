@@ -31,22 +31,15 @@ struct Part {
 
 const WIDTH: u32 = HEAD_DIM / LANES;
 
+#include keys_between
+
 @compute @workgroup_size(16)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     let row = (part.first_tile + group.x) * 16u + lid;
     if (row >= ROWS) { return; }
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);
-#if LENGTHS
-    let count = clamp(lengths[group.z], 1u, CAPACITY);
-#else
-    let count = CAPACITY;
-#endif
-#if FULL
-    let keys = count;
-#else
-    let keys = min(row + 1u, count);
-#endif
+    let keys = keys_between(group.z, row).y;
     let q_start = (group.z * ROWS + row) * Q_STRIDE + Q_FIRST + head * WIDTH;
     let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
     let v_start = group.z * CAPACITY * V_STRIDE + V_FIRST + kv_head * WIDTH;

@@ -54,21 +54,16 @@ var<workgroup> partial_sum: array<f32, 64>;
 var<workgroup> shrinks: array<f32, TILE_ROWS>;
 var<workgroup> totals: array<f32, TILE_ROWS>;
 
+#if BETWEEN
+#include keys_between
+#endif
+
 // The first key that a row of a member sees, and the one after the last.
 fn seen_by(member: u32, row: u32) -> vec2<u32> {
-#if LENGTHS
-    let count = clamp(lengths[member], 1u, CAPACITY);
-#else
-    let count = CAPACITY;
-#endif
-#if FULL
-    return vec2(0u, count);
-#else
 #if BETWEEN
-    return vec2(0u, min(row + 1u, count));
+    return keys_between(member, row);
 #else
     return keys_seen(step.position + row);
-#endif
 #endif
 }
 

@@ -20,6 +20,10 @@
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
 #endif
 
+#if BETWEEN
+#include keys_between
+#endif
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= BATCH * HEADS * ROWS) { return; }
@@ -28,16 +32,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let member = id.x / (ROWS * HEADS);
 #if BETWEEN
     let query = row;
-#if LENGTHS
-    let count = clamp(lengths[member], 1u, CAPACITY);
-#else
-    let count = CAPACITY;
-#endif
-#if FULL
-    let seen = vec2(0u, count);
-#else
-    let seen = vec2(0u, min(row + 1u, count));
-#endif
+    let seen = keys_between(member, row);
 #else
     let query = step.position + row;
     let seen = keys_seen(query);

@@ -34,6 +34,7 @@ pub(super) fn snippet(name: &str) -> Option<&'static str> {
         "unary" => Some(include_str!("unary.wgsl")),
         "step" => Some(include_str!("step.wgsl")),
         "keys_seen" => Some(include_str!("keys_seen.wgsl")),
+        "keys_between" => Some(include_str!("keys_between.wgsl")),
         "attention_bias" => Some(include_str!("attention_bias.wgsl")),
         _ => linear::snippet(name),
     }

@@ -15,7 +15,6 @@ pub struct StepWords {
     min_p: f32,
     repetition_penalty: f32,
     memory: u32,
-    unused: [u32; 3],
 }
 
 impl StepWords {
@@ -35,7 +34,6 @@ impl StepWords {
             min_p: or(sample.min_p, sample.min_p > 0.0, 0.0).min(1.0),
             repetition_penalty: or(sample.repetition_penalty, sample.repetition_penalty > 0.0, 1.0),
             memory: params.memory,
-            unused: [0; 3],
         }
     }
 }

@@ -14,7 +14,4 @@ struct Step {
     repetition_penalty: f32,
     // Rows of stored keys and values that are seen.
     memory: u32,
-    unused_a: u32,
-    unused_b: u32,
-    unused_c: u32,
 }
