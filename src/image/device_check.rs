@@ -102,7 +102,7 @@ mod tests {
 
     /// A fault for each family of kernels that the probe runs, and whether they run on software.
     const FAULTS: [(Fault, bool); 5] = [
-        (("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"), true),
+        (("lanes", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
         (("norm", "squares += v * v;", "squares += v;"), true),
         (("attention_rows", "sum[i] / total", "sum[i]"), true),
         (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),

@@ -494,8 +494,8 @@ mod tests {
 
     /// One fault for each family of kernels that a model runs, and whether they run on software.
     const FAULTS: [(Fault, bool); 9] = [
-        (("lanes", "let steps = (shape.cols + 31u) / 32u;", "let steps = shape.cols / 64u;"), true),
-        (("embedding", "weight4(row - shape.first_row, k4)", "weight4(0u, k4)"), true),
+        (("lanes", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
+        (("embedding", "weight4(row - numbers.FIRST_ROW, k4)", "weight4(0u, k4)"), true),
         (("rope_cache", "k_cache[to + at.x] = turned.x;", "k_cache[to + at.x] = pair.x;"), true),
         (("attention_lanes", "let share = exp(score - top);", "let share = 1.0;"), true),
         (("attention_split", "exp(scores[g * THREADS + lid] - top)", "1.0"), false),
@@ -519,7 +519,7 @@ mod tests {
         ("gpt2", ("norm", "v += bias[first_column + column];", "v -= bias[first_column + column];")),
         ("gpt2", ("rope_cache", "k_cache[to + PAIRS + i] = value;", "k_cache[to + PAIRS + i] = -value;")),
         ("gemma3", ("rms_norm", "v += residual[", "v -= residual[")),
-        ("gemma3", ("attention_lanes", "end - min(end, WINDOW)", "0u")),
+        ("gemma3", ("attention_lanes", "end - min(end, numbers.WINDOW)", "0u")),
     ];
 
     #[test]

@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     buffer::{Buffer, Ledger, View},
-    wgsl::{self, Kernel, Variant},
+    wgsl::{self, Kernel, NUMBERS, Variant},
 };
 use crate::{Error, ErrorCode, Result};
 
@@ -274,17 +274,6 @@ impl Context {
         [groups.div_ceil(y) as u32, y as u32, 1]
     }
 
-    /// A small uniform buffer of numbers, each as one u32.
-    pub fn numbers(&self, label: &str, numbers: &[usize]) -> Result<Buffer> {
-        let mut words = Vec::with_capacity(numbers.len());
-        for n in numbers {
-            words.push(u32::try_from(*n).map_err(|_| {
-                Error::invalid_graph(format!("{label}: a size of {n} is more than a GPU kernel can count"))
-            })?);
-        }
-        self.words(label, &words)
-    }
-
     /// A small uniform buffer of words.
     pub fn words(&self, label: &str, words: &[u32]) -> Result<Buffer> {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -357,7 +346,7 @@ impl Context {
     }
 
     /// A dispatch of one variant of a kernel: `(binding, what it shows)`, all in group 0. The bindings must be exactly
-    /// those that the variant uses, since the layout is read off the shader.
+    /// those that the variant uses, since the layout is read off the shader; its numbers are bound here.
     pub fn dispatch(
         &self,
         kernel: &Kernel,
@@ -372,6 +361,9 @@ impl Context {
             return Err(Error::internal(why));
         }
         let pipeline = self.pipeline(kernel, variant)?;
+        let words = variant.words();
+        let numbers = if words.is_empty() { None } else { Some(self.words(kernel.name, &words)?.view()) };
+        let views: Vec<_> = views.iter().copied().chain(numbers.iter().map(|view| (NUMBERS, view))).collect();
         let entries: Vec<_> = views
             .iter()
             .map(|(binding, view)| wgpu::BindGroupEntry { binding: *binding, resource: view.binding() })

@@ -2,13 +2,13 @@
 //!
 //! A [`PackedWeight`] takes rows as a file encodes them and holds them repacked (`repack.rs`), in several buffers where one
 //! binding could not show it whole. [`linear`] and [`embedding`] return dispatches that may be replayed; whatever does
-//! not change from step to step (shapes, where a part's rows go) lies in a small uniform buffer of each. A convolution is a linear
+//! not change from step to step (shapes, where a part's rows go) are numbers of each dispatch. A convolution is a linear
 //! layer whose rows of x are gathered from a picture; a large one becomes several dispatches, none of which runs for long.
 
 use super::{
     buffer::{Buffer, View},
     context::{Context, Dispatch, Features},
-    kernels::linear as kernels,
+    kernels::linear::{self as kernels, Shape},
     repack::{self, Form},
     wgsl::{Kernel, Variant},
 };
@@ -192,42 +192,10 @@ impl<'a> LinearSpec<'a> {
     }
 }
 
-/// Numbers in the uniform buffer, in the order of `linear_shape.wgsl`.
-#[derive(Debug, Clone, Copy, Default)]
-struct Shape {
-    rows: usize,
-    cols: usize,
-    t: usize,
-    first_token: usize,
-    first_row: usize,
-    all_rows: usize,
-    y_cols: usize,
-    eps: f32,
-    /// First, stride.
-    x: [usize; 2],
-    /// First, stride, rows of y for one of it.
-    residual: [usize; 3],
-    gain: [usize; 3],
-    /// Channels, height, width, pixels and width of the output, zeros above and on the left.
-    picture: [usize; 7],
-}
-
-impl Shape {
-    fn upload(&self, ctx: &Context) -> Result<Buffer> {
-        let head = [self.rows, self.cols, self.t, self.first_token, self.first_row, self.all_rows, self.y_cols];
-        // The epsilon's bits are as good a number as any.
-        let eps = self.eps.to_bits() as usize;
-        let tail = self.x.iter().chain(&self.residual).chain(&self.gain).chain(&self.picture).chain(&[0]);
-        let numbers: Vec<usize> = head.into_iter().chain([eps]).chain(tail.copied()).collect();
-        ctx.numbers("linear shape", &numbers)
-    }
-}
-
 /// What the kernels bind, by the numbers in their sources.
 mod at {
     pub const QUANTS: u32 = 0;
     pub const SCALES: u32 = 1;
-    pub const SHAPE: u32 = 2;
     pub const X: u32 = 3;
     pub const IDS: u32 = 3;
     pub const STEP: u32 = 5;
@@ -239,8 +207,8 @@ mod at {
 }
 
 impl Part {
-    fn bindings(&self, shape: &Buffer) -> Vec<(u32, View)> {
-        let mut bindings = vec![(at::QUANTS, self.quants.view()), (at::SHAPE, shape.view())];
+    fn bindings(&self) -> Vec<(u32, View)> {
+        let mut bindings = vec![(at::QUANTS, self.quants.view())];
         bindings.extend(self.scales.as_ref().map(|scales| (at::SCALES, scales.view())));
         bindings
     }
@@ -250,12 +218,14 @@ fn dispatch(
     ctx: &Context,
     kernel: &Kernel,
     variant: &Variant,
+    shape: &Shape,
     bindings: &[(u32, View)],
     grid: [u32; 3],
     place: &str,
 ) -> Result<Dispatch> {
     let views: Vec<(u32, &View)> = bindings.iter().map(|(at, view)| (*at, view)).collect();
-    ctx.dispatch(kernel, variant, &views, grid, place)
+    let variant = Variant { numbers: shape.numbers()?, ..variant.clone() };
+    ctx.dispatch(kernel, &variant, &views, grid, place)
 }
 
 fn must_hold(view: &View, words: Option<usize>, what: &str, place: &str) -> Result<()> {
@@ -332,10 +302,10 @@ pub fn linear(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearS
             shape.picture = picture(gather, conv.channels / choice.load, place)?;
         }
         for (first_token, grid) in grids(ctx, &choice, part.rows as u64 * w.cols as u64, t) {
-            let shape = Shape { first_token, ..shape }.upload(ctx)?;
-            let mut bindings = part.bindings(&shape);
+            let shape = Shape { first_token, ..shape };
+            let mut bindings = part.bindings();
             bindings.extend(common.iter().cloned());
-            dispatches.push(dispatch(ctx, choice.kernel, &choice.variant, &bindings, grid, place)?);
+            dispatches.push(dispatch(ctx, choice.kernel, &choice.variant, &shape, &bindings, grid, place)?);
         }
     }
     Ok(dispatches)
@@ -398,9 +368,9 @@ fn gated_in_parts(
     let both = ctx.storage("gate and up", (spec.t * w.rows * 4) as u64)?.view();
     let mut dispatches = linear(ctx, w, x, &both, LinearSpec { epilogue: Epilogue::default(), ..spec })?;
     let shape = Shape { rows: w.rows, cols: w.cols, t: spec.t, all_rows: w.rows, y_cols: n, ..Default::default() };
-    let bindings = vec![(at::SHAPE, shape.upload(ctx)?.view()), (at::X, both), (at::Y, y.clone())];
+    let bindings = vec![(at::X, both), (at::Y, y.clone())];
     let grid = [n.div_ceil(64) as u32, spec.t as u32, 1];
-    dispatches.push(dispatch(ctx, &kernels::GATE, &kernels::gate_variant(gate), &bindings, grid, spec.place)?);
+    dispatches.push(dispatch(ctx, &kernels::GATE, &kernels::gate_variant(gate), &shape, &bindings, grid, spec.place)?);
     Ok(dispatches)
 }
 
@@ -444,12 +414,12 @@ pub fn embedding(
             y_cols: table.cols,
             ..Default::default()
         };
-        let mut bindings = part.bindings(&shape.upload(ctx)?);
+        let mut bindings = part.bindings();
         bindings.extend(bound.iter().map(|(at, view)| (*at, (*view).clone())));
         bindings.push((at::Y, y.clone()));
         let grid = [table.cols.div_ceil(256) as u32, t as u32, 1];
         let variant = kernels::weight_flags(table.form).flag("POSITIONS", by_position);
-        dispatches.push(dispatch(ctx, &kernels::EMBEDDING, &variant, &bindings, grid, place)?);
+        dispatches.push(dispatch(ctx, &kernels::EMBEDDING, &variant, &shape, &bindings, grid, place)?);
     }
     Ok(dispatches)
 }

@@ -247,7 +247,6 @@ impl Maker<'_> {
                 Bound::Read(store) | Bound::Write(store) => self.at(*store).clone(),
                 Bound::Vector(weight) => self.vector(*weight)?,
                 Bound::Step => self.step.clone(),
-                Bound::Numbers(numbers) => context.numbers(call.kernel.name, numbers)?.view(),
             };
             Ok((*at, view))
         });

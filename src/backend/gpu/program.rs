@@ -147,8 +147,6 @@ pub enum Bound {
     Vector(WeightId),
     /// The numbers of the step.
     Step,
-    /// Numbers that never change, as a uniform of words.
-    Numbers(Vec<usize>),
 }
 
 /// One dispatch of a kernel.
@@ -227,7 +225,7 @@ impl Work {
                     match bound {
                         Bound::Read(store) => read.push(*store),
                         Bound::Write(store) => written.push(*store),
-                        Bound::Vector(_) | Bound::Step | Bound::Numbers(_) => {}
+                        Bound::Vector(_) | Bound::Step => {}
                     }
                 }
                 (read, written)

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Constants stand before the source as `const NAME: u32 = 64u;`, so that array and workgroup sizes may use them and
-//! loops over them unroll. A source says in its first comment which flags and constants it takes.
+//! loops over them unroll. Numbers that many dispatches differ in come as a uniform instead, so that they share a pipeline; a source names
+//! both alike, `NAME`. It says in its first comment which flags, constants and numbers it takes.
 
 use std::fmt::Write;
 
@@ -46,11 +47,31 @@ pub struct Variant {
     /// The flags that `#if` asks for. `SUBGROUPS` and `F16` also bring their `enable` line where the target wants it.
     pub flags: Vec<&'static str>,
     pub constants: Vec<(&'static str, Const)>,
+    /// What each dispatch brings itself.
+    pub numbers: Vec<(&'static str, Const)>,
 }
+
+/// The binding of a variant's numbers.
+pub const NUMBERS: u32 = 15;
 
 impl Variant {
     pub fn new(constants: &[(&'static str, Const)]) -> Self {
-        Self { flags: vec![], constants: constants.into() }
+        Self { constants: constants.into(), ..Self::default() }
+    }
+
+    /// The variant with these numbers of a dispatch as well.
+    pub fn with_numbers(mut self, numbers: &[(&'static str, Const)]) -> Self {
+        self.numbers.extend(numbers);
+        self
+    }
+
+    /// The numbers as the words of their uniform.
+    pub fn words(&self) -> Vec<u32> {
+        let word = |(_, number): &(_, Const)| match number {
+            Const::U32(n) => *n,
+            Const::F32(n) => n.to_bits(),
+        };
+        self.numbers.iter().map(word).collect()
     }
 
     /// The variant with `flag`, where `on` holds.
@@ -61,7 +82,7 @@ impl Variant {
         self
     }
 
-    /// A name that no other variant of the kernel has.
+    /// A name that no other variant of the kernel has. Which numbers it takes follows from its flags.
     pub fn key(&self, kernel: &Kernel) -> String {
         let mut key = kernel.name.to_string();
         for flag in &self.flags {
@@ -87,17 +108,58 @@ pub fn render(kernel: &Kernel, variant: &Variant) -> Result<String> {
     if variant.flags.contains(&"F16") {
         out.push_str("enable f16;\n");
     }
+    for (name, value) in variant.constants.iter().chain(&variant.numbers) {
+        if let Const::F32(v) = value
+            && !v.is_finite()
+        {
+            return Err(Error::invalid_graph(format!("kernel {}: the constant {name} is {v}", kernel.name)));
+        }
+    }
     for (name, value) in &variant.constants {
         let _ = match value {
             Const::U32(v) => writeln!(out, "const {name}: u32 = {v}u;"),
-            Const::F32(v) if v.is_finite() => writeln!(out, "const {name}: f32 = {v:?}f;"),
-            Const::F32(v) => {
-                return Err(Error::invalid_graph(format!("kernel {}: the constant {name} is {v}", kernel.name)));
-            }
+            Const::F32(v) => writeln!(out, "const {name}: f32 = {v:?}f;"),
         };
     }
-    expand(kernel.name, kernel.source, &variant.flags, &mut out)?;
+    if variant.numbers.is_empty() {
+        expand(kernel.name, kernel.source, &variant.flags, &mut out)?;
+        return Ok(out);
+    }
+    out.push_str("struct Numbers {\n");
+    for (name, number) in &variant.numbers {
+        let kind = match number {
+            Const::U32(_) => "u32",
+            Const::F32(_) => "f32",
+        };
+        let _ = writeln!(out, "    {name}: {kind},");
+    }
+    let _ = writeln!(out, "}}\n@group(0) @binding({NUMBERS}) var<uniform> numbers: Numbers;");
+    let mut body = String::with_capacity(kernel.source.len() + 512);
+    expand(kernel.name, kernel.source, &variant.flags, &mut body)?;
+    for line in body.lines() {
+        let (code, comment) = line.split_at(line.find("//").unwrap_or(line.len()));
+        name_numbers(code, variant, &mut out);
+        out.push_str(comment);
+        out.push('\n');
+    }
     Ok(out)
+}
+
+/// Has a line say where its numbers are.
+fn name_numbers(code: &str, variant: &Variant, out: &mut String) {
+    let mut rest = code;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '_') {
+        let (before, word) = rest.split_at(start);
+        let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        out.push_str(before);
+        if variant.numbers.iter().any(|(name, _)| *name == word) {
+            out.push_str("numbers.");
+        }
+        out.push_str(word);
+        rest = after;
+    }
+    out.push_str(rest);
 }
 
 fn expand(name: &str, source: &str, flags: &[&'static str], out: &mut String) -> Result<()> {
@@ -157,6 +219,16 @@ mod tests {
         let variant = Variant::new(&[("N", Const::U32(7)), ("EPS", Const::F32(1e-5)), ("ONE", Const::F32(1.0))]);
         let text = text("", variant).unwrap();
         assert_eq!(text, "const N: u32 = 7u;\nconst EPS: f32 = 1e-5f;\nconst ONE: f32 = 1.0f;\n");
+    }
+
+    #[test]
+    fn numbers_come_as_a_uniform_under_their_names() {
+        let variant = Variant::default().with_numbers(&[("ROWS", Const::U32(7)), ("EPS", Const::F32(1e-5))]);
+        assert_eq!(variant.words(), [7, 1e-5f32.to_bits()]);
+        let struct_of_both = "struct Numbers {\n    ROWS: u32,\n    EPS: f32,\n}\n@group(0) @binding(15) var<uniform> numbers: Numbers;\n";
+        let code = "let a = min(ROWS, ROWS_ALL) + ROWS; // ROWS\nb / EPS";
+        let named = "let a = min(numbers.ROWS, ROWS_ALL) + numbers.ROWS; // ROWS\nb / numbers.EPS\n";
+        assert_eq!(text(code, variant).unwrap(), format!("{struct_of_both}{named}"));
     }
 
     #[test]

@@ -35,10 +35,10 @@ impl AttentionShape {
     /// Flags and constants of what is seen, and how far away.
     fn windowed(&self, mut variant: Variant) -> Result<Variant> {
         if let Mask::Sliding(window) = self.mask {
-            variant.constants.push(("WINDOW", Const::size(window)?));
+            variant.numbers.push(("WINDOW", Const::size(window)?));
         }
         if let Some(zero) = self.zero {
-            variant.constants.push(("ZERO", Const::size(zero)?));
+            variant.numbers.push(("ZERO", Const::size(zero)?));
         }
         let variant = variant.flag("SLIDING", matches!(self.mask, Mask::Sliding(_)));
         let variant = variant.flag("MEMORY", self.mask == Mask::Memory).flag("BIAS", self.zero.is_some());
@@ -78,10 +78,12 @@ pub fn split_variant(shape: &AttentionShape) -> Result<Variant> {
     shape.windowed(
         Variant::new(&[
             ("THREADS", Const::size(THREADS)?),
-            ("HEADS", Const::size(shape.heads)?),
-            ("KV_HEADS", Const::size(shape.kv_heads)?),
             ("SHARE", Const::size(shape.share())?),
             ("HEAD_DIM", Const::size(shape.head_dim)?),
+        ])
+        .with_numbers(&[
+            ("HEADS", Const::size(shape.heads)?),
+            ("KV_HEADS", Const::size(shape.kv_heads)?),
             ("CAPACITY", Const::size(shape.capacity)?),
             ("SPLITS", Const::size(shape.splits())?),
             ("SCALE", Const::F32(shape.scale)),
@@ -92,16 +94,15 @@ pub fn split_variant(shape: &AttentionShape) -> Result<Variant> {
 
 pub fn lanes_variant(shape: &AttentionShape) -> Result<Variant> {
     shape.windowed(
-        Variant::new(&[
-            ("THREADS", Const::size(LANES_A_GROUP)?),
-            ("HEADS", Const::size(shape.heads)?),
-            ("KV_HEADS", Const::size(shape.kv_heads)?),
-            ("HEAD_DIM", Const::size(shape.head_dim)?),
-            ("CAPACITY", Const::size(shape.capacity)?),
-            ("SPLITS", Const::size(shape.lanes_splits())?),
-            ("SCALE", Const::F32(shape.scale)),
-        ])
-        .flag("VEC4", shape.head_dim.is_multiple_of(4)),
+        Variant::new(&[("THREADS", Const::size(LANES_A_GROUP)?), ("HEAD_DIM", Const::size(shape.head_dim)?)])
+            .with_numbers(&[
+                ("HEADS", Const::size(shape.heads)?),
+                ("KV_HEADS", Const::size(shape.kv_heads)?),
+                ("CAPACITY", Const::size(shape.capacity)?),
+                ("SPLITS", Const::size(shape.lanes_splits())?),
+                ("SCALE", Const::F32(shape.scale)),
+            ])
+            .flag("VEC4", shape.head_dim.is_multiple_of(4)),
     )
 }
 
@@ -109,8 +110,7 @@ pub fn lanes_variant(shape: &AttentionShape) -> Result<Variant> {
 pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant> {
     let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
     let shape = &AttentionShape { zero: None, ..*shape };
-    shape.windowed(Variant::new(&[
-        ("THREADS", Const::size(THREADS)?),
+    shape.windowed(Variant::new(&[("THREADS", Const::size(THREADS)?)]).with_numbers(&[
         ("TILE", Const::size(tile)?),
         ("SPLITS", Const::size(splits)?),
         ("HEAD_DIM", Const::size(shape.head_dim)?),
@@ -118,23 +118,26 @@ pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant>
     ]))
 }
 
-pub fn tiled_variant(shape: &AttentionShape, operands: &Operands) -> Result<Variant> {
+/// `first_tile` is the first 16 rows of a dispatch between values.
+pub fn tiled_variant(shape: &AttentionShape, operands: &Operands, first_tile: usize) -> Result<Variant> {
     let Operands { q, k, v } = operands;
     let windows = [q, k, v].map(|t| [t.first, t.stride]);
     let fours = shape.head_dim.is_multiple_of(4) && windows.as_flattened().iter().all(|n| n.is_multiple_of(4));
     let lanes = if fours { 4 } else { 1 };
-    let mut variant = Variant::new(&[
+    let mut variant = Variant::new(&[("HEAD_DIM", Const::size(shape.head_dim)?)]).with_numbers(&[
         ("ROWS", Const::size(shape.rows)?),
         ("HEADS", Const::size(shape.heads)?),
         ("KV_HEADS", Const::size(shape.kv_heads)?),
-        ("HEAD_DIM", Const::size(shape.head_dim)?),
         ("CAPACITY", Const::size(shape.capacity)?),
         ("SCALE", Const::F32(shape.scale)),
     ]);
     let names = [("Q_FIRST", "Q_STRIDE"), ("K_FIRST", "K_STRIDE"), ("V_FIRST", "V_STRIDE")];
     for ((first, stride), window) in names.into_iter().zip(windows) {
-        variant.constants.push((first, Const::size(window[0] / lanes)?));
-        variant.constants.push((stride, Const::size(window[1] / lanes)?));
+        variant.numbers.push((first, Const::size(window[0] / lanes)?));
+        variant.numbers.push((stride, Const::size(window[1] / lanes)?));
+    }
+    if !shape.mask.is_cached() {
+        variant.numbers.push(("FIRST_TILE", Const::size(first_tile)?));
     }
     let variant = variant.flag("VEC4", fours).flag("BETWEEN", !shape.mask.is_cached());
     shape.windowed(variant.flag("FULL", shape.mask == Mask::Full))
@@ -171,12 +174,12 @@ pub fn attention(
             ctx.dispatch(&REDUCE, &reduce_variant(shape, software)?, &bound, [shape.heads as u32, 1, 1], place)?;
         return Ok(vec![split, reduce]);
     }
-    let variant = tiled_variant(shape, operands)?;
     let tiles = shape.rows.div_ceil(TILE_ROWS);
     let grid = |tiles: usize| [tiles as u32, shape.heads as u32, shape.batch as u32];
     if shape.mask.is_cached() {
         let bound: Vec<_> =
             [(0, step), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
+        let variant = tiled_variant(shape, operands, 0)?;
         return Ok(vec![ctx.dispatch(&TILED, &variant, &bound, grid(tiles), place)?]);
     }
     let of_a_tile = [TILE_ROWS, shape.heads, shape.batch, shape.head_dim, 2, shape.capacity];
@@ -185,12 +188,9 @@ pub fn attention(
     let kernel = if ctx.features().software { &ROWS } else { &TILED };
     let mut dispatches = vec![];
     for first in (0..tiles).step_by(at_once) {
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let part = ctx.buffer("attention part", 16, usage)?;
-        ctx.queue().write_buffer(part.raw(), 0, bytemuck::cast_slice(&[first as u32, 0, 0, 0]));
-        let part = part.view();
+        let variant = tiled_variant(shape, operands, first)?;
         let more = bias.map(|bias| (5, bias)).into_iter().chain(lengths.map(|lengths| (6, lengths)));
-        let bound: Vec<_> = [(0, &part), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(more).collect();
+        let bound: Vec<_> = [(1, q), (2, k), (3, v), (4, y)].into_iter().chain(more).collect();
         dispatches.push(ctx.dispatch(kernel, &variant, &bound, grid(at_once.min(tiles - first)), place)?);
     }
     Ok(dispatches)
@@ -199,7 +199,7 @@ pub fn attention(
 /// How much each row takes from each key: q and k → y `[batch · heads · rows, capacity]`.
 pub fn weights(shape: &AttentionShape, [q, k]: [&Tensor; 2], leanings: Leanings, y: StoreId) -> Result<Call> {
     shape.check()?;
-    let variant = Variant::new(&[
+    let variant = Variant::default().with_numbers(&[
         ("ROWS", Const::size(shape.rows)?),
         ("BATCH", Const::size(shape.batch)?),
         ("HEADS", Const::size(shape.heads)?),

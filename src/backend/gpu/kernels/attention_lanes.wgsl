@@ -2,7 +2,7 @@
 // keys by itself, without a barrier. Leaves what `attention_split` leaves, for `attention_reduce` with TILE 1.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
 // BIAS.
-// Constants: THREADS, HEADS, KV_HEADS, HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
+// Constants: THREADS, HEAD_DIM. Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;

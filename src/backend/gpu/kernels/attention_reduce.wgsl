@@ -1,5 +1,5 @@
 // Attention of one query row, second half: puts the splits of a head together. A workgroup a head.
-// Flag and constants: THREADS, TILE (keys of a tile: a split takes whole ones), SPLITS, HEAD_DIM, CAPACITY, SLIDING and WINDOW as in the
+// Constant: THREADS. Flag and numbers: TILE (keys of a tile: a split takes whole ones), SPLITS, HEAD_DIM, CAPACITY, SLIDING and WINDOW as in the
 // first half.
 
 #include step

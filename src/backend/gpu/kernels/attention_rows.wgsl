@@ -1,6 +1,6 @@
 // Attention between values for adapters made of software, where a barrier costs more than a row of products: each invocation takes one
 // row of one head over its keys, four at a time, with an online softmax. Neighbours take neighbouring rows, so that all read one key.
-// Flags and constants: those of `attention_tiled.wgsl` with BETWEEN.
+// Flags, constant and numbers: those of `attention_tiled.wgsl` with BETWEEN.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -12,11 +12,6 @@ const LANES: u32 = 1u;
 fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
-struct Part {
-    // The first 16 rows of this dispatch.
-    first_tile: u32,
-}
-@group(0) @binding(0) var<uniform> part: Part;
 @group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [batch, ROWS, Q_STRIDE], from column Q_FIRST on
 @group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [batch, CAPACITY, K_STRIDE], from column K_FIRST on
 @group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [batch, CAPACITY, V_STRIDE], from column V_FIRST on
@@ -35,7 +30,7 @@ const WIDTH: u32 = HEAD_DIM / LANES;
 
 @compute @workgroup_size(16)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
-    let row = (part.first_tile + group.x) * 16u + lid;
+    let row = (FIRST_TILE + group.x) * 16u + lid;
     if (row >= ROWS) { return; }
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);

@@ -2,9 +2,8 @@
 // (flash-decoding). Each leaves an unscaled sum, its maximum and its weight for `attention_reduce`.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
 // BIAS.
-// Constants: THREADS (also the keys of a tile), HEADS, KV_HEADS, SHARE (query heads a workgroup takes, a divisor of
-// HEADS / KV_HEADS), HEAD_DIM, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with
-// BIAS.
+// Constants: THREADS (also the keys of a tile), SHARE (query heads a workgroup takes, a divisor of HEADS / KV_HEADS), HEAD_DIM.
+// Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;

@@ -4,8 +4,8 @@
 // the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own), SLIDING (of a
 // cache each row sees the last WINDOW alone), MEMORY (of a cache each row sees what was stored); BIAS; LENGTHS (of each member's keys so many
 // count, with BETWEEN).
-// Constants: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE;
-// WINDOW with SLIDING, ZERO with BIAS.
+// Constant: HEAD_DIM. Numbers: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE;
+// FIRST_TILE (the first 16 rows of this dispatch) with BETWEEN, WINDOW with SLIDING, ZERO with BIAS.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -17,13 +17,7 @@ const LANES: u32 = 1u;
 fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
-#if BETWEEN
-struct Part {
-    // The first 16 rows of this dispatch.
-    first_tile: u32,
-}
-@group(0) @binding(0) var<uniform> part: Part;
-#else
+#if !BETWEEN
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
 #include keys_seen
@@ -72,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);
 #if BETWEEN
-    let first_row = (part.first_tile + group.x) * TILE_ROWS;
+    let first_row = (FIRST_TILE + group.x) * TILE_ROWS;
 #else
     let first_row = group.x * TILE_ROWS;
 #endif

@@ -1,7 +1,7 @@
 // How much each row of an attention takes from each key, for those who want to see it: each invocation takes one row of one head, and goes
 // through its keys three times (products and their top, exponentials and their sum, shares).
 // Flags: BETWEEN (keys are values of the step, for each member of the batch its own; else they are a cache), FULL, SLIDING, MEMORY, BIAS,
-// LENGTHS as in `attention_tiled.wgsl`. Constants: ROWS, CAPACITY (of a member), BATCH, HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE,
+// LENGTHS as in `attention_tiled.wgsl`. Numbers: ROWS, CAPACITY (of a member), BATCH, HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE,
 // K_FIRST, K_STRIDE; WINDOW with SLIDING, ZERO with BIAS.
 
 #if !BETWEEN

@@ -75,30 +75,29 @@ impl Shape {
 pub fn variant(shape: &Shape) -> Result<Variant> {
     let Shape { function, operands: [a, b, c], source, out } = shape;
     let lanes = shape.lanes();
-    let mut variant =
-        Variant::new(&[("THREADS", Const::U32(THREADS)), ("ROWS", Const::size(out.rows)?)]).flag("VEC4", lanes == 4);
-    variant.constants.push(("COLS", Const::size(out.cols / lanes)?));
+    let mut variant = Variant::new(&[("THREADS", Const::U32(THREADS))]).flag("VEC4", lanes == 4);
+    variant.numbers.extend([("ROWS", Const::size(out.rows)?), ("COLS", Const::size(out.cols / lanes)?)]);
     let names = [("A_FIRST", "A_STRIDE"), ("B_FIRST", "B_STRIDE"), ("C_FIRST", "C_STRIDE"), ("Y_FIRST", "Y_STRIDE")];
     for ((first, stride), tensor) in names.into_iter().zip([a, b, c, &Some(*out)]) {
         if let Some(tensor) = tensor {
-            variant.constants.push((first, Const::size(tensor.first / lanes)?));
-            variant.constants.push((stride, Const::size(tensor.stride / lanes)?));
+            variant.numbers.push((first, Const::size(tensor.first / lanes)?));
+            variant.numbers.push((stride, Const::size(tensor.stride / lanes)?));
         }
     }
     if let Some(b) = b {
-        variant.constants.push(("SHARE", Const::size(out.rows / b.rows)?));
+        variant.numbers.push(("SHARE", Const::size(out.rows / b.rows)?));
     }
     variant = match source {
         Source::Same => variant,
         Source::Selected => variant.flag("SELECT", true),
         Source::Upsampled { width, factor } => {
-            variant.constants.extend([("WIDTH", Const::size(*width)?), ("FACTOR", Const::size(*factor)?)]);
+            variant.numbers.extend([("WIDTH", Const::size(*width)?), ("FACTOR", Const::size(*factor)?)]);
             variant.flag("UPSAMPLE", true)
         }
         Source::Cropped { from: [high, wide], to: [height, width] } => {
             let sides = [("WIDTH", width), ("HEIGHT", height), ("FROM_WIDTH", wide), ("FROM_HEIGHT", high)];
             for (name, side) in sides {
-                variant.constants.push((name, Const::size(*side)?));
+                variant.numbers.push((name, Const::size(*side)?));
             }
             variant.flag("CROP", true)
         }

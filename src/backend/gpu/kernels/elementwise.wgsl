@@ -1,7 +1,7 @@
 // Functions of up to three values, element by element; also copies rows out of a wider value, or into one.
 // Flags: one of ADD, SUB, MUL, DIV, SILU_MUL, MODULATE, SCALE_SHIFT, or none; UNARY (a function after it, with a flag of `unary.wgsl`); BINARY,
 // TERNARY (there are b, and c); SELECT, UPSAMPLE, CROP (which row of a is read); VEC4 (all that follows is counted in fours).
-// Constants: ROWS, COLS, A_FIRST, A_STRIDE, Y_FIRST, Y_STRIDE, THREADS; B_FIRST, B_STRIDE, SHARE (rows of y that meet one row of b and c)
+// Constant: THREADS. Numbers: ROWS, COLS, A_FIRST, A_STRIDE, Y_FIRST, Y_STRIDE; B_FIRST, B_STRIDE, SHARE (rows of y that meet one row of b and c)
 // with BINARY; C_FIRST, C_STRIDE with TERNARY; WIDTH (of y's pictures), FACTOR with UPSAMPLE; WIDTH, HEIGHT, FROM_WIDTH, FROM_HEIGHT with CROP.
 
 #if VEC4

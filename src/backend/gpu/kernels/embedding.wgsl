@@ -2,7 +2,6 @@
 // each writes the tokens whose rows it holds.
 // Flags: those of the weight; POSITIONS (the rows are those of the tokens' positions, and are added to x).
 
-#include linear_shape
 #include linear_weight
 
 #if POSITIONS
@@ -18,18 +17,18 @@
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let k4 = id.x;
     let token = group.y;
-    if (4u * k4 >= shape.cols) { return; }
+    if (4u * k4 >= COLS) { return; }
 #if POSITIONS
     var row = step.position + token;
 #else
     var row = ids[token];
 #endif
-    if (row >= shape.all_rows) { row = 0u; }
-    if (row < shape.first_row || row - shape.first_row >= shape.rows) { return; }
-    let w = weight4(row - shape.first_row, k4);
+    if (row >= ALL_ROWS) { row = 0u; }
+    if (row < FIRST_ROW || row - FIRST_ROW >= ROWS) { return; }
+    let w = weight4(row - FIRST_ROW, k4);
     for (var i = 0u; i < 4u; i++) {
-        let at = token * shape.cols + 4u * k4 + i;
-        if (4u * k4 + i < shape.cols) {
+        let at = token * COLS + 4u * k4 + i;
+        if (4u * k4 + i < COLS) {
 #if POSITIONS
             y[at] = x[at] + w[i];
 #else

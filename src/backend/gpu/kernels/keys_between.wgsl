@@ -1,5 +1,5 @@
 // The first of the keys of a member of a batch that its query `row` sees, and the one after the last.
-// Flags: FULL (all of them; else those up to its own), LENGTHS (as many count as `lengths` says). Constant: CAPACITY.
+// Flags: FULL (all of them; else those up to its own), LENGTHS (as many count as `lengths` says). Number: CAPACITY.
 fn keys_between(member: u32, row: u32) -> vec2<u32> {
 #if LENGTHS
     let count = clamp(lengths[member], 1u, CAPACITY);

@@ -1,5 +1,5 @@
 // The first of the keys in the caches that a query at `position` sees, and the one after the last.
-// Flags: SLIDING (of these the last WINDOW alone), MEMORY (all that were stored). Constants: CAPACITY, WINDOW.
+// Flags: SLIDING (of these the last WINDOW alone), MEMORY (all that were stored). Numbers: CAPACITY, WINDOW.
 fn keys_seen(position: u32) -> vec2<u32> {
 #if MEMORY
     return vec2(0u, clamp(step.memory, 1u, CAPACITY));

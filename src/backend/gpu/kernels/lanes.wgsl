@@ -5,7 +5,6 @@
 // Flags: those of the snippets; TOKENS4 (four tokens an invocation, else one), QUADS2 (eight rows an invocation, else four).
 // Constants: LANES (invocations a workgroup), ROW_LANES (of them for different rows, with TOKENS4; the others take other tokens).
 
-#include linear_shape
 #include lanes_input
 #include linear_output
 
@@ -132,7 +131,7 @@ fn row_stride(steps: u32) -> u32 {
 #if QUANT
     return steps * STRIDE;
 #else
-    return (shape.cols + 15u) / 16u * (STRIDE / 2u);
+    return (COLS + 15u) / 16u * (STRIDE / 2u);
 #endif
 }
 
@@ -213,12 +212,12 @@ fn columns(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, s: vec4<f32>) -> Four {
 alias Spots = array<Spot, 4>;
 
 fn spots_of(token: u32) -> Spots {
-    let last = shape.t - 1u;
+    let last = T - 1u;
     return Spots(spot(min(token, last)), spot(min(token + 1u, last)), spot(min(token + 2u, last)), spot(min(token + 3u, last)));
 }
 
 fn load(spots: Spots, step: u32, lane: u32) -> Step {
-    let t = first_tap(step);
+    let t = taps_of(step);
     let p = activations(spots[0], t, step, lane);
     let q = activations(spots[1], t, step, lane);
     let r = activations(spots[2], t, step, lane);
@@ -238,17 +237,15 @@ fn spots_of(token: u32) -> Spots {
 }
 
 fn load(spots: Spots, step: u32, lane: u32) -> Step {
-    let p = activations(spots, first_tap(step), step, lane);
+    let p = activations(spots, taps_of(step), step, lane);
     return Step(p.a, p.b, p.c, p.d, p.e, p.f, p.g, p.h, p.total, p.shifted, p.shifted_late);
 }
 #endif
 
 fn store_sums(first: u32, token: u32, sums: Sums) {
 #if TOKENS4
-    store_quad(first, token, sums[0]);
-    store_quad(first, token + 1u, sums[1]);
-    store_quad(first, token + 2u, sums[2]);
-    store_quad(first, token + 3u, sums[3]);
+    var each = sums;
+    for (var i = 0u; i < 4u; i++) { store_quad(first, token + i, each[i]); }
 #else
     store_quad(first, token, sums);
 #endif
@@ -267,7 +264,7 @@ fn main(
     let lane = 0u;
 #endif
 #if TOKENS4
-    let token = shape.first_token + (group.y * (LANES / ROW_LANES) + lid / ROW_LANES) * 4u;
+    let token = FIRST_TOKEN + (group.y * (LANES / ROW_LANES) + lid / ROW_LANES) * 4u;
     let unit = group.x * ROW_LANES + lid % ROW_LANES;
 #else
     let token = 0u;
@@ -284,7 +281,7 @@ fn main(
     let rows = quad_rows(first);
     var sums = Sums();
     // Divisions are done here, once: a vector has none on a processor.
-    let steps = (shape.cols + 31u) / 32u;
+    let steps = (COLS + 31u) / 32u;
     let stride = row_stride(steps);
     var at = rows * stride;
     var block = rows * (steps * SCALES);
@@ -311,8 +308,10 @@ fn main(
     more *= scale;
 #endif
 #endif
-    store_sums(first, token, sums);
 #if QUADS2
-    store_sums(first + QUAD, token, more);
+    var all = array<Sums, 2>(sums, more);
+    for (var i = 0u; i < 2u; i++) { store_sums(first + i * QUAD, token, all[i]); }
+#else
+    store_sums(first, token, sums);
 #endif
 }

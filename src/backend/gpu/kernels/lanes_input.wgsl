@@ -1,7 +1,7 @@
 // Thirty-two activations of a token, ready for `lanes.wgsl`: each scaled down by the place of its field in a word.
 // Flags: those of `linear_input.wgsl` and of the weight's form; HALVES (a scale per 16); QUARTETS (a subgroup has exactly four invocations, which load a
 // quarter each, float by float); WHOLE (cols, or the channels of a convolution, are a multiple of 32: a step lies in one pixel).
-// Needs `shape`, `lane` is the invocation's number in its subgroup.
+// `lane` is the invocation's number in its subgroup.
 
 struct Activations {
     a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>,
@@ -51,11 +51,12 @@ fn spread(v: f32) -> vec4<f32> {
 }
 
 // The part of a pixel that a step reads, the same for all tokens.
-fn first_tap(step: u32) -> Tap {
+alias Taps = Tap;
+fn taps_of(step: u32) -> Taps {
     return tap(32u * step);
 }
 
-fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
+fn activations(s: Spot, t: Taps, step: u32, lane: u32) -> Activations {
     let k = 32u * step + lane;
 #if CONV
     let found = under(s, t);
@@ -107,20 +108,34 @@ fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
 }
 
 fn norm_scale() -> f32 {
-    return inverseSqrt(subgroupAdd(squares) / f32(shape.cols) + shape.eps);
+    return inverseSqrt(subgroupAdd(squares) / f32(COLS) + EPS);
 }
 #else
 #include linear_input
 
 var<private> squares: f32;
 
-fn first_tap(step: u32) -> Tap {
+// The parts of pixels that a step reads, the same for all tokens.
+#if WHOLE
+alias Taps = Tap;
+fn taps_of(step: u32) -> Taps {
 #if ALIGNED
     return tap(8u * step);
 #else
     return tap(32u * step);
 #endif
 }
+#else
+struct Taps {
+    a: Tap, b: Tap, c: Tap, d: Tap,
+    e: Tap, f: Tap, g: Tap, h: Tap,
+}
+
+fn taps_of(step: u32) -> Taps {
+    let k4 = 8u * step;
+    return Taps(tap(k4), tap(k4 + 1u), tap(k4 + 2u), tap(k4 + 3u), tap(k4 + 4u), tap(k4 + 5u), tap(k4 + 6u), tap(k4 + 7u));
+}
+#endif
 
 #if WHOLE
 fn own(at: u32, k4: u32) -> vec4<f32> {
@@ -133,8 +148,13 @@ fn own(at: u32, k4: u32) -> vec4<f32> {
 #endif
 }
 #else
-fn own(s: Spot, k4: u32) -> vec4<f32> {
+// `t` lies over the four columns where x is loaded by fours; else each has one of its own.
+fn own(s: Spot, t: Tap, k4: u32) -> vec4<f32> {
+#if ALIGNED
+    let v = x4_under(s, t, k4);
+#else
     let v = x4(s, k4);
+#endif
 #if NORM
     squares += dot(v, v);
     return v * norm4(k4);
@@ -144,7 +164,7 @@ fn own(s: Spot, k4: u32) -> vec4<f32> {
 }
 #endif
 
-fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
+fn activations(s: Spot, t: Taps, step: u32, lane: u32) -> Activations {
     let k4 = 8u * step;
 #if WHOLE
 #if CONV
@@ -171,14 +191,14 @@ fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
     let h = own(at + 7u, k4 + 7u);
 #endif
 #else
-    let a = own(s, k4);
-    let b = own(s, k4 + 1u);
-    let c = own(s, k4 + 2u);
-    let d = own(s, k4 + 3u);
-    let e = own(s, k4 + 4u);
-    let f = own(s, k4 + 5u);
-    let g = own(s, k4 + 6u);
-    let h = own(s, k4 + 7u);
+    let a = own(s, t.a, k4);
+    let b = own(s, t.b, k4 + 1u);
+    let c = own(s, t.c, k4 + 2u);
+    let d = own(s, t.d, k4 + 3u);
+    let e = own(s, t.e, k4 + 4u);
+    let f = own(s, t.f, k4 + 5u);
+    let g = own(s, t.g, k4 + 6u);
+    let h = own(s, t.h, k4 + 7u);
 #endif
     let evens = (a + c) + (e + g);
     let odds = (b + d) + (f + h);
@@ -198,6 +218,6 @@ fn activations(s: Spot, t: Tap, step: u32, lane: u32) -> Activations {
 }
 
 fn norm_scale() -> f32 {
-    return inverseSqrt(squares / f32(shape.cols) + shape.eps);
+    return inverseSqrt(squares / f32(COLS) + EPS);
 }
 #endif

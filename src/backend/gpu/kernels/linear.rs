@@ -6,7 +6,7 @@ use super::super::{
     wgsl::{Const, Kernel, Variant},
 };
 use super::unary;
-use crate::{backend::fusion::Gate, graph::Unary};
+use crate::{Result, backend::fusion::Gate, graph::Unary};
 
 pub const MATVEC: Kernel = Kernel { name: "matvec", source: include_str!("matvec.wgsl") };
 pub const MATMUL: Kernel = Kernel { name: "matmul", source: include_str!("matmul.wgsl") };
@@ -17,7 +17,6 @@ pub const GATE: Kernel = Kernel { name: "linear_gate", source: include_str!("lin
 /// The pieces that the kernels above include.
 pub fn snippet(name: &str) -> Option<&'static str> {
     Some(match name {
-        "linear_shape" => include_str!("linear_shape.wgsl"),
         "linear_weight" => include_str!("linear_weight.wgsl"),
         "linear_gather" => include_str!("linear_gather.wgsl"),
         "linear_input" => include_str!("linear_input.wgsl"),
@@ -27,9 +26,75 @@ pub fn snippet(name: &str) -> Option<&'static str> {
     })
 }
 
+/// The numbers of one dispatch of any of these kernels.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    /// Rows of the weight in this part of it, and columns.
+    pub rows: usize,
+    pub cols: usize,
+    /// Tokens (rows of y), of which this dispatch begins with `first_token`.
+    pub t: usize,
+    pub first_token: usize,
+    /// Where this part's rows start among all of them, and how many there are in all.
+    pub first_row: usize,
+    pub all_rows: usize,
+    /// Numbers a token has in y.
+    pub y_cols: usize,
+    pub eps: f32,
+    /// Where row r of x begins, first + r · stride, counted in what x is loaded by.
+    pub x: [usize; 2],
+    /// First and stride; token t meets row t / the third.
+    pub residual: [usize; 3],
+    pub gain: [usize; 3],
+    /// Of a convolution: channels of a pixel (counted in what x is loaded by), the sides of a picture in x, pixels of a picture in y and its
+    /// width, and the zeros above and on the left of a picture.
+    pub picture: [usize; 7],
+}
+
+impl Shape {
+    const NAMES: [&str; 22] = [
+        "ROWS",
+        "COLS",
+        "T",
+        "FIRST_TOKEN",
+        "FIRST_ROW",
+        "ALL_ROWS",
+        "Y_COLS",
+        "X_FIRST",
+        "X_STRIDE",
+        "RESIDUAL_FIRST",
+        "RESIDUAL_STRIDE",
+        "RESIDUAL_ROWS",
+        "GAIN_FIRST",
+        "GAIN_STRIDE",
+        "GAIN_ROWS",
+        "CHANNELS",
+        "IN_HEIGHT",
+        "IN_WIDTH",
+        "OUT_PIXELS",
+        "OUT_WIDTH",
+        "TOP",
+        "LEFT",
+    ];
+
+    /// The numbers under the names that the sources have for them.
+    pub fn numbers(&self) -> Result<Vec<(&'static str, Const)>> {
+        let head = [self.rows, self.cols, self.t, self.first_token, self.first_row, self.all_rows, self.y_cols];
+        let sizes = head.into_iter().chain(self.x).chain(self.residual).chain(self.gain).chain(self.picture);
+        let named = Self::NAMES.into_iter().zip(sizes).map(|(name, size)| Ok((name, Const::size(size)?)));
+        named.chain([Ok(("EPS", Const::F32(self.eps)))]).collect()
+    }
+}
+
+/// A variant that takes such numbers, whatever they are.
+fn shaped(variant: Variant) -> Variant {
+    let names = Shape::NAMES.into_iter().map(|name| (name, Const::U32(0)));
+    Variant { numbers: names.chain([("EPS", Const::F32(0.0))]).collect(), ..variant }
+}
+
 /// What the gate of a weight in several parts is made with.
 pub fn gate_variant(gate: &Gate) -> Variant {
-    gated(Variant::default(), gate)
+    gated(shaped(Variant::default()), gate)
 }
 
 fn gated(variant: Variant, gate: &Gate) -> Variant {
@@ -106,7 +171,7 @@ const FEWEST_ALONE: u32 = 32;
 
 /// The flags and constants that tell `linear_weight.wgsl` how a weight lies.
 pub fn weight_flags(form: Form) -> Variant {
-    let mut variant = Variant::default();
+    let mut variant = shaped(Variant::default());
     variant.flags.extend_from_slice(match form.kind {
         Kind::F32 => &["F32"],
         Kind::F16 => &["F16W", "HALF"],

@@ -1,7 +1,6 @@
 // y = f(gate) · other over `[t, 2n]` → `[t, n]`: for gated layers whose weight lies in several parts. f is one of `unary.wgsl`.
 // Flags: GATE_LAST (the gate is the second half).
 
-#include linear_shape
 alias Number = f32;
 #include unary
 
@@ -10,12 +9,12 @@ alias Number = f32;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if (id.x >= shape.y_cols) { return; }
-    let at = id.y * 2u * shape.y_cols + id.x;
+    if (id.x >= Y_COLS) { return; }
+    let at = id.y * 2u * Y_COLS + id.x;
 #if GATE_LAST
-    let value = x[at] * unary(x[at + shape.y_cols]);
+    let value = x[at] * unary(x[at + Y_COLS]);
 #else
-    let value = unary(x[at]) * x[at + shape.y_cols];
+    let value = unary(x[at]) * x[at + Y_COLS];
 #endif
-    y[id.y * shape.y_cols + id.x] = value;
+    y[id.y * Y_COLS + id.x] = value;
 }

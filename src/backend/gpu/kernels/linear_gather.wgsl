@@ -2,7 +2,7 @@
 // loaded by: fours of floats, or floats.
 // Flags: CONV (tokens are pixels of pictures, columns are (row of the window, column of the window, channel)); with it
 // TRANSPOSED (the convolution's transpose), UP (every pixel of x stands for UP_BY · UP_BY).
-// Constants with CONV: KERNEL_WIDTH, STRIDE_BY, UP_BY. Needs `shape`.
+// Constants with CONV: KERNEL_WIDTH, STRIDE_BY, UP_BY. The numbers are those of `Shape` in `linear.rs`.
 
 #if CONV
 // The first pixel of the token's picture in x, and the corner of its window.
@@ -22,22 +22,22 @@ struct Tap {
 const OUTSIDE = 0xffffffffu;
 
 fn spot(token: u32) -> Spot {
-    let picture = token / shape.out_pixels;
-    let pixel = token - picture * shape.out_pixels;
-    let y = pixel / shape.out_width;
-    let x = pixel - y * shape.out_width;
-    let start = picture * shape.height * shape.width;
+    let picture = token / OUT_PIXELS;
+    let pixel = token - picture * OUT_PIXELS;
+    let y = pixel / OUT_WIDTH;
+    let x = pixel - y * OUT_WIDTH;
+    let start = picture * IN_HEIGHT * IN_WIDTH;
 #if TRANSPOSED
-    return Spot(start, i32(y + shape.top), i32(x + shape.left));
+    return Spot(start, i32(y + TOP), i32(x + LEFT));
 #else
-    return Spot(start, i32(y * STRIDE_BY) - i32(shape.top), i32(x * STRIDE_BY) - i32(shape.left));
+    return Spot(start, i32(y * STRIDE_BY) - i32(TOP), i32(x * STRIDE_BY) - i32(LEFT));
 #endif
 }
 
 fn tap(k: u32) -> Tap {
-    let pixel = k / shape.channels;
+    let pixel = k / CHANNELS;
     let y = pixel / KERNEL_WIDTH;
-    return Tap(i32(y), i32(pixel - y * KERNEL_WIDTH), k - pixel * shape.channels);
+    return Tap(i32(y), i32(pixel - y * KERNEL_WIDTH), k - pixel * CHANNELS);
 }
 
 fn under(s: Spot, t: Tap) -> u32 {
@@ -47,7 +47,7 @@ fn under(s: Spot, t: Tap) -> u32 {
     let far_x = u32(s.x - t.x);
     let y = far_y / STRIDE_BY;
     let x = far_x / STRIDE_BY;
-    let outside = (y * STRIDE_BY != far_y) | (x * STRIDE_BY != far_x) | (y >= shape.height) | (x >= shape.width);
+    let outside = (y * STRIDE_BY != far_y) | (x * STRIDE_BY != far_x) | (y >= IN_HEIGHT) | (x >= IN_WIDTH);
 #else
 #if UP
     let y = u32(s.y + t.y) / UP_BY;
@@ -56,17 +56,17 @@ fn under(s: Spot, t: Tap) -> u32 {
     let y = u32(s.y + t.y);
     let x = u32(s.x + t.x);
 #endif
-    let outside = (y >= shape.height) | (x >= shape.width);
+    let outside = (y >= IN_HEIGHT) | (x >= IN_WIDTH);
 #endif
     // Without a branch: this stands in a kernel many times over, and SwiftShader's compiler does not come to an end over so many.
-    return select(shape.x_first + (s.start + y * shape.width + x) * shape.x_stride + t.channel, OUTSIDE, outside);
+    return select(X_FIRST + (s.start + y * IN_WIDTH + x) * X_STRIDE + t.channel, OUTSIDE, outside);
 }
 #else
 alias Spot = u32;
 alias Tap = u32;
 
 fn spot(token: u32) -> Spot {
-    return shape.x_first + token * shape.x_stride;
+    return X_FIRST + token * X_STRIDE;
 }
 
 fn tap(k: u32) -> Tap {

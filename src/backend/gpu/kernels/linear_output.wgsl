@@ -1,7 +1,7 @@
 // Where four rows of a product go: y `[t, y_cols]`, with what happens on the way: f((W·x + bias) · gain + residual).
 // Flags: BIAS, GAIN, RESIDUAL, IN_PLACE (y holds the residual), SHARED (several tokens meet one row of the residual), ACTIVATION (with one of
 // `unary.wgsl`), GATED (rows are n of a gate, then n of what it gates: f(gate) · the other, f one of `unary.wgsl`), GATE_LAST (the other way
-// round); UNARY with either function. Needs `shape`.
+// round); UNARY with either function. The numbers are those of `Shape` in `linear.rs`.
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // [t, y_cols]
 #if BIAS
@@ -21,10 +21,10 @@ alias Number = f32;
 // Numbers of y that four rows make, and how many this part of the weight makes.
 #if GATED
 const QUAD = 2u;
-fn outputs() -> u32 { return shape.rows / 2u; }
+fn outputs() -> u32 { return ROWS / 2u; }
 #else
 const QUAD = 4u;
-fn outputs() -> u32 { return shape.rows; }
+fn outputs() -> u32 { return ROWS; }
 #endif
 
 // The rows that outputs `first` .. `first + QUAD - 1` are made of; those past the end repeat the last.
@@ -40,46 +40,44 @@ fn quad_rows(first: u32) -> vec4<u32> {
 }
 
 fn store(output: u32, token: u32, value: f32) {
-    if (output >= outputs() || token >= shape.t) { return; }
-    let column = shape.first_row + output;
-    let at = token * shape.y_cols + column;
-    var v = value;
+    // No early return: compilers make a loop of it wherever this stands.
+    if (output < outputs() && token < T) {
+        let column = FIRST_ROW + output;
+        let at = token * Y_COLS + column;
+        var v = value;
 #if GAIN
-    v *= gain[token / shape.gain_rows * shape.gain_stride + shape.gain_first + column];
+        v *= gain[token / GAIN_ROWS * GAIN_STRIDE + GAIN_FIRST + column];
 #endif
 #if RESIDUAL
 #if SHARED
-    v += residual[token / shape.residual_rows * shape.residual_stride + shape.residual_first + column];
+        v += residual[token / RESIDUAL_ROWS * RESIDUAL_STRIDE + RESIDUAL_FIRST + column];
 #else
-    v += residual[token * shape.residual_stride + shape.residual_first + column];
+        v += residual[token * RESIDUAL_STRIDE + RESIDUAL_FIRST + column];
 #endif
 #endif
 #if IN_PLACE
-    v += y[at];
+        v += y[at];
 #endif
 #if ACTIVATION
-    v = unary(v);
+        v = unary(v);
 #endif
-    y[at] = v;
+        y[at] = v;
+    }
 }
 
 // The products of the four rows of `quad_rows(first)` with one token.
 fn store_quad(first: u32, token: u32, product: vec4<f32>) {
     var p = product;
 #if BIAS
-    let rows = quad_rows(first) + shape.first_row;
+    let rows = quad_rows(first) + FIRST_ROW;
     p += vec4<f32>(bias[rows.x], bias[rows.y], bias[rows.z], bias[rows.w]);
 #endif
 #if GATED
 #if GATE_LAST
     p = p.zwxy;
 #endif
-    store(first, token, unary(p.x) * p.z);
-    store(first + 1u, token, unary(p.y) * p.w);
+    for (var i = 0u; i < 2u; i++) { store(first + i, token, unary(p[i]) * p[i + 2u]); }
 #else
-    store(first, token, p.x);
-    store(first + 1u, token, p.y);
-    store(first + 2u, token, p.z);
-    store(first + 3u, token, p.w);
+    for (var i = 0u; i < 4u; i++) { store(first + i, token, p[i]); }
 #endif
 }

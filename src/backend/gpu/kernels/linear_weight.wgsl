@@ -1,6 +1,6 @@
 // A packed weight `[rows, cols]` and how to read it; `repack.rs` writes what is read here.
 // Flags, one of: F32, F16W, BF16, Q4, Q8. Quantised forms also: MIN (w = scale·q + min), WIDE (scales are f32, not f16).
-// Constant: BLOCK (weights a scale). Needs `shape`.
+// Constant: BLOCK (weights a scale). The numbers are those of `Shape` in `linear.rs`.
 
 #if Q4
 #if MIN
@@ -37,14 +37,14 @@ const CENTRE = 0.0;
 
 // Sixteen weights in a row: every form is padded to whole chunks.
 fn chunks() -> u32 {
-    return (shape.cols + 15u) / 16u;
+    return (COLS + 15u) / 16u;
 }
 
 #if QUANT
 // The scale and the constant part of block `block` of a row: w = scale · q + constant.
 fn block_scale(row: u32, block: u32) -> vec2<f32> {
 #if WIDE
-    let at = row * (shape.cols / BLOCK) + block;
+    let at = row * (COLS / BLOCK) + block;
 #if MIN
     return scales[at];
 #else
@@ -53,9 +53,9 @@ fn block_scale(row: u32, block: u32) -> vec2<f32> {
 #endif
 #else
 #if MIN
-    return unpack2x16float(scales[row * (shape.cols / BLOCK) + block]);
+    return unpack2x16float(scales[row * (COLS / BLOCK) + block]);
 #else
-    let stride = (shape.cols / BLOCK + 1u) / 2u;
+    let stride = (COLS / BLOCK + 1u) / 2u;
     let pair = unpack2x16float(scales[row * stride + block / 2u]);
     let d = select(pair.x, pair.y, (block & 1u) == 1u);
     return vec2<f32>(d, -CENTRE * d);
@@ -93,11 +93,11 @@ fn halves(words: vec2<u32>) -> vec4<f32> {
 fn weight4(row: u32, k4: u32) -> vec4<f32> {
 #if Q4
     let s = block_scale(row, 4u * k4 / BLOCK);
-    return nibbles(quants[row * (shape.cols / 8u) + k4 / 2u], k4 & 1u) * s.x + s.y;
+    return nibbles(quants[row * (COLS / 8u) + k4 / 2u], k4 & 1u) * s.x + s.y;
 #endif
 #if Q8
     let s = block_scale(row, 4u * k4 / BLOCK);
-    return bytes(quants[row * (shape.cols / 16u) + k4 / 4u][k4 & 3u]) * s.x + s.y;
+    return bytes(quants[row * (COLS / 16u) + k4 / 4u][k4 & 3u]) * s.x + s.y;
 #endif
 #if HALF
     let words = quants[row * chunks() * 2u + k4 / 2u];
@@ -111,7 +111,7 @@ fn weight4(row: u32, k4: u32) -> vec4<f32> {
 // The dot product of chunk `chunk` of a row with sixteen activations, whose sum is `total`.
 fn dot16(row: u32, chunk: u32, x: array<vec4<f32>, 4>, total: f32) -> f32 {
 #if Q4
-    let at = row * (shape.cols / 8u) + chunk * 2u;
+    let at = row * (COLS / 8u) + chunk * 2u;
     let a = quants[at];
     let b = quants[at + 1u];
     let s = block_scale(row, 16u * chunk / BLOCK);
@@ -119,7 +119,7 @@ fn dot16(row: u32, chunk: u32, x: array<vec4<f32>, 4>, total: f32) -> f32 {
     return s.x * sum + s.y * total;
 #endif
 #if Q8
-    let words = quants[row * (shape.cols / 16u) + chunk];
+    let words = quants[row * (COLS / 16u) + chunk];
     let s = block_scale(row, 16u * chunk / BLOCK);
     let sum = dot(bytes(words.x), x[0]) + dot(bytes(words.y), x[1]) + dot(bytes(words.z), x[2]) + dot(bytes(words.w), x[3]);
     return s.x * sum + s.y * total;

@@ -3,7 +3,6 @@
 // and a thread keeps four rows by four tokens in registers.
 // Flags: those of the snippets but NORM. Constants: TOKENS (a multiple of four), ROW_QUADS, and those of the snippets.
 
-#include linear_shape
 #include linear_weight
 #include linear_input
 #include linear_output
@@ -21,14 +20,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row_quad = lid % ROW_QUADS;
     let token_quad = lid / ROW_QUADS;
     let first = group.x * ROW_QUADS * QUAD;
-    let first_token = shape.first_token + group.y * TOKENS;
+    let first_token = FIRST_TOKEN + group.y * TOKENS;
     let padded4 = chunks() * 4u;
     var sums = array<vec4<f32>, 4>();
     // Where the tokens that this thread loads lie does not change from step to step.
     var spots: array<Spot, 4u * X_TASKS>;
     for (var i = 0u; i < 4u * X_TASKS; i++) {
         let quad = (lid + i / 4u * THREADS) / DEPTH4;
-        spots[i] = spot(min(first_token + 4u * quad + i % 4u, shape.t - 1u));
+        spots[i] = spot(min(first_token + 4u * quad + i % 4u, T - 1u));
     }
     for (var k4 = 0u; k4 < padded4; k4 += DEPTH4) {
         for (var task = lid; task < ROW_QUADS * DEPTH4; task += THREADS) {

@@ -2,7 +2,6 @@
 // Flags: those of the snippets; SUBGROUPS, of any size, and with it ALONE (the workgroup lies in one subgroup: no barrier).
 // Constants: THREADS (a power of two), and those of the snippets.
 
-#include linear_shape
 #include linear_weight
 #include linear_input
 #include linear_output
@@ -81,7 +80,7 @@ fn main(
 #else
     let square = sum_over_threads(lid, squares).x;
 #endif
-    sums *= inverseSqrt(square / f32(shape.cols) + shape.eps);
+    sums *= inverseSqrt(square / f32(COLS) + EPS);
 #endif
     if (lid == 0u) { store_quad(first, 0u, sums); }
 }

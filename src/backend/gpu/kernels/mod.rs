@@ -164,7 +164,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         for mask in [alone, Mask::Causal, Mask::Full] {
             let shape = AttentionShape { rows: 128, mask, ..shape };
             let operands = Operands { q, k: kv, v: kv };
-            let variant = attention::tiled_variant(&shape, &operands)?;
+            let variant = attention::tiled_variant(&shape, &operands, 0)?;
             if !mask.is_cached() {
                 all.push((attention::ROWS, variant.clone()));
             }
@@ -182,13 +182,13 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
         }
         let shape = AttentionShape { rows: 128, ..shape };
-        all.push((attention::TILED, attention::tiled_variant(&shape, &operands)?));
+        all.push((attention::TILED, attention::tiled_variant(&shape, &operands, 0)?));
     }
     let leanings = Leanings { bias: Some(3), lengths: Some(4) };
     for mask in [Mask::Causal, Mask::Full] {
         let shape = AttentionShape { rows: 128, mask, lengths: true, ..biased };
         for kernel in [attention::ROWS, attention::TILED] {
-            all.push((kernel, attention::tiled_variant(&shape, &operands)?));
+            all.push((kernel, attention::tiled_variant(&shape, &operands, 0)?));
         }
         let call = attention::weights(&shape, [&q, &kv], leanings, 2)?;
         all.push((call.kernel, call.variant));

@@ -81,20 +81,20 @@ pub struct Affine {
 
 pub fn variant(subgroups: bool, shape: &Shape, affine: Affine, activation: Option<Unary>) -> Result<Variant> {
     let threads = if shape.pixels * shape.width > 1024 { 256 } else { 64 };
-    let variant = Variant::new(&[
-        ("THREADS", Const::U32(threads)),
-        ("BLOCKS", Const::size(shape.blocks)?),
-        ("PIXELS", Const::size(shape.pixels)?),
-        ("WIDTH", Const::size(shape.width)?),
-        ("GROUPS", Const::size(shape.groups)?),
-        ("FIRST", Const::size(shape.first)?),
-        ("STRIDE", Const::size(shape.stride)?),
-        ("EPS", Const::F32(shape.eps)),
-    ])
-    .flag("SUBGROUPS", subgroups)
-    .flag("WEIGHT", affine.weight)
-    .flag("BIAS", affine.bias)
-    .flag("ACTIVATION", activation.is_some());
+    let variant = Variant::new(&[("THREADS", Const::U32(threads))])
+        .with_numbers(&[
+            ("BLOCKS", Const::size(shape.blocks)?),
+            ("PIXELS", Const::size(shape.pixels)?),
+            ("WIDTH", Const::size(shape.width)?),
+            ("GROUPS", Const::size(shape.groups)?),
+            ("FIRST", Const::size(shape.first)?),
+            ("STRIDE", Const::size(shape.stride)?),
+            ("EPS", Const::F32(shape.eps)),
+        ])
+        .flag("SUBGROUPS", subgroups)
+        .flag("WEIGHT", affine.weight)
+        .flag("BIAS", affine.bias)
+        .flag("ACTIVATION", activation.is_some());
     Ok(match activation {
         Some(f) => unary::with(variant, f),
         None => variant,
@@ -125,7 +125,7 @@ pub fn norm(
 }
 
 pub fn columns_variant(shape: &Shape) -> Result<Variant> {
-    Ok(Variant::new(&[
+    Ok(Variant::default().with_numbers(&[
         ("BATCH", Const::size(shape.batch())?),
         ("PIXELS", Const::size(shape.pixels)?),
         ("COLS", Const::size(shape.groups * shape.width)?),
@@ -137,16 +137,16 @@ pub fn columns_variant(shape: &Shape) -> Result<Variant> {
 }
 
 pub fn fold_variant(subgroups: bool, shape: &Shape) -> Result<Variant> {
-    Ok(Variant::new(&[
-        ("THREADS", Const::U32(64)),
-        ("GROUPS", Const::size(shape.groups)?),
-        ("WIDTH", Const::size(shape.width)?),
-        ("PIXELS", Const::size(shape.pixels)?),
-        ("PARTS", Const::size(shape.parts())?),
-        ("PART_ROWS", Const::size(shape.part_rows())?),
-        ("EPS", Const::F32(shape.eps)),
-    ])
-    .flag("SUBGROUPS", subgroups))
+    Ok(Variant::new(&[("THREADS", Const::U32(64))])
+        .with_numbers(&[
+            ("GROUPS", Const::size(shape.groups)?),
+            ("WIDTH", Const::size(shape.width)?),
+            ("PIXELS", Const::size(shape.pixels)?),
+            ("PARTS", Const::size(shape.parts())?),
+            ("PART_ROWS", Const::size(shape.part_rows())?),
+            ("EPS", Const::F32(shape.eps)),
+        ])
+        .flag("SUBGROUPS", subgroups))
 }
 
 /// Sums `x` up into `partial`, of [`Shape::partial_words`] words, and these → y `[batch, 2, channels]`: factors, then summands.

@@ -1,6 +1,6 @@
 // (x − mean) / sqrt(variance + EPS) · weight + bias over blocks of PIXELS rows and WIDTH columns: a row each for LayerNorm
 // (arXiv 1607.06450), a group of channels of a picture each for GroupNorm (arXiv 1803.08494). A workgroup a block.
-// Flags: SUBGROUPS; WEIGHT, BIAS; ACTIVATION (with a flag of `unary.wgsl`). Constants: THREADS, BLOCKS, PIXELS, WIDTH, GROUPS, FIRST, STRIDE
+// Flags: SUBGROUPS; WEIGHT, BIAS; ACTIVATION (with a flag of `unary.wgsl`). Constant: THREADS. Numbers: BLOCKS, PIXELS, WIDTH, GROUPS, FIRST, STRIDE
 // (of x), EPS.
 
 #include reduce

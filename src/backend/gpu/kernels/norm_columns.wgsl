@@ -1,6 +1,6 @@
 // The first half of GroupNorm over large pictures: mean and sum of squared differences from it of each column of a few rows. Neighbouring
 // invocations read neighbouring columns, and no barrier is needed.
-// Constants: BATCH, PIXELS (rows of a member), COLS, FIRST, STRIDE (of x), PARTS, PART_ROWS.
+// Numbers: BATCH, PIXELS (rows of a member), COLS, FIRST, STRIDE (of x), PARTS, PART_ROWS.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;                      // [BATCH, PIXELS, STRIDE], from column FIRST on
 @group(0) @binding(1) var<storage, read_write> partial: array<vec2<f32>>;    // [BATCH, PARTS, COLS]

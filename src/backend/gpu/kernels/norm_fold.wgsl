@@ -1,5 +1,5 @@
 // The second half of GroupNorm over large pictures: from what `norm_columns.wgsl` left to a factor and a summand for each channel.
-// A workgroup a group of channels. Flags: SUBGROUPS. Constants: THREADS, GROUPS, WIDTH, PIXELS, PARTS, PART_ROWS, EPS.
+// A workgroup a group of channels. Flags: SUBGROUPS. Constant: THREADS. Numbers: GROUPS, WIDTH, PIXELS, PARTS, PART_ROWS, EPS.
 
 #include reduce
 

@@ -1,5 +1,5 @@
 // One row for each member of a batch: the mean, the maximum, the first or the last of as many of its rows as count.
-// Flags: MEAN, MAX, LAST or none (the first). Constants: BATCH, ROWS (of a member), COLS, FIRST, STRIDE (of x).
+// Flags: MEAN, MAX, LAST or none (the first). Numbers: BATCH, ROWS (of a member), COLS, FIRST, STRIDE (of x).
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;            // [BATCH · ROWS, STRIDE], from column FIRST on
 @group(0) @binding(1) var<storage, read> lengths: array<u32>;      // [BATCH]

@@ -27,16 +27,15 @@ pub struct Shape {
 
 pub fn variant(subgroups: bool, shape: &Shape) -> Result<Variant> {
     let threads = if shape.width > 1024 { 256 } else { 64 };
-    let mut variant = Variant::new(&[
-        ("THREADS", Const::U32(threads)),
-        ("WIDTH", Const::size(shape.width)?),
-        ("FIRST", Const::size(shape.first)?),
-        ("STRIDE", Const::size(shape.stride)?),
-        ("EPS", Const::F32(shape.eps)),
-    ]);
+    let mut variant = Variant::new(&[("THREADS", Const::U32(threads)), ("WIDTH", Const::size(shape.width)?)])
+        .with_numbers(&[
+            ("FIRST", Const::size(shape.first)?),
+            ("STRIDE", Const::size(shape.stride)?),
+            ("EPS", Const::F32(shape.eps)),
+        ]);
     if let Some([first, stride]) = shape.residual {
-        variant.constants.push(("RESIDUAL_FIRST", Const::size(first)?));
-        variant.constants.push(("RESIDUAL_STRIDE", Const::size(stride)?));
+        variant.numbers.push(("RESIDUAL_FIRST", Const::size(first)?));
+        variant.numbers.push(("RESIDUAL_STRIDE", Const::size(stride)?));
     }
     Ok(variant.flag("SUBGROUPS", subgroups).flag("RESIDUAL", shape.residual.is_some()))
 }

@@ -1,5 +1,5 @@
 // x / sqrt(mean(x²) + EPS) · w (+ residual) over groups of WIDTH columns (arXiv 1910.07467). A workgroup a group.
-// Flags: SUBGROUPS, RESIDUAL. Constants: THREADS, WIDTH, FIRST, STRIDE (of x), EPS; RESIDUAL_FIRST, RESIDUAL_STRIDE.
+// Flags: SUBGROUPS, RESIDUAL. Constants: THREADS, WIDTH. Numbers: FIRST, STRIDE (of x), EPS; RESIDUAL_FIRST, RESIDUAL_STRIDE.
 
 #include reduce
 

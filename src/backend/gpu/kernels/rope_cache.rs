@@ -37,8 +37,8 @@ pub fn frequencies(rotary: &Rotary) -> Vec<f32> {
 pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>) -> Result<(Variant, u32)> {
     let rows = [parts.q, parts.k, parts.v].into_iter().flatten().map(|p| p.0.rows).max().unwrap_or(0);
     let capacity = [parts.k, parts.v].into_iter().flatten().map(|p| p.1.rows).min().unwrap_or(u32::MAX as usize);
-    let mut constants =
-        vec![("THREADS", Const::U32(THREADS)), ("ROWS", Const::size(rows)?), ("CAPACITY", Const::size(capacity)?)];
+    let mut constants = vec![("THREADS", Const::U32(THREADS))];
+    let mut numbers = vec![("ROWS", Const::size(rows)?), ("CAPACITY", Const::size(capacity)?)];
     let mut units = 0;
     // Without a rotary a row of k is as good as one head.
     let head_dim = rotary.map(|r| r.head_dim).or(parts.k.map(|k| k.0.cols)).unwrap_or(1).max(1);
@@ -52,24 +52,25 @@ pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>
         constants.push(("HEAD_DIM", Const::size(head_dim)?));
     }
     if let Some(eps) = norm {
-        constants.push(("EPS", Const::F32(eps)));
+        numbers.push(("EPS", Const::F32(eps)));
     }
     if let Some((q, _)) = &parts.q {
-        constants.extend([("Q_FIRST", Const::size(q.first)?), ("Q_STRIDE", Const::size(q.stride)?)]);
-        constants.push(("Q_HEADS", Const::size(q.cols / head_dim)?));
+        numbers.extend([("Q_FIRST", Const::size(q.first)?), ("Q_STRIDE", Const::size(q.stride)?)]);
+        numbers.push(("Q_HEADS", Const::size(q.cols / head_dim)?));
         units += q.cols / head_dim * head_units;
     }
     if let Some((k, _)) = &parts.k {
-        constants.extend([("K_FIRST", Const::size(k.first)?), ("K_STRIDE", Const::size(k.stride)?)]);
-        constants.push(("K_HEADS", Const::size(k.cols / head_dim)?));
+        numbers.extend([("K_FIRST", Const::size(k.first)?), ("K_STRIDE", Const::size(k.stride)?)]);
+        numbers.push(("K_HEADS", Const::size(k.cols / head_dim)?));
         units += k.cols / head_dim * head_units;
     }
     if let Some((v, _)) = &parts.v {
-        constants.extend([("V_FIRST", Const::size(v.first)?), ("V_STRIDE", Const::size(v.stride)?)]);
-        constants.push(("V_WIDTH", Const::size(v.cols)?));
+        numbers.extend([("V_FIRST", Const::size(v.first)?), ("V_STRIDE", Const::size(v.stride)?)]);
+        numbers.push(("V_WIDTH", Const::size(v.cols)?));
         units += v.cols;
     }
     let variant = Variant::new(&constants)
+        .with_numbers(&numbers)
         .flag("Q", parts.q.is_some())
         .flag("K", parts.k.is_some())
         .flag("V", parts.v.is_some())

@@ -1,7 +1,8 @@
 // An RMSNorm of each head of q and k, their rotary position embedding (arXiv 2104.09864) and the cache writes of k and v, in one.
 // Each part may be absent.
 // Flags: Q, K, V, ROTARY, FACTORS, HALF_SPLIT (else neighbours are pairs), NORM.
-// Constants: ROWS, CAPACITY, HEAD_DIM, ROTARY_DIM, and for each part its FIRST, STRIDE and HEADS (q, k) or WIDTH (v); THREADS; EPS with NORM.
+// Constants: HEAD_DIM, ROTARY_DIM, THREADS. Numbers: ROWS, CAPACITY, and for each part its FIRST, STRIDE and HEADS (q, k) or WIDTH (v); EPS
+// with NORM.
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;

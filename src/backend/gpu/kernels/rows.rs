@@ -15,8 +15,7 @@ const CELL: Kernel = Kernel { name: "cell", source: include_str!("cell.wgsl") };
 
 /// Rows of `x` → `y` `[rows, cols]`.
 pub fn softmax(x: &Tensor, y: StoreId) -> Result<Call> {
-    let variant = Variant::new(&[
-        ("THREADS", Const::U32(if x.cols > 1024 { 256 } else { 64 })),
+    let variant = Variant::new(&[("THREADS", Const::U32(if x.cols > 1024 { 256 } else { 64 }))]).with_numbers(&[
         ("ROWS", Const::size(x.rows)?),
         ("COLS", Const::size(x.cols)?),
         ("FIRST", Const::size(x.first)?),
@@ -28,7 +27,7 @@ pub fn softmax(x: &Tensor, y: StoreId) -> Result<Call> {
 
 /// `batch` members of `x` and how many rows of each count → `y` `[batch, cols]`.
 pub fn pool(how: Pooling, batch: usize, x: &Tensor, [lengths, y]: [StoreId; 2]) -> Result<Call> {
-    let variant = Variant::new(&[
+    let variant = Variant::default().with_numbers(&[
         ("BATCH", Const::size(batch)?),
         ("ROWS", Const::size(x.rows / batch)?),
         ("COLS", Const::size(x.cols)?),
@@ -49,10 +48,10 @@ pub fn cell(
     projection: StoreId,
     (hidden, memory): (StoreId, Option<StoreId>),
 ) -> Result<Call> {
-    let variant = Variant::new(&[("WIDTH", Const::size(y.cols)?)]);
+    let firsts = [("X_FIRST", Const::size(x.first)?), ("Y_FIRST", Const::size(y.first)?)];
+    let variant = Variant::default().with_numbers(&firsts).with_numbers(&[("WIDTH", Const::size(y.cols)?)]);
     let variant = variant.flag("LSTM", cell == Cell::Lstm).flag("GRU", cell == Cell::Gru);
     let mut bound = vec![
-        (0, Bound::Numbers(vec![x.first, y.first])),
         (1, Bound::Read(x.store)),
         (2, Bound::Read(projection)),
         (3, Bound::Write(hidden)),

@@ -24,11 +24,11 @@ pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result
         return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
     }
     let threads = if software && vocabulary <= 16 * MOST_FOR_ONE { 16 } else { 256 };
-    let mut constants = vec![("VOCABULARY", Const::size(vocabulary)?), ("THREADS", Const::U32(threads))];
+    let mut variant = Variant::new(&[("THREADS", Const::U32(threads))]);
     if alternatives > 0 {
-        constants.push(("ALTERNATIVES", Const::size(alternatives)?));
+        variant.constants.push(("ALTERNATIVES", Const::size(alternatives)?));
     }
-    Ok(Variant::new(&constants).flag("ALTERNATIVES", alternatives > 0))
+    Ok(variant.flag("ALTERNATIVES", alternatives > 0).with_numbers(&[("VOCABULARY", Const::size(vocabulary)?)]))
 }
 
 /// Chooses from `logits`; shapes as in [`crate::graph::Op::Sample`].

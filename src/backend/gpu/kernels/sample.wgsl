@@ -1,7 +1,7 @@
 // Chooses the next token. One workgroup; thresholds are found by radix selection over keys that order like the logits,
 // 11, 11 and 10 bits at a time, by count (top-k, alternatives) or by probability in fixed point (top-p): integer sums, so
 // the same logits always give the same choice.
-// Constants: VOCABULARY, ALTERNATIVES, THREADS (a multiple of 16 that divides BINS).
+// Flag: ALTERNATIVES. Constants: THREADS (a multiple of 16 that divides BINS), ALTERNATIVES. Number: VOCABULARY.
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
@@ -41,10 +41,13 @@ fn raw(i: u32) -> f32 {
     return clamp(value, LOWEST, -LOWEST);
 }
 
-fn penalised(i: u32) -> f32 {
-    let value = raw(i);
+fn penalty(i: u32, value: f32) -> f32 {
     if (step.repetition_penalty == 1.0 || seen[i] == 0u) { return value; }
     return clamp(select(value * step.repetition_penalty, value / step.repetition_penalty, value > 0.0), LOWEST, -LOWEST);
+}
+
+fn penalised(i: u32) -> f32 {
+    return penalty(i, raw(i));
 }
 
 // Orders like the value; both zeros are one.
@@ -103,6 +106,11 @@ fn lowest_word(lid: u32, value: u32) -> u32 {
 const RAW_COUNT: u32 = 0u;
 const COUNT: u32 = 1u;
 const MASS: u32 = 2u;
+#if ALTERNATIVES
+const FIRST_MODE: u32 = RAW_COUNT;
+#else
+const FIRST_MODE: u32 = COUNT;
+#endif
 
 // The key of the last token that is needed, going down from the likeliest, for the sum over all so far to reach `goal`.
 // `least` where there is not enough. Tokens under `least` count nothing.
@@ -116,8 +124,8 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
         for (var bin = lid; bin < BINS; bin += THREADS) { atomicStore(&bins[bin], 0u); }
         workgroupBarrier();
         for (var i = lid; i < VOCABULARY; i += THREADS) {
-            var value: f32;
-            if (mode == RAW_COUNT) { value = raw(i); } else { value = penalised(i); }
+            var value = raw(i);
+            if (mode != RAW_COUNT) { value = penalty(i, value); }
             let key = key_of(value);
             if ((key & known) == prefix && key >= least) {
                 var amount = 1u;
@@ -126,10 +134,11 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
             }
         }
         workgroupBarrier();
-        // Sums of a thread's bins, then of a share's threads; one invocation goes down through the three.
+        // Sums of a thread's bins, then of a share's threads. In the bins of one thread the sum from the top reaches what is left.
         var own = 0u;
         for (var i = 0u; i < OWN_BINS; i++) { own += atomicLoad(&bins[lid * OWN_BINS + i]); }
         words[lid] = own;
+        if (lid == 0u) { picked_bin = NOTHING; }
         workgroupBarrier();
         if (lid < 16u) {
             var sum = 0u;
@@ -137,36 +146,20 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
             more_words[lid] = sum;
         }
         workgroupBarrier();
-        if (lid == 0u) {
-            var need = left;
-            var group = 16u;
-            loop {
-                if (group == 0u) { break; }
-                if (more_words[group - 1u] >= need) { break; }
-                need -= more_words[group - 1u];
-                group -= 1u;
+        var need = left;
+        for (var share = 15u; share > lid / SHARE; share--) { need -= min(need, more_words[share]); }
+        for (var thread = (lid / SHARE + 1u) * SHARE - 1u; thread > lid; thread--) { need -= min(need, words[thread]); }
+        if (need > 0u && need <= own) {
+            var bin = lid * OWN_BINS + OWN_BINS - 1u;
+            for (var sum = atomicLoad(&bins[bin]); sum < need; sum = atomicLoad(&bins[bin])) {
+                need -= sum;
+                bin--;
             }
-            picked_bin = NOTHING;
-            if (group > 0u) {
-                var part = group * SHARE;
-                loop {
-                    if (part == (group - 1u) * SHARE + 1u || words[part - 1u] >= need) { break; }
-                    need -= words[part - 1u];
-                    part -= 1u;
-                }
-                var bin = part * OWN_BINS;
-                loop {
-                    let sum = atomicLoad(&bins[bin - 1u]);
-                    if (bin == (part - 1u) * OWN_BINS + 1u || sum >= need) { break; }
-                    need -= sum;
-                    bin -= 1u;
-                }
-                picked_bin = bin - 1u;
-                picked_left = need;
-            }
+            picked_bin = bin;
+            picked_left = need;
         }
         let bin = workgroupUniformLoad(&picked_bin);
-        if (bin == NOTHING) { return least; }
+        if (bin == NOTHING) { break; }
         left = workgroupUniformLoad(&picked_left);
         prefix |= bin << shift;
         known |= here << shift;
@@ -200,22 +193,39 @@ fn main(@builtin(local_invocation_index) lid: u32) {
     let raw_top = value_of(~lowest_word(lid, ~key_of(top)));
     let log_sum = raw_top + log(sum_floats(lid, sum * exp(top - raw_top)));
 
-    if (lid == 0u) { picked_token = greedy; }
-    if (step.temperature > 0.0) {
-        let likeliest = value_of(best_key);
-        var least = 0u;
-        if (step.top_k > 0u && step.top_k < VOCABULARY) {
-            least = threshold(lid, COUNT, step.top_k, 0u, likeliest, 1.0);
+#if ALTERNATIVES
+    var edge = 0u;
+#endif
+    // The keys that top-k and top-p leave, and that of the last alternative: one search after the other, so that their code is there once.
+    let likeliest = value_of(best_key);
+    var least = 0u;
+    for (var mode = FIRST_MODE; mode <= MASS; mode++) {
+        var goal = step.top_k;
+        var per_weight = 1.0;
+        if (mode == COUNT) {
+            if (!(step.temperature > 0.0) || step.top_k == 0u || step.top_k >= VOCABULARY) { continue; }
         }
-        if (step.top_p < 1.0) {
+        if (mode == MASS) {
+            if (!(step.temperature > 0.0) || !(step.top_p < 1.0)) { continue; }
             var mass = 0.0;
             for (var i = lid; i < VOCABULARY; i += THREADS) {
                 let value = penalised(i);
                 if (key_of(value) >= least) { mass += weight_of(value, likeliest); }
             }
-            let per_weight = ONE / sum_floats(lid, mass);
-            least = threshold(lid, MASS, max(u32(step.top_p * ONE), 1u), least, likeliest, per_weight);
+            per_weight = ONE / sum_floats(lid, mass);
+            goal = max(u32(step.top_p * ONE), 1u);
         }
+#if ALTERNATIVES
+        if (mode == RAW_COUNT) { goal = ALTERNATIVES; }
+        let key = threshold(lid, mode, goal, least, likeliest, per_weight);
+        if (mode == RAW_COUNT) { edge = key; } else { least = key; }
+#else
+        least = threshold(lid, mode, goal, least, likeliest, per_weight);
+#endif
+    }
+
+    if (lid == 0u) { picked_token = greedy; }
+    if (step.temperature > 0.0) {
         // Each invocation sums a run of tokens in order, so that the draw goes through them in order.
         let run = (VOCABULARY + THREADS - 1u) / THREADS;
         let start = min(lid * run, VOCABULARY);
@@ -266,7 +276,6 @@ fn main(@builtin(local_invocation_index) lid: u32) {
 
 #if ALTERNATIVES
     // All above the threshold in any order, then of those that equal it the lowest ids; then each finds its rank.
-    let edge = threshold(lid, RAW_COUNT, ALTERNATIVES, 0u, 0.0, 1.0);
     if (lid == 0u) { atomicStore(&found, 0u); }
     workgroupBarrier();
     for (var i = lid; i < VOCABULARY; i += THREADS) {

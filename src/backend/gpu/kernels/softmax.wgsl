@@ -1,5 +1,5 @@
 // e^x over the sum of the row's, each row by one workgroup.
-// Constants: THREADS, ROWS, COLS, FIRST, STRIDE (of x).
+// Constant: THREADS. Numbers: ROWS, COLS, FIRST, STRIDE (of x).
 
 #include reduce
 

@@ -13,8 +13,8 @@ pub const KERNEL: Kernel = Kernel { name: "timestep", source: include_str!("time
 pub fn variant(batch: usize, columns: usize, max_period: f32, shift: f32, cosine_first: bool) -> Result<Variant> {
     let half = columns / 2;
     let step = f64::from(max_period).ln() / (half as f64 - f64::from(shift));
-    let constants = [("BATCH", Const::size(batch)?), ("HALF", Const::size(half)?), ("STEP", Const::F32(step as f32))];
-    Ok(Variant::new(&constants).flag("COSINE_FIRST", cosine_first))
+    let numbers = [("BATCH", Const::size(batch)?), ("HALF", Const::size(half)?), ("STEP", Const::F32(step as f32))];
+    Ok(Variant::default().with_numbers(&numbers).flag("COSINE_FIRST", cosine_first))
 }
 
 /// Timesteps `[batch]` → y `[batch, columns]`.

@@ -1,5 +1,5 @@
 // Timesteps as sines and cosines of falling frequencies (arXiv 1706.03762, 2006.11239).
-// Flags: COSINE_FIRST. Constants: BATCH, HALF (frequencies), STEP (the logarithm of one frequency's ratio to the next).
+// Flags: COSINE_FIRST. Numbers: BATCH, HALF (frequencies), STEP (the logarithm of one frequency's ratio to the next).
 
 #include cos_sin
 
