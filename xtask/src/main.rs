@@ -61,6 +61,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if test::compiler::is_called() {
+        return test::compiler::run(std::env::args_os().skip(1).collect());
+    }
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

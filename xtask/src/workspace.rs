@@ -17,6 +17,8 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub struct Workspace {
     pub root: PathBuf,
     pub target: PathBuf,
+    /// What cargo compiles the workspace's own packages with, instead of rustc, and a variable that it sees.
+    compiler: Option<(PathBuf, (&'static str, &'static str))>,
 }
 
 impl Workspace {
@@ -34,7 +36,12 @@ impl Workspace {
         }
         let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
         let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-        Ok(Self { target: PathBuf::from(target), root })
+        Ok(Self { target: PathBuf::from(target), root, compiler: None })
+    }
+
+    /// The same, with another compiler for its own packages.
+    pub fn with_compiler(&self, program: PathBuf, told: (&'static str, &'static str)) -> Self {
+        Self { root: self.root.clone(), target: self.target.clone(), compiler: Some((program, told)) }
     }
 
     /// A command that runs in the root.
@@ -46,6 +53,15 @@ impl Workspace {
 
     /// `cargo` in the root.
     pub fn cargo(&self) -> Command {
+        let mut command = self.command(cargo());
+        if let Some((program, (variable, value))) = &self.compiler {
+            command.env("RUSTC_WORKSPACE_WRAPPER", program).env(variable, value);
+        }
+        command
+    }
+
+    /// `cargo` for packages of others.
+    pub fn cargo_of_others(&self) -> Command {
         self.command(cargo())
     }
 }

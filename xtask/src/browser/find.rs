@@ -103,7 +103,7 @@ fn ensure_firefox(workspace: &Workspace) -> Result<Browser> {
         named("GECKODRIVER").or_else(|| find_program(&["geckodriver"])).or_else(|| built.is_file().then_some(built))
     };
     if find().is_none() {
-        let mut cargo = workspace.cargo();
+        let mut cargo = workspace.cargo_of_others();
         cargo.args(["install", "geckodriver", "--locked", "--version", GECKODRIVER, "--root"]).arg(&built);
         // It passes messages on; optimising it would take longer than all that it does.
         cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");

@@ -8,9 +8,19 @@ use crate::{
     workspace::{self, WASM_TARGET, Workspace, find_program},
 };
 
-pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    system::ensure_wasm_target(workspace)?;
+/// `alone` says that no other stage follows, which would have clippy read what it compiles.
+pub fn run(workspace: &Workspace, alone: bool, tally: &mut Tally) -> Result<()> {
     tally.check("format", workspace::run(workspace.cargo().args(["fmt", "--all", "--check"])));
+    if alone {
+        clippy(workspace, tally)?;
+    }
+    tally.check("types of the page's JavaScript", check_javascript(workspace));
+    tally.check("types of the documents' JavaScript", readme::check(workspace));
+    Ok(())
+}
+
+fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    system::ensure_wasm_target(workspace)?;
     let clippy = |arguments: &[&str]| {
         let mut cargo = workspace.cargo();
         cargo.args(["clippy", "--quiet"]).args(arguments).args(["--", "--deny", "warnings"]);
@@ -23,8 +33,6 @@ pub fn run(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     tally.check("clippy, the crate in the page", clippy(&[&in_page[..], &tests[..]].concat()));
     tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
     tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask", "--profile", "tool"]));
-    tally.check("types of the page's JavaScript", check_javascript(workspace));
-    tally.check("types of the documents' JavaScript", readme::check(workspace));
     Ok(())
 }
 

@@ -5,15 +5,17 @@ use anyhow::Result;
 use super::{Tally, output};
 use crate::{system, workspace::Workspace};
 
-/// Examples are left to clippy, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
+/// Examples are compiled, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_vulkan()?;
     for (package, profile) in [("vitrine", "dev"), ("vitrine-jinja", "dev"), ("xtask", "tool")] {
         let mut cargo = workspace.cargo();
         cargo
-            .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--tests", "--"])
+            .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--tests", "--examples", "--"])
             .args(filter)
-            .arg("--show-output");
+            .arg("--show-output")
+            // Lavapipe has LLVM optimise every kernel, which takes longer than all that our tests run of it.
+            .env("GALLIVM_PERF", "nopt");
         output::run_counted(&mut cargo, &format!("cargo test --package {package}"), tally)?;
     }
     Ok(())
