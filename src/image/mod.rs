@@ -16,6 +16,7 @@ mod caption;
 mod codec;
 mod device_check;
 mod emphasis;
+mod families;
 mod model;
 mod noise;
 mod options;

@@ -13,9 +13,10 @@ use web_time::Instant;
 use super::{
     ImageOptions, Painting, Picture, SchedulerName,
     caption::Caption,
-    pipeline::Pipeline,
+    families,
+    pipeline::{Pipeline, Work},
     preview::{self, Preview},
-    session::{Session, Work, words},
+    session::{Session, words},
 };
 use crate::{
     Error, Result,
@@ -82,7 +83,7 @@ pub struct ImageModel(Rc<Inner>);
 impl ImageModel {
     /// Whether files are meant to paint from words: the house's own, or a pipeline of Stable Diffusion.
     pub fn is_one(file: &WeightFile) -> bool {
-        Pipeline::is_one(file)
+        families::is_one(file)
     }
 
     /// Reads the configurations and the words, streams the weights to the device, stored as `storage` says, and compiles what every painting needs
@@ -97,7 +98,7 @@ impl ImageModel {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let (pipeline, loads) = Pipeline::from_file(file, storage)?;
+        let (pipeline, loads) = families::from_file(file, storage)?;
         let pipeline = Rc::new(pipeline);
         let bytes = loads.iter().map(|load| file.bytes_of(&load.graph, &load.recipes)).collect::<Result<Vec<_>>>()?;
         let total = bytes.iter().sum();

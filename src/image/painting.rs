@@ -10,7 +10,8 @@ use super::{
     ImageOptions, Noise, Picture, Scheduler, SchedulerName,
     caption::Caption,
     model::Inner,
-    session::{Session, Work, words},
+    pipeline::Work,
+    session::{Session, words},
 };
 use crate::{Cancel, Error, Result, graph::Grid};
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, rc::Rc};
 
 use super::{
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Work},
     tiles::{OVERLAP, SIDES, Tiles, may_fit_smaller},
 };
 use crate::{
@@ -16,15 +16,6 @@ use crate::{
 
 /// Compiled plans that are kept: those of two sizes.
 const MOST_PLANS: usize = 8;
-
-/// The graphs of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Work {
-    Text,
-    Denoise,
-    Decode,
-    Encode,
-}
 
 /// A number of a plan's input or output as its 32 bits.
 pub fn words(values: &[f32]) -> Vec<u32> {

@@ -9,9 +9,8 @@ use serde_json::Value;
 use super::{
     caption::Reader,
     codec::Codec,
-    pipeline::{Defaults, Load, Pipeline},
+    pipeline::{Defaults, Load, Pipeline, Work},
     schedulers::{SchedulerConfig, SchedulerName},
-    session::Work,
 };
 use crate::{
     Error, Result,

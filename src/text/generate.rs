@@ -10,7 +10,11 @@ use futures_util::lock::OwnedMutexGuard;
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{Detokenizer, GenerateOptions, Overflow, StopMatcher, model::Inner, session::Session};
+use super::{
+    Detokenizer, GenerateOptions, Overflow, StopMatcher,
+    loaded::{GenerationStats, Inner},
+    session::Session,
+};
 use crate::{
     Error, Result,
     backend::Pending,
@@ -55,25 +59,6 @@ pub enum EndReason {
     Context,
     /// The caller's signal fired.
     Aborted,
-}
-
-/// What a generation took.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GenerationStats {
-    pub prompt_tokens: usize,
-    /// Of these, how many were in the cache already.
-    pub reused_tokens: usize,
-    pub generated_tokens: usize,
-    /// Tokens that were awaited with no step queued behind them, so that a GPU then stood still; on the CPU none.
-    pub waits: usize,
-    pub seed: u32,
-    /// From the call to the first token.
-    pub first_token_ms: f64,
-    /// Prompt tokens that were computed, a second.
-    pub prefill_tokens_per_second: f64,
-    /// Tokens after the first, a second.
-    pub decode_tokens_per_second: f64,
 }
 
 /// A running generation: pull it with [`Generation::next`].

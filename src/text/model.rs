@@ -8,14 +8,15 @@ use web_time::Instant;
 
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
-    MOST_ALTERNATIVES, SamplingDefaults, Tokenizer,
+    SamplingDefaults, Tokenizer,
     generate::{Candidate, Prompt},
+    loaded::{Inner, TextModelInfo, TextModelStats},
     session::Session,
 };
 use crate::{
     Error, Result,
     backend::{
-        Device, DeviceInfo, StepCost,
+        Device,
         profile::{Part, by_part},
         self_check::{self, Probe},
     },
@@ -35,48 +36,6 @@ pub struct LoadOptions {
     pub context_length: Option<usize>,
 }
 
-/// What a model is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TextModelInfo {
-    /// `"text"`.
-    pub kind: &'static str,
-    pub name: String,
-    pub architecture: String,
-    pub parameters: u64,
-    /// The type that most of the weights have.
-    pub quantization: String,
-    /// Bytes of the weights in the file.
-    pub weight_bytes: u64,
-    pub vocabulary: usize,
-    pub layers: usize,
-    pub width: usize,
-    /// Tokens that the context holds here.
-    pub context_length: usize,
-    /// Tokens that the model was made for.
-    pub trained_context_length: usize,
-    /// Whether its files bring a chat template that can be read.
-    pub chat: bool,
-    /// Why not, where they bring one that cannot.
-    pub chat_problem: Option<String>,
-    /// How it is sampled where a caller does not say.
-    pub sampling: SamplingDefaults,
-    pub device: DeviceInfo,
-}
-
-/// What a model took.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TextModelStats {
-    pub load_ms: f64,
-    /// Bytes on the device: weights, caches and plans.
-    pub device_bytes: u64,
-    /// What a decode step costs.
-    pub decode: StepCost,
-    /// Of the last generation.
-    pub generation: GenerationStats,
-}
-
 /// A token of a scored text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScoredToken {
@@ -94,34 +53,6 @@ pub struct Score {
     pub logprob: f64,
     /// `exp` of the negated mean log-probability; 1 where there is nothing to score.
     pub perplexity: f64,
-}
-
-pub(super) struct Inner {
-    pub tokenizer: Tokenizer,
-    pub device: Device,
-    pub session: Arc<Mutex<Session>>,
-    info: TextModelInfo,
-    stats: RefCell<TextModelStats>,
-    closed: Cell<bool>,
-}
-
-impl Inner {
-    pub fn check_open(&self) -> Result<()> {
-        if self.closed.get() {
-            return Err(Error::closed("the model was unloaded; load it again"));
-        }
-        Ok(())
-    }
-
-    /// Plans exist for two counts of alternatives, so that no odd wish compiles a plan of its own.
-    pub fn compiled_alternatives(&self, wanted: usize) -> usize {
-        let compiled = if wanted <= ALTERNATIVES { ALTERNATIVES } else { MOST_ALTERNATIVES };
-        compiled.min(self.info.vocabulary)
-    }
-
-    pub fn record(&self, generation: GenerationStats) {
-        self.stats.borrow_mut().generation = generation;
-    }
 }
 
 /// A language model on a device. Clones are the same model. Calls take turns: while one runs, the next waits.

@@ -4,7 +4,7 @@ use js_sys::{Float32Array, Object, Reflect};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
-    engine::Cancel,
+    cancel::Cancel,
     image::{Stats, picture, pixels},
     js::{from_js, thrown, to_js},
 };

@@ -11,6 +11,7 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
     autoencoder::Autoencoder,
+    cancel::Cancel,
     device,
     files::{Files, From},
     image::ImageModel,
@@ -24,29 +25,6 @@ use crate::{
     image, text,
     weights::{Storage, WeightFile},
 };
-
-/// Ends a call from outside.
-#[wasm_bindgen]
-#[derive(Default)]
-pub struct Cancel(crate::Cancel);
-
-#[wasm_bindgen]
-impl Cancel {
-    #[wasm_bindgen(constructor)]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
-}
-
-impl Cancel {
-    pub(super) fn flag(&self) -> &crate::Cancel {
-        &self.0
-    }
-}
 
 /// A device to load models on.
 #[wasm_bindgen]

@@ -17,6 +17,11 @@ struct Thrown<'a> {
     message: String,
 }
 
+/// What a JavaScript exception says.
+pub fn said(exception: &JsValue) -> String {
+    exception.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{exception:?}"), |e| String::from(e.message()))
+}
+
 /// An error as JavaScript sees it. Causes are told in the console, where a developer looks.
 pub fn thrown(error: Error) -> JsValue {
     let mut cause = std::error::Error::source(&error);

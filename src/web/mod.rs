@@ -8,6 +8,7 @@
 
 mod autoencoder;
 mod cache;
+mod cancel;
 mod device;
 mod engine;
 mod files;

@@ -9,7 +9,7 @@ use vitrine_jinja::LocalTime;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
-    engine::Cancel as WebCancel,
+    cancel::Cancel as WebCancel,
     js::{from_js, options_from_js, thrown, to_js},
     tokenizer::check_ids,
 };

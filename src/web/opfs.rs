@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::Blob;
 
-use super::sources::said;
+use super::js::said;
 use crate::{
     Error, Result,
     weights::{

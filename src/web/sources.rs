@@ -13,7 +13,10 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Blob, File, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, Url};
 
-use super::opfs::{Cache, OpfsStore};
+use super::{
+    js::said,
+    opfs::{Cache, OpfsStore},
+};
 use crate::{
     Error, Result,
     weights::{
@@ -33,11 +36,6 @@ extern "C" {
     fn set_timeout(run: &Function, milliseconds: u32) -> JsValue;
     #[wasm_bindgen(js_name = clearTimeout)]
     fn clear_timeout(timer: &JsValue);
-}
-
-/// What a JavaScript exception says.
-pub(super) fn said(exception: &JsValue) -> String {
-    exception.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{exception:?}"), |e| String::from(e.message()))
 }
 
 /// A `File` or a `Blob`; only what is asked for is read.

@@ -5,7 +5,7 @@
 
 use half::{bf16, f16};
 
-use super::{file::shown, gguf};
+use super::{contents::shown, gguf};
 use crate::{Error, Result, graph::DType};
 
 /// Numbers in a block of Q8_0 and Q4_0.

@@ -14,6 +14,7 @@
 //! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
 
 mod address;
+mod contents;
 pub mod download;
 mod encode;
 mod file;
@@ -30,7 +31,8 @@ mod summary;
 mod wrappers;
 
 pub use address::{cache_key, file_name, resolve_address};
-pub use file::{Format, TensorInfo, Tensors, WeightFile};
+pub use contents::TensorInfo;
+pub use file::{Format, Tensors, WeightFile};
 pub use metadata::{FromValue, Metadata, Value};
 pub use recipe::{BatchNorm, Recipe, Recipes, Storage, WeightFinder};
 #[cfg(not(target_arch = "wasm32"))]

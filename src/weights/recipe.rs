@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Tensors, encode::BLOCK, file::shown};
+use super::{Tensors, contents::shown, encode::BLOCK};
 use crate::{
     Error, Result,
     graph::{DType, WeightSpec},

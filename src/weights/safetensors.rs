@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::{
-    file::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
+    contents::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
     gguf::{refuse_overlaps, size},
     metadata::Metadata,
 };

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 
 use super::{
+    contents::TensorInfo,
     encode,
-    file::{TensorInfo, WeightFile},
+    file::WeightFile,
     recipe::{BatchNorm, Recipe, Recipes},
 };
 use crate::{

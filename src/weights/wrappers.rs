@@ -1,7 +1,7 @@
 //! Names that training puts around a model's own: a model that was compiled, spread over devices or fine-tuned is often saved from
 //! within its wrapper.
 
-use super::file::{TensorInfo, shown};
+use super::contents::{TensorInfo, shown};
 use crate::{Error, Result};
 
 /// Of `torch.compile`, FSDP and checkpointed activations: around the model or any layer.

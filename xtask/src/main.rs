@@ -14,6 +14,7 @@ mod npm;
 mod page;
 mod server;
 mod system;
+mod tally;
 mod test;
 mod workspace;
 

@@ -1,8 +1,9 @@
 //! DDIM: the same pictures as DDPM's, without chance and in fewer steps (arXiv 2010.02502, eta = 0).
 
 use super::{
-    Draw, Ladder, Prediction, Scheduler, Stepped,
-    prediction::{clip, mix},
+    ladder::Ladder,
+    prediction::{Prediction, clip, mix},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
 };
 

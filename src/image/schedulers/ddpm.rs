@@ -1,8 +1,9 @@
 //! DDPM: every step draws the latent before it (arXiv 2006.11239).
 
 use super::{
-    Draw, Ladder, Prediction, Scheduler, Stepped,
-    prediction::{clip, mix},
+    ladder::Ladder,
+    prediction::{Prediction, clip, mix},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
 };
 

@@ -2,10 +2,12 @@
 //! the noise that bends as it should: a step looks back on what the steps before predicted (2M), or takes two or three from one latent (2S).
 
 use super::{
-    Draw, Ladder, Scheduler, SchedulerName, Stepped,
     config::is,
     euler::edm_ladder,
+    ladder::Ladder,
+    names::SchedulerName,
     prediction::{Reading, mix, shares},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
     solver::{Algorithm, Leap},
 };

@@ -3,8 +3,10 @@
 //! Latents are a picture plus `sigma` times noise; the denoiser sees them brought to variance 1.
 
 use super::{
-    Draw, Ladder, Scheduler, SchedulerName, Stepped,
+    ladder::Ladder,
+    names::SchedulerName,
     prediction::{Reading, mix, shares},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
 };
 

@@ -1,6 +1,11 @@
 //! Euler steps along a rectified flow (arXiv 2209.03003): `x_t = (1 − t) · x₀ + t · noise`, and the denoiser predicts `noise − x₀`.
 
-use super::{Draw, Ladder, Scheduler, SchedulerConfig, Stepped, prediction::mix};
+use super::{
+    config::SchedulerConfig,
+    ladder::Ladder,
+    prediction::mix,
+    scheduler::{Draw, Scheduler, Stepped},
+};
 
 /// From t = 1 to 0; the denoiser is told `1000 t`.
 #[derive(Debug, Clone)]

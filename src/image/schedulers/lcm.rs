@@ -1,8 +1,9 @@
 //! Latent consistency: every step predicts the whole picture, and noise is added again between them (arXiv 2310.04378).
 
 use super::{
-    Draw, Ladder, Prediction, Scheduler, Stepped,
-    prediction::{clip, mix},
+    ladder::Ladder,
+    prediction::{Prediction, clip, mix},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
 };
 

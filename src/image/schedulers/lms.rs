@@ -1,8 +1,9 @@
 //! Linear multistep of order 4 along the probability flow (k-diffusion): Adams and Bashforth's, for steps of any length.
 
 use super::{
-    Draw, Ladder, Scheduler, Stepped,
+    ladder::Ladder,
     prediction::{Reading, mix},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
 };
 

@@ -1,6 +1,11 @@
 //! PNDM: linear multistep over the noise that was predicted, with Runge-Kutta steps before it or without (arXiv 2202.09778).
 
-use super::{Draw, Ladder, Prediction, Scheduler, Stepped, prediction::mix, setup::Setup};
+use super::{
+    ladder::Ladder,
+    prediction::{Prediction, mix},
+    scheduler::{Draw, Scheduler, Stepped},
+    setup::Setup,
+};
 
 /// Steps that Runge-Kutta takes, with four evaluations each.
 const FIRST: usize = 3;

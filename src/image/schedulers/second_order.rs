@@ -2,9 +2,11 @@
 //! DPM-Solver++ of a stochastic differential equation (arXiv 2211.01095). The last step of a run has one: it goes to the picture.
 
 use super::{
-    Draw, Ladder, Scheduler, SchedulerName, Stepped,
     euler::ancestral,
+    ladder::Ladder,
+    names::SchedulerName,
     prediction::{Reading, mix},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
     sigmas::Spread,
 };

@@ -1,10 +1,9 @@
 //! What a scheduler is made of: a file's settings for a run of so many steps, with what its class takes for granted.
 
 use super::{
-    SchedulerConfig, SchedulerName,
     betas::{betas, cumulative_alphas},
-    config::is,
-    names::{Class, LAST, SPACING, SPREAD},
+    config::{SchedulerConfig, is},
+    names::{Class, LAST, SPACING, SPREAD, SchedulerName},
     prediction::Reading,
     sigmas::{Sigmas, Spread},
     spacing::Spacing,

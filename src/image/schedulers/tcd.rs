@@ -1,6 +1,12 @@
 //! Trajectory consistency distillation: every step goes to a picture with a little noise, and some is added again (arXiv 2402.19159).
 
-use super::{Draw, Ladder, Prediction, Scheduler, Stepped, lcm::taught_timesteps, prediction::mix, setup::Setup};
+use super::{
+    ladder::Ladder,
+    lcm::taught_timesteps,
+    prediction::{Prediction, mix},
+    scheduler::{Draw, Scheduler, Stepped},
+    setup::Setup,
+};
 
 /// How much chance there is in a step; diffusers' and the paper's.
 const ETA: f32 = 0.3;

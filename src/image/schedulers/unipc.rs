@@ -1,8 +1,9 @@
 //! UniPC: a predictor, and a corrector that uses each prediction once more (arXiv 2302.04867).
 
 use super::{
-    Draw, Ladder, Scheduler, Stepped,
+    ladder::Ladder,
     prediction::{Reading, mix, shares},
+    scheduler::{Draw, Scheduler, Stepped},
     setup::Setup,
     solver::{Algorithm, Leap},
 };

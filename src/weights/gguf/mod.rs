@@ -10,7 +10,7 @@ use std::io::Cursor;
 use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml, gguf_file};
 
 use super::{
-    file::{Contents, Prefix, TensorInfo, shown},
+    contents::{Contents, Prefix, TensorInfo, shown},
     metadata::Metadata,
 };
 use crate::{Error, Result, graph::DType};

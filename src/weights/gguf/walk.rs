@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::super::file::shown;
+use super::super::contents::shown;
 use crate::{Error, graph::DType};
 
 /// Why a walk stopped.

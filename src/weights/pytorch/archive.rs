@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::{
     Error, Result,
-    weights::file::{Part, shown},
+    weights::contents::{Part, shown},
 };
 
 /// How much of the end is read at once: a directory of a thousand records and what stands behind it.

@@ -15,7 +15,7 @@ use pickle::Tensor;
 use views::{View, Views};
 
 use super::{
-    file::{Contents, MOST_DIMENSIONS, Part, Prefix, TensorInfo, shown},
+    contents::{Contents, MOST_DIMENSIONS, Part, Prefix, TensorInfo, shown},
     gguf::size,
     metadata::Metadata,
 };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Error, Result, weights::file::shown};
+use crate::{Error, Result, weights::contents::shown};
 
 /// What the largest pickle of weights seen holds, thirty times over.
 const MOST_OBJECTS: usize = 1 << 20;

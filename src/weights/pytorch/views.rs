@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use super::archive::{Directory, Record};
 use crate::{
     Error, Result,
-    weights::{ByteSource, file::Part, past_the_end},
+    weights::{ByteSource, contents::Part, past_the_end},
 };
 
 /// What lies between rows that are far apart is read too, so they are gathered in spans of about this size.

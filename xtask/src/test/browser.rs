@@ -5,10 +5,11 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Tally, output};
+use super::output;
 use crate::{
     browser::{Browser, Engine},
     system,
+    tally::Tally,
     workspace::{WASM_TARGET, Workspace},
 };
 

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result};
 
-use super::{Tally, browser, readme};
+use super::{browser, readme};
 use crate::{
     npm, system,
+    tally::Tally,
     workspace::{self, WASM_TARGET, Workspace, find_program},
 };
 

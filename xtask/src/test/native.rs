@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Tally, output};
-use crate::{system, workspace::Workspace};
+use super::output;
+use crate::{system, tally::Tally, workspace::Workspace};
 
 /// Examples are compiled, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {

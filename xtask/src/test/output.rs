@@ -7,8 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::Tally;
-use crate::workspace;
+use crate::{tally::Tally, workspace};
 
 /// Runs a `cargo test` and counts its tests. A run that fails without a failed test (the code does not compile, the
 /// browser went away) counts as one failure.
@@ -17,27 +16,34 @@ pub fn run_counted(command: &mut Command, name: &str, tally: &mut Tally) -> Resu
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("could not start {name}"))?;
     let mut run = Tally::default();
     let stdout = child.stdout.take().context("a test run without output")?;
+    let mut test = String::new();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
-        read_line(&line, &mut run);
+        read_line(&line, &mut test, &mut run);
     }
     let status = child.wait()?;
     if !status.success() && run.failed == 0 {
         run.fail(format!("{name} ({status})"));
     }
     // The harness has counted them among the passed.
-    let without_case = run.without_case.len().min(run.passed);
-    run.passed -= without_case;
-    run.ignored += without_case;
+    let without = (run.without_case.len() + run.without_reference.len()).min(run.passed);
+    run.passed -= without;
+    run.ignored += without;
     tally.add(run);
     Ok(())
 }
 
-/// What one line of a harness says.
-fn read_line(line: &str, run: &mut Tally) {
+/// What one line of a harness says, of `test` where it is what a test wrote.
+fn read_line(line: &str, test: &mut String, run: &mut Tally) {
     let line = line.trim();
+    // A test that needs several files counts once.
+    let once = |names: &mut Vec<String>, needed: &str| {
+        if !names.iter().any(|name| name.starts_with(&format!("{test}: "))) {
+            names.push(format!("{test}: {needed}"));
+        }
+    };
     if let Some(counts) = line.strip_prefix("test result: ") {
         let number = |word: &str| {
             let words: Vec<&str> = counts.split([' ', ';']).filter(|part| !part.is_empty()).collect();
@@ -46,10 +52,12 @@ fn read_line(line: &str, run: &mut Tally) {
         run.passed += number("passed");
         run.failed += number("failed");
         run.ignored += number("ignored");
+    } else if let Some(name) = line.strip_prefix("---- ").and_then(|line| line.strip_suffix(" stdout ----")) {
+        name.clone_into(test);
     } else if let Some(name) = line.strip_prefix("needs-reference: ") {
-        run.without_reference.push(name.to_owned());
+        once(&mut run.without_reference, name);
     } else if let Some(name) = line.strip_prefix("needs-case: ") {
-        run.without_case.push(name.to_owned());
+        once(&mut run.without_case, name);
     } else if let Some(test) = line.strip_prefix("test ")
         && let Some((name, outcome)) = test.rsplit_once(" ... ")
         && outcome.starts_with("FAIL")
@@ -64,21 +72,24 @@ mod tests {
 
     #[test]
     fn the_counts_of_all_harnesses_are_summed() {
-        let mut run = Tally::default();
+        let (mut run, mut test) = (Tally::default(), String::new());
         for line in [
             "test graph::a_shape_is_checked ... ok",
             "test weights::a_cut_file_is_refused ... FAILED",
+            "---- models::greedy stdout ----",
             "needs-reference: greedy200",
+            "needs-reference: model.bin",
+            "---- cases::dates stdout ----",
             "needs-case: 17-strftime",
             "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.10s",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out; finished in 1.20s",
         ] {
-            read_line(line, &mut run);
+            read_line(line, &mut test, &mut run);
         }
         assert_eq!((run.passed, run.failed, run.ignored), (15, 1, 2));
         assert_eq!(run.failures, ["weights::a_cut_file_is_refused"]);
-        assert_eq!(run.without_reference, ["greedy200"]);
-        assert_eq!(run.without_case, ["17-strftime"]);
+        assert_eq!(run.without_reference, ["models::greedy: greedy200"]);
+        assert_eq!(run.without_case, ["cases::dates: 17-strftime"]);
     }
 
     #[test]

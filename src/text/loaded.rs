@@ -1,0 +1,106 @@
+//! A language model on a device, as its calls share it: what it is, what it took, whether it is still there.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
+
+use futures_util::lock::Mutex;
+use serde::Serialize;
+
+use super::{MOST_ALTERNATIVES, SamplingDefaults, Tokenizer, session::Session};
+use crate::{
+    Error, Result,
+    backend::{Device, DeviceInfo, StepCost},
+    models::language::ALTERNATIVES,
+};
+
+/// What a model is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextModelInfo {
+    /// `"text"`.
+    pub kind: &'static str,
+    pub name: String,
+    pub architecture: String,
+    pub parameters: u64,
+    /// The type that most of the weights have.
+    pub quantization: String,
+    /// Bytes of the weights in the file.
+    pub weight_bytes: u64,
+    pub vocabulary: usize,
+    pub layers: usize,
+    pub width: usize,
+    /// Tokens that the context holds here.
+    pub context_length: usize,
+    /// Tokens that the model was made for.
+    pub trained_context_length: usize,
+    /// Whether its files bring a chat template that can be read.
+    pub chat: bool,
+    /// Why not, where they bring one that cannot.
+    pub chat_problem: Option<String>,
+    /// How it is sampled where a caller does not say.
+    pub sampling: SamplingDefaults,
+    pub device: DeviceInfo,
+}
+
+/// What a model took.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextModelStats {
+    pub load_ms: f64,
+    /// Bytes on the device: weights, caches and plans.
+    pub device_bytes: u64,
+    /// What a decode step costs.
+    pub decode: StepCost,
+    /// Of the last generation.
+    pub generation: GenerationStats,
+}
+
+/// What a generation took.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerationStats {
+    pub prompt_tokens: usize,
+    /// Of these, how many were in the cache already.
+    pub reused_tokens: usize,
+    pub generated_tokens: usize,
+    /// Tokens that were awaited with no step queued behind them, so that a GPU then stood still; on the CPU none.
+    pub waits: usize,
+    pub seed: u32,
+    /// From the call to the first token.
+    pub first_token_ms: f64,
+    /// Prompt tokens that were computed, a second.
+    pub prefill_tokens_per_second: f64,
+    /// Tokens after the first, a second.
+    pub decode_tokens_per_second: f64,
+}
+
+/// What all calls on a model hold.
+pub(super) struct Inner {
+    pub tokenizer: Tokenizer,
+    pub device: Device,
+    pub session: Arc<Mutex<Session>>,
+    pub info: TextModelInfo,
+    pub stats: RefCell<TextModelStats>,
+    pub closed: Cell<bool>,
+}
+
+impl Inner {
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.get() {
+            return Err(Error::closed("the model was unloaded; load it again"));
+        }
+        Ok(())
+    }
+
+    /// Plans exist for two counts of alternatives, so that no odd wish compiles a plan of its own.
+    pub fn compiled_alternatives(&self, wanted: usize) -> usize {
+        let compiled = if wanted <= ALTERNATIVES { ALTERNATIVES } else { MOST_ALTERNATIVES };
+        compiled.min(self.info.vocabulary)
+    }
+
+    pub fn record(&self, generation: GenerationStats) {
+        self.stats.borrow_mut().generation = generation;
+    }
+}
