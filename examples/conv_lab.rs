@@ -79,7 +79,7 @@ mod lab {
         let mut g = GraphBuilder::new("lab");
         let q = g.input("q", &[rows, heads * dim], DType::F32);
         let [k, v] = ["k", "v"].map(|name| g.input(name, &[keys, heads * dim], DType::F32));
-        let y = g.attention_between(1, heads, heads, dim, 0.2, Mask::Full, q, k, v)?;
+        let y = g.attention_between(1, heads, heads, dim, 0.2, Mask::FULL, q, k, v)?;
         g.output("y", y);
         let products = (2 * rows * keys * heads * dim) as f64;
         report(&format!("attention {rows} × {keys}, {heads} × {dim}"), g.finish(), products).await

@@ -13,14 +13,15 @@ pub mod cpu;
 mod fusion;
 pub mod gpu;
 pub mod profile;
+mod rows;
 pub mod self_check;
 
-use std::{future::Future, ops::RangeInclusive, pin::Pin};
+use std::{future::Future, pin::Pin};
 
 use profile::Timing;
 
 use crate::{
-    Error, Result,
+    Result,
     graph::{Graph, StepParams, WeightId},
 };
 
@@ -83,24 +84,6 @@ pub enum Plan {
 /// The outputs of a step that is on its way: one vector of 32-bit words for each output asked for (f32 values as
 /// their bits, row-major).
 pub type Pending = Pin<Box<dyn Future<Output = Result<Vec<Vec<u32>>>>>>;
-
-/// The error where keys are to be seen that were never stored.
-fn unstored(memory: u32, most: u32) -> Error {
-    Error::bad_argument(format!("{memory} stored keys are to be seen of 1 to {most}; run what stores them first"))
-}
-
-/// Refuses numbers of an input that count what is not there.
-fn check_counts(name: &str, counts: Option<&RangeInclusive<u32>>, words: &[u32]) -> Result<()> {
-    let Some(counts) = counts else { return Ok(()) };
-    match words.iter().enumerate().find(|(_, n)| !counts.contains(n)) {
-        Some((member, n)) => Err(Error::bad_argument(format!(
-            "{name}: member {member} counts {n} rows, and there are {} to {}",
-            counts.start(),
-            counts.end()
-        ))),
-        None => Ok(()),
-    }
-}
 
 macro_rules! each {
     ($kind:ident, $on:expr, $x:ident => $do:expr) => {
@@ -177,8 +160,8 @@ impl Resident {
     /// Makes everything a step of `graph` needs: buffers, pipelines, bind groups.
     pub async fn compile(&self, graph: &Graph) -> Result<Plan> {
         Ok(match self {
-            Self::Cpu(r) => Plan::Cpu(r.compile(graph).await?),
-            Self::Gpu(r) => Plan::Gpu(r.compile(graph).await?),
+            Self::Cpu(r) => Plan::Cpu(cpu::Plan::compile(r, graph)?),
+            Self::Gpu(r) => Plan::Gpu(gpu::Plan::compile(r, graph).await?),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The builder's operations on queries, keys and values.
 
-use super::{Attention, DType, GraphBuilder, Mask, Op, StateId, ValueId};
+use super::{Attention, DType, GraphBuilder, Keys, Mask, Op, StateId, ValueId};
 use crate::Result;
 
 impl Attention {
@@ -84,8 +84,15 @@ impl GraphBuilder {
     ) -> Result<(usize, usize)> {
         let Attention { heads, kv_heads, head_dim, batch, .. } = *of;
         let refuse = |why: &str| Err(self.misfit(op, inputs, why));
-        if of.mask == Mask::Sliding(0) {
+        if of.mask.window == Some(0) {
             return refuse("a window must hold the row itself");
+        }
+        match of.mask.keys {
+            Keys::Cache if !of.mask.causal => return refuse("of a cache a row sees nothing after itself"),
+            Keys::Memory if of.mask != Mask::MEMORY => {
+                return refuse("keys that were stored have no places, and so neither a before and after nor a window");
+            }
+            _ => {}
         }
         let ((rows, n), (keys, kv)) =
             (self.members(op, batch, inputs[0], inputs)?, self.members(op, batch, k, inputs)?);
@@ -95,22 +102,28 @@ impl GraphBuilder {
         if n != heads * head_dim || kv != kv_heads * head_dim {
             return refuse(&of.expected());
         }
-        let state = matches!(self.graph.node(k).op, Op::CacheWrite { .. } | Op::Stored { .. });
+        let state = matches!(self.graph.node(k).op, Op::CacheWrite { .. } | Op::CopySlots { .. } | Op::Stored { .. });
+        let keys = if of.mask.keys == Keys::Cache {
+            self.placed(op, rows, inputs)?;
+            keys / self.slots()
+        } else {
+            keys
+        };
         if of.mask.is_cached() && (batch != 1 || !state) {
             return refuse("keys and values are no caches, or those of a batch");
         }
-        if of.mask == Mask::Causal && keys != rows {
+        if of.mask.keys == Keys::Values && of.mask.causal && keys != rows {
             return refuse("a causal mask wants as many keys as queries");
         }
         if let Some((bias, zero)) = bias {
             // The earliest key of the last query, and the latest of the first.
-            let (before, after) = match of.mask {
-                Mask::Cached => (keys - 1, 0),
-                Mask::Sliding(window) => (window.min(keys) - 1, 0),
-                Mask::Causal => (rows / batch - 1, 0),
-                Mask::Full => (rows / batch - 1, keys / batch - 1),
-                Mask::Memory => return refuse("keys that were stored have no distance from a query"),
+            let window = of.mask.window.unwrap_or(usize::MAX);
+            let before = match of.mask.keys {
+                Keys::Values => window.min(rows / batch) - 1,
+                Keys::Cache => window.min(keys) - 1,
+                Keys::Memory => return refuse("keys that were stored have no distance from a query"),
             };
+            let after = if of.mask.causal { 0 } else { window.min(keys / batch) - 1 };
             match *self.shape(bias) {
                 [distances, its] if its == heads && zero >= before && distances > zero + after => {}
                 _ => {
@@ -143,31 +156,41 @@ impl Attention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Counted;
 
     #[test]
     fn a_bias_that_is_too_short_is_refused_with_what_it_must_hold() {
         let mut g = GraphBuilder::new("t");
         let [q, k] = ["q", "k"].map(|name| g.input(name, &[6, 8], DType::F32));
-        let of = Attention::plain(2, 2, 4, 1.0, Mask::Full, 2);
+        let of = Attention::plain(2, 2, 4, 1.0, Mask::FULL, 2);
         let bias = g.input("bias", &[5, 2], DType::F32);
         g.attend(of, [q, k, k], Some((bias, 2)), None).unwrap();
-        for (zero, mask) in [(1, Mask::Full), (3, Mask::Full), (1, Mask::Causal)] {
+        for (zero, mask) in [(1, Mask::FULL), (3, Mask::FULL), (1, Mask::CAUSAL)] {
             let error = g.attend(Attention { mask, ..of }, [q, k, k], Some((bias, zero)), None).unwrap_err();
             assert!(error.to_string().contains("the bias must hold 2 rows before"), "{error}");
         }
         let lengths = g.input("lengths", &[2], DType::U32);
         let weights = g.attention_weights(of, [q, k], None, Some(lengths)).unwrap();
         assert_eq!(g.shape(weights), [12, 3]);
-        assert_eq!(g.finish().counted("lengths"), Some(1..=3));
+        assert_eq!(g.finish().counted("lengths"), Some(Counted::Rows(3)));
     }
 
     #[test]
     fn what_is_no_state_is_refused_as_a_cache() {
         let mut g = GraphBuilder::new("t");
         let x = g.input("x", &[6, 8], DType::F32);
-        for mask in [Mask::Cached, Mask::Memory] {
+        for mask in [Mask::CACHED, Mask::MEMORY] {
             let error = g.attend(Attention::plain(2, 2, 4, 1.0, mask, 1), [x, x, x], None, None).unwrap_err();
             assert!(error.to_string().contains("no caches"), "{error}");
+        }
+        let strange = [
+            (Mask { causal: false, ..Mask::CACHED }, "nothing after itself"),
+            (Mask::MEMORY.within(Some(4)), "no places"),
+            (Mask::FULL.within(Some(0)), "must hold the row itself"),
+        ];
+        for (mask, part) in strange {
+            let error = g.attend(Attention::plain(2, 2, 4, 1.0, mask, 1), [x, x, x], None, None).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
         }
     }
 }

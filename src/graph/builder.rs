@@ -16,7 +16,8 @@ pub struct GraphBuilder {
 
 impl GraphBuilder {
     pub fn new(name: impl Into<String>) -> Self {
-        let graph = Graph { name: name.into(), nodes: vec![], weights: vec![], states: vec![], outputs: vec![] };
+        let graph =
+            Graph { name: name.into(), nodes: vec![], weights: vec![], states: vec![], outputs: vec![], places: None };
         Self { graph, label: String::new() }
     }
 
@@ -121,6 +122,7 @@ impl GraphBuilder {
     pub fn add_positions(&mut self, table: WeightId, x: ValueId) -> Result<ValueId> {
         let op = Op::AddPositions { table };
         let (t, n) = self.rows(&op, x)?;
+        self.placed(&op, t, &[x])?;
         match self.graph.weight(table).shape.as_slice() {
             [_, dim] if *dim == n => Ok(self.push(op, &[x], vec![t, n], DType::F32)),
             _ => Err(self.misfit(&op, &[x], "expected a table [length, dim] as wide as the value")),
@@ -170,6 +172,7 @@ impl GraphBuilder {
     ) -> Result<ValueId> {
         let op = Op::Rope { heads, head_dim, rotary_dim, base, frequency_scale, factors, layout };
         let (t, n) = self.rows(&op, x)?;
+        self.placed(&op, t, &[x])?;
         if n != heads * head_dim || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) || rotary_dim == 0 {
             let why =
                 format!("expected {heads} heads of {head_dim}, an even rotary size ≤ {head_dim}, got {rotary_dim}");
@@ -183,13 +186,14 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], vec![t, n], DType::F32))
     }
 
-    /// `[t, n]` into a cache `[capacity, n]`.
+    /// `[t, n]` into a cache `[slots · capacity, n]`.
     pub fn cache_write(&mut self, cache: StateId, x: ValueId) -> Result<ValueId> {
         let op = Op::CacheWrite { cache };
-        let (_, n) = self.rows(&op, x)?;
-        let shape = self.graph.state(cache).shape.clone();
-        if shape.len() != 2 || shape[1] != n {
-            return Err(self.misfit(&op, &[x], &format!("the cache is {shape:?}")));
+        let (t, n) = self.rows(&op, x)?;
+        self.placed(&op, t, &[x])?;
+        let (shape, slots) = (self.graph.state(cache).shape.clone(), self.slots());
+        if shape.len() != 2 || shape[1] != n || !shape[0].is_multiple_of(slots) {
+            return Err(self.misfit(&op, &[x], &format!("the cache is {shape:?}, of {slots} slots")));
         }
         Ok(self.push(op, &[x], shape, DType::F32))
     }
@@ -208,7 +212,7 @@ impl GraphBuilder {
         k: ValueId,
         v: ValueId,
     ) -> Result<ValueId> {
-        let mask = window.map_or(Mask::Cached, Mask::Sliding);
+        let mask = Mask::CACHED.within(window);
         self.attend(Attention::plain(heads, kv_heads, head_dim, scale, mask, 1), [q, k, v], None, None)
     }
 

@@ -8,8 +8,6 @@
 //! What changes from step to step without changing the graph (the position, which row to read, how to sample)
 //! travels in [`StepParams`].
 
-use std::ops::RangeInclusive;
-
 mod attention;
 mod builder;
 mod dtype;
@@ -17,11 +15,13 @@ mod op;
 mod picture;
 mod print;
 mod recurrent;
+mod slots;
 mod step;
 
 pub use builder::GraphBuilder;
 pub use dtype::DType;
-pub use op::{Attention, Binary, Cell, Grid, Mask, Op, Pooling, RopeLayout, Unary, Window};
+pub use op::{Attention, Binary, Cell, Grid, Keys, Mask, Op, Pooling, RopeLayout, Unary, Window};
+pub use slots::MOST_SLOTS;
 pub use step::{SampleParams, Sampled, StepParams};
 
 /// A value made by a node: an index into [`Graph::nodes`].
@@ -77,6 +77,28 @@ pub struct Graph {
     pub states: Vec<StateSpec>,
     /// Named values that the caller may read after a step.
     pub outputs: Vec<(String, ValueId)>,
+    /// Where the rows of a step stand, if not one after another.
+    pub places: Option<Places>,
+}
+
+/// What an input's numbers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Of each member's rows so many, 1 to this.
+    Rows(u32),
+    /// A slot and a position there for each row of a step.
+    Places { slots: u32, capacity: u32 },
+    /// The source of each slot, and how many rows of it.
+    Copies { slots: u32, capacity: u32 },
+}
+
+/// A slot of the caches and a position there for each row of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// `[rows, 2]` U32.
+    pub value: ValueId,
+    /// Slots of equal length that caches are cut into.
+    pub slots: usize,
 }
 
 impl Graph {
@@ -97,26 +119,27 @@ impl Graph {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
     }
 
-    /// How many rows the shortest of the states holds that its attentions see as stored keys; `None` where there are none.
-    pub fn memory(&self) -> Option<u32> {
-        let stored = self.nodes.iter().filter_map(|node| match (&node.op, node.inputs.as_slice()) {
-            (Op::Attention(of) | Op::AttentionWeights(of), [_, k, ..]) if of.mask == Mask::Memory => {
-                Some(self.node(*k).shape[0] as u32)
-            }
-            _ => None,
-        });
-        stored.min()
-    }
-
-    /// The least and the most that each number of the input called `name` may be, where it counts rows.
-    pub fn counted(&self, name: &str) -> Option<RangeInclusive<u32>> {
+    /// What the numbers of the input called `name` count, where they do.
+    pub fn counted(&self, name: &str) -> Option<Counted> {
         let (_, value) = self.inputs().find(|(n, _)| *n == name)?;
+        let capacity = |state: StateId, slots: usize| (self.state(state).shape[0] / slots) as u32;
+        if let Some(Places { slots, .. }) = self.places.filter(|places| places.value == value) {
+            let caches = self.nodes.iter().filter_map(|node| match &node.op {
+                Op::CacheWrite { cache } => Some(capacity(*cache, slots)),
+                _ => None,
+            });
+            return Some(Counted::Places { slots: slots as u32, capacity: caches.min().unwrap_or(u32::MAX) });
+        }
         self.nodes.iter().find_map(|node| match (&node.op, node.inputs.as_slice()) {
             (Op::Pool { batch, .. }, [x, lengths]) if *lengths == value => {
-                Some(1..=(self.node(*x).shape[0] / batch) as u32)
+                Some(Counted::Rows((self.node(*x).shape[0] / batch) as u32))
             }
             (Op::Attention(of) | Op::AttentionWeights(of), [_, k, .., lengths]) if of.lengths && *lengths == value => {
-                Some(1..=(self.node(*k).shape[0] / of.batch) as u32)
+                Some(Counted::Rows((self.node(*k).shape[0] / of.batch) as u32))
+            }
+            (Op::CopySlots { cache }, [copies]) if *copies == value => {
+                let slots = self.node(value).shape[0];
+                Some(Counted::Copies { slots: slots as u32, capacity: capacity(*cache, slots) })
             }
             _ => None,
         })

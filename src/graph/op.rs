@@ -11,31 +11,45 @@ pub enum RopeLayout {
     HalfSplit,
 }
 
-/// Which keys a query may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mask {
-    /// Keys and values are caches: row `t` of the step sees cache rows `0 ..= position + t`.
-    Cached,
-    /// The same, but of these rows the last so many alone (arXiv 2004.05150).
-    Sliding(usize),
-    /// Keys and values are states that an earlier step wrote ([`Op::Stored`]): every row sees the first
-    /// [`memory`](super::StepParams::memory) rows of them (cross-attention, arXiv 1706.03762).
+/// Where an attention's keys and values live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// They are values of this step.
+    Values,
+    /// Caches: row `r` of a step that begins at `position` stands at `position + r`.
+    Cache,
+    /// States that an earlier step wrote, as many rows of them as [`StepParams::memory`](super::StepParams::memory) says (cross-attention).
     Memory,
-    /// Keys and values are values of this step, as many as queries: row `t` sees rows `0 ..= t`.
-    Causal,
-    /// Keys and values are values of this step, of any number: every row sees all of them.
-    Full,
+}
+
+/// Which keys a row sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mask {
+    pub keys: Keys,
+    /// None that stands after the row itself. A cache is always seen so, a memory never.
+    pub causal: bool,
+    /// None that is so many places away or more: with 1 a row sees itself alone (sliding windows, arXiv 2004.05150).
+    pub window: Option<usize>,
 }
 
 impl Mask {
-    /// Whether keys and values are states.
-    pub fn is_cached(self) -> bool {
-        matches!(self, Self::Cached | Self::Sliding(_) | Self::Memory)
+    /// All of as many values as there are.
+    pub const FULL: Self = Self { keys: Keys::Values, causal: false, window: None };
+    /// Of as many values as there are queries those up to the row's own.
+    pub const CAUSAL: Self = Self { causal: true, ..Self::FULL };
+    /// Of a cache those up to the row's own.
+    pub const CACHED: Self = Self { keys: Keys::Cache, causal: true, window: None };
+    /// All that was stored.
+    pub const MEMORY: Self = Self { keys: Keys::Memory, causal: false, window: None };
+
+    /// The same, through a window.
+    pub const fn within(self, window: Option<usize>) -> Self {
+        Self { window, ..self }
     }
 
-    /// Of how many keys a row sees the last at most; 0 stands for all.
-    pub fn window(self) -> usize {
-        if let Self::Sliding(window) = self { window } else { 0 }
+    /// Whether keys and values are states.
+    pub fn is_cached(self) -> bool {
+        self.keys != Keys::Values
     }
 }
 
@@ -89,6 +103,8 @@ pub struct Window {
     pub height: usize,
     pub width: usize,
     pub stride: usize,
+    /// Pixels from one that it reads to the next, on both sides; 1 leaves none out (arXiv 1511.07122).
+    pub dilation: usize,
     /// Zeros around the picture: top, bottom, left, right.
     pub padding: [usize; 4],
 }
@@ -96,31 +112,46 @@ pub struct Window {
 impl Window {
     /// A square of `side` that moves by `stride`, with `padding` zeros on every edge.
     pub fn square(side: usize, stride: usize, padding: usize) -> Self {
-        Self { height: side, width: side, stride, padding: [padding; 4] }
+        Self { height: side, width: side, stride, dilation: 1, padding: [padding; 4] }
     }
 
-    /// Pixels it covers.
+    /// One line of `width`, for sequences as pictures of one row; `padding` is the zeros before and after.
+    pub fn line(width: usize, stride: usize, dilation: usize, [before, after]: [usize; 2]) -> Self {
+        Self { height: 1, width, stride, dilation, padding: [0, 0, before, after] }
+    }
+
+    /// A line that sees nothing of what comes after: as many zeros before a sequence as keep its length (arXiv 1609.03499).
+    pub fn causal(width: usize, dilation: usize) -> Self {
+        Self::line(width, 1, dilation, [width.saturating_sub(1) * dilation, 0])
+    }
+
+    /// Pixels it reads.
     pub fn area(&self) -> usize {
         self.height * self.width
     }
 
+    /// Pixels from the first to the last of `side` that it reads; `None` where there are none.
+    fn span(&self, side: usize) -> Option<usize> {
+        if self.dilation == 0 { None } else { side.checked_sub(1)?.checked_mul(self.dilation)?.checked_add(1) }
+    }
+
     /// Sides of a picture after a convolution; `None` where the window does not fit, or does not move.
-    pub fn over(&self, input: Grid) -> Option<Grid> {
+    pub fn output(&self, input: Grid) -> Option<Grid> {
         let [top, bottom, left, right] = self.padding;
         let side = |length: usize, before: usize, after: usize, window: usize| {
-            let room = (length + before + after).checked_sub(window)?;
-            (window > 0 && self.stride > 0).then(|| room / self.stride + 1)
+            let room = length.checked_add(before)?.checked_add(after)?.checked_sub(self.span(window)?)?;
+            room.checked_div(self.stride)?.checked_add(1)
         };
         let height = side(input.height, top, bottom, self.height)?;
         let width = side(input.width, left, right, self.width)?;
         Some(Grid { batch: input.batch, height, width })
     }
 
-    /// Sides of a picture after a transposed convolution: `(side - 1) · stride + window - padding`.
-    pub fn under(&self, input: Grid) -> Option<Grid> {
+    /// Sides of a picture after a transposed convolution: `(side - 1) · stride + (window - 1) · dilation + 1 - padding`.
+    pub fn transposed_output(&self, input: Grid) -> Option<Grid> {
         let [top, bottom, left, right] = self.padding;
         let side = |length: usize, cut: usize, window: usize| {
-            let whole = length.checked_sub(1)? * self.stride + window;
+            let whole = length.checked_sub(1)?.checked_mul(self.stride)?.checked_add(self.span(window)?)?;
             whole.checked_sub(cut).filter(|side| *side > 0 && self.stride > 0)
         };
         let height = side(input.height, top + bottom, self.height)?;
@@ -241,7 +272,7 @@ pub enum Op {
         weight: WeightId,
         eps: f32,
     },
-    /// Rotary position embedding of `[t, heads · head_dim]`; row `r` stands at `position + r`.
+    /// Rotary position embedding of `[t, heads · head_dim]`; row `r` stands at `position + r`, or where it was placed.
     /// Turns the first `rotary_dim` numbers of each head with frequencies `base^(-2i / rotary_dim) · frequency_scale`,
     /// divided by `factors[i]` where there are any (`[rotary_dim / 2]`, Llama 3).
     Rope {
@@ -253,9 +284,15 @@ pub enum Op {
         factors: Option<WeightId>,
         layout: RopeLayout,
     },
-    /// Writes `[t, kv_heads · head_dim]` into rows `position ..` of a cache `[capacity, kv_heads · head_dim]`. Rows past
-    /// the capacity are dropped. The value stands for the cache as it is afterwards.
+    /// Writes `[t, kv_heads · head_dim]` into rows `position ..` of a cache `[capacity, kv_heads · head_dim]`, or each row where it was
+    /// placed in one `[slots · capacity, kv_heads · head_dim]`. Rows past the capacity are dropped. The value stands for the cache as it
+    /// is afterwards.
     CacheWrite {
+        cache: StateId,
+    },
+    /// Copies slots of a cache `[slots · capacity, n]` to one another, all at once: `[slots, 2]` U32 say of each which slot it becomes, and
+    /// how many rows of it. The value stands for the cache as it is afterwards.
+    CopySlots {
         cache: StateId,
     },
     /// What each row makes of the values that it sees: q, k, v (and a bias, and lengths) → `[batch · t, heads · head_dim]`.
@@ -313,9 +350,9 @@ pub enum Op {
     WriteState {
         state: StateId,
     },
-    /// A recurrent network's layer over the rows of x `[t, gates · n]`, projections of its inputs, one after another → its state after
-    /// each, `[t, n]`. `hidden` and an LSTM's `memory` `[1, n]` are read before and written after; weight `[gates · n, n]`, bias
-    /// `[gates · n]`.
+    /// A recurrent network's layer over each of `batch` sequences of x `[batch · t, gates · n]`, projections of its inputs, one after
+    /// another → its state after each, `[batch · t, n]`. `hidden` and an LSTM's `memory` `[batch, n]` are read before and written after;
+    /// weight `[gates · n, n]`, bias `[gates · n]`.
     Recurrent {
         cell: Cell,
         weight: WeightId,
@@ -394,6 +431,7 @@ impl Op {
             Self::RmsNorm { .. } => "rms_norm",
             Self::Rope { .. } => "rope",
             Self::CacheWrite { .. } => "cache_write",
+            Self::CopySlots { .. } => "copy_slots",
             Self::Attention(_) => "attention",
             Self::AttentionWeights(_) => "attention_weights",
             Self::Stored { .. } => "stored",

@@ -83,7 +83,7 @@ impl GraphBuilder {
         x: ValueId,
     ) -> Result<(ValueId, Grid)> {
         let op = Op::Conv2d { weight, bias, input, window };
-        self.convolution(op, weight, bias, input, window, window.over(input), x)
+        self.convolution(op, weight, bias, input, window, window.output(input), x)
     }
 
     /// `[input.rows(), in]` → `[output.rows(), out]`, and the output's sides; weight `[out, window · in]`, bias `[out]`.
@@ -96,7 +96,7 @@ impl GraphBuilder {
         x: ValueId,
     ) -> Result<(ValueId, Grid)> {
         let op = Op::ConvTranspose2d { weight, bias, input, window };
-        self.convolution(op, weight, bias, input, window, window.under(input), x)
+        self.convolution(op, weight, bias, input, window, window.transposed_output(input), x)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -171,7 +171,7 @@ impl GraphBuilder {
     }
 
     /// Attention between values: q `[batch · t, heads · head_dim]`, k and v `[batch · keys, kv_heads · head_dim]` →
-    /// `[batch · t, heads · head_dim]`. `mask` is [`Mask::Full`] or [`Mask::Causal`], for which there are as many keys as queries.
+    /// `[batch · t, heads · head_dim]`. `mask` is of [`Keys::Values`](super::Keys::Values); a causal one wants as many keys as queries.
     #[allow(clippy::too_many_arguments)]
     pub fn attention_between(
         &mut self,
@@ -244,14 +244,23 @@ mod tests {
     fn a_convolution_says_how_large_its_output_is() {
         let grid = Grid::new(2, 7, 9);
         let same = Window::square(3, 1, 1);
-        assert_eq!(same.over(grid), Some(grid));
+        assert_eq!(same.output(grid), Some(grid));
         // Stable Diffusion's downsampling: zeros below and on the right alone.
-        let half = Window { height: 3, width: 3, stride: 2, padding: [0, 1, 0, 1] };
-        assert_eq!(half.over(Grid::new(1, 8, 10)), Some(Grid::new(1, 4, 5)));
-        assert_eq!(Window::square(9, 1, 0).over(grid), None);
+        let half = Window { height: 3, width: 3, stride: 2, dilation: 1, padding: [0, 1, 0, 1] };
+        assert_eq!(half.output(Grid::new(1, 8, 10)), Some(Grid::new(1, 4, 5)));
+        assert_eq!(Window::square(9, 1, 0).output(grid), None);
+        // A dilated window reaches further; one that moves by nothing, or leaves out everything, is none.
+        assert_eq!(Window { dilation: 2, ..Window::square(3, 1, 2) }.output(grid), Some(grid));
+        assert_eq!(Window { dilation: 0, ..same }.output(grid), None);
+        assert_eq!(Window { stride: 0, ..same }.output(grid), None);
+        // Sequences are pictures of one row.
+        let line = Grid::new(2, 1, 10);
+        assert_eq!(Window::causal(3, 4).output(line), Some(line));
+        assert_eq!(Window::line(4, 2, 1, [1, 1]).output(line), Some(Grid::new(2, 1, 5)));
+        assert_eq!(Window::line(4, 2, 1, [1, 1]).transposed_output(Grid::new(2, 1, 5)), Some(line));
         // DCGAN's layers: 1 → 4, then twice as large.
-        assert_eq!(Window::square(4, 1, 0).under(Grid::new(1, 1, 1)), Some(Grid::new(1, 4, 4)));
-        assert_eq!(Window::square(4, 2, 1).under(Grid::new(1, 4, 4)), Some(Grid::new(1, 8, 8)));
+        assert_eq!(Window::square(4, 1, 0).transposed_output(Grid::new(1, 1, 1)), Some(Grid::new(1, 4, 4)));
+        assert_eq!(Window::square(4, 2, 1).transposed_output(Grid::new(1, 4, 4)), Some(Grid::new(1, 8, 8)));
     }
 
     #[test]
@@ -279,7 +288,7 @@ mod tests {
         let x = g.input("x", &[7, 4], DType::F32);
         let y = g.input("y", &[2, 4], DType::F32);
         assert!(g.broadcast(Binary::Add, 2, x, y).unwrap_err().to_string().contains("no batch of 2"));
-        assert!(g.attention_between(1, 1, 1, 4, 0.5, Mask::Causal, x, y, y).is_err());
-        assert!(g.attention_between(1, 1, 1, 4, 0.5, Mask::Full, x, y, y).is_ok());
+        assert!(g.attention_between(1, 1, 1, 4, 0.5, Mask::CAUSAL, x, y, y).is_err());
+        assert!(g.attention_between(1, 1, 1, 4, 0.5, Mask::FULL, x, y, y).is_ok());
     }
 }

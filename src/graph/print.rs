@@ -20,6 +20,7 @@ impl fmt::Display for Graph {
             match &node.op {
                 Op::Input { name } => write!(f, " {name:?}")?,
                 Op::CacheWrite { cache: state }
+                | Op::CopySlots { cache: state }
                 | Op::ReadState { state }
                 | Op::Stored { state }
                 | Op::WriteState { state }

@@ -28,8 +28,8 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], vec![rows, n], DType::F32))
     }
 
-    /// Projections `[t, gates · n]` → the cell's state after each row, `[t, n]`; weight `[gates · n, n]`, bias `[gates · n]`,
-    /// `hidden` and, for an LSTM alone, `memory` `[1, n]`.
+    /// Projections `[batch · t, gates · n]` → the cell's state after each row, `[batch · t, n]`; weight `[gates · n, n]`, bias
+    /// `[gates · n]`, `hidden` and, for an LSTM alone, `memory` `[batch, n]`: a row for each sequence.
     pub fn recurrent(
         &mut self,
         cell: Cell,
@@ -38,9 +38,10 @@ impl GraphBuilder {
         x: ValueId,
     ) -> Result<ValueId> {
         let op = Op::Recurrent { cell, weight, bias, hidden, memory };
-        let (t, wide) = self.rows(&op, x)?;
+        let batch = self.graph.state(hidden).shape.first().copied().unwrap_or(0);
+        let (rows, wide) = self.members(&op, batch, x, &[x])?;
         let n = wide / cell.gates();
-        if t == 0 || n == 0 || wide != n * cell.gates() {
+        if n == 0 || wide != n * cell.gates() {
             return Err(self.misfit(&op, &[x], &format!("expected rows of {} gates", cell.gates())));
         }
         if self.graph.weight(weight).shape != [wide, n] || bias.is_some_and(|b| self.graph.weight(b).shape != [wide]) {
@@ -51,12 +52,13 @@ impl GraphBuilder {
         }
         for state in [hidden].into_iter().chain(memory) {
             let spec = self.graph.state(state);
-            if spec.shape != [1, n] || spec.dtype != DType::F32 {
-                let why = format!("state {} is {:?} {}, expected [1, {n}] F32", spec.name, spec.shape, spec.dtype);
+            if spec.shape != [batch, n] || spec.dtype != DType::F32 {
+                let why =
+                    format!("state {} is {:?} {}, expected [{batch}, {n}] F32", spec.name, spec.shape, spec.dtype);
                 return Err(self.misfit(&op, &[x], &why));
             }
         }
-        Ok(self.push(op, &[x], vec![t, n], DType::F32))
+        Ok(self.push(op, &[x], vec![rows, n], DType::F32))
     }
 
     /// `[t, n]` → the same, each row e^x over its sum.
@@ -100,6 +102,7 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Counted;
 
     #[test]
     fn states_and_cells_of_other_sizes_are_refused_by_name() {
@@ -108,6 +111,7 @@ mod tests {
         let gru = g.weight("rnn.weight_hh_l1", &[16, 4], DType::F32).unwrap();
         let hidden = g.state("h", &[1, 4], DType::F32).unwrap();
         let memory = g.state("c", &[1, 5], DType::F32).unwrap();
+        let two = g.state("two", &[2, 16], DType::F32).unwrap();
         let x = g.input("x", &[3, 16], DType::F32);
         let refused = [
             g.recurrent(Cell::Lstm, (weight, None), (hidden, Some(memory)), x),
@@ -115,8 +119,10 @@ mod tests {
             g.recurrent(Cell::Lstm, (gru, None), (hidden, Some(memory)), x),
             g.recurrent(Cell::Gru, (gru, None), (hidden, None), x),
             g.write_state(memory, x),
+            g.recurrent(Cell::Tanh, (weight, None), (two, None), x),
         ];
-        let parts = ["weight [16, 4]", "has a memory", "state c is [1, 5]", "rows of 3 gates", "c is [1, 5]"];
+        let parts =
+            ["weight [16, 4]", "has a memory", "state c is [1, 5]", "rows of 3 gates", "c is [1, 5]", "no batch of 2"];
         for (refused, part) in refused.into_iter().zip(parts) {
             let error = refused.unwrap_err().to_string();
             assert!(error.contains(part), "{error:?} does not say {part:?}");
@@ -132,7 +138,7 @@ mod tests {
         assert!(g.pool(Pooling::Mean, x, four).unwrap_err().to_string().contains("no batch of 4"));
         assert!(g.slice_rows(5, 2, x).unwrap_err().to_string().contains("no rows 5"));
         let graph = g.finish();
-        assert_eq!(graph.counted("lengths"), Some(1..=2));
+        assert_eq!(graph.counted("lengths"), Some(Counted::Rows(2)));
         assert_eq!(graph.counted("four"), None);
     }
 }

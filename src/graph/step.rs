@@ -48,7 +48,7 @@ pub struct StepParams {
     pub position: u32,
     /// The row that [`Op::SelectRow`](super::Op::SelectRow) takes.
     pub row: u32,
-    /// Of how many rows of keys and values that were stored before an attention with [`Mask::Memory`](super::Mask::Memory) may see.
+    /// Of how many rows of keys and values that were stored before an attention with [`Keys::Memory`](super::Keys::Memory) may see.
     pub memory: u32,
     pub sample: SampleParams,
 }

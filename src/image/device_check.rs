@@ -53,7 +53,7 @@ fn probe() -> Result<Graph> {
         (g.weight("norm.weight", &[CHANNELS], DType::F32)?, g.weight("norm.bias", &[CHANNELS], DType::F32)?);
     let h = g.group_norm(weight, bias, 8, 1e-5, 1, h)?;
     let h = g.unary(Unary::Silu, h);
-    let seen = g.attention_between(1, 2, 2, CHANNELS / 2, 0.25, Mask::Full, h, h, h)?;
+    let seen = g.attention_between(1, 2, 2, CHANNELS / 2, 0.25, Mask::FULL, h, h, h)?;
     let h = g.binary(Binary::Add, seen, h)?;
     let h = g.layer_norm(None, None, 1e-5, h)?;
     let weight = g.weight("gated.weight", &[2 * CHANNELS, CHANNELS], DType::Q8_0)?;

@@ -17,9 +17,9 @@ use crate::{
 };
 
 const EPS: f32 = 1e-6;
-const SAME: Window = Window { height: 3, width: 3, stride: 1, padding: [1; 4] };
+const SAME: Window = Window { height: 3, width: 3, stride: 1, dilation: 1, padding: [1; 4] };
 /// Zeros below and on the right alone.
-const HALF: Window = Window { height: 3, width: 3, stride: 2, padding: [0, 1, 0, 1] };
+const HALF: Window = Window { height: 3, width: 3, stride: 2, dilation: 1, padding: [0, 1, 0, 1] };
 
 /// An autoencoder whose weights are known by name, shape and type.
 #[derive(Debug, Clone)]
@@ -179,7 +179,7 @@ impl AutoencoderKl {
             let k = n.linear(&format!("{name}.to_k"), width, h)?;
             let v = n.linear(&format!("{name}.to_v"), width, h)?;
             let scale = 1.0 / (width as f32).sqrt();
-            let h = n.g.attention_between(grid.batch, 1, 1, width, scale, Mask::Full, q, k, v)?;
+            let h = n.g.attention_between(grid.batch, 1, 1, width, scale, Mask::FULL, q, k, v)?;
             let h = n.linear(&format!("{name}.to_out.0"), width, h)?;
             x = n.add(x, h)?;
         }

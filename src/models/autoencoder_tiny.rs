@@ -19,7 +19,7 @@ const RELU: Unary = Unary::LeakyRelu { slope: 0.0 };
 /// Of the norm in the blocks that have one (TAEF2's deepest).
 const POOL_GROUPS: usize = 4;
 const POOL_EPS: f32 = 1e-5;
-const SAME: Window = Window { height: 3, width: 3, stride: 1, padding: [1; 4] };
+const SAME: Window = Window { height: 3, width: 3, stride: 1, dilation: 1, padding: [1; 4] };
 
 /// A layer whose weights are known.
 #[derive(Debug, Clone)]

@@ -159,7 +159,7 @@ impl Clip {
         let q = m.linear(&format!("{at}.self_attn.q_proj"), c.width, h)?;
         let k = m.linear(&format!("{at}.self_attn.k_proj"), c.width, h)?;
         let v = m.linear(&format!("{at}.self_attn.v_proj"), c.width, h)?;
-        let h = m.attend(Heads { batch, heads: c.heads, width: c.width }, Mask::Causal, q, k, v)?;
+        let h = m.attend(Heads { batch, heads: c.heads, width: c.width }, Mask::CAUSAL, q, k, v)?;
         let h = m.linear(&format!("{at}.self_attn.out_proj"), c.width, h)?;
         let x = m.add(x, h)?;
         let h = m.layer_norm(&format!("{at}.layer_norm2"), c.eps, x)?;

@@ -212,7 +212,7 @@ impl<'a> Named<'a> {
         let q = self.linear(&format!("{name}.query"), width, x)?;
         let k = self.linear(&format!("{name}.key"), width, y)?;
         let v = self.linear(&format!("{name}.value"), width, y)?;
-        let a = self.attend(of, Mask::Full, q, k, v)?;
+        let a = self.attend(of, Mask::FULL, q, k, v)?;
         self.linear(&format!("{name}.output"), width, a)
     }
 

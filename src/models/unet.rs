@@ -153,5 +153,5 @@ impl Denoiser for UNet {
 fn halving(padding: usize) -> Window {
     // Without padding, diffusers puts zeros below and on the right alone.
     let padding = if padding == 0 { [0, 1, 0, 1] } else { [padding; 4] };
-    Window { height: 3, width: 3, stride: 2, padding }
+    Window { height: 3, width: 3, stride: 2, dilation: 1, padding }
 }

@@ -446,7 +446,7 @@ mod tests {
                 "pair *= scale * vec2(k_norm[at.y], k_norm[at.x]);",
             ),
         ),
-        ("gpt2", ("embedding", "step.position + token", "min(step.position, 0u) + token")),
+        ("gpt2", ("embedding", "position_of(token)", "min(position_of(token), 1u)")),
         ("gpt2", ("norm", "v += bias[first_column + column];", "v -= bias[first_column + column];")),
         ("gpt2", ("rope_cache", "k_cache[to + PAIRS + i] = value;", "k_cache[to + PAIRS + i] = -value;")),
         ("gemma3", ("rms_norm", "v += residual[", "v -= residual[")),

@@ -90,11 +90,11 @@ proptest! {
     fn between_values_bias_and_lengths_count(
         batch in 1usize..4, rows in prop::sample::select(vec![1usize, 3, 17, 40]), keys in prop::sample::select(vec![1usize, 7, 33]),
         kv_heads in 1usize..3, share in 1usize..3, dim in prop::sample::select(vec![3usize, 8, 16]),
-        causal: bool, biased: bool, uneven: bool,
+        causal: bool, biased: bool, uneven: bool, window in prop::sample::select(vec![None, Some(1usize), Some(6)]),
     ) {
         let keys = if causal { rows } else { keys };
         let heads = kv_heads * share;
-        let mask = if causal { Mask::Causal } else { Mask::Full };
+        let mask = if causal { Mask::CAUSAL } else { Mask::FULL }.within(window);
         let zero = rows + 1;
         let of = Attention { bias: biased.then_some(zero), ..Attention::plain(heads, kv_heads, dim, 0.3, mask, batch) };
         let lengths: Vec<u32> = (0..batch).map(|m| if uneven { 1 + ((m * 5 + 2) % keys) as u32 } else { keys as u32 }).collect();
@@ -102,8 +102,13 @@ proptest! {
             .map(|(seed, n)| numbers(seed, batch * n * dim));
         let bias = numbers(4, (zero + keys + 1) * heads);
         let seen = |m: usize, r: usize| {
-            let count = lengths[m] as usize;
-            0..if causal { count.min(r + 1) } else { count }
+            let (count, reach) = (lengths[m] as usize, window.unwrap_or(1000));
+            if causal {
+                let end = count.min(r + 1);
+                return end.saturating_sub(reach)..end;
+            }
+            let end = count.min(r + reach);
+            (r + 1).saturating_sub(reach).min(end - 1)..end
         };
         let (wanted, weights) =
             Case { of, rows, keys, position: 0, bias: Some(&bias), seen: &seen }.plainly(&q, &k, &v);
@@ -134,7 +139,7 @@ proptest! {
         dim in prop::sample::select(vec![3usize, 8, 16]), position in 0usize..100, window in prop::sample::select(vec![None, Some(5), Some(90)]),
     ) {
         let (heads, capacity) = (kv_heads * share, 130);
-        let mask = window.map_or(Mask::Cached, Mask::Sliding);
+        let mask = Mask::CACHED.within(window);
         let zero = capacity - 1;
         let of = Attention { bias: Some(zero), ..Attention::plain(heads, kv_heads, dim, 0.3, mask, 1) };
         let [mut k, mut v] = [2, 3].map(|seed| numbers(seed, capacity * kv_heads * dim));
@@ -180,7 +185,7 @@ proptest! {
 #[test]
 fn what_an_encoder_stored_is_seen_by_every_step_after_it() {
     let (heads, dim, capacity, keys) = (2, 8, 80, 70);
-    let of = Attention::plain(heads, heads, dim, 0.3, Mask::Memory, 1);
+    let of = Attention::plain(heads, heads, dim, 0.3, Mask::MEMORY, 1);
     let states =
         |g: &mut GraphBuilder| ["k", "v"].map(|name| g.state(name, &[capacity, heads * dim], DType::F32).unwrap());
     let mut g = GraphBuilder::new("encoder");
@@ -222,11 +227,20 @@ fn what_an_encoder_stored_is_seen_by_every_step_after_it() {
             v.truncate(keys * heads * dim);
         }
         let mut plan = block_on(resident.compile(&decoder(1))).unwrap();
-        for memory in [0, 81] {
+        // None of them, and one more than were stored.
+        for memory in [0, 71] {
             let error = plan.step(&StepParams { memory, ..StepParams::default() }, &["y"]).err().expect("refused");
             let said = error.to_string();
-            assert!(error.code() == ErrorCode::BadArgument && said.contains("run what stores them first"), "{said}");
+            assert!(
+                error.code() == ErrorCode::BadArgument && said.contains("k holds 70; run what stores them first"),
+                "{said}"
+            );
         }
+        // A model of which nobody has run the encoder.
+        let fresh = self::resident(&device, &encoder);
+        let mut plan = block_on(fresh.compile(&decoder(1))).unwrap();
+        let error = plan.step(&StepParams { memory: 1, ..StepParams::default() }, &["y"]).err().expect("refused");
+        assert!(error.to_string().contains("k holds 0"), "{error}");
     }
 }
 

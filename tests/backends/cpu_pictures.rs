@@ -72,7 +72,7 @@ fn convolve_as_candle(
     let weight = window_last(weight, out, channels, area);
     let kernel = Tensor::from_vec(weight, (out, channels, window.height, window.width), &cpu).unwrap();
     let padded = tensor.unwrap().pad_with_zeros(2, top, bottom).unwrap().pad_with_zeros(3, left, right).unwrap();
-    let y = padded.conv2d(&kernel, 0, window.stride, 1, 1).unwrap();
+    let y = padded.conv2d(&kernel, 0, window.stride, window.dilation, 1).unwrap();
     let bias = Tensor::from_vec(bias.to_vec(), (1, out, 1, 1), &cpu).unwrap();
     let y = y.broadcast_add(&bias).unwrap().permute((0, 2, 3, 1)).unwrap();
     y.flatten_all().unwrap().to_vec1().unwrap()
@@ -85,9 +85,11 @@ proptest! {
     fn a_convolution_is_candles(
         (batch, height, width, channels, out) in (1usize..3, 3usize..15, 3usize..15, 1usize..7, 1usize..11),
         (side, stride, padding) in (prop::sample::select(vec![1usize, 2, 3]), 1usize..3, prop::array::uniform4(0usize..3)),
+        dilation in 1usize..3,
     ) {
         let grid = Grid::new(batch, height, width);
-        let window = Window { height: side, width: side, stride, padding };
+        let window = Window { height: side, width: side, stride, dilation, padding };
+        prop_assume!(window.output(grid).is_some());
         let mut g = GraphBuilder::new("t");
         let x = g.input("x", &[grid.rows(), channels], DType::F32);
         let w = g.weight("w", &[out, side * side * channels], DType::F32).unwrap();
@@ -103,11 +105,11 @@ proptest! {
     #[test]
     fn a_transposed_convolution_scatters_what_a_convolution_gathers(
         (batch, height, width, channels, out) in (1usize..3, 1usize..6, 1usize..6, 1usize..5, 1usize..6),
-        (side, stride, padding) in (2usize..5, 1usize..3, 0usize..2),
+        (side, stride, dilation, padding) in (2usize..5, 1usize..3, 1usize..3, 0usize..2),
     ) {
         let grid = Grid::new(batch, height, width);
-        let window = Window::square(side, stride, padding);
-        let Some(output) = window.under(grid) else { return Ok(()) };
+        let window = Window { dilation, ..Window::square(side, stride, padding) };
+        let Some(output) = window.transposed_output(grid) else { return Ok(()) };
         let mut g = GraphBuilder::new("t");
         let x = g.input("x", &[grid.rows(), channels], DType::F32);
         let w = g.weight("w", &[out, side * side * channels], DType::F32).unwrap();
@@ -119,7 +121,7 @@ proptest! {
             for (iy, ix, ky, kx) in (0..height).flat_map(|iy| (0..width).flat_map(move |ix| {
                 (0..side).flat_map(move |ky| (0..side).map(move |kx| (iy, ix, ky, kx)))
             })) {
-                let (Some(oy), Some(ox)) = ((iy * stride + ky).checked_sub(padding), (ix * stride + kx).checked_sub(padding)) else { continue };
+                let (Some(oy), Some(ox)) = ((iy * stride + ky * dilation).checked_sub(padding), (ix * stride + kx * dilation).checked_sub(padding)) else { continue };
                 if oy >= output.height || ox >= output.width { continue; }
                 for o in 0..out {
                     for c in 0..channels {
@@ -143,7 +145,7 @@ proptest! {
         let q = g.input("q", &[batch * rows, heads * dim], DType::F32);
         let k = g.input("k", &[batch * keys, kv * dim], DType::F32);
         let v = g.input("v", &[batch * keys, kv * dim], DType::F32);
-        let mask = if causal { Mask::Causal } else { Mask::Full };
+        let mask = if causal { Mask::CAUSAL } else { Mask::FULL };
         let y = g.attention_between(batch, heads, kv, dim, 0.7, mask, q, k, v).unwrap();
         g.output("y", y);
         let [qs, ks, vs] = [(6, batch * rows * heads * dim), (7, batch * keys * kv * dim), (8, batch * keys * kv * dim)].map(|(s, n)| numbers(s, n));

@@ -157,7 +157,7 @@ proptest! {
         (kv_heads, share) in (1usize..3, 1usize..3), head_dim in prop::sample::select(vec![6usize, 8, 40, 64]), causal: bool,
     ) {
         let heads = kv_heads * share;
-        let (mask, keys) = if causal { (Mask::Causal, rows) } else { (Mask::Full, keys) };
+        let (mask, keys) = if causal { (Mask::CAUSAL, rows) } else { (Mask::FULL, keys) };
         let (q, kv) = (heads * head_dim, kv_heads * head_dim);
         // Keys and values are windows on one value, as where one matrix makes both.
         agree(&[("q", [batch * rows, q]), ("kv", [batch * keys, 2 * kv])], |g, v| {
@@ -236,11 +236,11 @@ proptest! {
     fn convolutions_agree_for_any_window_stride_and_padding(
         batch in 1usize..3, height in 1usize..9, width in 1usize..9, channels in prop::sample::select(vec![1usize, 3, 4, 20, 32, 64]),
         out in 1usize..40, kernel in (1usize..5, 1usize..5), stride in 1usize..4, padding in prop::array::uniform4(0usize..3),
-        transposed: bool,
+        transposed: bool, dilation in 1usize..3,
     ) {
         let grid = Grid::new(batch, height, width);
-        let window = Window { height: kernel.0, width: kernel.1, stride, padding };
-        let fits = if transposed { window.under(grid) } else { window.over(grid) };
+        let window = Window { height: kernel.0, width: kernel.1, stride, dilation, padding };
+        let fits = if transposed { window.transposed_output(grid) } else { window.output(grid) };
         prop_assume!(fits.is_some());
         agree(&[("x", [grid.rows(), channels])], |g, v| {
             Ok(vec![conv(g, "w", DType::F32, out, grid, window, transposed, v[0])?.0])

@@ -14,6 +14,7 @@ mod large_vocabulary;
 #[path = "../reference/mod.rs"]
 mod reference;
 mod sequences;
+mod slots;
 
 use std::{
     collections::BTreeMap,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use vitrine::{
     ErrorCode,
     backend::{Device, Resident},
-    graph::{Binary, Cell, DType, Graph, GraphBuilder, Pooling, StepParams, Unary, ValueId, WeightId},
+    graph::{Binary, Cell, DType, Graph, GraphBuilder, Grid, Pooling, StepParams, Unary, ValueId, WeightId, Window},
 };
 
 use crate::{as_hardware, bits, floats, numbers, on_gpu, oracle};
@@ -61,17 +61,17 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// A layer of `cell` over `t` rows `[t, inputs]`: projections, the cell, its states after each row.
-fn layer(cell: Cell, t: usize, inputs: usize, width: usize, biased: bool) -> Graph {
+/// A layer of `cell` over `batch` sequences of `t` rows, `[batch · t, inputs]`: projections, the cell, its states after each row.
+fn layer(cell: Cell, [batch, t]: [usize; 2], inputs: usize, width: usize, biased: bool) -> Graph {
     let wide = cell.gates() * width;
     let mut g = GraphBuilder::new("layer");
     let w_ih = g.weight("weight_ih_l0", &[wide, inputs], DType::F32).unwrap();
     let w_hh = g.weight("weight_hh_l0", &[wide, width], DType::F32).unwrap();
     let b_ih = biased.then(|| g.weight("bias_ih_l0", &[wide], DType::F32).unwrap());
     let b_hh = biased.then(|| g.weight("bias_hh_l0", &[wide], DType::F32).unwrap());
-    let hidden = g.state("hidden", &[1, width], DType::F32).unwrap();
-    let memory = (cell == Cell::Lstm).then(|| g.state("memory", &[1, width], DType::F32).unwrap());
-    let x = g.input("x", &[t, inputs], DType::F32);
+    let hidden = g.state("hidden", &[batch, width], DType::F32).unwrap();
+    let memory = (cell == Cell::Lstm).then(|| g.state("memory", &[batch, width], DType::F32).unwrap());
+    let x = g.input("x", &[batch * t, inputs], DType::F32);
     let x = g.linear(w_ih, b_ih, x).unwrap();
     let y = g.recurrent(cell, (w_hh, b_hh), (hidden, memory), x).unwrap();
     g.output("y", y);
@@ -79,7 +79,7 @@ fn layer(cell: Cell, t: usize, inputs: usize, width: usize, biased: bool) -> Gra
 }
 
 /// What candle makes of the rows `x` with the weights of [`layer`].
-fn by_candle(cell: Cell, x: &[f32], inputs: usize, width: usize, biased: bool) -> Vec<f32> {
+fn by_candle(cell: Cell, x: &[f32], batch: usize, inputs: usize, width: usize, biased: bool) -> Vec<f32> {
     let wide = cell.gates() * width;
     let shapes = [("weight_ih_l0", vec![wide, inputs]), ("weight_hh_l0", vec![wide, width])];
     let biases = [("bias_ih_l0", vec![wide]), ("bias_hh_l0", vec![wide])];
@@ -87,7 +87,7 @@ fn by_candle(cell: Cell, x: &[f32], inputs: usize, width: usize, biased: bool) -
     let named: std::collections::HashMap<String, Tensor> =
         all.map(|(i, (name, shape))| (name.to_string(), tensor(&weight(i, shape.iter().product()), &shape))).collect();
     let weights = VarBuilder::from_tensors(named.clone(), CandleType::F32, &CandleDevice::Cpu);
-    let x = tensor(x, &[1, x.len() / inputs, inputs]);
+    let x = tensor(x, &[batch, x.len() / inputs / batch, inputs]);
     match cell {
         Cell::Lstm => {
             let config = if biased { LSTMConfig::default() } else { LSTMConfig::default_no_bias() };
@@ -105,15 +105,15 @@ fn by_candle(cell: Cell, x: &[f32], inputs: usize, width: usize, biased: bool) -
                 let y = x.matmul(&get(w).unwrap().t().unwrap()).unwrap();
                 get(b).map_or(y.clone(), |b| y.broadcast_add(b).unwrap())
             };
-            let mut h = Tensor::zeros((1, width), CandleType::F32, &CandleDevice::Cpu).unwrap();
+            let mut h = Tensor::zeros((batch, width), CandleType::F32, &CandleDevice::Cpu).unwrap();
             let mut all = vec![];
             for r in 0..x.dim(1).unwrap() {
-                let row = x.narrow(1, r, 1).unwrap().squeeze(0).unwrap();
+                let row = x.narrow(1, r, 1).unwrap().squeeze(1).unwrap();
                 let sum = linear(&row, "weight_ih_l0", "bias_ih_l0") + linear(&h, "weight_hh_l0", "bias_hh_l0");
                 h = sum.unwrap().tanh().unwrap();
-                all.extend(flat(&h));
+                all.push(h.clone());
             }
-            all
+            flat(&Tensor::stack(&all, 1).unwrap())
         }
     }
 }
@@ -124,13 +124,55 @@ proptest! {
     #[test]
     fn recurrent_layers_match_candle_over_a_sequence(
         cell in prop::sample::select(vec![Cell::Lstm, Cell::Gru, Cell::Tanh]),
-        t in 1usize..6, inputs in 1usize..20, width in 1usize..70, biased: bool,
+        batch in 1usize..4, t in 1usize..6, inputs in 1usize..20, width in 1usize..70, biased: bool,
     ) {
-        let x = numbers(9, t * inputs);
-        let wanted = by_candle(cell, &x, inputs, width, biased);
-        let graph = layer(cell, t, inputs, width, biased);
+        let x = numbers(9, batch * t * inputs);
+        let wanted = by_candle(cell, &x, batch, inputs, width, biased);
+        let graph = layer(cell, [batch, t], inputs, width, biased);
         for device in every_device() {
             close(&device, &run(&device, &graph, &[("x", bits(&x))]), &wanted);
+        }
+    }
+
+    #[test]
+    fn convolutions_of_sequences_match_candle(
+        batch in 1usize..3, t in 1usize..12, channels in 1usize..9, out in 1usize..9, kernel in 1usize..5, stride in 1usize..3,
+        dilation in 1usize..4, padding in 0usize..3, causal: bool, transposed: bool,
+    ) {
+        let window = match causal && !transposed {
+            true => Window::causal(kernel, dilation),
+            false => Window::line(kernel, stride, dilation, [padding; 2]),
+        };
+        let grid = Grid::new(batch, 1, t);
+        let output = if transposed { window.transposed_output(grid) } else { window.output(grid) };
+        prop_assume!(output.is_some());
+        let mut g = GraphBuilder::new("a convolution of sequences");
+        let w = g.weight("w", &[out, kernel * channels], DType::F32).unwrap();
+        let x = g.input("x", &[batch * t, channels], DType::F32);
+        let made = if transposed { g.conv_transpose2d(w, None, grid, window, x) } else { g.conv2d(w, None, grid, window, x) };
+        let (y, output) = made.unwrap();
+        g.output("y", y);
+        let graph = g.finish();
+        // candle has channels before time, and a transposed convolution's weight begins with those of its input.
+        let values = numbers(3, batch * t * channels);
+        let x = tensor(&values, &[batch, t, channels]).transpose(1, 2).unwrap();
+        let [_, _, before, after] = window.padding;
+        let kernels = tensor(&weight(0, out * kernel * channels), &[out, kernel, channels]);
+        let wanted = if transposed {
+            let kernels = kernels.permute((2, 0, 1)).unwrap().contiguous().unwrap();
+            // One after another and cut afterwards: of a batch, and with padding, candle 0.11 gives others.
+            let each = |m| x.narrow(0, m, 1)?.contiguous()?.conv_transpose1d(&kernels, 0, 0, stride, dilation, 1);
+            let all = Tensor::cat(&(0..batch).map(each).collect::<Result<Vec<_>, _>>().unwrap(), 0).unwrap();
+            all.narrow(2, padding, output.width)
+        } else {
+            let x = x.pad_with_zeros(2, before, after).unwrap().contiguous().unwrap();
+            x.conv1d(&kernels.transpose(1, 2).unwrap().contiguous().unwrap(), 0, window.stride, dilation, 1)
+        };
+        let wanted = wanted.unwrap().transpose(1, 2).unwrap();
+        prop_assert_eq!(wanted.dims(), &[batch, output.width, out]);
+        prop_assert!(!causal || transposed || output.width == t);
+        for device in every_device() {
+            close(&device, &run(&device, &graph, &[("x", bits(&values))]), &flat(&wanted));
         }
     }
 
@@ -247,8 +289,8 @@ fn a_sequence_in_steps_ends_where_it_ends_in_one() {
     for cell in [Cell::Lstm, Cell::Gru, Cell::Tanh] {
         let x = numbers(4, 7 * 5);
         for device in every_device() {
-            let whole = run(&device, &layer(cell, 7, 5, 12, true), &[("x", bits(&x))]);
-            let (three, one) = (layer(cell, 3, 5, 12, true), layer(cell, 1, 5, 12, true));
+            let whole = run(&device, &layer(cell, [1, 7], 5, 12, true), &[("x", bits(&x))]);
+            let (three, one) = (layer(cell, [1, 3], 5, 12, true), layer(cell, [1, 1], 5, 12, true));
             let resident = load(&device, &three);
             let mut got = vec![];
             for (graph, rows) in [(&three, 0..3), (&one, 3..4), (&three, 4..7)] {

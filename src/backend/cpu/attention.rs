@@ -24,10 +24,10 @@ pub struct Heads {
 pub struct Sight<'a> {
     /// Where row 0 stands among the keys.
     pub position: usize,
-    /// Of how many keys a row sees the last at most; 0 stands for all.
-    pub window: usize,
-    /// Whether a row sees those after it, too.
-    pub all: bool,
+    /// How many places away a key is not seen any more.
+    pub window: Option<usize>,
+    /// Whether a row sees none of those after it.
+    pub causal: bool,
     /// Rows `[distances, heads]`, and which of them is that of a key at the row's own place.
     pub bias: Option<(&'a [f32], usize)>,
 }
@@ -35,12 +35,15 @@ pub struct Sight<'a> {
 impl Sight<'_> {
     /// The keys that row `row` sees of `keys` in all.
     fn seen(&self, row: usize, keys: usize) -> Range<usize> {
-        if self.all {
-            return 0..keys;
+        let window = self.window.unwrap_or(usize::MAX);
+        let next = self.position.saturating_add(row + 1);
+        if self.causal {
+            let end = next.min(keys);
+            return end.saturating_sub(window)..end;
         }
-        let end = self.position.saturating_add(row + 1).min(keys);
-        let window = if self.window == 0 { end } else { self.window };
-        end.saturating_sub(window)..end
+        // Whoever stands further from all than the window reaches sees the last.
+        let end = (next - 1).saturating_add(window).min(keys);
+        next.saturating_sub(window).min(end - 1)..end
     }
 
     /// Adds the bias to the scores of keys `first ..` for a head's row.

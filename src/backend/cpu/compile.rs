@@ -222,7 +222,7 @@ impl<'a> Compiler<'a> {
                 Place::Buffer(self.sizes.len() - 1)
             }
             Op::Stored { state } => Place::State(self.state(*state)),
-            Op::CacheWrite { cache: state } | Op::WriteState { state } => {
+            Op::CacheWrite { cache: state } | Op::CopySlots { cache: state } | Op::WriteState { state } => {
                 let place = Place::State(self.state(*state));
                 self.step(i, &fused, usize::MAX)?;
                 place
@@ -278,10 +278,10 @@ impl<'a> Compiler<'a> {
                 Found::Linear { round }
             }
             Op::Conv2d { input, window, .. } => {
-                self.convolution(fused, *input, *window, window.over(*input), columns)?
+                self.convolution(fused, *input, *window, window.output(*input), columns)?
             }
             Op::ConvTranspose2d { input, window, .. } => {
-                self.convolution(fused, *input, *window, window.under(*input), columns)?
+                self.convolution(fused, *input, *window, window.transposed_output(*input), columns)?
             }
             Op::Recurrent { .. } => {
                 // The scratch now holds states.

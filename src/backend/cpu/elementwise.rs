@@ -211,11 +211,11 @@ impl RopeTable {
         Self { frequencies: (0..rotary_dim / 2).map(frequency).collect(), cos_sin: vec![] }
     }
 
-    /// Makes the table for rows `position .. position + rows`.
-    pub fn turn_to(&mut self, position: u32, rows: usize) {
+    /// Makes the table for rows at `positions`.
+    pub fn turn_to(&mut self, positions: impl Iterator<Item = u32>) {
         self.cos_sin.clear();
-        for r in 0..rows as u32 {
-            let at = position.saturating_add(r) as f32;
+        for position in positions {
+            let at = position as f32;
             self.cos_sin.extend(self.frequencies.iter().map(|f| {
                 let (sin, cos) = (at * f).sin_cos();
                 [cos, sin]

@@ -214,7 +214,8 @@ pub struct Reach {
 impl Reach {
     /// The input row that output coordinate `at` reads by the window's `k`-th row (or column); `None` where zeros lie there.
     fn source(&self, at: usize, k: usize, padding: usize, side: usize) -> Option<usize> {
-        let stride = self.window.stride;
+        let Window { stride, dilation, .. } = self.window;
+        let k = k * dilation;
         let source = if self.transposed {
             let from = (at + padding).checked_sub(k)?;
             from.is_multiple_of(stride).then_some(from / stride)?

@@ -9,19 +9,19 @@
 //!   [`Pending`] is polled, and gives way to other tasks every few milliseconds. A value takes memory from the operation that makes it
 //!   to the last that reads it, and nothing is kept between steps. Dropping the `Pending` ends the work.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::lock::{Mutex, MutexGuard};
 use web_time::Instant;
 
 use super::{
     compile::{Compiler, Place},
-    resident::{Shared, State},
-    run::{Program, Room},
+    resident::{Resident, State},
+    run::{Places, Program, Room},
 };
 use crate::{
     Error, Result,
-    backend::{Pending, StepCost, check_counts, profile::Timing, unstored},
+    backend::{Pending, StepCost, profile::Timing, rows::Uses},
     graph::{Graph, StepParams, ValueId},
     yielding::Turns,
 };
@@ -32,16 +32,14 @@ pub struct Plan {
     room: Arc<Mutex<Room>>,
     /// What the caller wrote to each input; the steps that it starts have copies.
     written: Vec<Vec<f32>>,
-    /// The least and the most that a number of each input may be.
-    counts: Vec<Option<RangeInclusive<u32>>>,
-    /// How many rows of stored keys there may be at most, where the graph reads some.
-    memory: Option<u32>,
+    uses: Uses,
     /// Without states: see above.
     pure: bool,
 }
 
 impl Plan {
-    pub fn new(shared: Arc<Shared>, graph: &Graph) -> Result<Self> {
+    pub fn compile(resident: &Resident, graph: &Graph) -> Result<Self> {
+        let shared = resident.0.clone();
         let mut compiler = Compiler::new(&shared, graph)?;
         let (mut made, mut done) = (vec![vec![]], vec![vec![]]);
         for i in 0..graph.nodes.len() {
@@ -68,8 +66,11 @@ impl Plan {
             })
             .collect();
         let written = inputs.iter().map(|(name, _, n)| super::matrix::zeros(*n, name)).collect::<Result<Vec<_>>>()?;
-        let counts = inputs.iter().map(|(name, ..)| graph.counted(name)).collect();
-        let program = Program { shared, weights, states, steps, sizes, made, done, inputs, outputs };
+        let places = graph.places.and_then(|places| match place(places.value) {
+            Place::Buffer(buffer) => Some(Places { buffer, slots: places.slots }),
+            Place::State(_) => None,
+        });
+        let program = Program { shared, weights, states, steps, sizes, made, done, inputs, outputs, places };
         let mut room = Room::new(&program, ropes);
         let pure = graph.states.is_empty();
         if !pure {
@@ -78,14 +79,7 @@ impl Plan {
             }
             room.count_bytes();
         }
-        Ok(Self {
-            program: Arc::new(program),
-            room: Arc::new(Mutex::new(room)),
-            written,
-            counts,
-            memory: graph.memory(),
-            pure,
-        })
+        Ok(Self { program: Arc::new(program), room: Arc::new(Mutex::new(room)), written, uses: Uses::of(graph), pure })
     }
 
     pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
@@ -97,17 +91,12 @@ impl Plan {
             let len = to.len();
             return Err(Error::bad_argument(format!("input {name} holds {len} words, and {} were given", words.len())));
         }
-        check_counts(name, self.counts[at].as_ref(), words)?;
+        self.uses.write(name, words)?;
         to.copy_from_slice(bytemuck::cast_slice(words));
         Ok(())
     }
 
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
-        if let Some(most) = self.memory
-            && !(1..=most).contains(&params.memory)
-        {
-            return Err(unstored(params.memory, most));
-        }
         let place = |name: &&str| {
             let known = self.program.outputs.iter().find(|(n, ..)| n == name);
             let (_, place, len) =
@@ -120,6 +109,7 @@ impl Plan {
             return Ok(Box::pin(compute(program, room, self.written.clone(), *params, outputs)));
         }
         let mut room = self.idle_room()?;
+        self.uses.begin(&self.program.shared.written, params)?;
         let mut states = self.program.shared.states();
         self.program.begin(&mut room, &self.written, params)?;
         for i in 0..self.program.steps.len() {

@@ -8,12 +8,10 @@ use std::{
     },
 };
 
-use super::{
-    Plan,
-    matrix::{self, Matrix},
-};
+use super::matrix::{self, Matrix};
 use crate::{
     Error, Result,
+    backend::rows::Written,
     graph::{Graph, StateSpec, WeightId, WeightSpec},
 };
 
@@ -65,6 +63,7 @@ pub struct Shared {
     weight_places: HashMap<String, usize>,
     states: Mutex<Vec<State>>,
     state_places: HashMap<String, usize>,
+    pub written: Written,
     /// Of all plans.
     pub plan_bytes: AtomicUsize,
 }
@@ -203,6 +202,7 @@ impl Loader {
             weights: self.weights,
             specs: self.specs,
             states: Mutex::new(self.states),
+            written: Written::default(),
             plan_bytes: AtomicUsize::new(0),
         })))
     }
@@ -210,7 +210,7 @@ impl Loader {
 
 /// Weights and states of a model. Clones share them.
 #[derive(Clone)]
-pub struct Resident(Arc<Shared>);
+pub struct Resident(pub(super) Arc<Shared>);
 
 impl Resident {
     pub fn bytes(&self) -> u64 {
@@ -236,10 +236,7 @@ impl Resident {
             )));
         }
         state.first(words.len())?.copy_from_slice(bytemuck::cast_slice(words));
+        self.0.written.note_words(&state.spec, words.len());
         Ok(())
-    }
-
-    pub async fn compile(&self, graph: &Graph) -> Result<Plan> {
-        Plan::new(self.0.clone(), graph)
     }
 }

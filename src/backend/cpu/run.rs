@@ -4,6 +4,7 @@
 
 use std::{
     mem,
+    ops::Range,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Attention, Binary, Grid, Mask, Op, Sampled, StateId, StepParams, WeightId},
+    graph::{Attention, Binary, Grid, Keys, Op, Sampled, StateId, StepParams, WeightId},
 };
 
 /// What a plan does, step by step.
@@ -37,6 +38,23 @@ pub struct Program {
     /// Name, buffer and length.
     pub inputs: Vec<(String, usize, usize)>,
     pub outputs: Vec<(String, Place, usize)>,
+    /// Where the rows of a step stand, if not one after another.
+    pub places: Option<Places>,
+}
+
+/// The buffer of a slot and a position for each row, and how many slots caches have.
+#[derive(Debug, Clone, Copy)]
+pub struct Places {
+    pub buffer: usize,
+    pub slots: usize,
+}
+
+impl Places {
+    /// Slot and position of each row.
+    fn read(self, buffers: &[Vec<f32>]) -> Vec<[usize; 2]> {
+        let words: &[u32] = bytemuck::cast_slice(&buffers[self.buffer]);
+        words.as_chunks::<2>().0.iter().map(|place| place.map(|n| n as usize)).collect()
+    }
 }
 
 /// Room that steps need and keep.
@@ -108,10 +126,17 @@ impl Room {
         self.bytes = now;
     }
 
-    pub fn turn_ropes(&mut self, params: &StepParams) {
+    pub fn turn_ropes(&mut self, params: &StepParams, places: Option<Places>) {
+        if let Some(places) = places {
+            let places = places.read(&self.buffers);
+            self.ropes
+                .iter_mut()
+                .for_each(|rope| rope.table.turn_to(places.iter().map(|[_, position]| *position as u32)));
+            return;
+        }
         for rope in &mut self.ropes {
             if rope.at != Some(params.position) {
-                rope.table.turn_to(params.position, rope.rows);
+                rope.table.turn_to((0..rope.rows as u32).map(|r| params.position.saturating_add(r)));
                 rope.at = Some(params.position);
             }
         }
@@ -125,7 +150,7 @@ impl Program {
             room.make(*buffer, *len)?;
             room.buffers[*buffer].copy_from_slice(values);
         }
-        room.turn_ropes(params);
+        room.turn_ropes(params, self.places);
         Ok(())
     }
 
@@ -197,10 +222,12 @@ impl Program {
             }
             Op::AddPositions { table } => {
                 let table = self.matrix(*table)?;
+                let places = self.places.map(|places| places.read(buffers));
                 in_place(buffers, step, |_, v| {
                     let mut row = vec![0.0; table.columns];
                     for (r, v) in v.chunks_exact_mut(table.columns).enumerate() {
-                        let position = (params.position as usize).saturating_add(r);
+                        let follows = (params.position as usize).saturating_add(r);
+                        let position = places.as_ref().map_or(follows, |places| places[r][1]);
                         table.read_row(if position < table.rows { position } else { 0 }, &mut row);
                         elementwise::add(v, &row);
                     }
@@ -235,6 +262,30 @@ impl Program {
                 };
                 in_place(buffers, step, |_, v| ropes[table].table.apply(v, *heads, *head_dim, *layout));
             }
+            Op::CacheWrite { cache } if let Some(places) = self.places => {
+                let state = self.state(states, *cache);
+                let capacity = state.len() / columns / places.slots;
+                for ([slot, position], row) in places.read(buffers).iter().zip(buffers[input(0)].chunks_exact(columns))
+                {
+                    let first = (slot * capacity + position) * columns;
+                    state.first(first + columns)?[first..].copy_from_slice(row);
+                }
+            }
+            Op::CopySlots { cache } => {
+                let copies: &[u32] = bytemuck::cast_slice(&buffers[input(0)]);
+                let copies = copies.as_chunks::<2>().0;
+                let state = self.state(states, *cache);
+                let slot_len = state.len() / copies.len();
+                let copied = copies.iter().map(|[source, rows]| {
+                    let first = *source as usize * slot_len;
+                    let last = first + *rows as usize * columns;
+                    Ok(state.first(last)?[first..].to_vec())
+                });
+                for (slot, rows) in copied.collect::<Result<Vec<_>>>()?.iter().enumerate() {
+                    let first = slot * slot_len;
+                    state.first(first + rows.len())?[first..first + rows.len()].copy_from_slice(rows);
+                }
+            }
             Op::CacheWrite { cache } => {
                 let state = self.state(states, *cache);
                 let first = (params.position as usize).saturating_mul(columns).min(state.len());
@@ -248,7 +299,23 @@ impl Program {
                 let heads = heads(of);
                 let (width, rows) = (of.kv_heads * of.head_dim, rows / of.batch);
                 let bias = of.bias.map(|zero| (input(3), zero));
-                if of.mask.is_cached() {
+                if let Some(places) = self.places.filter(|_| of.mask.keys == Keys::Cache) {
+                    // Each row by itself, over its own slot.
+                    let [k, v] = [input(1), input(2)];
+                    let columns = heads.heads * heads.head_dim;
+                    for (r, [slot, position]) in places.read(buffers).into_iter().enumerate() {
+                        let seen = slot_rows(states, [k, v], places.slots, slot, position, width)?;
+                        let [k, v] = [k, v].map(|cache| &states[cache].written()[seen.clone()]);
+                        with(buffers, step.out, |buffers, out| {
+                            let bias = bias.map(|(b, zero)| (&buffers[b][..], zero));
+                            let sight = Sight { position, window: of.mask.window, causal: true, bias };
+                            let all = attention::Share { kv: 0..heads.kv_heads, rows: 0..1 };
+                            let q = &buffers[input(0)][r * columns..][..columns];
+                            let out = &mut out[r * columns..][..columns];
+                            attention::attention(&heads, &sight, all, q, k, v, out, &mut scratch.attention);
+                        });
+                    }
+                } else if of.mask.is_cached() {
                     let [k, v] = [input(1), input(2)];
                     let wanted = stored(of, params, rows, width, &states[k]);
                     for cache in [k, v] {
@@ -284,6 +351,25 @@ impl Program {
                 let heads = heads(of);
                 let (width, t) = (of.kv_heads * of.head_dim, rows / of.batch / of.heads);
                 let bias = of.bias.map(|zero| (input(2), zero));
+                if let Some(places) = self.places.filter(|_| of.mask.keys == Keys::Cache) {
+                    let queries = heads.heads * heads.head_dim;
+                    for (r, [slot, position]) in places.read(buffers).into_iter().enumerate() {
+                        let seen = slot_rows(states, [input(1); 2], places.slots, slot, position, width)?;
+                        let k = &states[input(1)].written()[seen];
+                        with(buffers, step.out, |buffers, out| {
+                            let bias = bias.map(|(b, zero)| (&buffers[b][..], zero));
+                            let sight = Sight { position, window: of.mask.window, causal: true, bias };
+                            let q = &buffers[input(0)][r * queries..][..queries];
+                            // Of one row the heads lie apart by all rows.
+                            let mut own = vec![0.0; of.heads * columns];
+                            attention::weights(&heads, &sight, q, k, columns, &mut own);
+                            for (head, own) in own.chunks_exact(columns).enumerate() {
+                                out[(head * t + r) * columns..][..columns].copy_from_slice(own);
+                            }
+                        });
+                    }
+                    return Ok(());
+                }
                 let cached = if of.mask.is_cached() {
                     let wanted = stored(of, params, t, width, &states[input(1)]);
                     states[input(1)].first(wanted)?;
@@ -388,19 +474,25 @@ impl Program {
                 let w = self.matrix(*weight)?;
                 let bias = bias.map(|b| self.vector(b)).transpose()?;
                 let Scratch { matmul, recurrent: scratch, .. } = scratch;
-                scratch.read(self.state(states, *hidden).first(columns)?);
-                if let Some(memory) = memory {
-                    scratch.remember(self.state(states, *memory).first(columns)?);
-                }
-                with(buffers, step.out, |buffers, out| {
-                    for (x, out) in buffers[input(0)].chunks_exact(w.rows).zip(out.chunks_exact_mut(columns)) {
-                        scratch.advance(*cell, w, bias, x, matmul);
-                        out.copy_from_slice(&scratch.hidden);
+                let batch = self.state(states, *hidden).spec.shape[0];
+                for member in 0..batch {
+                    let own = member * columns..(member + 1) * columns;
+                    scratch.read(&self.state(states, *hidden).first(batch * columns)?[own.clone()]);
+                    if let Some(memory) = memory {
+                        scratch.remember(&self.state(states, *memory).first(batch * columns)?[own.clone()]);
                     }
-                });
-                self.state(states, *hidden).first(columns)?.copy_from_slice(&scratch.hidden);
-                if let Some(memory) = memory {
-                    self.state(states, *memory).first(columns)?.copy_from_slice(&scratch.memory);
+                    with(buffers, step.out, |buffers, out| {
+                        let t = out.len() / columns / batch;
+                        let (x, out) = (&buffers[input(0)][member * t * w.rows..], &mut out[member * t * columns..]);
+                        for (x, out) in x.chunks_exact(w.rows).zip(out.chunks_exact_mut(columns)).take(t) {
+                            scratch.advance(*cell, w, bias, x, matmul);
+                            out.copy_from_slice(&scratch.hidden);
+                        }
+                    });
+                    self.state(states, *hidden).first(batch * columns)?[own.clone()].copy_from_slice(&scratch.hidden);
+                    if let Some(memory) = memory {
+                        self.state(states, *memory).first(batch * columns)?[own].copy_from_slice(&scratch.memory);
+                    }
                 }
             }
             Op::LayerNorm { weight, bias, eps } => {
@@ -484,16 +576,31 @@ fn heads(of: &Attention) -> Heads {
 
 fn sight<'a>(of: &Attention, params: &StepParams, bias: Option<(&'a [f32], usize)>) -> Sight<'a> {
     let position = if of.mask.is_cached() { params.position as usize } else { 0 };
-    Sight { position, window: of.mask.window(), all: matches!(of.mask, Mask::Full | Mask::Memory), bias }
+    Sight { position, window: of.mask.window, causal: of.mask.causal, bias }
 }
 
 /// How many words of keys that are a state an attention of `rows` queries may see; those past the capacity were dropped.
 fn stored(of: &Attention, params: &StepParams, rows: usize, width: usize, keys: &State) -> usize {
-    let seen = match of.mask {
-        Mask::Memory => params.memory as usize,
+    let seen = match of.mask.keys {
+        Keys::Memory => params.memory as usize,
         _ => (params.position as usize).saturating_add(rows),
     };
     seen.saturating_mul(width).min(keys.len())
+}
+
+/// The words of a slot's rows up to `position` in caches of `slots` slots, which are in memory afterwards.
+fn slot_rows(
+    states: &mut [State],
+    caches: [usize; 2],
+    slots: usize,
+    slot: usize,
+    position: usize,
+    width: usize,
+) -> Result<Range<usize>> {
+    let first = slot * (states[caches[0]].len() / slots);
+    let seen = first..first + (position + 1) * width;
+    caches.iter().try_for_each(|cache| states[*cache].first(seen.end).map(drop))?;
+    Ok(seen)
 }
 
 /// The rows of one member of a batch, as many as count.

@@ -70,7 +70,7 @@ impl Winograd {
     /// `None` where another way is better.
     pub fn new(reach: &Reach, channels: usize, out: usize) -> Option<Self> {
         let window = &reach.window;
-        let fits = !reach.transposed && (window.height, window.width, window.stride) == (3, 3, 1);
+        let fits = !reach.transposed && (window.height, window.width, window.stride, window.dilation) == (3, 3, 1, 1);
         if !fits || reach.output.height * reach.output.width < FEWEST_PIXELS {
             return None;
         }

@@ -7,15 +7,16 @@
 
 use super::{
     buffer::{Buffer, View},
-    context::{Context, Dispatch, Features},
+    context::{Context, Dispatch},
     kernels::linear::{self as kernels, Shape},
+    program::{Gather, STAND},
     repack::{self, Form},
     wgsl::{Kernel, Variant},
 };
 use crate::{
     Error, Result,
     backend::fusion::Gate,
-    graph::{DType, Grid, Unary, Window},
+    graph::{DType, Unary},
 };
 
 /// A matrix `[rows, cols]` on the GPU.
@@ -149,23 +150,6 @@ impl<'a> Epilogue<'a> {
     }
 }
 
-/// Where a convolution's rows come from: a window over the pictures of `input`, each of whose pixels first becomes a square of
-/// `up · up`. Of a transposed one the window is that of the convolution it is the transpose of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gather {
-    pub input: Grid,
-    pub up: usize,
-    pub window: Window,
-    pub transposed: bool,
-}
-
-impl Gather {
-    /// The sides of its output.
-    pub fn output(&self) -> Option<Grid> {
-        if self.transposed { self.window.under(self.input) } else { self.window.over(self.input.times(self.up)) }
-    }
-}
-
 /// A linear layer's surroundings.
 #[derive(Debug, Clone, Copy)]
 pub struct LinearSpec<'a> {
@@ -198,7 +182,6 @@ mod at {
     pub const SCALES: u32 = 1;
     pub const X: u32 = 3;
     pub const IDS: u32 = 3;
-    pub const STEP: u32 = 5;
     pub const Y: u32 = 4;
     pub const NORM: u32 = 5;
     pub const BIAS: u32 = 6;
@@ -340,7 +323,7 @@ fn conv(gather: &Gather, w: &PackedWeight, t: usize, place: &str) -> Result<kern
     let small = |n: usize| n > 0 && n <= 1 << 15;
     let output = gather.output().ok_or_else(unfit)?;
     let fits = output.rows() == t && w.cols.is_multiple_of(window.area()) && (!transposed || up == 1);
-    if !fits || ![window.height, window.width, window.stride, up].into_iter().all(small) {
+    if !fits || ![window.height, window.width, window.stride, window.dilation, up].into_iter().all(small) {
         return Err(unfit());
     }
     let channels = w.cols / window.area();
@@ -348,11 +331,12 @@ fn conv(gather: &Gather, w: &PackedWeight, t: usize, place: &str) -> Result<kern
 }
 
 /// The last numbers of a [`Shape`].
-fn picture(gather: &Gather, channels: usize, place: &str) -> Result<[usize; 7]> {
+fn picture(gather: &Gather, channels: usize, place: &str) -> Result<[usize; 8]> {
     let [top, _, left, _] = gather.window.padding;
     let input = gather.input;
     let output = gather.output().ok_or_else(|| Error::internal(format!("conv2d at {place}: no output")))?;
-    Ok([channels, input.height, input.width, output.height * output.width, output.width, top, left])
+    let dilation = gather.window.dilation;
+    Ok([channels, input.height, input.width, output.height * output.width, output.width, top, left, dilation])
 }
 
 /// A gated layer whose rows lie in different buffers: the product first, then the gate.
@@ -379,8 +363,8 @@ fn gated_in_parts(
 pub enum Lookup<'a> {
     /// Those that the ids `[t]` U32 name.
     Ids(&'a View),
-    /// Those of the positions from the step's on, each added to a row of x `[t, cols]`.
-    Positions { x: &'a View, step: &'a View },
+    /// Those of the positions where rows stand (from the step's on, or where they were placed), each added to a row of x `[t, cols]`.
+    Positions { x: &'a View, stand: &'a View, placed: bool },
 }
 
 /// Rows of a table → y `[t, cols]`. A row past the table is row 0.
@@ -395,11 +379,11 @@ pub fn embedding(
     let (bound, by_position) = match lookup {
         Lookup::Ids(ids) => {
             must_hold(ids, Some(t), "ids", place)?;
-            (vec![(at::IDS, ids)], false)
+            (vec![(at::IDS, ids)], None)
         }
-        Lookup::Positions { x, step } => {
+        Lookup::Positions { x, stand, placed } => {
             must_hold(x, t.checked_mul(table.cols), "x", place)?;
-            (vec![(at::X, x), (at::STEP, step)], true)
+            (vec![(at::X, x), (STAND, stand)], Some(placed))
         }
     };
     must_hold(y, t.checked_mul(table.cols), "y", place)?;
@@ -418,13 +402,11 @@ pub fn embedding(
         bindings.extend(bound.iter().map(|(at, view)| (*at, (*view).clone())));
         bindings.push((at::Y, y.clone()));
         let grid = [table.cols.div_ceil(256) as u32, t as u32, 1];
-        let variant = kernels::weight_flags(table.form).flag("POSITIONS", by_position);
+        let mut variant = kernels::weight_flags(table.form).flag("POSITIONS", by_position.is_some());
+        if by_position == Some(true) {
+            variant = kernels::placed(variant, t as u32);
+        }
         dispatches.push(dispatch(ctx, &kernels::EMBEDDING, &variant, &shape, &bindings, grid, place)?);
     }
     Ok(dispatches)
-}
-
-/// Every variant of the kernels of this module that [`linear`] and [`embedding`] may choose on a device.
-pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
-    kernels::variants(features)
 }

@@ -74,7 +74,7 @@ mod tests {
         };
         let stages =
             (1..kinds.len()).map(|i| Stage { work: Work::Call(copy(i - 1, i)), label: String::new() }).collect();
-        Program { stages, stores, outputs: vec![] }
+        Program { stages, stores, ..Program::default() }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod profile;
 pub mod program;
 mod repack;
 mod resident;
+mod snippets;
 mod staging;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod subgroup_sizes;

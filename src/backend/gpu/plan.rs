@@ -3,7 +3,7 @@
 //! A step is one small write, one encoder, one compute pass, one submit. Steps may be started one after another without
 //! waiting: the queue runs them in order.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     buffer::{Buffer, View},
@@ -13,12 +13,12 @@ use super::{
     linear::{self, LinearSpec, Lookup},
     memory,
     program::{Bound, Call, Kind, Program, Side, StoreId, Tensor, Work},
-    resident::Model,
+    resident::{Model, Resident},
     staging::Staging,
 };
 use crate::{
     Error, ErrorCode, Result,
-    backend::{Pending, StepCost, check_counts, unstored},
+    backend::{Pending, StepCost, rows::Uses},
     graph::{Graph, StepParams, WeightId},
 };
 
@@ -26,8 +26,6 @@ use crate::{
 struct Input {
     name: String,
     view: View,
-    /// The least and the most that a number of it may be.
-    counts: Option<RangeInclusive<u32>>,
 }
 
 /// A compiled graph.
@@ -38,8 +36,7 @@ pub struct Plan {
     step: Buffer,
     inputs: Vec<Input>,
     outputs: Vec<(String, View)>,
-    /// How many rows of stored keys there may be at most, where the graph reads some.
-    memory: Option<u32>,
+    uses: Uses,
     staging: Staging,
 }
 
@@ -47,7 +44,8 @@ impl Plan {
     /// A kernel that the browser or the driver refuses gives its place to a plainer one.
     ///
     /// Errors: `device-faulty` where the plainest is refused.
-    pub(super) async fn compile(model: &Arc<Model>, graph: &Graph) -> Result<Self> {
+    pub async fn compile(resident: &Resident, graph: &Graph) -> Result<Self> {
+        let model = &resident.model;
         let context = &model.context;
         loop {
             let tried = context.features();
@@ -70,7 +68,9 @@ impl Plan {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let step = context.buffer("step", StepWords::BYTES, usage)?;
         let stores = place(model, graph, &program)?;
-        let mut maker = Maker { model, graph, stores: &stores, step: step.view(), dispatches: vec![] };
+        // The whole buffer: a uniform ends with a whole vector.
+        let places = program.places.map(|(store, slots)| (stores[store].buffer.view(), slots));
+        let mut maker = Maker { model, graph, stores: &stores, step: step.view(), places, dispatches: vec![] };
         for stage in &program.stages {
             maker.stage(&stage.work, &stage.label)?;
         }
@@ -80,7 +80,7 @@ impl Plan {
             (name.clone(), stores[t.store].buffer.first(bytes))
         });
         let inputs = program.stores.iter().zip(&stores).filter_map(|(store, view)| match &store.kind {
-            Kind::Input(name) => Some(Input { name: name.clone(), view: view.clone(), counts: graph.counted(name) }),
+            Kind::Input(name) => Some(Input { name: name.clone(), view: view.clone() }),
             _ => None,
         });
         Ok(Self {
@@ -89,21 +89,21 @@ impl Plan {
             step,
             inputs: inputs.collect(),
             outputs: outputs.collect(),
-            memory: graph.memory(),
+            uses: Uses::of(graph),
             staging: Staging::default(),
         })
     }
 
     pub fn write_input(&mut self, name: &str, words: &[u32]) -> Result<()> {
         self.model.context.alive()?;
-        let Some(Input { view, counts, .. }) = self.inputs.iter().find(|input| input.name == name) else {
+        let Some(Input { view, .. }) = self.inputs.iter().find(|input| input.name == name) else {
             return Err(Error::bad_argument(format!("the graph has no input called {name}")));
         };
         if words.len() as u64 * 4 != view.bytes {
             let why = format!("input {name}: {} words, and it takes {}", words.len(), view.bytes / 4);
             return Err(Error::bad_argument(why));
         }
-        check_counts(name, counts.as_ref(), words)?;
+        self.uses.write(name, words)?;
         self.model.context.queue().write_buffer(view.buffer.raw(), 0, bytemuck::cast_slice(words));
         Ok(())
     }
@@ -111,11 +111,6 @@ impl Plan {
     pub fn step(&mut self, params: &StepParams, outputs: &[&str]) -> Result<Pending> {
         let context = &self.model.context;
         context.alive()?;
-        if let Some(most) = self.memory
-            && !(1..=most).contains(&params.memory)
-        {
-            return Err(unstored(params.memory, most));
-        }
         let mut wanted = Vec::with_capacity(outputs.len());
         for name in outputs {
             let found = self.outputs.iter().find(|(n, _)| n == name);
@@ -123,6 +118,7 @@ impl Plan {
                 found.ok_or_else(|| Error::bad_argument(format!("the graph has no output called {name}")))?;
             wanted.push(view);
         }
+        self.uses.begin(&self.model.written, params)?;
         let total = wanted.iter().map(|view| view.bytes).sum();
         let staging = if wanted.is_empty() { None } else { Some(self.staging.take(context, total)?) };
 
@@ -192,11 +188,12 @@ fn place(model: &Model, graph: &Graph, program: &Program) -> Result<Vec<View>> {
                 context.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(words));
                 buffer
             }
-            // Inputs; and an output that no stage writes, which reads as zeros.
-            (kind, None) => {
-                let label = if let Kind::Input(name) = kind { name } else { "unwritten" };
-                context.storage(label, bytes)?
+            (Kind::Input(name), None) => {
+                use wgpu::BufferUsages as Usage;
+                context.buffer(name, bytes, Usage::STORAGE | Usage::UNIFORM | Usage::COPY_DST | Usage::COPY_SRC)?
             }
+            // An output that no stage writes reads as zeros.
+            (_, None) => context.storage("unwritten", bytes)?,
         };
         if bytes > context.max_binding() {
             let why = format!("a value of {bytes} bytes, and one binding shows {}", context.max_binding());
@@ -213,6 +210,8 @@ struct Maker<'a> {
     graph: &'a Graph,
     stores: &'a [View],
     step: View,
+    /// Where rows are placed, and how many slots caches have then.
+    places: Option<(View, usize)>,
     dispatches: Vec<Dispatch>,
 }
 
@@ -223,6 +222,11 @@ impl Maker<'_> {
 
     fn at(&self, store: StoreId) -> &View {
         &self.stores[store]
+    }
+
+    /// Where rows stand: the step, or their places and how many slots caches have.
+    fn stand(&self) -> (&View, Option<usize>) {
+        self.places.as_ref().map_or((&self.step, None), |(places, slots)| (places, Some(*slots)))
     }
 
     /// What meets a layer's result.
@@ -247,6 +251,7 @@ impl Maker<'_> {
                 Bound::Read(store) | Bound::Write(store) => self.at(*store).clone(),
                 Bound::Vector(weight) => self.vector(*weight)?,
                 Bound::Step => self.step.clone(),
+                Bound::Places => self.stand().0.clone(),
             };
             Ok((*at, view))
         });
@@ -271,7 +276,8 @@ impl Maker<'_> {
             }
             Work::AddPositions { table, x, out } => {
                 let (matrix, _) = self.model.layout.matrix(&self.graph.weight(*table).name)?;
-                let lookup = Lookup::Positions { x: self.view(x), step: &self.step };
+                let (stand, slots) = self.stand();
+                let lookup = Lookup::Positions { x: self.view(x), stand, placed: slots.is_some() };
                 linear::embedding(context, &self.model.matrices[matrix], lookup, self.view(out), out.rows, place)?
             }
             Work::Linear { matrix, x, gather, norm, epilogue, out } => {
@@ -318,13 +324,14 @@ impl Maker<'_> {
                 };
                 let norm = norm.as_ref().map(|([q, k], eps)| ([q, k], *eps));
                 let rotary = rotary.as_ref();
-                vec![rope_cache::rope_cache(context, rotary, &shapes, &views, tables, norm, &self.step, place)?]
+                vec![rope_cache::rope_cache(context, rotary, &shapes, &views, tables, norm, self.stand(), place)?]
             }
             Work::Attention { shape, operands, leanings, partial, out } => {
                 let views = [operands.q, operands.k, operands.v].map(|t| self.view(&t));
                 let more = (leanings.bias.map(|bias| self.at(bias)), leanings.lengths.map(|lengths| self.at(lengths)));
                 let partial = partial.map(|store| self.at(store));
-                attention::attention(context, shape, operands, views, more, partial, self.view(out), &self.step, place)?
+                let stand = if shape.placed { self.stand().0 } else { &self.step };
+                attention::attention(context, shape, operands, views, more, partial, self.view(out), stand, place)?
             }
         };
         self.dispatches.extend(made);

@@ -1,13 +1,10 @@
 //! What a graph becomes: kernels' work over stores. Plain data, which kernels describe, [`super::fuse`] puts together and
 //! [`super::plan`] makes real.
 
-use super::{
-    linear::Gather,
-    wgsl::{Kernel, Variant},
-};
+use super::wgsl::{Kernel, Variant};
 use crate::{
     backend::fusion::Gate,
-    graph::{Attention, Mask, RopeLayout, StateId, Unary, WeightId},
+    graph::{Attention, Grid, Keys, Mask, RopeLayout, StateId, Unary, WeightId, Window},
 };
 
 /// An index into [`Program::stores`].
@@ -57,6 +54,27 @@ impl Tensor {
     /// Columns `first .. first + cols` of it.
     pub fn columns(&self, first: usize, cols: usize) -> Self {
         Self { first: self.first + first, cols, ..*self }
+    }
+}
+
+/// Where a convolution's rows come from: a window over the pictures of `input`, each of whose pixels first becomes a square of
+/// `up · up`. Of a transposed one the window is that of the convolution it is the transpose of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    pub input: Grid,
+    pub up: usize,
+    pub window: Window,
+    pub transposed: bool,
+}
+
+impl Gather {
+    /// The sides of its output.
+    pub fn output(&self) -> Option<Grid> {
+        if self.transposed {
+            self.window.transposed_output(self.input)
+        } else {
+            self.window.output(self.input.times(self.up))
+        }
     }
 }
 
@@ -112,13 +130,17 @@ pub struct AttentionShape {
     pub zero: Option<usize>,
     /// Whether so many keys of each member count as it says.
     pub lengths: bool,
+    /// Whether each row stands in a slot of the caches of its own; capacity is then that of a slot.
+    pub placed: bool,
 }
 
 impl AttentionShape {
-    /// That of `of` over `rows` queries of `capacity` keys each.
-    pub fn new(of: &Attention, rows: usize, capacity: usize) -> Self {
+    /// That of `of` over `rows` queries and `keys` of all members, where caches have so many `slots` if rows are placed.
+    pub fn new(of: &Attention, rows: usize, keys: usize, slots: Option<usize>) -> Self {
         let Attention { heads, kv_heads, head_dim, scale, mask, batch, bias: zero, lengths } = *of;
-        Self { rows, heads, kv_heads, head_dim, capacity, scale, mask, batch, zero, lengths }
+        let slots = slots.filter(|_| mask.keys == Keys::Cache);
+        let (rows, capacity, placed) = (rows / batch, keys / batch / slots.unwrap_or(1), slots.is_some());
+        Self { rows, heads, kv_heads, head_dim, capacity, scale, mask, batch, zero, lengths, placed }
     }
 }
 
@@ -137,6 +159,9 @@ pub struct Operands {
     pub v: Tensor,
 }
 
+/// The binding of where the rows of a step stand: the step, or the places of rows that were placed.
+pub const STAND: u32 = 14;
+
 /// What a kernel binds under a number of its source.
 #[derive(Debug, Clone)]
 pub enum Bound {
@@ -147,6 +172,8 @@ pub enum Bound {
     Vector(WeightId),
     /// The numbers of the step.
     Step,
+    /// Where the rows of the step were placed.
+    Places,
 }
 
 /// One dispatch of a kernel.
@@ -225,7 +252,7 @@ impl Work {
                     match bound {
                         Bound::Read(store) => read.push(*store),
                         Bound::Write(store) => written.push(*store),
-                        Bound::Vector(_) | Bound::Step => {}
+                        Bound::Vector(_) | Bound::Step | Bound::Places => {}
                     }
                 }
                 (read, written)
@@ -260,4 +287,6 @@ pub struct Program {
     pub stages: Vec<Stage>,
     pub stores: Vec<Store>,
     pub outputs: Vec<(String, Tensor)>,
+    /// What places the rows of a step, and how many slots caches have then.
+    pub places: Option<(StoreId, usize)>,
 }

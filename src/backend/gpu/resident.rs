@@ -11,11 +11,11 @@ use super::{
     kernels::rope_cache,
     layout::{Layout, Place},
     linear::PackedWeight,
-    plan::Plan,
     program::Rotary,
 };
 use crate::{
     Error, Result,
+    backend::rows::Written,
     graph::{DType, Graph, StateSpec, WeightId, WeightSpec},
 };
 
@@ -43,6 +43,7 @@ pub(super) struct Model {
     pub matrices: Vec<PackedWeight>,
     pub vectors: Vec<Buffer>,
     states: Mutex<HashMap<String, (StateSpec, Buffer)>>,
+    pub written: Written,
     /// Rotary frequencies by what they are computed from.
     frequencies: Mutex<HashMap<(usize, u32, u32), Buffer>>,
 }
@@ -73,8 +74,8 @@ impl Loader {
         for spec in &layout.vectors {
             vectors.push(context.storage(&spec.label, (spec.len as u64).saturating_mul(4))?);
         }
-        let (states, frequencies) = Default::default();
-        let model = Model { context, layout, matrices, vectors, states, frequencies };
+        let (states, written, frequencies) = Default::default();
+        let model = Model { context, layout, matrices, vectors, states, written, frequencies };
         for state in &graph.states {
             model.state(state)?;
         }
@@ -208,10 +209,7 @@ impl Resident {
             return Err(Error::bad_argument(why));
         }
         self.model.context.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(words));
+        self.model.written.note_words(spec, words.len());
         Ok(())
-    }
-
-    pub async fn compile(&self, graph: &Graph) -> Result<Plan> {
-        Plan::compile(&self.model, graph).await
     }
 }

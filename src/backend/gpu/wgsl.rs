@@ -16,6 +16,7 @@
 
 use std::fmt::Write;
 
+use super::snippets;
 use crate::{Error, Result};
 
 /// A kernel as it lies in `kernels/`: its name (the file's) and its text.
@@ -188,7 +189,7 @@ fn expand(name: &str, source: &str, flags: &[&'static str], out: &mut String) ->
             }
             ["include", snippet] => {
                 if open.iter().all(|taken| *taken) {
-                    let text = super::kernels::snippet(snippet).ok_or_else(|| broken(i + 1, "no such snippet"))?;
+                    let text = snippets::snippet(snippet).ok_or_else(|| broken(i + 1, "no such snippet"))?;
                     expand(name, text, flags, out)?;
                 }
             }

@@ -50,7 +50,7 @@ impl Step<'_, '_> {
         let q = m.linear_without_bias(&format!("{at}.to_q"), width, x)?;
         let k = m.linear_without_bias(&format!("{at}.to_k"), width, y)?;
         let v = m.linear_without_bias(&format!("{at}.to_v"), width, y)?;
-        let h = m.attend(Heads { batch: self.batch, heads, width }, Mask::Full, q, k, v)?;
+        let h = m.attend(Heads { batch: self.batch, heads, width }, Mask::FULL, q, k, v)?;
         m.linear(&format!("{at}.to_out.0"), width, h)
     }
 

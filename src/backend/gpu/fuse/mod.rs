@@ -5,6 +5,7 @@
 //!
 //! A value is a [`Tensor`]: a window on a [`Store`]. Stores are memory in the abstract; [`super::memory`] places them.
 
+mod abilities;
 mod layers;
 mod pictures;
 
@@ -26,7 +27,7 @@ use crate::{
     backend::fusion::{self, Fused, Readers},
     graph::{Attention, Graph, Node, Op, StateId, ValueId, WeightId},
 };
-use layers::Layers;
+use abilities::Layers;
 
 /// Fuses `graph` for weights that lie as `layout` says, in kernels for a device of these `features`.
 pub fn fuse(graph: &Graph, layout: &Layout, features: Features) -> Result<Program> {
@@ -254,6 +255,9 @@ impl<'a> Fuser<'a> {
         let out = match &self.graph.node(fused.node).op {
             Op::Input { name } => {
                 let store = self.store(rows * cols, Kind::Input(name.clone()));
+                if let Some(places) = self.graph.places.filter(|places| places.value == at) {
+                    self.program.places = Some((store, places.slots));
+                }
                 Tensor { store, first: 0, stride: cols, rows, cols }
             }
             Op::LastToken { token } => self.state(*token),
@@ -293,6 +297,11 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::RopeCache { rotary: None, norm: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
+            Op::CopySlots { cache } => {
+                let (copies, out) = (self.tensor(node.inputs[0])?, self.state(*cache));
+                self.call(row_kernels::copy_slots(copies.rows, &out, copies.store)?, label);
+                out
+            }
             Op::Attention(of) => {
                 let [q, k, v] = match self.turned(at) {
                     Some(turned) => {
@@ -307,7 +316,7 @@ impl<'a> Fuser<'a> {
                     }
                     None => [self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?, self.tensor(node.inputs[2])?],
                 };
-                let shape = AttentionShape::new(of, rows / of.batch, k.rows / of.batch);
+                let shape = AttentionShape::new(of, rows, k.rows, self.graph.places.map(|places| places.slots));
                 let leanings = self.leanings(of, &node.inputs[3..], label)?;
                 let words = shape.partial_words();
                 let q = if words > 0 { self.contiguous(q, label)? } else { q };
@@ -319,7 +328,7 @@ impl<'a> Fuser<'a> {
             }
             Op::AttentionWeights(of) => {
                 let (q, k) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
-                let shape = AttentionShape::new(of, q.rows / of.batch, k.rows / of.batch);
+                let shape = AttentionShape::new(of, q.rows, k.rows, self.graph.places.map(|places| places.slots));
                 let leanings = self.leanings(of, &node.inputs[2..], label)?;
                 let out = self.fresh(rows, cols);
                 self.call(attention::weights(&shape, [&q, &k], leanings, out.store)?, label);
@@ -367,15 +376,14 @@ impl<'a> Fuser<'a> {
                 let (matrix, _) = self.layout.matrix(&self.graph.weight(*weight).name)?;
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let (hidden, memory) = (self.state(*hidden), memory.map(|memory| self.state(memory)));
-                let projection = self.fresh(1, cols * cell.gates());
-                for r in 0..rows {
+                let projection = self.fresh(hidden.rows, cols * cell.gates());
+                for r in 0..rows / hidden.rows {
                     let epilogue = Epilogue::default();
                     let product =
                         Work::Linear { matrix, x: hidden, gather: None, norm: None, epilogue, out: projection };
                     self.emit(product, label);
-                    let (x, out) = (x.row(r), out.row(r));
                     let states = (hidden.store, memory.map(|memory| memory.store));
-                    self.call(row_kernels::cell(*cell, [&x, &out], projection.store, states)?, label);
+                    self.call(row_kernels::cell(*cell, r, [&x, &out], (&projection, states))?, label);
                 }
                 out
             }

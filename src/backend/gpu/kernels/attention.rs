@@ -6,10 +6,10 @@ use crate::{
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        program::{AttentionShape, Bound, Call, Leanings, Operands, StoreId, Tensor},
+        program::{AttentionShape, Bound, Call, Leanings, Operands, STAND, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
-    graph::Mask,
+    graph::Keys,
 };
 
 pub const SPLIT: Kernel = Kernel { name: "attention_split", source: include_str!("attention_split.wgsl") };
@@ -28,25 +28,30 @@ const LANES_A_GROUP: usize = 8;
 const LANES_SPLITS: usize = 8;
 /// TILE_ROWS of the tiled kernel, and of the one that goes row by row.
 const TILE_ROWS: usize = 16;
+/// No key is as far from a query, and the sum of both is still a number of 32 bits.
+const FARTHEST: usize = 1 << 30;
 /// Products that one dispatch may make: more, and slow devices seem to hang to those who watch over them.
 const MOST_PRODUCTS: u64 = 2 << 30;
 
 impl AttentionShape {
     /// Flags and constants of what is seen, and how far away.
     fn windowed(&self, mut variant: Variant) -> Result<Variant> {
-        if let Mask::Sliding(window) = self.mask {
-            variant.numbers.push(("WINDOW", Const::size(window)?));
+        if let Some(window) = self.mask.window {
+            variant.numbers.push(("WINDOW", Const::size(window.min(FARTHEST))?));
         }
         if let Some(zero) = self.zero {
             variant.numbers.push(("ZERO", Const::size(zero)?));
         }
-        let variant = variant.flag("SLIDING", matches!(self.mask, Mask::Sliding(_)));
-        let variant = variant.flag("MEMORY", self.mask == Mask::Memory).flag("BIAS", self.zero.is_some());
+        if self.placed {
+            variant.constants.push(("PLACED", Const::size(self.rows)?));
+        }
+        let variant = variant.flag("PLACES", self.placed).flag("SLIDING", self.mask.window.is_some());
+        let variant = variant.flag("MEMORY", self.mask.keys == Keys::Memory).flag("BIAS", self.zero.is_some());
         Ok(variant.flag("LENGTHS", self.lengths))
     }
 
     fn splits(&self) -> usize {
-        let keys = if let Mask::Sliding(window) = self.mask { self.capacity.min(window) } else { self.capacity };
+        let keys = self.mask.window.map_or(self.capacity, |window| window.min(self.capacity));
         keys.div_ceil(THREADS).clamp(1, MOST_SPLITS)
     }
 
@@ -56,7 +61,8 @@ impl AttentionShape {
 
     /// 32-bit words between the two halves; 0 where there is but one.
     pub fn partial_words(&self) -> usize {
-        if self.rows == 1 && self.mask.is_cached() { self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
+        let apart = self.mask.is_cached() && (self.rows == 1 || self.placed);
+        if apart { self.rows * self.heads * self.splits() * (self.head_dim + 2) } else { 0 }
     }
 
     /// How many of the query heads of a key head one workgroup takes: what fits its memory and registers.
@@ -113,6 +119,7 @@ pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant>
     shape.windowed(Variant::new(&[("THREADS", Const::size(THREADS)?)]).with_numbers(&[
         ("TILE", Const::size(tile)?),
         ("SPLITS", Const::size(splits)?),
+        ("HEADS", Const::size(shape.heads)?),
         ("HEAD_DIM", Const::size(shape.head_dim)?),
         ("CAPACITY", Const::size(shape.capacity)?),
     ]))
@@ -140,11 +147,11 @@ pub fn tiled_variant(shape: &AttentionShape, operands: &Operands, first_tile: us
         variant.numbers.push(("FIRST_TILE", Const::size(first_tile)?));
     }
     let variant = variant.flag("VEC4", fours).flag("BETWEEN", !shape.mask.is_cached());
-    shape.windowed(variant.flag("FULL", shape.mask == Mask::Full))
+    shape.windowed(variant.flag("FULL", !shape.mask.causal))
 }
 
 /// q, k and v where `operands` say in their views → y `[rows, heads · head_dim]`. `partial` holds [`AttentionShape::partial_words`] words where
-/// there is one row over a cache; then q, k and v have no gaps.
+/// there are some; then q, k and v have no gaps.
 #[allow(clippy::too_many_arguments)]
 pub fn attention(
     ctx: &Context,
@@ -154,31 +161,38 @@ pub fn attention(
     (bias, lengths): (Option<&View>, Option<&View>),
     partial: Option<&View>,
     y: &View,
-    step: &View,
+    stand: &View,
     place: &str,
 ) -> Result<Vec<Dispatch>> {
     shape.check()?;
     if let Some(partial) = partial {
         let software = ctx.features().software;
-        let bound: Vec<_> =
-            [(0, step), (1, q), (2, k), (3, v), (4, partial)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
+        let bound: Vec<_> = [(STAND, stand), (1, q), (2, k), (3, v), (4, partial)]
+            .into_iter()
+            .chain(bias.map(|bias| (5, bias)))
+            .collect();
         let split = if software {
-            let grid = [(shape.heads * shape.lanes_splits()).div_ceil(LANES_A_GROUP) as u32, 1, 1];
+            let grid = [(shape.heads * shape.lanes_splits()).div_ceil(LANES_A_GROUP) as u32, 1, shape.rows as u32];
             ctx.dispatch(&LANES, &lanes_variant(shape)?, &bound, grid, place)?
         } else {
-            let grid = [shape.splits() as u32, (shape.heads / shape.share()) as u32, 1];
+            let grid = [shape.splits() as u32, (shape.heads / shape.share()) as u32, shape.rows as u32];
             ctx.dispatch(&SPLIT, &split_variant(shape)?, &bound, grid, place)?
         };
-        let bound = [(0, step), (1, partial), (2, y)];
-        let reduce =
-            ctx.dispatch(&REDUCE, &reduce_variant(shape, software)?, &bound, [shape.heads as u32, 1, 1], place)?;
+        let bound = [(STAND, stand), (1, partial), (2, y)];
+        let reduce = ctx.dispatch(
+            &REDUCE,
+            &reduce_variant(shape, software)?,
+            &bound,
+            [shape.heads as u32, shape.rows as u32, 1],
+            place,
+        )?;
         return Ok(vec![split, reduce]);
     }
     let tiles = shape.rows.div_ceil(TILE_ROWS);
     let grid = |tiles: usize| [tiles as u32, shape.heads as u32, shape.batch as u32];
     if shape.mask.is_cached() {
         let bound: Vec<_> =
-            [(0, step), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
+            [(STAND, stand), (1, q), (2, k), (3, v), (4, y)].into_iter().chain(bias.map(|bias| (5, bias))).collect();
         let variant = tiled_variant(shape, operands, 0)?;
         return Ok(vec![ctx.dispatch(&TILED, &variant, &bound, grid(tiles), place)?]);
     }
@@ -213,9 +227,9 @@ pub fn weights(shape: &AttentionShape, [q, k]: [&Tensor; 2], leanings: Leanings,
         ("K_STRIDE", Const::size(k.stride)?),
     ]);
     let between = !shape.mask.is_cached();
-    let variant = shape.windowed(variant.flag("BETWEEN", between).flag("FULL", shape.mask == Mask::Full))?;
+    let variant = shape.windowed(variant.flag("BETWEEN", between).flag("FULL", !shape.mask.causal))?;
     let bound = [
-        (0, (!between).then_some(Bound::Step)),
+        (STAND, (!between).then_some(if shape.placed { Bound::Places } else { Bound::Step })),
         (1, Some(Bound::Read(q.store))),
         (2, Some(Bound::Read(k.store))),
         (3, Some(Bound::Write(y))),

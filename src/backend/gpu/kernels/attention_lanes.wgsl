@@ -1,4 +1,4 @@
-// Attention of one query row on a device made of software, first half: an invocation takes one query head over a run of
+// Attention of query rows one by one on a device made of software, first half: an invocation takes one query head over a run of
 // keys by itself, without a barrier. Leaves what `attention_split` leaves, for `attention_reduce` with TILE 1.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
 // BIAS.
@@ -14,13 +14,12 @@ const LANES: u32 = 1u;
 fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
-#include step
-@group(0) @binding(0) var<uniform> step: Step;
+#include stand
 #include keys_seen
-@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [HEADS, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [HEADS, SPLITS, HEAD_DIM + 2]
+@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [rows, HEADS, HEAD_DIM]
+@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [slots, CAPACITY, KV_HEADS, HEAD_DIM]
+@group(0) @binding(3) var<storage, read> v: array<Lanes>;                 // [slots, CAPACITY, KV_HEADS, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [rows, HEADS, SPLITS, HEAD_DIM + 2]
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
@@ -30,10 +29,12 @@ const WIDTH: u32 = HEAD_DIM / LANES;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    let row = id.z;
+    let cache = slot_of(row) * CAPACITY;
     // Invocations beside each other take heads of one run of keys, and so as many steps.
     let head = id.x % HEADS;
     let split = id.x / HEADS;
-    let keys = keys_seen(step.position);
+    let keys = keys_seen(position_of(row));
     let run = (keys.y - keys.x + SPLITS - 1u) / SPLITS;
     let first = keys.x + split * run;
     if (split >= SPLITS || first >= keys.y) { return; }
@@ -41,16 +42,16 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 
     var query: array<Lanes, WIDTH>;
     var sum: array<Lanes, WIDTH>;
-    for (var i = 0u; i < WIDTH; i++) { query[i] = q[head * WIDTH + i] * SCALE; }
+    for (var i = 0u; i < WIDTH; i++) { query[i] = q[(row * HEADS + head) * WIDTH + i] * SCALE; }
     var highest = -3.0e38;
     var weight = 0.0;
     let kv_head = head / (HEADS / KV_HEADS);
     for (var key = first; key < last; key++) {
-        let start = (key * KV_HEADS + kv_head) * WIDTH;
+        let start = ((cache + key) * KV_HEADS + kv_head) * WIDTH;
         var score = 0.0;
         for (var i = 0u; i < WIDTH; i++) { score += inner(query[i], k[start + i]); }
 #if BIAS
-        score += bias_of(head, step.position, key);
+        score += bias_of(head, position_of(row), key);
 #endif
         let top = max(highest, score);
         let shrink = exp(highest - top);
@@ -60,7 +61,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         for (var i = 0u; i < WIDTH; i++) { sum[i] = sum[i] * shrink + share * v[start + i]; }
     }
 
-    let to = (head * SPLITS + split) * (HEAD_DIM + 2u);
+    let to = ((row * HEADS + head) * SPLITS + split) * (HEAD_DIM + 2u);
     for (var i = 0u; i < WIDTH; i++) {
 #if VEC4
         for (var lane = 0u; lane < 4u; lane++) { partial[to + i * 4u + lane] = sum[i][lane]; }

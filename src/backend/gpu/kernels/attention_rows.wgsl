@@ -34,7 +34,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (row >= ROWS) { return; }
     let head = group.y;
     let kv_head = head / (HEADS / KV_HEADS);
-    let keys = keys_between(group.z, row).y;
+    let seen = keys_between(group.z, row);
+    let keys = seen.y;
     let q_start = (group.z * ROWS + row) * Q_STRIDE + Q_FIRST + head * WIDTH;
     let k_start = group.z * CAPACITY * K_STRIDE + K_FIRST + kv_head * WIDTH;
     let v_start = group.z * CAPACITY * V_STRIDE + V_FIRST + kv_head * WIDTH;
@@ -43,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     for (var i = 0u; i < WIDTH; i++) { query[i] = q[q_start + i] * SCALE; }
     var top = -3.0e38;
     var total = 0.0;
-    for (var first = 0u; first < keys; first += 4u) {
+    for (var first = seen.x; first < keys; first += 4u) {
         let four = vec4(first) + vec4(0u, 1u, 2u, 3u);
         // Past the last key the last is read again, and weighs nothing.
         let key = min(four, vec4(keys - 1u));

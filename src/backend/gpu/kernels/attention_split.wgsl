@@ -1,7 +1,7 @@
-// Attention of one query row, first half: a workgroup takes the query heads that share a key head, over a run of keys
+// Attention of query rows one by one, first half: a workgroup takes the query heads that share a key head, over a run of keys
 // (flash-decoding). Each leaves an unscaled sum, its maximum and its weight for `attention_reduce`.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
-// BIAS.
+// BIAS; those of `stand.wgsl`.
 // Constants: THREADS (also the keys of a tile), SHARE (query heads a workgroup takes, a divisor of HEADS / KV_HEADS), HEAD_DIM.
 // Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
 
@@ -15,13 +15,12 @@ const LANES: u32 = 1u;
 fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
-#include step
-@group(0) @binding(0) var<uniform> step: Step;
+#include stand
 #include keys_seen
-@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [HEADS, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> v: array<f32>;                   // [CAPACITY, KV_HEADS, HEAD_DIM]
-@group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [HEADS, SPLITS, HEAD_DIM + 2]
+@group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [rows, HEADS, HEAD_DIM]
+@group(0) @binding(2) var<storage, read> k: array<Lanes>;                 // [slots, CAPACITY, KV_HEADS, HEAD_DIM]
+@group(0) @binding(3) var<storage, read> v: array<f32>;                   // [slots, CAPACITY, KV_HEADS, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> partial: array<f32>;       // [rows, HEADS, SPLITS, HEAD_DIM + 2]
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
@@ -37,7 +36,9 @@ var<workgroup> weights: array<f32, SHARE * THREADS>;
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     // Every split takes the same number of tiles, as few as will do.
-    let seen = keys_seen(step.position);
+    let row = group.z;
+    let cache = slot_of(row) * CAPACITY;
+    let seen = keys_seen(position_of(row));
     let keys = seen.y - seen.x;
     let tiles = (keys + THREADS - 1u) / THREADS;
     let run = (tiles + SPLITS - 1u) / SPLITS;
@@ -48,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let head = group.y * SHARE;
     let kv_head = head / (HEADS / KV_HEADS);
     for (var i = lid; i < SHARE * WIDTH; i += THREADS) {
-        queries[i] = q[head * WIDTH + i] * SCALE;
+        queries[i] = q[(row * HEADS + head) * WIDTH + i] * SCALE;
     }
     var highest: array<f32, SHARE>;
     var weight: array<f32, SHARE>;
@@ -60,13 +61,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let key = tile * THREADS + lid;
         if (key < keys) {
             var score: array<f32, SHARE>;
-            let start = ((seen.x + key) * KV_HEADS + kv_head) * WIDTH;
+            let start = ((cache + seen.x + key) * KV_HEADS + kv_head) * WIDTH;
             for (var i = 0u; i < WIDTH; i++) {
                 let lanes = k[start + i];
                 for (var g = 0u; g < SHARE; g++) { score[g] += inner(queries[g * WIDTH + i], lanes); }
             }
 #if BIAS
-            for (var g = 0u; g < SHARE; g++) { score[g] += bias_of(head + g, step.position, seen.x + key); }
+            for (var g = 0u; g < SHARE; g++) { score[g] += bias_of(head + g, position_of(row), seen.x + key); }
 #endif
             for (var g = 0u; g < SHARE; g++) { scores[g * THREADS + lid] = score[g]; }
         }
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
         for (var j = 0u; j < here; j++) {
-            let start = ((seen.x + tile * THREADS + j) * KV_HEADS + kv_head) * HEAD_DIM;
+            let start = ((cache + seen.x + tile * THREADS + j) * KV_HEADS + kv_head) * HEAD_DIM;
             for (var g = 0u; g < SHARE; g++) { weight[g] += weights[g * THREADS + j]; }
             for (var c = 0u; c < COLUMNS; c++) {
                 let column = c * THREADS + lid;
@@ -96,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     for (var g = 0u; g < SHARE; g++) {
-        let to = ((head + g) * SPLITS + group.x) * (HEAD_DIM + 2u);
+        let to = ((row * HEADS + head + g) * SPLITS + group.x) * (HEAD_DIM + 2u);
         for (var c = 0u; c < COLUMNS; c++) {
             let column = c * THREADS + lid;
             if (column < HEAD_DIM) { partial[to + column] = sum[g * COLUMNS + c]; }

@@ -18,8 +18,7 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #endif
 
 #if !BETWEEN
-#include step
-@group(0) @binding(0) var<uniform> step: Step;
+#include stand
 #include keys_seen
 #endif
 @group(0) @binding(1) var<storage, read> q: array<Lanes>;                 // [batch, ROWS, Q_STRIDE], from column Q_FIRST on
@@ -57,7 +56,7 @@ fn seen_by(member: u32, row: u32) -> vec2<u32> {
 #if BETWEEN
     return keys_between(member, row);
 #else
-    return keys_seen(step.position + row);
+    return keys_seen(position_of(row));
 #endif
 }
 

@@ -5,8 +5,7 @@
 // K_FIRST, K_STRIDE; WINDOW with SLIDING, ZERO with BIAS.
 
 #if !BETWEEN
-#include step
-@group(0) @binding(0) var<uniform> step: Step;
+#include stand
 #include keys_seen
 #endif
 @group(0) @binding(1) var<storage, read> q: array<f32>;                   // [batch, ROWS, Q_STRIDE], from column Q_FIRST on
@@ -33,12 +32,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 #if BETWEEN
     let query = row;
     let seen = keys_between(member, row);
+    let of_keys = member;
 #else
-    let query = step.position + row;
+    let query = position_of(row);
     let seen = keys_seen(query);
+    let of_keys = slot_of(row);
 #endif
     let q_start = (member * ROWS + row) * Q_STRIDE + Q_FIRST + head * HEAD_DIM;
-    let k_start = member * CAPACITY * K_STRIDE + K_FIRST + head / (HEADS / KV_HEADS) * HEAD_DIM;
+    let k_start = of_keys * CAPACITY * K_STRIDE + K_FIRST + head / (HEADS / KV_HEADS) * HEAD_DIM;
     let to = id.x * CAPACITY;
     var top = -3.0e38;
     for (var key = seen.x; key < seen.y; key++) {

@@ -1,12 +1,11 @@
 // Rows of a table: ids `[t]` to y `[t, cols]`. An id past the table reads row 0. A table in parts takes a dispatch a part:
 // each writes the tokens whose rows it holds.
-// Flags: those of the weight; POSITIONS (the rows are those of the tokens' positions, and are added to x).
+// Flags: those of the weight; POSITIONS (the rows are those of the tokens' positions, and are added to x), with it those of `stand.wgsl`.
 
 #include linear_weight
 
 #if POSITIONS
-#include step
-@group(0) @binding(5) var<uniform> step: Step;
+#include stand
 @group(0) @binding(3) var<storage, read> x: array<f32>; // [t, cols]
 #else
 @group(0) @binding(3) var<storage, read> ids: array<u32>; // [t]
@@ -19,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(workgroup_id) gro
     let token = group.y;
     if (4u * k4 >= COLS) { return; }
 #if POSITIONS
-    var row = step.position + token;
+    var row = position_of(token);
 #else
     var row = ids[token];
 #endif

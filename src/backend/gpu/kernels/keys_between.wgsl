@@ -1,5 +1,6 @@
 // The first of the keys of a member of a batch that its query `row` sees, and the one after the last.
-// Flags: FULL (all of them; else those up to its own), LENGTHS (as many count as `lengths` says). Number: CAPACITY.
+// Flags: FULL (those after it, too), SLIDING (none that is WINDOW places away), LENGTHS (as many count as `lengths` says). Numbers: CAPACITY,
+// WINDOW.
 fn keys_between(member: u32, row: u32) -> vec2<u32> {
 #if LENGTHS
     let count = clamp(lengths[member], 1u, CAPACITY);
@@ -7,8 +8,19 @@ fn keys_between(member: u32, row: u32) -> vec2<u32> {
     let count = CAPACITY;
 #endif
 #if FULL
-    return vec2(0u, count);
+#if SLIDING
+    // Whoever stands further from all than the window reaches sees the last.
+    let end = min(row + WINDOW, count);
+    return vec2(min(row + 1u - min(row + 1u, WINDOW), end - 1u), end);
 #else
-    return vec2(0u, min(row + 1u, count));
+    return vec2(0u, count);
+#endif
+#else
+    let end = min(row + 1u, count);
+#if SLIDING
+    return vec2(end - min(end, WINDOW), end);
+#else
+    return vec2(0u, end);
+#endif
 #endif
 }

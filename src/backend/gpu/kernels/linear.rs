@@ -14,18 +14,6 @@ pub const LANES: Kernel = Kernel { name: "lanes", source: include_str!("lanes.wg
 pub const EMBEDDING: Kernel = Kernel { name: "embedding", source: include_str!("embedding.wgsl") };
 pub const GATE: Kernel = Kernel { name: "linear_gate", source: include_str!("linear_gate.wgsl") };
 
-/// The pieces that the kernels above include.
-pub fn snippet(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "linear_weight" => include_str!("linear_weight.wgsl"),
-        "linear_gather" => include_str!("linear_gather.wgsl"),
-        "linear_input" => include_str!("linear_input.wgsl"),
-        "lanes_input" => include_str!("lanes_input.wgsl"),
-        "linear_output" => include_str!("linear_output.wgsl"),
-        _ => return None,
-    })
-}
-
 /// The numbers of one dispatch of any of these kernels.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape {
@@ -47,12 +35,12 @@ pub struct Shape {
     pub residual: [usize; 3],
     pub gain: [usize; 3],
     /// Of a convolution: channels of a pixel (counted in what x is loaded by), the sides of a picture in x, pixels of a picture in y and its
-    /// width, and the zeros above and on the left of a picture.
-    pub picture: [usize; 7],
+    /// width, the zeros above and on the left of a picture, and the window's dilation.
+    pub picture: [usize; 8],
 }
 
 impl Shape {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 23] = [
         "ROWS",
         "COLS",
         "T",
@@ -75,6 +63,7 @@ impl Shape {
         "OUT_WIDTH",
         "TOP",
         "LEFT",
+        "DILATION",
     ];
 
     /// The numbers under the names that the sources have for them.
@@ -185,6 +174,12 @@ pub fn weight_flags(form: Form) -> Variant {
     variant.flag("MIN", form.min).flag("WIDE", form.is_quantised() && form.wide)
 }
 
+/// The variant for `rows` rows that were placed.
+pub fn placed(mut variant: Variant, rows: u32) -> Variant {
+    variant.constants.push(("PLACED", Const::U32(rows)));
+    variant.flag("PLACES", true)
+}
+
 fn flags(p: &Product) -> Variant {
     let mut variant = weight_flags(p.form)
         .flag("ALIGNED", aligned(p))
@@ -291,6 +286,7 @@ pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
         let Some(form) = Form::of(dtype, features.software) else { continue };
         out.push((&EMBEDDING, weight_flags(form)));
         out.push((&EMBEDDING, weight_flags(form).flag("POSITIONS", true)));
+        out.push((&EMBEDDING, placed(weight_flags(form).flag("POSITIONS", true), 5)));
         let widths: &[usize] = if form.is_quantised() { &[256] } else { &[256, 172, 48, 17] };
         let none = Extras::default();
         let fused = [

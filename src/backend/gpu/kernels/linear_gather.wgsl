@@ -37,7 +37,7 @@ fn spot(token: u32) -> Spot {
 fn tap(k: u32) -> Tap {
     let pixel = k / CHANNELS;
     let y = pixel / KERNEL_WIDTH;
-    return Tap(i32(y), i32(pixel - y * KERNEL_WIDTH), k - pixel * CHANNELS);
+    return Tap(i32(y * DILATION), i32((pixel - y * KERNEL_WIDTH) * DILATION), k - pixel * CHANNELS);
 }
 
 fn under(s: Spot, t: Tap) -> u32 {

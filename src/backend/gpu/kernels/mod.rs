@@ -26,24 +26,10 @@ use crate::{
     graph::{Binary, Mask, RopeLayout, Unary},
 };
 
-/// A piece of WGSL that several kernels include.
-pub(super) fn snippet(name: &str) -> Option<&'static str> {
-    match name {
-        "reduce" => Some(include_str!("reduce.wgsl")),
-        "cos_sin" => Some(include_str!("cos_sin.wgsl")),
-        "unary" => Some(include_str!("unary.wgsl")),
-        "step" => Some(include_str!("step.wgsl")),
-        "keys_seen" => Some(include_str!("keys_seen.wgsl")),
-        "keys_between" => Some(include_str!("keys_between.wgsl")),
-        "attention_bias" => Some(include_str!("attention_bias.wgsl")),
-        _ => linear::snippet(name),
-    }
-}
-
 /// Every path through every kernel that a device with `features` may take, at sizes that stand for all.
 pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     let mut all: Vec<(Kernel, Variant)> =
-        super::linear::variants(features).into_iter().map(|(kernel, variant)| (*kernel, variant)).collect();
+        linear::variants(features).into_iter().map(|(kernel, variant)| (*kernel, variant)).collect();
 
     let norm = rms_norm::Shape { rows: 1, groups: 1, width: 576, first: 0, stride: 576, eps: 1e-5, residual: None };
     let added = rms_norm::Shape { residual: Some([0, 576]), ..norm };
@@ -131,16 +117,23 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     for factors in [None, Some(crate::graph::WeightId(0))] {
         for layout in [RopeLayout::Interleaved, RopeLayout::HalfSplit] {
             for parts in [whole, turn] {
-                all.push((rope_cache::KERNEL, rope_cache::variant(Some(&rotary(factors, layout)), None, &parts)?.0));
+                all.push((
+                    rope_cache::KERNEL,
+                    rope_cache::variant(Some(&rotary(factors, layout)), None, None, &parts)?.0,
+                ));
             }
         }
     }
     let halves = rotary(None, RopeLayout::HalfSplit);
-    all.push((rope_cache::KERNEL, rope_cache::variant(Some(&halves), Some(1e-6), &whole)?.0));
+    all.push((rope_cache::KERNEL, rope_cache::variant(Some(&halves), Some(1e-6), None, &whole)?.0));
     for parts in [write, rope_cache::Parts { q: None, ..whole }] {
-        all.push((rope_cache::KERNEL, rope_cache::variant(None, None, &parts)?.0));
+        all.push((rope_cache::KERNEL, rope_cache::variant(None, None, None, &parts)?.0));
     }
 
+    for slots in [None, Some(4)] {
+        all.push((rope_cache::KERNEL, rope_cache::variant(Some(&halves), Some(1e-6), slots, &whole)?.0));
+        all.push((rope_cache::KERNEL, rope_cache::variant(None, None, slots, &write)?.0));
+    }
     let heads = AttentionShape {
         rows: 1,
         heads: 9,
@@ -148,12 +141,15 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         head_dim: 64,
         capacity: 2048,
         scale: 0.125,
-        mask: Mask::Cached,
+        mask: Mask::CACHED,
         batch: 1,
         zero: None,
         lengths: false,
+        placed: false,
     };
-    for (head_dim, alone) in [(63, Mask::Cached), (64, Mask::Cached), (256, Mask::Cached), (256, Mask::Sliding(512))] {
+    for (head_dim, alone) in
+        [(63, Mask::CACHED), (64, Mask::CACHED), (256, Mask::CACHED), (256, Mask::CACHED.within(Some(512)))]
+    {
         let shape = AttentionShape { head_dim, mask: alone, ..heads };
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
         all.push((attention::LANES, attention::lanes_variant(&shape)?));
@@ -161,7 +157,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
             all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
         }
         let (q, kv) = (tensor(128, 9 * head_dim), tensor(2048, 3 * head_dim));
-        for mask in [alone, Mask::Causal, Mask::Full] {
+        for mask in [alone, Mask::CAUSAL, Mask::FULL, Mask::CAUSAL.within(Some(9)), Mask::FULL.within(Some(9))] {
             let shape = AttentionShape { rows: 128, mask, ..shape };
             let operands = Operands { q, k: kv, v: kv };
             let variant = attention::tiled_variant(&shape, &operands, 0)?;
@@ -175,17 +171,23 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     let (q, kv) = (tensor(128, 9 * 64), tensor(2048, 3 * 64));
     let operands = Operands { q, k: kv, v: kv };
     let biased = AttentionShape { zero: Some(2047), ..heads };
-    for shape in [biased, AttentionShape { mask: Mask::Memory, ..heads }] {
+    let placed = AttentionShape { placed: true, rows: 5, ..biased };
+    let call = attention::weights(&placed, [&q, &kv], Leanings { bias: Some(3), lengths: None }, 2)?;
+    all.push((call.kernel, call.variant));
+    for shape in [biased, placed, AttentionShape { mask: Mask::MEMORY, ..heads }] {
         all.push((attention::SPLIT, attention::split_variant(&shape)?));
         all.push((attention::LANES, attention::lanes_variant(&shape)?));
         for software in [false, true] {
             all.push((attention::REDUCE, attention::reduce_variant(&shape, software)?));
         }
-        let shape = AttentionShape { rows: 128, ..shape };
-        all.push((attention::TILED, attention::tiled_variant(&shape, &operands, 0)?));
+        // Placed rows go one by one.
+        if !shape.placed {
+            let shape = AttentionShape { rows: 128, ..shape };
+            all.push((attention::TILED, attention::tiled_variant(&shape, &operands, 0)?));
+        }
     }
     let leanings = Leanings { bias: Some(3), lengths: Some(4) };
-    for mask in [Mask::Causal, Mask::Full] {
+    for mask in [Mask::CAUSAL, Mask::FULL] {
         let shape = AttentionShape { rows: 128, mask, lengths: true, ..biased };
         for kernel in [attention::ROWS, attention::TILED] {
             all.push((kernel, attention::tiled_variant(&shape, &operands, 0)?));

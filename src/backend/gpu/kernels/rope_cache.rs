@@ -5,7 +5,7 @@ use crate::{
     backend::gpu::{
         buffer::View,
         context::{Context, Dispatch},
-        program::{Rotary, Tensor},
+        program::{Rotary, STAND, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
     graph::RopeLayout,
@@ -34,11 +34,21 @@ pub fn frequencies(rotary: &Rotary) -> Vec<f32> {
 }
 
 /// The variant, and how many workgroups a row takes. `norm` is the epsilon of the heads' norms, which come with a rotary alone.
-pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>) -> Result<(Variant, u32)> {
+/// `slots` are those of the caches where rows are placed.
+pub fn variant(
+    rotary: Option<&Rotary>,
+    norm: Option<f32>,
+    slots: Option<usize>,
+    parts: &Parts<Tensor>,
+) -> Result<(Variant, u32)> {
     let rows = [parts.q, parts.k, parts.v].into_iter().flatten().map(|p| p.0.rows).max().unwrap_or(0);
     let capacity = [parts.k, parts.v].into_iter().flatten().map(|p| p.1.rows).min().unwrap_or(u32::MAX as usize);
     let mut constants = vec![("THREADS", Const::U32(THREADS))];
+    let capacity = capacity / slots.unwrap_or(1);
     let mut numbers = vec![("ROWS", Const::size(rows)?), ("CAPACITY", Const::size(capacity)?)];
+    if slots.is_some() {
+        constants.push(("PLACED", Const::size(rows)?));
+    }
     let mut units = 0;
     // Without a rotary a row of k is as good as one head.
     let head_dim = rotary.map(|r| r.head_dim).or(parts.k.map(|k| k.0.cols)).unwrap_or(1).max(1);
@@ -71,6 +81,7 @@ pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>
     }
     let variant = Variant::new(&constants)
         .with_numbers(&numbers)
+        .flag("PLACES", slots.is_some())
         .flag("Q", parts.q.is_some())
         .flag("K", parts.k.is_some())
         .flag("V", parts.v.is_some())
@@ -82,7 +93,8 @@ pub fn variant(rotary: Option<&Rotary>, norm: Option<f32>, parts: &Parts<Tensor>
     Ok((variant, units.div_ceil(THREADS as usize) as u32))
 }
 
-/// `tables` are the frequencies and, where there are any, the factors; `norm` holds the weights for q and k and an epsilon.
+/// `tables` are the frequencies and, where there are any, the factors; `norm` holds the weights for q and k and an epsilon. Where rows are
+/// placed they stand so, and the caches have so many slots.
 #[allow(clippy::too_many_arguments)]
 pub fn rope_cache(
     ctx: &Context,
@@ -91,11 +103,11 @@ pub fn rope_cache(
     views: &Parts<View>,
     tables: (Option<&View>, Option<&View>),
     norm: Option<([&View; 2], f32)>,
-    step: &View,
+    (stand, slots): (&View, Option<usize>),
     place: &str,
 ) -> Result<Dispatch> {
-    let (variant, groups) = variant(rotary, norm.map(|(_, eps)| eps), shapes)?;
-    let mut bound = vec![(0, step)];
+    let (variant, groups) = variant(rotary, norm.map(|(_, eps)| eps), slots, shapes)?;
+    let mut bound = vec![(STAND, stand)];
     for (part, from, to) in [(&views.q, 1, 6), (&views.k, 2, 7), (&views.v, 3, 8)] {
         if let Some((source, target)) = part {
             bound.extend([(from, source), (to, target)]);

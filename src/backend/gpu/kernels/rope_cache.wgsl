@@ -1,22 +1,21 @@
 // An RMSNorm of each head of q and k, their rotary position embedding (arXiv 2104.09864) and the cache writes of k and v, in one.
 // Each part may be absent.
-// Flags: Q, K, V, ROTARY, FACTORS, HALF_SPLIT (else neighbours are pairs), NORM.
+// Flags: Q, K, V, ROTARY, FACTORS, HALF_SPLIT (else neighbours are pairs), NORM; those of `stand.wgsl`.
 // Constants: HEAD_DIM, ROTARY_DIM, THREADS. Numbers: ROWS, CAPACITY, and for each part its FIRST, STRIDE and HEADS (q, k) or WIDTH (v); EPS
 // with NORM.
 
-#include step
-@group(0) @binding(0) var<uniform> step: Step;
+#include stand
 #if Q
 @group(0) @binding(1) var<storage, read> q: array<f32>;                 // [ROWS, Q_STRIDE], from column Q_FIRST on
 @group(0) @binding(6) var<storage, read_write> q_turned: array<f32>;    // [ROWS, Q_HEADS, HEAD_DIM]
 #endif
 #if K
 @group(0) @binding(2) var<storage, read> k: array<f32>;                 // [ROWS, K_STRIDE], from column K_FIRST on
-@group(0) @binding(7) var<storage, read_write> k_cache: array<f32>;     // [CAPACITY, K_HEADS, HEAD_DIM]
+@group(0) @binding(7) var<storage, read_write> k_cache: array<f32>;     // [slots, CAPACITY, K_HEADS, HEAD_DIM]
 #endif
 #if V
 @group(0) @binding(3) var<storage, read> v: array<f32>;                 // [ROWS, V_STRIDE], from column V_FIRST on
-@group(0) @binding(8) var<storage, read_write> v_cache: array<f32>;     // [CAPACITY, V_WIDTH]
+@group(0) @binding(8) var<storage, read_write> v_cache: array<f32>;     // [slots, CAPACITY, V_WIDTH]
 #endif
 #if NORM
 @group(0) @binding(9) var<storage, read> q_norm: array<f32>;            // [HEAD_DIM]
@@ -61,7 +60,7 @@ const UNITS: u32 = HEAD_DIM - PAIRS;
 @compute @workgroup_size(THREADS)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let row = id.y;
-    let position = step.position + row;
+    let position = position_of(row);
     var unit = id.x;
 #if Q
     if (unit < Q_HEADS * UNITS) {
@@ -95,14 +94,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     unit -= Q_HEADS * UNITS;
 #endif
-    // Rows past the capacity are dropped; the sum above may have wrapped for an absurd position.
-    if (position >= CAPACITY || position < row) { return; }
+    // Rows past the capacity are dropped.
+    if (position >= CAPACITY) { return; }
+#if !PLACES
+    // The sum above may have wrapped for an absurd position.
+    if (position < row) { return; }
+#endif
+    let place = slot_of(row) * CAPACITY + position;
 #if K
     if (unit < K_HEADS * UNITS) {
         let head = (unit / UNITS) * HEAD_DIM;
         let i = unit % UNITS;
         let start = row * K_STRIDE + K_FIRST + head;
-        let to = position * K_HEADS * HEAD_DIM + head;
+        let to = place * K_HEADS * HEAD_DIM + head;
 #if NORM
         var squares = 0.0;
         for (var j = 0u; j < HEAD_DIM; j++) { squares += k[start + j] * k[start + j]; }
@@ -132,7 +136,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 #endif
 #if V
     if (unit < V_WIDTH) {
-        v_cache[position * V_WIDTH + unit] = v[row * V_STRIDE + V_FIRST + unit];
+        v_cache[place * V_WIDTH + unit] = v[row * V_STRIDE + V_FIRST + unit];
     }
 #endif
 }

@@ -11,6 +11,7 @@ use crate::{
 
 const SOFTMAX: Kernel = Kernel { name: "softmax", source: include_str!("softmax.wgsl") };
 const POOL: Kernel = Kernel { name: "pool", source: include_str!("pool.wgsl") };
+const COPY_SLOTS: Kernel = Kernel { name: "copy_slots", source: include_str!("copy_slots.wgsl") };
 const CELL: Kernel = Kernel { name: "cell", source: include_str!("cell.wgsl") };
 
 /// Rows of `x` → `y` `[rows, cols]`.
@@ -40,25 +41,42 @@ pub fn pool(how: Pooling, batch: usize, x: &Tensor, [lengths, y]: [StoreId; 2]) 
     Ok(Call::new(POOL, variant, bound, [(batch * x.cols).div_ceil(64), 1, 1]))
 }
 
-/// One step: row `x` of the inputs' projections and the state's `[gates · width]` → the state, an LSTM's memory, and row `y` of the
-/// results.
+/// One step: row `r` of each sequence's projections `x` and the states' `[batch, gates · width]` → the states, an LSTM's memories, and row
+/// `r` of each sequence's results `y`.
 pub fn cell(
     cell: Cell,
+    r: usize,
     [x, y]: [&Tensor; 2],
-    projection: StoreId,
-    (hidden, memory): (StoreId, Option<StoreId>),
+    (projection, (hidden, memory)): (&Tensor, (StoreId, Option<StoreId>)),
 ) -> Result<Call> {
-    let firsts = [("X_FIRST", Const::size(x.first)?), ("Y_FIRST", Const::size(y.first)?)];
-    let variant = Variant::default().with_numbers(&firsts).with_numbers(&[("WIDTH", Const::size(y.cols)?)]);
+    let batch = projection.rows;
+    let t = y.rows / batch;
+    let variant = Variant::default().with_numbers(&[
+        ("BATCH", Const::size(batch)?),
+        ("WIDTH", Const::size(y.cols)?),
+        ("X_FIRST", Const::size(x.first + r * x.stride)?),
+        ("X_STRIDE", Const::size(t * x.stride)?),
+        ("Y_FIRST", Const::size(y.first + r * y.stride)?),
+        ("Y_STRIDE", Const::size(t * y.stride)?),
+    ]);
     let variant = variant.flag("LSTM", cell == Cell::Lstm).flag("GRU", cell == Cell::Gru);
     let mut bound = vec![
         (1, Bound::Read(x.store)),
-        (2, Bound::Read(projection)),
+        (2, Bound::Read(projection.store)),
         (3, Bound::Write(hidden)),
         (4, Bound::Write(y.store)),
     ];
     bound.extend(memory.map(|memory| (5, Bound::Write(memory))));
-    Ok(Call::new(CELL, variant, bound, [y.cols.div_ceil(64), 1, 1]))
+    Ok(Call::new(CELL, variant, bound, [(batch * y.cols).div_ceil(64), 1, 1]))
+}
+
+/// Slots of `cache` become copies of one another, as `copies` `[slots, 2]` say.
+pub fn copy_slots(slots: usize, cache: &Tensor, copies: StoreId) -> Result<Call> {
+    let capacity = cache.rows / slots;
+    let variant = Variant::new(&[("SLOTS", Const::size(slots)?)])
+        .with_numbers(&[("CAPACITY", Const::size(capacity)?), ("COLS", Const::size(cache.cols)?)]);
+    let bound = vec![(0, Bound::Write(cache.store)), (1, Bound::Read(copies))];
+    Ok(Call::new(COPY_SLOTS, variant, bound, [(capacity * cache.cols).div_ceil(64), 1, 1]).in_lines())
 }
 
 /// Every path through these kernels, at sizes that stand for all.
@@ -69,7 +87,9 @@ pub fn every() -> Result<Vec<Call>> {
         all.push(pool(how, 2, &tensor(8, 70), [1, 2])?);
     }
     for (kind, memory) in [(Cell::Lstm, Some(3)), (Cell::Gru, None), (Cell::Tanh, None)] {
-        all.push(cell(kind, [&tensor(1, kind.gates() * 70), &tensor(1, 70)], 1, (2, memory))?);
+        let x = tensor(6, kind.gates() * 70);
+        all.push(cell(kind, 1, [&x, &tensor(6, 70)], (&Tensor { rows: 2, ..x }, (2, memory)))?);
     }
+    all.push(copy_slots(4, &tensor(64, 70), 1)?);
     Ok(all)
 }
