@@ -98,7 +98,7 @@ worker.addEventListener("activate", (event) => {
 worker.addEventListener("fetch", (event) => {
   const fetching = /** @type {Fetching} */ (event);
   const { request } = fetching;
-  if (request.method === "GET" && request.url.startsWith(scope)) fetching.respondWith(answer(request));
+  if (request.method === "GET" && request.url.startsWith(scope)) fetching.respondWith(answer(fetching));
 });
 
 async function keepShell() {
@@ -124,12 +124,13 @@ async function keepFirstModels(cache) {
   }
 }
 
-/** @param {Request} request */
-async function answer(request) {
+/** @param {Fetching} fetching */
+async function answer(fetching) {
+  const { request } = fetching;
   try {
     const response = await fetch(request);
-    // A part of a file is never kept as if it were the whole.
-    if (response.status === 200 && response.type === "basic") keep(request, response.clone());
+    // A part of a file is never kept as if it were the whole. Until the copy is read, so that both are, the worker may not be put to sleep.
+    if (response.status === 200 && response.type === "basic") fetching.waitUntil(keep(request, response.clone()));
     return response;
   } catch (error) {
     const kept = request.mode === "navigate" ? await keptPage(request.url) : await caches.match(request, { ignoreVary: true });
