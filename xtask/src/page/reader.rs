@@ -112,7 +112,9 @@ fn stop_and_go_on(visit: &Visit) -> Result<()> {
     set(page, "#length", "500")?;
     let whole = write_with_seed(page, "One day a girl", "3")?;
     page.click("#clear")?;
-    // The page itself presses the button, as soon as there is something to stop: a small model is faster than any driver.
+    // The page itself presses the button, as soon as there is something to stop: a small model is faster than any driver, and on a slow machine
+    // than the page that shows its words.
+    slow_down(page)?;
     page.run(
         "new MutationObserver((_, observer) => {
              if (document.querySelectorAll('#story .token').length < 3) return;
