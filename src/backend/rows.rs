@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -13,22 +13,25 @@ use crate::{
 
 /// The rows of each slot of each state, from the first on, that were written. Plans of a model share it.
 #[derive(Default)]
-pub struct Written(Mutex<HashMap<String, Vec<usize>>>);
+pub struct Written(Mutex<Slots>);
+
+type Slots = HashMap<String, Vec<usize>>;
 
 impl Written {
     /// The caller wrote so many words of a state, from its start on.
     pub fn note_words(&self, spec: &StateSpec, words: usize) {
         let columns = spec.shape.iter().skip(1).product::<usize>().max(1);
-        self.change(&spec.name, |slots| note(slots, 0, words / columns));
+        note(slots_of(&mut self.lock(), &spec.name), 0, words / columns);
     }
 
-    fn change<T>(&self, name: &str, change: impl FnOnce(&mut Vec<usize>) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(name) {
-            Some(known) => change(known),
-            None => change(all.entry(name.to_string()).or_default()),
-        }
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The slots of a state.
+fn slots_of<'a>(all: &'a mut Slots, name: &str) -> &'a mut Vec<usize> {
+    all.entry(name.to_string()).or_default()
 }
 
 /// Rows of a slot were written.
@@ -113,53 +116,60 @@ impl Uses {
         Ok(())
     }
 
-    /// Notes what a step writes.
+    /// Notes what a step writes; nothing of one that is refused.
     ///
     /// Errors: `bad-argument` where it would see rows that nobody wrote.
     pub fn begin(&self, written: &Written, params: &StepParams) -> Result<()> {
+        let mut all = written.lock();
         let wanted = params.memory as usize;
         for name in &self.stored {
-            let rows = written.change(name, |slots| slots.first().copied().unwrap_or(0));
+            let rows = slots_of(&mut all, name).first().copied().unwrap_or(0);
             if !(1..=rows).contains(&wanted) {
                 let why = format!("{wanted} stored keys are to be seen, and {name} holds {rows}");
                 return Err(Error::bad_argument(format!("{why}; run what stores them first")));
             }
         }
+        if self.places.is_some() || !self.copied.is_empty() {
+            let mut after = all.clone();
+            self.follow_slots(&mut after)?;
+            *all = after;
+        }
+        if self.places.is_none() {
+            for (name, rows, capacity) in &self.cached {
+                let end = (params.position as usize).saturating_add(*rows).min(*capacity);
+                note(slots_of(&mut all, name), 0, end);
+            }
+        }
+        self.whole.iter().for_each(|(name, rows)| note(slots_of(&mut all, name), 0, *rows));
+        Ok(())
+    }
+
+    /// Copies of slots, then rows that were placed.
+    fn follow_slots(&self, all: &mut Slots) -> Result<()> {
         for name in &self.copied {
-            written.change(name, |slots| {
-                let before = slots.clone();
-                for (slot, copy) in self.copies.as_chunks::<2>().0.iter().enumerate() {
-                    let [source, rows] = copy.map(|n| n as usize);
-                    if source != slot {
-                        note(slots, slot, 0);
-                        slots[slot] = rows.min(before.get(source).copied().unwrap_or(0));
-                    }
+            let slots = slots_of(all, name);
+            let before = slots.clone();
+            for (slot, copy) in self.copies.as_chunks::<2>().0.iter().enumerate() {
+                let [source, rows] = copy.map(|n| n as usize);
+                if source != slot {
+                    note(slots, slot, 0);
+                    slots[slot] = rows.min(before.get(source).copied().unwrap_or(0));
                 }
-            });
+            }
         }
-        for (name, rows, capacity) in &self.cached {
-            written.change(name, |slots| match &self.places {
-                None => {
-                    note(slots, 0, (params.position as usize).saturating_add(*rows).min(*capacity));
-                    Ok(())
+        for (name, ..) in &self.cached {
+            let slots = slots_of(all, name);
+            for (r, place) in self.places.as_deref().unwrap_or_default().as_chunks::<2>().0.iter().enumerate() {
+                let [slot, position] = place.map(|n| n as usize);
+                let there = slots.get(slot).copied().unwrap_or(0);
+                if position > there {
+                    let why =
+                        format!("row {r} goes on at {position} in slot {slot} of {name}, which holds {there} rows");
+                    return Err(Error::bad_argument(format!("{why}; write or copy those before it first")));
                 }
-                Some(places) => {
-                    for (r, place) in places.as_chunks::<2>().0.iter().enumerate() {
-                        let [slot, position] = place.map(|n| n as usize);
-                        let there = slots.get(slot).copied().unwrap_or(0);
-                        if position > there {
-                            let why = format!(
-                                "row {r} goes on at {position} in slot {slot} of {name}, which holds {there} rows"
-                            );
-                            return Err(Error::bad_argument(format!("{why}; write or copy those before it first")));
-                        }
-                        note(slots, slot, position + 1);
-                    }
-                    Ok(())
-                }
-            })?;
+                note(slots, slot, position + 1);
+            }
         }
-        self.whole.iter().for_each(|(name, rows)| written.change(name, |slots| note(slots, 0, *rows)));
         Ok(())
     }
 }
