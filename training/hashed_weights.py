@@ -1,4 +1,4 @@
-"""Weights that follow from their names, so that a fixture need not hold any: tests/diffusion/hashed.rs makes the same.
+"""Weights that follow from their names, so that a fixture need not hold any: tests/models/diffusion/hashed.rs makes the same.
 
 Number `i` of the tensor `name`, counted as the graph lays it out (a convolution is [out, height · width · in]), is the upper 24
 bits of splitmix64 of the name's FNV-1a hash, as −1 … 1. Matrices are scaled by the root of 3 / columns, which keeps the variance

@@ -4,7 +4,7 @@ weighted prompts.
     python make_paintings_fixture.py
 
 All noise is Vitrine's own (house_noise.py), in the order in which it draws. Pictures are 16 pixels square, in eight bits; those that runs begin
-from are a formula that tests/diffusion/paintings.rs has too.
+from are a formula that tests/models/diffusion/paintings.rs has too.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python make_run_fixtures.py      # writes ../tests/fixtures/diffusion/runs.json
 
-Weights, context and noise are made by name on both sides (hashed_weights.py, tests/diffusion/runs.rs); the file holds the latents at the end.
+Weights, context and noise are made by name on both sides (hashed_weights.py, tests/models/diffusion/runs.rs); the file holds the latents at the end.
 """
 
 from __future__ import annotations

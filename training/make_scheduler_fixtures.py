@@ -1,6 +1,6 @@
 """Writes tests/fixtures/schedulers.json: whole runs of diffusers' schedulers, which src/image/schedulers must repeat.
 
-No network is needed: the "model" is a formula of what it is given, and so are the noises (tests/schedulers.rs has the same formulas). A case
+No network is needed: the "model" is a formula of what it is given, and so are the noises (tests/models/diffusion/schedulers.rs has the same formulas). A case
 holds the scheduler's configuration as a file has it, the timesteps from where the run begins, and the latent at its end.
 """
 

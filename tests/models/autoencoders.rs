@@ -8,7 +8,7 @@ use std::{
 use pollster::block_on;
 use vitrine::{
     ErrorCode, Result,
-    backend::{Device, Plan, cpu, gpu},
+    backend::{Device, Plan},
     cancel::Cancel,
     graph::{Graph, Grid, StepParams},
     image::{Autoencoder, Picture, Tiles},
@@ -16,25 +16,21 @@ use vitrine::{
     weights::{MemorySource, PathSource, Recipes, SharedSource, Storage, WeightFile},
 };
 
-use crate::{cosine, floats, reference::reference};
+use super::{psnr, wrapped};
+use crate::common::{cosine, fixture, floats, on_cpu, on_gpu, opened, reference, shipped, streamed};
 
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)
+pub fn in_pictures(name: &str) -> PathBuf {
+    fixture("pictures").join(name)
 }
 
 /// The file of one of the house's models.
 pub fn model(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name).join(name).with_extension("safetensors")
+    shipped(name).join(name).with_extension("safetensors")
 }
 
-pub fn open(paths: &[PathBuf]) -> WeightFile {
-    let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
-    block_on(WeightFile::open_parts(sources.collect())).expect("weights")
-}
-
-fn open_folder(name: &str) -> WeightFile {
+pub fn open_folder(name: &str) -> WeightFile {
     let files = ["diffusion_pytorch_model.safetensors", "config.json"];
-    open(&files.map(|file| fixture(name).join(file)))
+    opened(&files.map(|file| in_pictures(name).join(file)))
 }
 
 /// A tensor `[batch, channels, height, width]` as rows, and its grid.
@@ -51,21 +47,8 @@ pub fn rows(file: &WeightFile, name: &str) -> (Grid, Vec<f32>) {
     (Grid::new(batch, height, width), (0..x.len()).map(at).collect())
 }
 
-pub fn cpu_device() -> Device {
-    Device::Cpu(cpu::Device::new("a test"))
-}
-
-pub fn gpu_device() -> Device {
-    let device = block_on(gpu::Device::open(gpu::Preference::Any));
-    Device::Gpu(device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers"))
-}
-
 fn plan(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes) -> Result<Plan> {
-    block_on(async {
-        let mut loader = device.begin(graph).await?;
-        file.stream_with(graph, recipes, &mut loader, &mut |_, _| (), &Cancel::new()).await?;
-        loader.finish().await?.compile(graph).await
-    })
+    block_on(async { streamed(device, file, graph, recipes).await?.compile(graph).await })
 }
 
 /// What the graph makes of its one input.
@@ -78,13 +61,6 @@ pub fn run(device: &Device, file: &WeightFile, graph: &Graph, recipes: &Recipes,
     floats(&out[0])
 }
 
-/// Peak signal to noise in decibels, for a range of 1.
-pub fn psnr(got: &[f32], wanted: &[f32]) -> f64 {
-    assert_eq!(got.len(), wanted.len());
-    let square = |(g, w): (&f32, &f32)| f64::from(g - w).powi(2);
-    -10.0 * (got.iter().zip(wanted).map(square).sum::<f64>() / got.len() as f64).log10()
-}
-
 #[track_caller]
 fn same(got: &[f32], wanted: &[f32]) {
     let largest = wanted.iter().fold(0.0f32, |m, v| m.max(v.abs()));
@@ -95,7 +71,7 @@ fn same(got: &[f32], wanted: &[f32]) {
 /// Asserts that the graph makes of its input what is wanted, on either backend.
 #[track_caller]
 fn makes(file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32], wanted: &[f32]) {
-    for device in [cpu_device(), gpu_device()] {
+    for device in [on_cpu(), on_gpu()] {
         same(&run(&device, file, graph, recipes, input), wanted);
     }
 }
@@ -103,7 +79,7 @@ fn makes(file: &WeightFile, graph: &Graph, recipes: &Recipes, input: &[f32], wan
 #[test]
 fn autoencoder_kl_decodes_and_encodes_as_diffusers_does() {
     let file = open_folder("autoencoder_kl");
-    let expected = open(&[fixture("autoencoder_kl/expected.safetensors")]);
+    let expected = opened(&[in_pictures("autoencoder_kl/expected.safetensors")]);
     let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder");
     assert_eq!((vae.factor(), vae.config().latent_channels, vae.config().groups), (2, 4, 8));
     let (grid, latent) = rows(&expected, "latent");
@@ -112,15 +88,10 @@ fn autoencoder_kl_decodes_and_encodes_as_diffusers_does() {
     makes(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture, &rows(&expected, "moments").1);
 }
 
-/// A safetensors file with other names in its header.
+/// A safetensors file with its tensors called otherwise.
 fn renamed(path: &Path, rename: impl Fn(&str) -> String) -> SharedSource {
     let bytes = std::fs::read(path).expect("a file");
-    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
-    let header: serde_json::Map<_, _> = header.into_iter().map(|(name, entry)| (rename(&name), entry)).collect();
-    let header = serde_json::to_vec(&header).unwrap();
-    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_slice(), &bytes[8 + len..]].concat();
-    Rc::new(MemorySource::new("model.safetensors", bytes))
+    Rc::new(MemorySource::new("model.safetensors", wrapped::renamed(&bytes, &|name| Some(rename(name)))))
 }
 
 /// The names of latent diffusion's own code for an autoencoder of two levels.
@@ -153,11 +124,11 @@ fn as_before(name: &str) -> String {
 
 #[test]
 fn an_autoencoder_goes_by_the_names_of_checkpoints_and_of_old_diffusers_too() {
-    let weights = fixture("autoencoder_kl/diffusion_pytorch_model.safetensors");
-    let expected = open(&[fixture("autoencoder_kl/expected.safetensors")]);
+    let weights = in_pictures("autoencoder_kl/diffusion_pytorch_model.safetensors");
+    let expected = opened(&[in_pictures("autoencoder_kl/expected.safetensors")]);
     let (grid, latent) = rows(&expected, "latent");
     for rename in [as_in_a_checkpoint, as_before] {
-        let config = Rc::new(PathSource::open(fixture("autoencoder_kl/config.json")).unwrap());
+        let config = Rc::new(PathSource::open(in_pictures("autoencoder_kl/config.json")).unwrap());
         let file = block_on(WeightFile::open_parts(vec![renamed(&weights, rename), config])).unwrap();
         let vae = AutoencoderKl::from_file(&file, Storage::F32).expect("an autoencoder by other names");
         makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
@@ -166,7 +137,7 @@ fn an_autoencoder_goes_by_the_names_of_checkpoints_and_of_old_diffusers_too() {
 
 #[test]
 fn a_checkpoints_shapes_tell_the_autoencoders_configuration() {
-    let weights = fixture("autoencoder_kl/diffusion_pytorch_model.safetensors");
+    let weights = in_pictures("autoencoder_kl/diffusion_pytorch_model.safetensors");
     for rename in [as_in_a_checkpoint, str::to_string] {
         let file = block_on(WeightFile::open(renamed(&weights, rename))).unwrap();
         // Shapes do not tell the groups of the norms: the 32 of all published models are assumed, which 16 channels do not fit.
@@ -180,7 +151,7 @@ fn a_checkpoints_shapes_tell_the_autoencoders_configuration() {
 #[test]
 fn autoencoder_tiny_decodes_and_encodes_as_diffusers_does() {
     let file = open_folder("autoencoder_tiny");
-    let expected = open(&[fixture("autoencoder_tiny/expected.safetensors")]);
+    let expected = opened(&[in_pictures("autoencoder_tiny/expected.safetensors")]);
     let vae = AutoencoderTiny::from_file(&file, Storage::Keep).expect("an autoencoder");
     assert_eq!((vae.factor(), vae.latent_channels(), vae.scale), (2, 4, 1.0));
     let (grid, latent) = rows(&expected, "latent");
@@ -192,7 +163,7 @@ fn autoencoder_tiny_decodes_and_encodes_as_diffusers_does() {
 #[test]
 fn taef2_decodes_and_encodes_real_pictures_in_f32_and_in_eight_bits() {
     let Some(folder) = reference("vae/taef2") else { return };
-    let expected = open(&[folder.join("reference.safetensors")]);
+    let expected = opened(&[folder.join("reference.safetensors")]);
     // One of the three pictures: they are alike in what could go wrong.
     let first = |name| {
         let (grid, mut x) = rows(&expected, name);
@@ -201,25 +172,25 @@ fn taef2_decodes_and_encodes_real_pictures_in_f32_and_in_eight_bits() {
     };
     let ((picture_grid, picture), (latent_grid, latent)) = (first("image"), first("latent"));
     let decoded = first("decoded").1;
-    // Latents lie within about four of zero: a span of eight.
-    let scaled = |x: &[f32]| x.iter().map(|v| v / 8.0).collect::<Vec<_>>();
+    // Latents lie within about four of zero.
+    let span = 8.0;
     for (storage, least) in [(Storage::F32, 40.0), (Storage::Q8_0, 30.0)] {
-        let file = open(&[folder.join("taef2_decoder.safetensors")]);
+        let file = opened(&[folder.join("taef2_decoder.safetensors")]);
         let vae = AutoencoderTiny::from_file(&file, storage).expect("a decoder");
         assert_eq!((vae.has_encoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
-        for device in [cpu_device(), gpu_device()] {
+        for device in [on_cpu(), on_gpu()] {
             let graph = vae.decoder(latent_grid).unwrap();
-            let got = psnr(&run(&device, &file, &graph, vae.recipes(), &latent), &decoded);
+            let got = psnr(&run(&device, &file, &graph, vae.recipes(), &latent), &decoded, 1.0);
             let kind = device.info().kind;
             println!("taef2 decodes with {storage:?} weights to {got:.1} dB on {kind}");
             assert!(got >= least, "{storage:?} on {kind}: {got} dB");
         }
 
-        let file = open(&[folder.join("taef2_encoder.safetensors")]);
+        let file = opened(&[folder.join("taef2_encoder.safetensors")]);
         let vae = AutoencoderTiny::from_file(&file, storage).expect("an encoder");
         assert_eq!((vae.has_decoder(), vae.factor(), vae.latent_channels()), (false, 8, 32));
-        let made = run(&cpu_device(), &file, &vae.encoder(picture_grid).unwrap(), vae.recipes(), &picture);
-        let got = psnr(&scaled(&made), &scaled(&latent));
+        let made = run(&on_cpu(), &file, &vae.encoder(picture_grid).unwrap(), vae.recipes(), &picture);
+        let got = psnr(&made, &latent, span);
         println!("taef2 encodes with {storage:?} weights to {got:.1} dB");
         assert!(got >= least, "{storage:?}: {got} dB");
     }
@@ -231,17 +202,17 @@ fn a_tiled_decode_is_the_whole_one() {
     let vae = AutoencoderTiny::from_file(&file, Storage::F32).expect("an autoencoder");
     let (height, width) = (40, 28);
     let latent: Vec<f32> = (0..height * width * 4).map(|i| ((i * i) as f32 * 0.01).sin() * 2.0).collect();
-    let whole = run(&cpu_device(), &file, &vae.decoder(Grid::new(1, height, width)).unwrap(), vae.recipes(), &latent);
+    let whole = run(&on_cpu(), &file, &vae.decoder(Grid::new(1, height, width)).unwrap(), vae.recipes(), &latent);
     let mut worst = vec![];
     for overlap in [4, 12] {
         let tiles = Tiles::new(height, width, 26, overlap).unwrap();
-        let mut plan = plan(&cpu_device(), &file, &vae.decoder(tiles.tile()).unwrap(), vae.recipes()).unwrap();
+        let mut plan = plan(&on_cpu(), &file, &vae.decoder(tiles.tile()).unwrap(), vae.recipes()).unwrap();
         let mut told = vec![];
         let mut progress = |done, all| told.push((done, all));
         let tiled = block_on(tiles.decode(&mut plan, &latent, 4, &mut progress, &Cancel::new())).unwrap();
         let all = tiles.corners().len();
         assert_eq!(told, (0..=all).map(|done| (done, all)).collect::<Vec<_>>());
-        assert!(psnr(&tiled, &whole) > 40.0, "{} dB", psnr(&tiled, &whole));
+        assert!(psnr(&tiled, &whole, 1.0) > 40.0, "{} dB", psnr(&tiled, &whole, 1.0));
         worst.push(tiled.iter().zip(&whole).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())));
     }
     // Twelve convolutions see ten pixels of the latent far, most of them faintly.
@@ -251,8 +222,8 @@ fn a_tiled_decode_is_the_whole_one() {
 
 #[test]
 fn a_dcgan_generates_as_pytorch_does() {
-    let file = open(&[fixture("dcgan/generator.safetensors")]);
-    let expected = open(&[fixture("dcgan/expected.safetensors")]);
+    let file = opened(&[in_pictures("dcgan/generator.safetensors")]);
+    let expected = opened(&[in_pictures("dcgan/expected.safetensors")]);
     let gan = Dcgan::from_file(&file, Storage::F32).expect("a generator");
     assert_eq!((gan.latent(), gan.side(), gan.channels()), (12, 16, 3));
     let latent = block_on(expected.read_f32("latent")).unwrap();
@@ -261,7 +232,7 @@ fn a_dcgan_generates_as_pytorch_does() {
 
 #[test]
 fn what_is_no_autoencoder_and_no_generator_is_refused() {
-    let gan = open(&[fixture("dcgan/generator.safetensors")]);
+    let gan = opened(&[in_pictures("dcgan/generator.safetensors")]);
     let vae = open_folder("autoencoder_kl");
     assert!(Dcgan::is_one(&gan) && !Dcgan::is_one(&vae));
     assert!(AutoencoderKl::is_one(&vae) && !AutoencoderKl::is_one(&gan) && !AutoencoderTiny::is_one(&vae));
@@ -270,8 +241,7 @@ fn what_is_no_autoencoder_and_no_generator_is_refused() {
 }
 
 pub async fn loaded(file: &WeightFile, storage: Storage) -> Autoencoder {
-    let device = Device::Cpu(cpu::Device::new("a test"));
-    Autoencoder::load(file, &device, storage, &mut |_, _| (), &Cancel::new()).await.expect("an autoencoder")
+    Autoencoder::load(file, &on_cpu(), storage, &mut |_, _| (), &Cancel::new()).await.expect("an autoencoder")
 }
 
 /// The colours of a picture, 0 … 1, channel by channel.
@@ -285,7 +255,7 @@ fn a_trained_autoencoder_is_loaded_by_its_halves_and_goes_both_ways() {
     let Some(folder) = reference("vae/taef2") else { return };
     block_on(async {
         let [decoder, encoder, file] = ["taef2_decoder", "taef2_encoder", "reference"]
-            .map(|name| open(&[folder.join(name).with_extension("safetensors")]));
+            .map(|name| opened(&[folder.join(name).with_extension("safetensors")]));
         let read = async |name: &str, numbers: usize| {
             let all = file.read_f32(name).await.expect("numbers");
             all[..numbers].to_vec()
@@ -299,7 +269,7 @@ fn a_trained_autoencoder_is_loaded_by_its_halves_and_goes_both_ways() {
             let info = model.info();
             assert_eq!((info.kind, info.encodes, info.decodes, info.factor), ("autoencoder", false, true, 8));
             let picture = model.decode(&latent, &shape, &Cancel::new()).await.expect("a picture");
-            let likeness = psnr(&planes(&picture), &decoded);
+            let likeness = psnr(&planes(&picture), &decoded, 1.0);
             println!("decoded with {storage:?}: {likeness:.1} dB");
             assert!(likeness >= least, "{storage:?}: {likeness} dB");
         }
@@ -309,7 +279,7 @@ fn a_trained_autoencoder_is_loaded_by_its_halves_and_goes_both_ways() {
         let model = loaded(&encoder, Storage::Keep).await;
         let (encoded, sides) = model.encode(&picture, &Cancel::new()).await.expect("a latent");
         assert_eq!(sides, shape);
-        let likeness = psnr(&encoded, &latent);
+        let likeness = psnr(&encoded, &latent, 1.0);
         println!("encoded: {likeness:.1} dB");
         assert!(likeness >= 40.0, "{likeness} dB");
     });

@@ -9,28 +9,27 @@ use vitrine::{
     weights::{MemorySource, Storage, WeightFile},
 };
 
-use crate::autoencoders::{cpu_device, fixture, gpu_device, loaded, model, open, planes, psnr, rows, run};
+use super::{
+    autoencoders::{in_pictures, loaded, model, planes, rows, run},
+    psnr,
+};
+use crate::common::{on_cpu, on_gpu, opened};
 
 /// At least so many decibels for a range of 1, where the weights are kept as the file has them, and in eight bits.
 const LEAST: [(Storage, f64); 2] = [(Storage::Keep, 40.0), (Storage::Q8_0, 30.0)];
 
-/// −1 … 1 → 0 … 1.
-fn unit(x: &[f32]) -> Vec<f32> {
-    x.iter().map(|v| v / 2.0 + 0.5).collect()
-}
-
 #[test]
 fn both_models_of_faces_decode_as_pytorch_does() {
     for (name, encodes) in [("faces-vae", true), ("faces-gan", false)] {
-        let file = open(&[model(name)]);
-        let expected = open(&[fixture(&format!("{}/expected.safetensors", name.replace('-', "_")))]);
+        let file = opened(&[model(name)]);
+        let expected = opened(&[in_pictures(&format!("{}/expected.safetensors", name.replace('-', "_")))]);
         let (latents, wanted) = (rows(&expected, "latent").1, rows(&expected, "decoded").1);
         for (storage, least) in LEAST {
             let faces = Dcgan::from_file(&file, storage).expect("a decoder");
             assert_eq!((faces.latent(), faces.side(), faces.channels(), faces.has_encoder()), (8, 64, 3, encodes));
-            for device in [cpu_device(), gpu_device()] {
+            for device in [on_cpu(), on_gpu()] {
                 let made = run(&device, &file, &faces.graph(2).unwrap(), faces.recipes(), &latents);
-                let got = psnr(&unit(&made), &unit(&wanted));
+                let got = psnr(&made, &wanted, 2.0);
                 let kind = device.info().kind;
                 println!("{name} decodes with {storage:?} weights to {got:.1} dB on {kind}");
                 assert!(got >= least, "{name}, {storage:?} on {kind}: {got} dB");
@@ -41,17 +40,17 @@ fn both_models_of_faces_decode_as_pytorch_does() {
 
 #[test]
 fn faces_vae_encodes_as_pytorch_does() {
-    let file = open(&[model("faces-vae")]);
-    let expected = open(&[fixture("faces_vae/expected.safetensors")]);
+    let file = opened(&[model("faces-vae")]);
+    let expected = opened(&[in_pictures("faces_vae/expected.safetensors")]);
     let (pictures, means) = (rows(&expected, "picture").1, rows(&expected, "mean").1);
     // Means lie within three of zero; the logarithms of the variances stand behind them.
-    let scaled = |x: &[f32]| x.iter().map(|v| v / 6.0).collect::<Vec<_>>();
+    let span = 6.0;
     for (storage, least) in LEAST {
         let faces = Dcgan::from_file(&file, storage).expect("an autoencoder");
-        for device in [cpu_device(), gpu_device()] {
+        for device in [on_cpu(), on_gpu()] {
             let moments = run(&device, &file, &faces.encoder(2).unwrap(), faces.recipes(), &pictures);
             let made: Vec<f32> = moments.chunks(16).flat_map(|row| row[..8].to_vec()).collect();
-            let got = psnr(&scaled(&made), &scaled(&means));
+            let got = psnr(&made, &means, span);
             let kind = device.info().kind;
             println!("faces-vae encodes with {storage:?} weights to {got:.1} dB on {kind}");
             assert!(got >= least, "{storage:?} on {kind}: {got} dB");
@@ -62,8 +61,8 @@ fn faces_vae_encodes_as_pytorch_does() {
 #[test]
 fn a_face_goes_through_eight_numbers_and_back() {
     block_on(async {
-        let expected = open(&[fixture("faces_vae/expected.safetensors")]);
-        let vae = loaded(&open(&[model("faces-vae")]), Storage::Keep).await;
+        let expected = opened(&[in_pictures("faces_vae/expected.safetensors")]);
+        let vae = loaded(&opened(&[model("faces-vae")]), Storage::Keep).await;
         let info = vae.info();
         assert_eq!(
             (info.kind, info.encodes, info.decodes, info.factor, info.latent_channels),
@@ -78,14 +77,14 @@ fn a_face_goes_through_eight_numbers_and_back() {
         assert_eq!(shape, [1, 8, 1, 1]);
         let again = vae.decode(&latent, &shape, &none).await.expect("a picture");
         assert_eq!(vae.decode(&latent, &[1, 8], &none).await.expect("a picture"), again);
-        let likeness = psnr(&planes(&again), &planes(&given));
+        let likeness = psnr(&planes(&again), &planes(&given), 1.0);
         assert!(likeness >= 20.0, "the face comes back with {likeness} dB");
         for side in [32, 65, 128] {
             let other = Picture::new(side, side, vec![0; 4 * side * side]).expect("a picture");
             let error = vae.encode(&other, &none).await.expect_err("a picture of another size");
             assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains("64×64"), "{error}");
         }
-        let gan = loaded(&open(&[model("faces-gan")]), Storage::Keep).await;
+        let gan = loaded(&opened(&[model("faces-gan")]), Storage::Keep).await;
         assert_eq!((gan.info().kind, gan.info().encodes), ("generator", false));
         assert_eq!(gan.encode(&given, &none).await.map_err(|e| e.code()), Err(ErrorCode::BadArgument));
     });

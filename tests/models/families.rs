@@ -8,11 +8,8 @@ use vitrine::{
     models::{LanguageModel, language::LanguageConfig},
 };
 
-use super::{
-    Running, cosine,
-    damaged::Small,
-    trained::{answers, fixture, goes_on_as_pytorch_does, ids},
-};
+use super::{Running, damaged::Small, trained::goes_on_as_pytorch_does};
+use crate::common::{cosine, fixture, ids_in, json};
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
@@ -50,8 +47,9 @@ fn a_tiny_gemma3_gives_pytorchs_64_tokens() {
 #[test]
 fn a_prefill_in_chunks_a_token_at_a_time_and_a_score_agree_in_every_family() {
     for family in FAMILIES {
-        let answers = answers(&format!("tiny_{family}.json"));
-        let text: Vec<u32> = ids(&answers["prompt_ids"]).into_iter().chain(ids(&answers["greedy"])).take(61).collect();
+        let answers = json(&format!("tiny_{family}.json"));
+        let text: Vec<u32> =
+            ids_in(&answers["prompt_ids"]).into_iter().chain(ids_in(&answers["greedy"])).take(61).collect();
         let scored = open(family, false).score(&text);
         for chunk in [1, 3, 7, 16, 61] {
             let mut model = open(family, false);
@@ -68,14 +66,14 @@ fn a_prefill_in_chunks_a_token_at_a_time_and_a_score_agree_in_every_family() {
 /// The text is longer than the window, so that a model that saw all of it would say other things.
 #[test]
 fn the_window_of_the_tiny_gemma3_matters() {
-    let answers = answers("tiny_gemma3.json");
-    let prompt = ids(&answers["prompt_ids"]);
+    let answers = json("tiny_gemma3.json");
+    let prompt = ids_in(&answers["prompt_ids"]);
     let mut config = open("gemma3", false).model.config().clone();
     let local = config.local.as_mut().expect("sliding windows");
     assert_eq!((local.window, local.layers.iter().filter(|local| **local).count()), (12, 6));
     local.window = 256;
     let blind = Running::open(&[&fixture("tiny_gemma3.gguf")]).with_config(config).greedy(&prompt, 64);
-    assert_ne!(blind, ids(&answers["greedy"]));
+    assert_ne!(blind, ids_in(&answers["greedy"]));
 }
 
 /// A second opinion on the same file, with products as exact as ours. Candle's Gemma 3 is none: it gates with SiLU, and its windows are
@@ -87,7 +85,7 @@ fn a_tiny_qwen3_agrees_with_candle() {
     let content = gguf_file::Content::read(&mut file).expect("a GGUF");
     let mut candle = quantized_qwen3::ModelWeights::from_gguf(content, &mut file, &device).expect("a Qwen3");
     let mut model = open("qwen3", false);
-    let (mut given, mut position) = (ids(&answers("tiny_qwen3.json")["prompt_ids"]), 0);
+    let (mut given, mut position) = (ids_in(&json("tiny_qwen3.json")["prompt_ids"]), 0);
     let (mut token, mut logits) = model.prefill(&given);
     for _ in 0..8 {
         let ids = Tensor::new(given.as_slice(), &device).and_then(|t| t.unsqueeze(0)).expect("ids");
@@ -107,8 +105,7 @@ fn tensors(family: &str, safetensors: bool) -> Small {
 }
 
 fn config_json(family: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(fixture(&format!("tiny_{family}/config.json"))).expect("a file"))
-        .expect("JSON")
+    json(&format!("tiny_{family}/config.json"))
 }
 
 #[test]

@@ -3,27 +3,27 @@
 use std::{
     path::{Path, PathBuf},
     rc::Rc,
-    sync::OnceLock,
 };
 
-use crate::reference::reference;
 use pollster::block_on;
 use vitrine::{
     ErrorCode,
-    backend::{Device, cpu, gpu},
+    backend::Device,
     cancel::Cancel,
     text::{EndReason, GenerateOptions, LoadOptions, Overflow, TextModel, TokenEvent},
     weights::{MemorySource, SharedSource, WeightFile},
 };
 
+use crate::common::{fixture, ids_in, json, on_cpu, on_gpu, reference};
+
 /// Runs each of these statements on both devices.
 macro_rules! on_each_device {
     ($($name:ident),* $(,)?) => {
         mod on_the_cpu {
-            $(#[test] fn $name() { super::$name(&super::cpu()) })*
+            $(#[test] fn $name() { super::$name(&super::on_cpu()) })*
         }
         mod on_the_gpu {
-            $(#[test] fn $name() { super::$name(&super::gpu()) })*
+            $(#[test] fn $name() { super::$name(&super::on_gpu()) })*
         }
     };
 }
@@ -52,19 +52,6 @@ on_each_device!(
     a_conversation_goes_through_each_familys_template,
 );
 
-fn cpu() -> Device {
-    Device::Cpu(cpu::Device::new("a test asked for it"))
-}
-
-fn gpu() -> Device {
-    static DEVICE: OnceLock<gpu::Device> = OnceLock::new();
-    let open = || {
-        block_on(gpu::Device::open(gpu::Preference::Any))
-            .expect("these tests need a Vulkan driver: install mesa-vulkan-drivers")
-    };
-    Device::Gpu(DEVICE.get_or_init(open).clone())
-}
-
 fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
     let source = |path: &&Path| -> SharedSource {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -74,10 +61,6 @@ fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
         let file = WeightFile::open_parts(paths.iter().map(source).collect()).await.unwrap();
         TextModel::load(&file, device, options, &mut |_, _| {}, &Cancel::new()).await.unwrap()
     })
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn stories(device: &Device) -> Option<TextModel> {
@@ -385,9 +368,8 @@ fn safetensors_with_their_files_go_on_as_pytorch_does(device: &Device) {
     let parts = [part("model.safetensors"), part("config.json"), part("tokenizer.json"), part("tokenizer_config.json")];
     let paths: Vec<&Path> = parts.iter().map(PathBuf::as_path).collect();
     let safetensors = load(device, &paths, LoadOptions::default());
-    let expected = std::fs::read(fixture("tiny_llama.json")).unwrap();
-    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
-    let greedy_ids: Vec<u32> = serde_json::from_value(expected["greedy"].clone()).unwrap();
+    let expected = json("tiny_llama.json");
+    let greedy_ids = ids_in(&expected["greedy"]);
     for model in [safetensors, tiny(device)] {
         let got = run(&model, expected["prompt"].as_str().unwrap(), greedy(greedy_ids.len()));
         assert_eq!(got.tokens, greedy_ids);
@@ -406,9 +388,8 @@ fn family(device: &Device, name: &str) -> [TextModel; 2] {
 
 fn every_family_goes_on_as_pytorch_does_from_both_kinds_of_files(device: &Device) {
     for name in ["qwen3", "gpt2", "gemma3"] {
-        let expected = std::fs::read(fixture(&format!("tiny_{name}.json"))).unwrap();
-        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
-        let tokens: Vec<u32> = serde_json::from_value(expected["greedy"].clone()).unwrap();
+        let expected = json(&format!("tiny_{name}.json"));
+        let tokens = ids_in(&expected["greedy"]);
         for model in family(device, name) {
             assert_eq!(model.info().architecture, name);
             let got = run(&model, expected["prompt"].as_str().unwrap(), greedy(tokens.len()));

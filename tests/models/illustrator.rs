@@ -1,78 +1,49 @@
 //! The shipped illustrator against PyTorch, graph by graph and as a whole painting (`training/export_illustrator.py`).
 
-use std::{path::Path, rc::Rc};
-
 use pollster::block_on;
 use vitrine::{
     Cancel,
-    backend::{Device, Resident, cpu, gpu},
-    graph::{Graph, Grid, StepParams},
-    image::{ImageModel, ImageRequest},
+    backend::{Device, Resident},
+    graph::{Graph, Grid},
+    image::{ImageModel, ImageRequest, PaintStep},
     models::Illustrator,
-    weights::{PathSource, Storage, WeightFile},
+    weights::{Recipes, Storage, WeightFile},
 };
 
-const FILE: &str = "models/illustrator/illustrator-q8_0.gguf";
+use super::{
+    diffusion::{self, pipeline},
+    psnr,
+};
+use crate::common::{as_hardware, bits, cosine, fixture, on_cpu, on_gpu, opened, shipped, streamed};
 
-fn open(path: &str) -> WeightFile {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    block_on(WeightFile::open(Rc::new(PathSource::open(&path).expect("the file is part of the repository")))).unwrap()
+/// Of its pictures, −1 … 1.
+const RANGE: f64 = 2.0;
+
+fn file() -> WeightFile {
+    opened(&[shipped("illustrator/illustrator-q8_0.gguf")])
 }
 
-/// The CPU, and the GPU there is.
-fn devices() -> Vec<Device> {
-    let gpu = block_on(gpu::Device::open(gpu::Preference::Any));
-    vec![
-        Device::Cpu(cpu::Device::new("a test")),
-        Device::Gpu(gpu.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers")),
-    ]
+/// What PyTorch computes from it.
+fn original() -> WeightFile {
+    opened(&[fixture("illustrator.safetensors")])
 }
 
 fn load(device: &Device, file: &WeightFile, illustrator: &Illustrator) -> Resident {
-    block_on(async {
-        let graph = illustrator.whole().unwrap();
-        let mut loader = device.begin(&graph).await.unwrap();
-        file.stream(&graph, &mut loader, &mut |_, _| {}, &Cancel::new()).await.unwrap();
-        loader.finish().await.unwrap()
-    })
+    block_on(streamed(device, file, &illustrator.whole().unwrap(), &Recipes::default())).unwrap()
 }
 
 fn run(resident: &Resident, graph: &Graph, inputs: &[(&str, Vec<u32>)]) -> Vec<f32> {
-    block_on(async {
-        let mut plan = resident.compile(graph).await.unwrap();
-        for (name, words) in inputs {
-            plan.write_input(name, words).unwrap();
-        }
-        let output = graph.outputs[0].0.as_str();
-        let out = plan.step(&StepParams::default(), &[output]).unwrap().await.unwrap();
-        out[0].iter().map(|bits| f32::from_bits(*bits)).collect()
-    })
-}
-
-fn bits(values: &[f32]) -> Vec<u32> {
-    values.iter().map(|v| v.to_bits()).collect()
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
-
-/// In dB, of numbers that go from −1 to 1.
-fn psnr(a: &[f32], b: &[f32]) -> f64 {
-    let error = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / a.len() as f64;
-    10.0 * (4.0 / error).log10()
+    diffusion::run(resident, graph, inputs, &graph.outputs[0].0)
 }
 
 #[test]
 fn every_part_of_the_illustrator_agrees_with_pytorch() {
-    let (file, reference) = (open(FILE), open("tests/fixtures/illustrator.safetensors"));
-    let wanted = |name: &str| block_on(reference.read_f32(name)).unwrap();
+    let (file, original) = (file(), original());
+    let wanted = |name: &str| block_on(original.read_f32(name)).unwrap();
     let ids: Vec<u32> = wanted("ids").iter().map(|id| *id as u32).collect();
     let illustrator = Illustrator::from_gguf(&file).unwrap();
     let (text, vae) = (&illustrator.config().text, &illustrator.config().vae);
-    for device in devices() {
+    for device in [on_cpu(), on_gpu()] {
         let resident = load(&device, &file, &illustrator);
         let positions: Vec<u32> = (0..2).flat_map(|_| 0..text.length as u32).collect();
         let inputs = [("ids", ids.clone()), ("positions", positions)];
@@ -95,7 +66,7 @@ fn every_part_of_the_illustrator_agrees_with_pytorch() {
         let latents = Grid::new(1, side, side);
         let z: Vec<f32> = wanted("latent").iter().map(|v| v / vae.scale + vae.shift).collect();
         let picture = run(&resident, &illustrator.decoder(latents).unwrap(), &[("latent", bits(&z))]);
-        assert!(psnr(&picture, &wanted("picture")) > 40.0, "{}", psnr(&picture, &wanted("picture")));
+        assert!(psnr(&picture, &wanted("picture"), RANGE) > 40.0, "{}", psnr(&picture, &wanted("picture"), RANGE));
         let given: Vec<f32> = wanted("picture").iter().map(|v| v.clamp(-1.0, 1.0)).collect();
         let encoded =
             run(&resident, &illustrator.encoder(latents.times(vae.factor())).unwrap(), &[("picture", bits(&given))]);
@@ -117,41 +88,30 @@ fn the_kernels_of_hardware_paint_the_cpus_picture_in_four_steps() {
         let last = paint(&model_on(device), wish()).pop().expect("a step");
         last.pictures[0].rgba.iter().map(|v| f32::from(*v) / 127.5 - 1.0).collect()
     };
-    let mut found = devices().into_iter();
-    let (Some(cpu), Some(Device::Gpu(device))) = (found.next(), found.next()) else { panic!("other devices") };
-    let expected = painted(&cpu);
-    let hardware = gpu::context::Features { software: false, ..device.context().features() };
-    assert!(hardware.subgroups, "this test needs a Vulkan driver with subgroups");
-    for features in [hardware, hardware.without_subgroups()] {
-        let likeness = psnr(&painted(&Device::Gpu(device.used_as(features))), &expected);
-        assert!(likeness >= 60.0, "{features:?}: {likeness} dB");
+    let expected = painted(&on_cpu());
+    for subgroups in [true, false] {
+        let likeness = psnr(&painted(&as_hardware(subgroups)), &expected, RANGE);
+        assert!(likeness >= 60.0, "with subgroups: {subgroups}: {likeness} dB");
     }
 }
 
-fn paint(model: &ImageModel, request: ImageRequest) -> Vec<vitrine::image::PaintStep> {
-    let options = request.check(model.info(), None, None).unwrap();
-    let mut painting = model.paint(options, Cancel::new()).unwrap();
-    let mut steps = vec![];
-    while let Some(step) = block_on(painting.next()).unwrap() {
-        steps.push(step);
-    }
-    steps
+fn paint(model: &ImageModel, request: ImageRequest) -> Vec<PaintStep> {
+    pipeline::paint(model, request, None, None)
 }
 
 fn model_on(device: &Device) -> ImageModel {
-    block_on(ImageModel::load(&open(FILE), device, Storage::Keep, &mut |_, _| {}, &Cancel::new())).unwrap()
+    pipeline::load(&file(), device, Storage::Keep).unwrap()
 }
 
 fn model() -> ImageModel {
-    model_on(&Device::Cpu(cpu::Device::new("a test")))
+    model_on(&on_cpu())
 }
 
 #[test]
 fn a_whole_painting_is_pytorchs_from_the_same_noise() {
-    let reference = open("tests/fixtures/illustrator.safetensors");
-    let wanted = block_on(reference.read_f32("painted")).unwrap();
+    let wanted = block_on(original().read_f32("painted")).unwrap();
     let wanted: Vec<f32> = wanted.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
-    for device in devices() {
+    for device in [on_cpu(), on_gpu()] {
         let wish = ImageRequest {
             prompt: "a fox in the snow at night".into(),
             negative_prompt: Some("rain".into()),
@@ -162,7 +122,7 @@ fn a_whole_painting_is_pytorchs_from_the_same_noise() {
         let last = paint(&model_on(&device), wish).pop().expect("a step");
         let pixels = last.pictures[0].rgba.chunks_exact(4);
         let painted: Vec<f32> = pixels.flat_map(|rgba| &rgba[..3]).map(|v| f32::from(*v) / 127.5 - 1.0).collect();
-        assert!(psnr(&painted, &wanted) > 40.0, "{} dB", psnr(&painted, &wanted));
+        assert!(psnr(&painted, &wanted, RANGE) > 40.0, "{} dB", psnr(&painted, &wanted, RANGE));
     }
 }
 

@@ -1,33 +1,44 @@
-//! Models on the CPU backend against what others compute from the same files: llama2.c's text, PyTorch's tokens,
-//! candle-transformers' logits.
+//! Models on both backends against what others compute from the same files: llama2.c's text, PyTorch's tokens and pictures, diffusers'
+//! latents, candle-transformers' logits.
 
 #![cfg(not(target_arch = "wasm32"))]
 
 mod autoencoders;
+mod cases;
+#[path = "../common/mod.rs"]
+mod common;
 mod damaged;
+mod diffusion;
 mod faces;
 mod families;
 mod generate;
 mod illustrator;
-#[path = "../reference/mod.rs"]
-mod reference;
 mod smollm2;
 mod text;
 mod trained;
 mod wrapped;
 
-use std::{path::Path, rc::Rc};
+use std::path::Path;
 
 use candle_core::{Device as CandleDevice, Tensor, quantized::gguf_file};
 use candle_transformers::models::quantized_llama::ModelWeights;
 use pollster::block_on;
 use vitrine::{
-    backend::{Device, Plan, Resident, cpu},
-    cancel::Cancel,
-    graph::{Graph, Sampled, StepParams},
+    backend::{Plan, Resident},
+    graph::{Graph, StepParams},
     models::{LanguageModel, language::LanguageConfig},
-    weights::{Format, PathSource, SharedSource, WeightFile},
+    weights::{Format, WeightFile},
 };
+
+use common::{cosine, floats, on_cpu, opened, sampled, streamed};
+
+/// Peak signal to noise in decibels.
+fn psnr(got: &[f32], wanted: &[f32], range: f64) -> f64 {
+    assert_eq!(got.len(), wanted.len());
+    let square = |(g, w): (&f32, &f32)| f64::from(g - w).powi(2);
+    let error = got.iter().zip(wanted).map(square).sum::<f64>() / got.len() as f64;
+    10.0 * (range.powi(2) / error).log10()
+}
 
 /// A model on the CPU, with caches of its own.
 struct Running {
@@ -41,8 +52,7 @@ struct Running {
 
 impl Running {
     fn open(paths: &[&Path]) -> Self {
-        let sources = paths.iter().map(|p| Rc::new(PathSource::open(p).expect("a file")) as SharedSource);
-        let file = block_on(WeightFile::open_parts(sources.collect())).expect("a model's file");
+        let file = opened(paths);
         let model = match file.format {
             Format::Gguf => LanguageModel::from_gguf(&file.metadata, &file),
             _ => {
@@ -60,12 +70,9 @@ impl Running {
     }
 
     fn load(file: WeightFile, model: LanguageModel) -> Self {
-        let device = Device::Cpu(cpu::Device::new("a test"));
         let graph = model.decode().expect("a graph");
         let load = async {
-            let mut loader = device.begin(&graph).await?;
-            file.stream_with(&graph, model.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await?;
-            let resident = loader.finish().await?;
+            let resident = streamed(&on_cpu(), &file, &graph, model.recipes()).await?;
             let decode = resident.compile(&graph).await?;
             vitrine::Result::<_>::Ok((resident, decode))
         };
@@ -85,7 +92,7 @@ impl Running {
         let params = StepParams { position: self.position, row: ids.len() as u32 - 1, ..StepParams::default() };
         let out = Self::step(&mut plan, params, &["sampled", "logits"]);
         self.position += ids.len() as u32;
-        (token(&out[0]), floats(&out[1]))
+        (sampled(&out[0]), floats(&out[1]))
     }
 
     /// The token chosen last goes into the caches; gives the greedy next and its logits.
@@ -93,7 +100,7 @@ impl Running {
         let params = StepParams { position: self.position, ..StepParams::default() };
         let out = Self::step(&mut self.decode, params, &["sampled", "logits"]);
         self.position += 1;
-        (token(&out[0]), floats(&out[1]))
+        (sampled(&out[0]), floats(&out[1]))
     }
 
     /// The logits of all of `ids`, from an empty cache.
@@ -113,20 +120,6 @@ impl Running {
         }
         tokens
     }
-}
-
-fn token(words: &[u32]) -> u32 {
-    Sampled::from_words(words).expect("a record").token
-}
-
-fn floats(words: &[u32]) -> Vec<f32> {
-    words.iter().map(|w| f32::from_bits(*w)).collect()
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// Another implementation of the same model, with exact products.

@@ -9,10 +9,8 @@ use candle_core::{
 };
 use gguf_file::Value;
 
-use super::{
-    Running, agrees_with_candle,
-    trained::{answers, ids},
-};
+use super::{Running, agrees_with_candle};
+use crate::common::{ids_in, json};
 
 /// What the rows of each kind are stored as; `down` has rows of 1,536, the others of 576, which K blocks of 256 do
 /// not fill.
@@ -106,11 +104,11 @@ fn the_bench_models_agree_with_candle_and_with_pytorch() {
         return;
     };
     let folder = Path::new(&folder).join("smol135");
-    let answers = answers("smol135_greedy.json");
-    let prompt = ids(&answers["prompt_ids"]);
+    let answers = json("smol135_greedy.json");
+    let prompt = ids_in(&answers["prompt_ids"]);
     for kind in ["q8_0", "q4_0", "q4_k_m"] {
         agrees_with_candle(&folder.join(format!("smol135-{kind}.gguf")), &prompt, 0.999);
     }
     let mut model = Running::open(&[&folder.join("smol135-f32.gguf")]);
-    assert_eq!(model.greedy(&prompt, 64), ids(&answers["greedy"]));
+    assert_eq!(model.greedy(&prompt, 64), ids_in(&answers["greedy"]));
 }

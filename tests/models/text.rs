@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, path::Path, rc::Rc};
 
-use crate::reference::reference;
 use vitrine::{
     ErrorCode,
     text::{ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Json, Tokenizer},
     weights::{MemorySource, Metadata, SharedSource, Value, WeightFile},
 };
+
+use crate::common::{fixture, opened, reference};
 
 /// What stands between the texts of llama.cpp's test.
 const BORDER: &str = "\n__ggml_vocab_test__\n";
@@ -16,13 +17,7 @@ const FRAMED: EncodeOptions = EncodeOptions { add_special: true, parse_special: 
 const MARKED: EncodeOptions = EncodeOptions { add_special: false, parse_special: true };
 
 fn tokenizer(path: &Path) -> Tokenizer {
-    let bytes = std::fs::read(path).unwrap();
-    let file = pollster::block_on(WeightFile::open(Rc::new(MemorySource::new("model.gguf", bytes)))).unwrap();
-    Tokenizer::from_metadata(&file.metadata).unwrap()
-}
-
-fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    Tokenizer::from_metadata(&opened(&[path]).metadata).unwrap()
 }
 
 /// The 46 texts and the ids that llama.cpp's own test asks for.

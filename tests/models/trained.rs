@@ -1,23 +1,9 @@
 //! Trained weights, and small weights with PyTorch's answers beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde_json::Value;
-
-use super::{Running, agrees_with_candle, cosine, reference::reference};
-
-/// Tokens of a SentencePiece vocabulary as text.
-fn text(pieces: &[&str], tokens: &[u32]) -> String {
-    let mut bytes = Vec::new();
-    for t in tokens {
-        let piece = pieces[*t as usize];
-        match piece.strip_prefix("<0x").and_then(|p| p.strip_suffix('>')) {
-            Some(hex) => bytes.push(u8::from_str_radix(hex, 16).expect("a byte")),
-            None => bytes.extend(piece.replace('\u{2581}', " ").into_bytes()),
-        }
-    }
-    String::from_utf8(bytes).expect("UTF-8")
-}
+use super::{Running, agrees_with_candle};
+use crate::common::{cosine, fixture, ids_in, json, numbers_in, reference, spelled};
 
 #[test]
 fn stories260k_tells_what_llama2c_tells_for_200_greedy_steps() {
@@ -26,8 +12,7 @@ fn stories260k_tells_what_llama2c_tells_for_200_greedy_steps() {
     let expected = std::fs::read_to_string(expected).expect("a text");
     let mut model = Running::open(&[&path]);
     let tokens = model.greedy(&[1], 200);
-    let pieces: Vec<&str> = model.file.metadata.require("tokenizer.ggml.tokens").expect("a vocabulary");
-    let told = text(&pieces, &tokens);
+    let told = spelled(&model.file, &tokens);
     // The piece after the beginning of the text carries a space that is no part of it.
     assert_eq!(told.trim_start().trim_end_matches('\n'), expected.trim_end_matches('\n'));
 }
@@ -41,28 +26,12 @@ fn quantised_stories260k_agrees_with_candle() {
     }
 }
 
-pub fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-pub fn answers(name: &str) -> Value {
-    serde_json::from_slice(&std::fs::read(fixture(name)).expect("a fixture")).expect("JSON")
-}
-
-pub fn numbers(value: &Value) -> Vec<f32> {
-    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
-}
-
-pub fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().expect("a list").iter().map(|v| v.as_u64().expect("an id") as u32).collect()
-}
-
 /// PyTorch's 64 tokens, and its logits after the prompt and after the last of them, as a fixture has them.
 pub fn goes_on_as_pytorch_does(model: &mut Running, fixture: &str) {
-    let answers = answers(fixture);
-    let prompt = ids(&answers["prompt_ids"]);
+    let answers = json(fixture);
+    let prompt = ids_in(&answers["prompt_ids"]);
     let (first, logits) = model.prefill(&prompt);
-    for (got, want) in logits.iter().zip(numbers(&answers["logits_after_prompt"])) {
+    for (got, want) in logits.iter().zip(numbers_in(&answers["logits_after_prompt"])) {
         assert!((got - want).abs() < 1e-3, "a logit is {got}, PyTorch's is {want}");
     }
     let mut tokens = vec![first];
@@ -72,8 +41,8 @@ pub fn goes_on_as_pytorch_does(model: &mut Running, fixture: &str) {
         tokens.push(token);
         logits = next;
     }
-    assert_eq!(tokens, ids(&answers["greedy"]));
-    let got = cosine(&logits, &numbers(&answers["logits_last"]));
+    assert_eq!(tokens, ids_in(&answers["greedy"]));
+    let got = cosine(&logits, &numbers_in(&answers["logits_last"]));
     assert!(got > 0.999_99, "{fixture}: cosine {got}");
 }
 
@@ -93,8 +62,9 @@ fn a_tiny_llama_from_safetensors_gives_pytorchs_64_tokens() {
 
 #[test]
 fn a_prefill_in_chunks_a_token_at_a_time_and_a_score_agree() {
-    let answers = answers("tiny_llama.json");
-    let prompt: Vec<u32> = ids(&answers["prompt_ids"]).into_iter().chain(ids(&answers["greedy"])).take(45).collect();
+    let answers = json("tiny_llama.json");
+    let prompt: Vec<u32> =
+        ids_in(&answers["prompt_ids"]).into_iter().chain(ids_in(&answers["greedy"])).take(45).collect();
     let path = fixture("tiny_llama.gguf");
     let whole = Running::open(&[&path]).prefill(&prompt).1;
     for chunk in [1, 2, 3, 7, 16] {

@@ -10,13 +10,11 @@ use vitrine::{
     weights::{MemorySource, SharedSource, WeightFile},
 };
 
-use super::{
-    Running,
-    trained::{answers, fixture, goes_on_as_pytorch_does, ids},
-};
+use super::{Running, trained::goes_on_as_pytorch_does};
+use crate::common::{fixture, ids_in, json};
 
 /// A safetensors file with its tensors called otherwise; those for which `name` gives none are left out.
-fn renamed(bytes: &[u8], name: &dyn Fn(&str) -> Option<String>) -> Vec<u8> {
+pub fn renamed(bytes: &[u8], name: &dyn Fn(&str) -> Option<String>) -> Vec<u8> {
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
     let header: Map<String, Value> = header
@@ -66,8 +64,8 @@ fn a_model_saved_from_within_its_wrapper_is_the_model() {
             if family == "llama" {
                 goes_on_as_pytorch_does(&mut model, "tiny_llama.json");
             } else {
-                let answers = answers(&format!("tiny_{family}.json"));
-                assert_eq!(model.greedy(&ids(&answers["prompt_ids"]), 16), ids(&answers["greedy"])[..16]);
+                let answers = json(&format!("tiny_{family}.json"));
+                assert_eq!(model.greedy(&ids_in(&answers["prompt_ids"]), 16), ids_in(&answers["greedy"])[..16]);
             }
         }
     }

@@ -1,0 +1,11 @@
+//! What both native test binaries use; what one of them uses alone lies with it.
+
+pub mod devices;
+mod files;
+mod numbers;
+mod tokens;
+
+pub use devices::{as_hardware, on_cpu, on_gpu};
+pub use files::{fixture, json, opened, reference, safetensors, shipped, streamed};
+pub use numbers::{bits, cosine, floats, numbers_in};
+pub use tokens::{ids_in, sampled, spelled};
