@@ -12,7 +12,7 @@ use vitrine::{
     },
     graph::{Sampled, StepParams},
     models::LanguageModel,
-    weights::{MemorySource, SharedSource, WeightFile},
+    weights::{MemorySource, SharedSource, Storage, WeightFile},
 };
 use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -38,7 +38,7 @@ async fn gpu_device() -> Option<gpu::Device> {
 async fn greedy(device: &Device, count: usize) -> Vec<u32> {
     let source = Rc::new(MemorySource::new("tiny_llama.gguf", MODEL.to_vec())) as SharedSource;
     let file = WeightFile::open_parts(vec![source]).await.unwrap();
-    let model = LanguageModel::from_gguf(&file.metadata, &file).unwrap();
+    let model = LanguageModel::from_gguf(&file.metadata, &file, Storage::Keep).unwrap();
     let graph = model.decode().unwrap();
     let mut loader = device.begin(&graph).await.unwrap();
     file.stream_with(&graph, model.recipes(), &mut loader, &mut |_, _| (), &Cancel::new()).await.unwrap();

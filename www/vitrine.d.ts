@@ -131,7 +131,7 @@ export interface LoadOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
   /** What the file holds; read from the file when it is left out. */
   kind?: ModelKind;
-  /** How the weights of a model of pictures are stored on the device (the default: "keep", as the file has them). A language model's always are kept. */
+  /** How the weights are stored on the device: "keep", as the file has them (the default), or made so while they load. What is quantised already stays as it is. */
   quantization?: "keep" | "f16" | "q8_0" | "q4_0";
   /** Tokens that a language model may look back on; its own limit, within reason, when left out. */
   contextLength?: number;

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     models::{Illustrator, illustrator},
     text::Tokenizer,
-    weights::{Recipes, Storage, WeightFile},
+    weights::{Storage, WeightFile},
 };
 
 /// Whether a file is the house illustrator's.
@@ -50,12 +50,12 @@ fn house(file: &WeightFile) -> Result<(Pipeline, Vec<Load>)> {
         .map_err(|e| Error::unsupported_model(format!("vitrine.config: {e}")))?;
     let side = config.denoiser.latent_size * config.vae.factor();
     let works = &[Work::Text, Work::Denoise, Work::Decode, Work::Encode];
-    let loads = vec![Load { graph: model.whole()?, recipes: Recipes::default(), works }];
+    let loads = vec![Load { graph: model.whole()?, recipes: model.recipes().clone(), works }];
     let pipeline = Pipeline {
         architecture: illustrator::ARCHITECTURE.into(),
         text: Box::new(model.clone()),
         denoiser: Box::new(model.clone()),
-        codec: Codec::House(model, Recipes::default()),
+        codec: Codec::House(model),
         reader: Reader::words(tokenizer, config.text.length, config.text.pad)?,
         schedule: SchedulerConfig {
             class: Some("FlowMatchEulerDiscreteScheduler".into()),

@@ -61,8 +61,8 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
     let unet_config = unet_json.as_ref().map(|(_, text)| UNetConfig::from_diffusers(text)).transpose()?;
     let clip_json = file.config_of_class("CLIPTextModel")?;
     let clip_config = clip_json.as_ref().map(|(_, text)| ClipConfig::from_hugging_face(text)).transpose()?;
-    let (unet, unet_recipes) = UNet::find(unet_config, file, storage)?;
-    let (text, text_recipes) = Clip::find(clip_config, file, storage)?;
+    let unet = UNet::find(unet_config, file, storage)?;
+    let text = Clip::find(clip_config, file, storage)?;
     let codec = Codec::from_file(file, storage)?;
     check(&unet, &text, &codec)?;
 
@@ -76,8 +76,8 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
 
     let side = 1 << unet.config().down.len();
     let mut loads = vec![
-        Load { graph: text.graph(1)?, recipes: text_recipes, works: &[Work::Text] },
-        Load { graph: unet.graph(1, side, side, 1)?, recipes: unet_recipes, works: &[Work::Denoise] },
+        Load { graph: text.graph(1)?, recipes: text.recipes().clone(), works: &[Work::Text] },
+        Load { graph: unet.graph(1, side, side, 1)?, recipes: unet.recipes().clone(), works: &[Work::Denoise] },
         Load { graph: codec.decoder(Grid::new(1, 1, 1))?, recipes: codec.recipes().clone(), works: &[Work::Decode] },
     ];
     if codec.encodes() {

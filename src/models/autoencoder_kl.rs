@@ -9,7 +9,7 @@ mod names;
 pub use config::KlConfig;
 
 use self::names::Names;
-use super::{Index, Tensors, named::Named};
+use super::{Builder, Origin, Search, Tensors, Weights, builder::Heads};
 use crate::{
     Error, Result,
     graph::{DType, Graph, Grid, Mask, ValueId, Window},
@@ -25,10 +25,9 @@ const HALF: Window = Window { height: 3, width: 3, stride: 2, dilation: 1, paddi
 #[derive(Debug, Clone)]
 pub struct AutoencoderKl {
     config: KlConfig,
-    names: Names,
-    index: Index,
-    storage: Storage,
-    recipes: Recipes,
+    encoder: bool,
+    decoder: bool,
+    weights: Weights,
 }
 
 impl AutoencoderKl {
@@ -50,17 +49,18 @@ impl AutoencoderKl {
             Some(json) if json["block_out_channels"].is_array() => KlConfig::from_json(&json)?,
             _ => KlConfig::from_shapes(file, &names)?,
         };
-        let mut model = Self { config, names, index: Index::of(file), storage, recipes: Recipes::default() };
-        let factor = model.factor();
-        let mut recipes = Recipes::default();
-        if model.names.encoder {
-            recipes.extend(model.build_encoder(Grid::new(1, factor, factor))?.1);
+        let origin = |name: &str| Origin::whole(names.in_file(name, config.channels.len()));
+        let search = Search::new(file, storage, &origin);
+        let has = |half: &str| search.has(&format!("{half}.conv_in.weight"));
+        let (encoder, decoder) = (has("encoder"), has("decoder"));
+        if encoder {
+            config.encoder(search.builder("encoder"), Grid::new(1, config.factor(), config.factor()))?;
         }
-        if model.names.decoder {
-            recipes.extend(model.build_decoder(Grid::new(1, 1, 1))?.1);
+        if decoder {
+            config.decoder(search.builder("decoder"), Grid::new(1, 1, 1))?;
         }
-        model.recipes = recipes;
-        Ok(model)
+        let weights = search.finish();
+        Ok(Self { config, encoder, decoder, weights })
     }
 
     pub fn config(&self) -> &KlConfig {
@@ -68,28 +68,31 @@ impl AutoencoderKl {
     }
 
     pub fn has_encoder(&self) -> bool {
-        self.names.encoder
+        self.encoder
     }
 
     pub fn has_decoder(&self) -> bool {
-        self.names.decoder
+        self.decoder
     }
 
     /// Pixels of a picture's side for one of the latent's.
     pub fn factor(&self) -> usize {
-        1 << (self.config.channels.len() - 1)
+        self.config.factor()
     }
 
     /// How the weights of both graphs are made of the file's tensors.
     pub fn recipes(&self) -> &Recipes {
-        &self.recipes
+        self.weights.recipes()
     }
 
     /// Input `latent` `[grid.rows(), latent_channels]`, unscaled → output `picture` `[factor² · grid.rows(), 3]`.
     ///
     /// Errors: `bad-argument` where the file holds no decoder.
     pub fn decoder(&self, grid: Grid) -> Result<Graph> {
-        Ok(self.build_decoder(grid)?.0)
+        if !self.decoder {
+            return Err(Error::bad_argument("this file holds no decoder; give a file with the whole autoencoder"));
+        }
+        self.config.decoder(self.weights.builder("autoencoder decoder"), grid)
     }
 
     /// Input `picture` `[grid.rows(), 3]` → output `moments` `[grid.rows() / factor², 2 · latent_channels]`: the latent's means, then the
@@ -97,103 +100,104 @@ impl AutoencoderKl {
     ///
     /// Errors: `bad-argument` where the file holds no encoder.
     pub fn encoder(&self, grid: Grid) -> Result<Graph> {
-        Ok(self.build_encoder(grid)?.0)
-    }
-
-    fn build_decoder(&self, mut grid: Grid) -> Result<(Graph, Recipes)> {
-        if !self.names.decoder {
-            return Err(Error::bad_argument("this file holds no decoder; give a file with the whole autoencoder"));
-        }
-        let KlConfig { channels, latent_channels, layers, .. } = &self.config;
-        let file_name = |name: &str| self.names.in_file(name, channels.len());
-        let mut n = Named::of_file("autoencoder decoder", &self.index, self.storage, &file_name);
-        let mut x = n.g.input("latent", &[grid.rows(), *latent_channels], DType::F32);
-        if self.names.post_quant_conv {
-            n.g.at("post quant conv");
-            x = n.linear("post_quant_conv", *latent_channels, x)?;
-        }
-        n.g.at("decoder in");
-        let deepest = channels[channels.len() - 1];
-        (x, _) = n.conv("decoder.conv_in", deepest, grid, SAME, x)?;
-        x = self.middle(&mut n, "decoder", grid, x)?;
-        for (i, out) in channels.iter().rev().enumerate() {
-            n.g.at(format!("decoder level {i}"));
-            let name = format!("decoder.up_blocks.{i}");
-            for j in 0..=*layers {
-                x = self.residual(&mut n, &format!("{name}.resnets.{j}"), *out, grid, x)?;
-            }
-            if i + 1 < channels.len() {
-                (x, grid) = n.g.upsample(grid, 2, x)?;
-                (x, _) = n.conv(&format!("{name}.upsamplers.0.conv"), *out, grid, SAME, x)?;
-            }
-        }
-        n.g.at("decoder out");
-        x = n.group_norm_silu("decoder.conv_norm_out", self.config.groups, EPS, grid.batch, x)?;
-        (x, _) = n.conv("decoder.conv_out", 3, grid, SAME, x)?;
-        n.g.output("picture", x);
-        Ok(n.finish_with_recipes())
-    }
-
-    fn build_encoder(&self, mut grid: Grid) -> Result<(Graph, Recipes)> {
-        if !self.names.encoder {
+        if !self.encoder {
             return Err(Error::bad_argument("this file holds no encoder; give a file with the whole autoencoder"));
         }
-        let KlConfig { channels, latent_channels, layers, .. } = &self.config;
-        let file_name = |name: &str| self.names.in_file(name, channels.len());
-        let mut n = Named::of_file("autoencoder encoder", &self.index, self.storage, &file_name);
-        let mut x = n.g.input("picture", &[grid.rows(), 3], DType::F32);
-        n.g.at("encoder in");
-        (x, _) = n.conv("encoder.conv_in", channels[0], grid, SAME, x)?;
-        for (i, out) in channels.iter().enumerate() {
-            n.g.at(format!("encoder level {i}"));
-            let name = format!("encoder.down_blocks.{i}");
-            for j in 0..*layers {
-                x = self.residual(&mut n, &format!("{name}.resnets.{j}"), *out, grid, x)?;
-            }
-            if i + 1 < channels.len() {
-                (x, grid) = n.conv(&format!("{name}.downsamplers.0.conv"), *out, grid, HALF, x)?;
-            }
-        }
-        x = self.middle(&mut n, "encoder", grid, x)?;
-        n.g.at("encoder out");
-        x = n.group_norm_silu("encoder.conv_norm_out", self.config.groups, EPS, grid.batch, x)?;
-        let moments = 2 * latent_channels;
-        (x, _) = n.conv("encoder.conv_out", moments, grid, SAME, x)?;
-        if self.names.quant_conv {
-            n.g.at("quant conv");
-            x = n.linear("quant_conv", moments, x)?;
-        }
-        n.g.output("moments", x);
-        Ok(n.finish_with_recipes())
+        self.config.encoder(self.weights.builder("autoencoder encoder"), grid)
+    }
+}
+
+impl KlConfig {
+    fn factor(&self) -> usize {
+        1 << (self.channels.len() - 1)
     }
 
-    fn middle(&self, n: &mut Named, of: &str, grid: Grid, mut x: ValueId) -> Result<ValueId> {
-        n.g.at(format!("{of} middle"));
-        let name = format!("{of}.mid_block");
-        let width = n.columns_of(x);
-        x = self.residual(n, &format!("{name}.resnets.0"), width, grid, x)?;
-        if self.config.attention {
-            let name = format!("{name}.attentions.0");
-            let h = n.group_norm(&format!("{name}.group_norm"), self.config.groups, EPS, grid.batch, x)?;
-            let q = n.linear(&format!("{name}.to_q"), width, h)?;
-            let k = n.linear(&format!("{name}.to_k"), width, h)?;
-            let v = n.linear(&format!("{name}.to_v"), width, h)?;
-            let scale = 1.0 / (width as f32).sqrt();
-            let h = n.g.attention_between(grid.batch, 1, 1, width, scale, Mask::FULL, q, k, v)?;
-            let h = n.linear(&format!("{name}.to_out.0"), width, h)?;
-            x = n.add(x, h)?;
+    fn decoder(&self, mut b: Builder, mut grid: Grid) -> Result<Graph> {
+        let Self { channels, latent_channels, layers, .. } = self;
+        let mut x = b.g.input("latent", &[grid.rows(), *latent_channels], DType::F32);
+        if b.has("post_quant_conv.weight") {
+            b.g.at("post quant conv");
+            x = b.linear("post_quant_conv", *latent_channels, x)?;
         }
-        self.residual(n, &format!("{name}.resnets.1"), width, grid, x)
+        let mut d = b.pp("decoder");
+        d.g.at("decoder in");
+        let deepest = channels[channels.len() - 1];
+        (x, _) = d.conv("conv_in", deepest, grid, SAME, x)?;
+        d.g.at("decoder middle");
+        x = self.middle(&mut d.pp("mid_block"), grid, x)?;
+        for (i, out) in channels.iter().rev().enumerate() {
+            d.g.at(format!("decoder level {i}"));
+            let mut level = d.pp(format!("up_blocks.{i}"));
+            for j in 0..=*layers {
+                x = self.residual(&mut level.pp(format!("resnets.{j}")), *out, grid, x)?;
+            }
+            if i + 1 < channels.len() {
+                (x, grid) = level.g.upsample(grid, 2, x)?;
+                (x, _) = level.conv("upsamplers.0.conv", *out, grid, SAME, x)?;
+            }
+        }
+        d.g.at("decoder out");
+        x = d.group_norm_silu("conv_norm_out", self.groups, EPS, grid.batch, x)?;
+        (x, _) = d.conv("conv_out", 3, grid, SAME, x)?;
+        drop(d);
+        b.g.output("picture", x);
+        Ok(b.finish())
+    }
+
+    fn encoder(&self, mut b: Builder, mut grid: Grid) -> Result<Graph> {
+        let Self { channels, latent_channels, layers, .. } = self;
+        let mut x = b.g.input("picture", &[grid.rows(), 3], DType::F32);
+        let mut e = b.pp("encoder");
+        e.g.at("encoder in");
+        (x, _) = e.conv("conv_in", channels[0], grid, SAME, x)?;
+        for (i, out) in channels.iter().enumerate() {
+            e.g.at(format!("encoder level {i}"));
+            let mut level = e.pp(format!("down_blocks.{i}"));
+            for j in 0..*layers {
+                x = self.residual(&mut level.pp(format!("resnets.{j}")), *out, grid, x)?;
+            }
+            if i + 1 < channels.len() {
+                (x, grid) = level.conv("downsamplers.0.conv", *out, grid, HALF, x)?;
+            }
+        }
+        e.g.at("encoder middle");
+        x = self.middle(&mut e.pp("mid_block"), grid, x)?;
+        e.g.at("encoder out");
+        x = e.group_norm_silu("conv_norm_out", self.groups, EPS, grid.batch, x)?;
+        let moments = 2 * latent_channels;
+        (x, _) = e.conv("conv_out", moments, grid, SAME, x)?;
+        drop(e);
+        if b.has("quant_conv.weight") {
+            b.g.at("quant conv");
+            x = b.linear("quant_conv", moments, x)?;
+        }
+        b.g.output("moments", x);
+        Ok(b.finish())
+    }
+
+    fn middle(&self, b: &mut Builder, grid: Grid, mut x: ValueId) -> Result<ValueId> {
+        let width = b.columns_of(x);
+        x = self.residual(&mut b.pp("resnets.0"), width, grid, x)?;
+        if self.attention {
+            let mut a = b.pp("attentions.0");
+            let h = a.group_norm("group_norm", self.groups, EPS, grid.batch, x)?;
+            let q = a.linear("to_q", width, h)?;
+            let k = a.linear("to_k", width, h)?;
+            let v = a.linear("to_v", width, h)?;
+            let h = a.attend(Heads { batch: grid.batch, heads: 1, width }, Mask::FULL, q, k, v)?;
+            let h = a.linear("to_out.0", width, h)?;
+            x = a.add(x, h)?;
+        }
+        self.residual(&mut b.pp("resnets.1"), width, grid, x)
     }
 
     /// Two convolutions, each behind a norm and SiLU; a convolution of one pixel where the channels change.
-    fn residual(&self, n: &mut Named, name: &str, out: usize, grid: Grid, x: ValueId) -> Result<ValueId> {
-        let groups = self.config.groups;
-        let h = n.group_norm_silu(&format!("{name}.norm1"), groups, EPS, grid.batch, x)?;
-        let (h, _) = n.conv(&format!("{name}.conv1"), out, grid, SAME, h)?;
-        let h = n.group_norm_silu(&format!("{name}.norm2"), groups, EPS, grid.batch, h)?;
-        let (h, _) = n.conv(&format!("{name}.conv2"), out, grid, SAME, h)?;
-        let x = if n.columns_of(x) == out { x } else { n.linear(&format!("{name}.conv_shortcut"), out, x)? };
-        n.add(x, h)
+    fn residual(&self, b: &mut Builder, out: usize, grid: Grid, x: ValueId) -> Result<ValueId> {
+        let h = b.group_norm_silu("norm1", self.groups, EPS, grid.batch, x)?;
+        let (h, _) = b.conv("conv1", out, grid, SAME, h)?;
+        let h = b.group_norm_silu("norm2", self.groups, EPS, grid.batch, h)?;
+        let (h, _) = b.conv("conv2", out, grid, SAME, h)?;
+        let x = if b.columns_of(x) == out { x } else { b.linear("conv_shortcut", out, x)? };
+        b.add(x, h)
     }
 }

@@ -4,10 +4,10 @@
 //!
 //! Pictures are 0 … 1. A file may hold the encoder, the decoder, or both.
 
-use super::{Index, Tensors, named::Named};
+use super::{Builder, Origin, Search, Tensors, Weights};
 use crate::{
     Error, Result,
-    graph::{Binary, DType, Graph, Grid, Unary, ValueId, Window},
+    graph::{DType, Graph, Grid, Unary, ValueId, Window},
     weights::{Recipes, Storage, WeightFile},
 };
 
@@ -48,9 +48,16 @@ struct Block {
     pool: Option<usize>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Encode,
+    Decode,
+}
+
 /// An encoder or a decoder.
 #[derive(Debug, Clone)]
 struct Stack {
+    way: Way,
     layers: Vec<Layer>,
     /// Channels of what goes in and comes out.
     inner: usize,
@@ -60,11 +67,9 @@ struct Stack {
 /// A tiny autoencoder whose weights are known by name, shape and type.
 #[derive(Debug, Clone)]
 pub struct AutoencoderTiny {
-    index: Index,
-    storage: Storage,
     encoder: Option<Stack>,
     decoder: Option<Stack>,
-    recipes: Recipes,
+    weights: Weights,
     /// A denoiser works on `(z − shift) · scale`.
     pub scale: f32,
     pub shift: f32,
@@ -93,28 +98,19 @@ impl AutoencoderTiny {
             return Err(Error::unsupported_model("config.json: only an upsampling_scaling_factor of 2 runs here"));
         }
         let number = |key: &str, or: f64| config[key].as_f64().unwrap_or(or) as f32;
-        let mut model = Self {
-            index: Index::of(file),
-            storage,
-            encoder: prefix(file, "encoder").map(|p| Stack::read(file, p, false)).transpose()?,
-            decoder: prefix(file, "decoder").map(|p| Stack::read(file, p, true)).transpose()?,
-            recipes: Recipes::default(),
-            scale: number("scaling_factor", 1.0),
-            shift: number("shift_factor", 0.0),
-        };
-        if !(model.scale.is_finite() && model.scale != 0.0 && model.shift.is_finite()) {
+        let (scale, shift) = (number("scaling_factor", 1.0), number("shift_factor", 0.0));
+        if !(scale.is_finite() && scale != 0.0 && shift.is_finite()) {
             return Err(Error::corrupt_file("config.json: scaling_factor and shift_factor cannot be; fetch it again"));
         }
-        let factor = model.factor();
-        let mut recipes = Recipes::default();
-        if model.has_encoder() {
-            recipes.extend(model.build(false, Grid::new(1, factor, factor))?.1);
+        let read = |what, way| prefix(file, what).map(|prefix| Stack::read(file, prefix, way)).transpose();
+        let (encoder, decoder) = (read("encoder", Way::Encode)?, read("decoder", Way::Decode)?);
+        let search = Search::new(file, storage, &Origin::same);
+        for stack in encoder.iter().chain(&decoder) {
+            let side = if stack.way == Way::Encode { stack.factor() } else { 1 };
+            stack.graph(search.builder("tiny"), Grid::new(1, side, side))?;
         }
-        if model.has_decoder() {
-            recipes.extend(model.build(true, Grid::new(1, 1, 1))?.1);
-        }
-        model.recipes = recipes;
-        Ok(model)
+        let weights = search.finish();
+        Ok(Self { encoder, decoder, weights, scale, shift })
     }
 
     pub fn has_encoder(&self) -> bool {
@@ -132,14 +128,12 @@ impl AutoencoderTiny {
 
     /// Pixels of a picture's side for one of the latent's.
     pub fn factor(&self) -> usize {
-        let halvings = |layer: &&Layer| matches!(layer, Layer::Upsample | Layer::Conv { stride: 2, .. });
-        let of = |stack: &Stack| 1 << stack.layers.iter().filter(halvings).count();
-        self.decoder.as_ref().or(self.encoder.as_ref()).map_or(1, of)
+        self.decoder.as_ref().or(self.encoder.as_ref()).map_or(1, Stack::factor)
     }
 
     /// How the weights of both graphs are made of the file's tensors.
     pub fn recipes(&self) -> &Recipes {
-        &self.recipes
+        self.weights.recipes()
     }
 
     /// Input `latent` `[grid.rows(), channels]` → output `picture` `[factor² · grid.rows(), 3]`, 0 … 1 (a little beyond, where the model is
@@ -147,77 +141,85 @@ impl AutoencoderTiny {
     ///
     /// Errors: `bad-argument` where the file holds no decoder.
     pub fn decoder(&self, grid: Grid) -> Result<Graph> {
-        Ok(self.build(true, grid)?.0)
+        self.build("decoder", self.decoder.as_ref(), grid)
     }
 
     /// Input `picture` `[grid.rows(), 3]`, 0 … 1 → output `latent` `[grid.rows() / factor², channels]`; sides are multiples of the factor.
     ///
     /// Errors: `bad-argument` where the file holds no encoder.
     pub fn encoder(&self, grid: Grid) -> Result<Graph> {
-        Ok(self.build(false, grid)?.0)
+        self.build("encoder", self.encoder.as_ref(), grid)
     }
 
-    fn build(&self, decodes: bool, mut grid: Grid) -> Result<(Graph, Recipes)> {
-        let (what, from, to) =
-            if decodes { ("decoder", "latent", "picture") } else { ("encoder", "picture", "latent") };
-        let Some(stack) = (if decodes { &self.decoder } else { &self.encoder }) else {
+    fn build(&self, what: &str, stack: Option<&Stack>, grid: Grid) -> Result<Graph> {
+        let Some(stack) = stack else {
             return Err(Error::bad_argument(format!("this file holds no {what}; give the {what}'s own file")));
         };
-        let own_names = |name: &str| name.to_string();
-        let mut n = Named::of_file(format!("tiny {what}"), &self.index, self.storage, &own_names);
-        let mut x = n.g.input(from, &[grid.rows(), stack.inner], DType::F32);
-        if decodes {
-            n.g.at("clamp");
-            x = n.g.unary(Unary::Affine { scale: 1.0 / CLAMP, shift: 0.0 }, x);
-            x = n.g.unary(Unary::Tanh, x);
-            x = n.g.unary(Unary::Affine { scale: CLAMP, shift: 0.0 }, x);
+        stack.graph(self.weights.builder(format!("tiny {what}")), grid)
+    }
+}
+
+impl Stack {
+    /// Pixels of a picture's side for one of the latent's.
+    fn factor(&self) -> usize {
+        let halves = |layer: &&Layer| matches!(layer, Layer::Upsample | Layer::Conv { stride: 2, .. });
+        1 << self.layers.iter().filter(halves).count()
+    }
+
+    fn graph(&self, mut b: Builder, mut grid: Grid) -> Result<Graph> {
+        let (from, to) = if self.way == Way::Decode { ("latent", "picture") } else { ("picture", "latent") };
+        let mut x = b.g.input(from, &[grid.rows(), self.inner], DType::F32);
+        if self.way == Way::Decode {
+            b.g.at("clamp");
+            x = b.g.unary(Unary::Affine { scale: 1.0 / CLAMP, shift: 0.0 }, x);
+            x = b.g.unary(Unary::Tanh, x);
+            x = b.g.unary(Unary::Affine { scale: CLAMP, shift: 0.0 }, x);
         }
-        for (i, layer) in stack.layers.iter().enumerate() {
-            n.g.at(format!("{what} layer {i}"));
-            (x, grid) = layer.apply(&mut n, grid, x)?;
+        for (i, layer) in self.layers.iter().enumerate() {
+            b.g.at(format!("layer {i}"));
+            (x, grid) = layer.apply(&mut b, grid, x)?;
         }
-        n.g.output(to, x);
-        Ok(n.finish_with_recipes())
+        b.g.output(to, x);
+        Ok(b.finish())
     }
 }
 
 impl Layer {
-    fn apply(&self, n: &mut Named, grid: Grid, x: ValueId) -> Result<(ValueId, Grid)> {
+    fn apply(&self, b: &mut Builder, grid: Grid, x: ValueId) -> Result<(ValueId, Grid)> {
         match self {
             Self::Conv { name, out, bias, stride } => {
                 let window = Window { stride: *stride, ..SAME };
                 if *bias {
-                    n.conv(name, *out, grid, window, x)
+                    b.conv(name, *out, grid, window, x)
                 } else {
-                    n.conv_without_bias(name, *out, grid, window, x)
+                    b.conv_without_bias(name, *out, grid, window, x)
                 }
             }
-            Self::Block(block) => Ok((block.apply(n, grid, x)?, grid)),
-            Self::Upsample => n.g.upsample(grid, 2, x),
-            Self::Relu => Ok((n.g.unary(RELU, x), grid)),
+            Self::Block(block) => Ok((block.apply(&mut b.pp(&block.name), grid, x)?, grid)),
+            Self::Upsample => b.g.upsample(grid, 2, x),
+            Self::Relu => Ok((b.g.unary(RELU, x), grid)),
         }
     }
 }
 
 impl Block {
-    fn apply(&self, n: &mut Named, grid: Grid, mut x: ValueId) -> Result<ValueId> {
-        let Self { name, out, .. } = self;
+    fn apply(&self, b: &mut Builder, grid: Grid, mut x: ValueId) -> Result<ValueId> {
         if let Some(wide) = self.pool {
-            let channels = n.columns_of(x);
-            let h = n.linear_without_bias(&format!("{name}.pool.0"), wide, x)?;
-            let h = n.group_norm(&format!("{name}.pool.1"), POOL_GROUPS, POOL_EPS, grid.batch, h)?;
-            let h = n.g.unary(RELU, h);
-            let h = n.linear_without_bias(&format!("{name}.pool.3"), channels, h)?;
-            x = n.g.binary(Binary::Add, x, h)?;
+            let channels = b.columns_of(x);
+            let h = b.linear_without_bias("pool.0", wide, x)?;
+            let h = b.group_norm("pool.1", POOL_GROUPS, POOL_EPS, grid.batch, h)?;
+            let h = b.g.unary(RELU, h);
+            let h = b.linear_without_bias("pool.3", channels, h)?;
+            x = b.add(x, h)?;
         }
-        let (h, _) = n.conv(&format!("{name}.conv.0"), *out, grid, SAME, x)?;
-        let h = n.g.unary(RELU, h);
-        let (h, _) = n.conv(&format!("{name}.conv.2"), *out, grid, SAME, h)?;
-        let h = n.g.unary(RELU, h);
-        let (h, _) = n.conv(&format!("{name}.conv.4"), *out, grid, SAME, h)?;
-        let skipped = if self.skip { n.linear_without_bias(&format!("{name}.skip"), *out, x)? } else { x };
-        let sum = n.g.binary(Binary::Add, h, skipped)?;
-        Ok(n.g.unary(RELU, sum))
+        let (h, _) = b.conv("conv.0", self.out, grid, SAME, x)?;
+        let h = b.g.unary(RELU, h);
+        let (h, _) = b.conv("conv.2", self.out, grid, SAME, h)?;
+        let h = b.g.unary(RELU, h);
+        let (h, _) = b.conv("conv.4", self.out, grid, SAME, h)?;
+        let skipped = if self.skip { b.linear_without_bias("skip", self.out, x)? } else { x };
+        let sum = b.add(h, skipped)?;
+        Ok(b.g.unary(RELU, sum))
     }
 }
 
@@ -238,7 +240,8 @@ fn prefix(tensors: &dyn Tensors, what: &str) -> Option<String> {
 
 impl Stack {
     /// Layers without weights are the gaps between the numbers: ReLU after a decoder's first convolution, then upsampling.
-    fn read(tensors: &dyn Tensors, prefix: String, decodes: bool) -> Result<Self> {
+    fn read(tensors: &dyn Tensors, prefix: String, way: Way) -> Result<Self> {
+        let decodes = way == Way::Decode;
         let sides = |name: &str| tensors.tensor(&format!("{name}.weight")).map(|(_, shape)| shape);
         let (mut layers, mut inner, mut last): (Vec<Layer>, _, Option<usize>) = (vec![], 0, None);
         for number in 0..MOST_LAYERS {
@@ -267,7 +270,7 @@ impl Stack {
         }
         match layers.last() {
             Some(Layer::Conv { out, bias: true, .. }) if (if decodes { *out } else { inner }) == 3 => {
-                Ok(Self { out: *out, layers, inner })
+                Ok(Self { way, out: *out, layers, inner })
             }
             _ => Err(Error::corrupt_file(format!(
                 "the layers {prefix}0 … of the tiny autoencoder do not end as one does; fetch the whole file again"

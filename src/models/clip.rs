@@ -8,13 +8,7 @@ mod names;
 
 pub use names::Names;
 
-use super::{
-    Tensors, TextEncoder,
-    config::Json,
-    diffusion::Origin,
-    find::find,
-    named::{Heads, Named, Types},
-};
+use super::{Builder, Search, Tensors, TextEncoder, Weights, builder::Heads, config::Json};
 use crate::{
     Error, Result,
     graph::{DType, Graph, Mask, Unary, ValueId},
@@ -121,73 +115,81 @@ impl ClipConfig {
 #[derive(Debug, Clone)]
 pub struct Clip {
     config: ClipConfig,
-    names: Names,
-    types: Types,
+    weights: Weights,
 }
 
 impl Clip {
-    /// `types`: in which its weights are kept on the device.
-    pub fn new(config: ClipConfig, names: Names, types: Types) -> Self {
-        Self { config, names, types }
+    pub fn new(config: ClipConfig, weights: Weights) -> Self {
+        Self { config, weights }
     }
 
-    /// Finds every weight in a file and says how each is made on its way to the device; without a configuration, the shapes of
-    /// its tensors say it.
+    /// Finds every weight in a file; without a configuration, the shapes of its tensors say it.
     ///
     /// Errors: `corrupt-file` where there is no text encoder, or one that is not as the configuration says.
-    pub fn find(config: Option<ClipConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<(Self, Recipes)> {
+    pub fn find(config: Option<ClipConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
         let names = Names::of(tensors).ok_or_else(|| {
             Error::corrupt_file(
                 "the file holds no text encoder that goes by a known name; give the model's text encoder too",
             )
         })?;
         let config = config.map_or_else(|| ClipConfig::from_tensors(names, tensors), Ok)?;
-        let draft = Self::new(config.clone(), names, Types::Matrices(DType::F32));
-        let (types, recipes) = find(&draft.graph(1)?, |weight| names.origin(weight), tensors, storage)?;
-        Ok((Self::new(config, names, types), recipes))
+        let origin = |weight: &str| names.origin(weight);
+        let search = Search::new(tensors, storage, &origin);
+        config.graph(search.builder("clip"), 1)?;
+        Ok(Self::new(config, search.finish()))
     }
 
     pub fn config(&self) -> &ClipConfig {
         &self.config
     }
 
-    fn layer(&self, m: &mut Named, batch: usize, i: usize, x: ValueId) -> Result<ValueId> {
-        let c = &self.config;
-        let at = format!("text_model.encoder.layers.{i}");
-        m.g.at(format!("text layer {i}"));
-        let h = m.layer_norm(&format!("{at}.layer_norm1"), c.eps, x)?;
-        let q = m.linear(&format!("{at}.self_attn.q_proj"), c.width, h)?;
-        let k = m.linear(&format!("{at}.self_attn.k_proj"), c.width, h)?;
-        let v = m.linear(&format!("{at}.self_attn.v_proj"), c.width, h)?;
-        let h = m.attend(Heads { batch, heads: c.heads, width: c.width }, Mask::CAUSAL, q, k, v)?;
-        let h = m.linear(&format!("{at}.self_attn.out_proj"), c.width, h)?;
-        let x = m.add(x, h)?;
-        let h = m.layer_norm(&format!("{at}.layer_norm2"), c.eps, x)?;
-        let h = m.linear(&format!("{at}.mlp.fc1"), c.feed_forward, h)?;
-        let h = m.g.unary(c.activation, h);
-        let h = m.linear(&format!("{at}.mlp.fc2"), c.width, h)?;
-        m.add(x, h)
+    /// How its weights are made of the file's tensors.
+    pub fn recipes(&self) -> &Recipes {
+        self.weights.recipes()
+    }
+}
+
+impl ClipConfig {
+    fn graph(&self, mut b: Builder, batch: usize) -> Result<Graph> {
+        let rows = batch.saturating_mul(self.length);
+        let ids = b.g.input("ids", &[rows], DType::U32);
+        let positions = b.g.input("positions", &[rows], DType::U32);
+        let mut text = b.pp("text_model");
+        text.g.at("text embedding");
+        let tokens = text.embedding("embeddings.token_embedding", self.vocabulary, self.width, ids)?;
+        let places = text.embedding("embeddings.position_embedding", self.length, self.width, positions)?;
+        let mut x = text.add(tokens, places)?;
+        for i in 0..self.layers {
+            text.g.at(format!("text layer {i}"));
+            x = self.layer(&mut text.pp(format!("encoder.layers.{i}")), batch, x)?;
+        }
+        text.g.at("text output");
+        let x = text.layer_norm("final_layer_norm", self.eps, x)?;
+        drop(text);
+        b.g.output("context", x);
+        Ok(b.finish())
+    }
+
+    fn layer(&self, b: &mut Builder, batch: usize, x: ValueId) -> Result<ValueId> {
+        let (width, heads) = (self.width, Heads { batch, heads: self.heads, width: self.width });
+        let h = b.layer_norm("layer_norm1", self.eps, x)?;
+        let q = b.linear("self_attn.q_proj", width, h)?;
+        let k = b.linear("self_attn.k_proj", width, h)?;
+        let v = b.linear("self_attn.v_proj", width, h)?;
+        let h = b.attend(heads, Mask::CAUSAL, q, k, v)?;
+        let h = b.linear("self_attn.out_proj", width, h)?;
+        let x = b.add(x, h)?;
+        let h = b.layer_norm("layer_norm2", self.eps, x)?;
+        let h = b.linear("mlp.fc1", self.feed_forward, h)?;
+        let h = b.g.unary(self.activation, h);
+        let h = b.linear("mlp.fc2", width, h)?;
+        b.add(x, h)
     }
 }
 
 impl TextEncoder for Clip {
     fn graph(&self, batch: usize) -> Result<Graph> {
-        let c = &self.config;
-        let mut m = Named::new(format!("clip {batch}"), &self.types);
-        let rows = batch.saturating_mul(c.length);
-        let ids = m.g.input("ids", &[rows], DType::U32);
-        let positions = m.g.input("positions", &[rows], DType::U32);
-        m.g.at("text embedding");
-        let tokens = m.embedding("text_model.embeddings.token_embedding", c.vocabulary, c.width, ids)?;
-        let places = m.embedding("text_model.embeddings.position_embedding", c.length, c.width, positions)?;
-        let mut x = m.add(tokens, places)?;
-        for i in 0..c.layers {
-            x = self.layer(&mut m, batch, i, x)?;
-        }
-        m.g.at("text output");
-        let x = m.layer_norm("text_model.final_layer_norm", c.eps, x)?;
-        m.g.output("context", x);
-        Ok(m.finish())
+        self.config.graph(self.weights.builder(format!("clip {batch}")), batch)
     }
 
     fn length(&self) -> usize {
@@ -200,9 +202,5 @@ impl TextEncoder for Clip {
 
     fn vocabulary(&self) -> usize {
         self.config.vocabulary
-    }
-
-    fn origin(&self, weight: &str) -> Origin {
-        self.names.origin(weight)
     }
 }

@@ -3,13 +3,14 @@
 
 use serde::Deserialize;
 
-use super::named::Named;
+use super::Builder;
 use crate::{
     Error, Result,
     graph::{Grid, ValueId, Window},
 };
 
 const EPS: f32 = 1e-6;
+const SAME: Window = Window { height: 3, width: 3, stride: 1, dilation: 1, padding: [1; 4] };
 
 /// The `vae` part of the file's configuration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,53 +52,52 @@ impl ConvVae {
         1 << (self.channels.len() - 1)
     }
 
-    /// latent `[grid.rows(), latent_channels]` → picture `[factor² · grid.rows(), 3]`; weights under `prefix.decoder`.
-    pub fn decode(&self, n: &mut Named, prefix: &str, grid: Grid, latent: ValueId) -> Result<(ValueId, Grid)> {
-        let name = format!("{prefix}.decoder");
-        n.g.at("decoder in");
-        let (mut x, mut grid) =
-            n.conv(&format!("{name}.in"), self.channels[0], grid, Window::square(3, 1, 1), latent)?;
+    /// latent `[grid.rows(), latent_channels]` → picture `[factor² · grid.rows(), 3]`; weights under `decoder`.
+    pub fn decode(&self, b: &mut Builder, grid: Grid, latent: ValueId) -> Result<(ValueId, Grid)> {
+        let mut b = b.pp("decoder");
+        b.g.at("decoder in");
+        let (mut x, mut grid) = b.conv("in", self.channels[0], grid, SAME, latent)?;
         for (i, channels) in self.channels.iter().enumerate() {
-            n.g.at(format!("decoder level {i}"));
-            x = self.blocks(n, &format!("{name}.levels.{i}"), *channels, grid, x)?;
+            b.g.at(format!("decoder level {i}"));
+            let mut level = b.pp(format!("levels.{i}"));
+            x = self.blocks(&mut level, *channels, grid, x)?;
             if let Some(next) = self.channels.get(i + 1) {
-                let (wide, twice) = n.g.upsample(grid, 2, x)?;
-                let up = format!("{name}.levels.{i}.up");
-                (x, grid) = n.conv(&up, *next, twice, Window::square(3, 1, 1), wide)?;
+                let (wide, twice) = level.g.upsample(grid, 2, x)?;
+                (x, grid) = level.conv("up", *next, twice, SAME, wide)?;
             }
         }
-        n.g.at("decoder out");
-        let x = n.group_norm_silu(&format!("{name}.norm"), self.groups, EPS, grid.batch, x)?;
-        n.conv(&format!("{name}.out"), 3, grid, Window::square(3, 1, 1), x)
+        b.g.at("decoder out");
+        let x = b.group_norm_silu("norm", self.groups, EPS, grid.batch, x)?;
+        b.conv("out", 3, grid, SAME, x)
     }
 
-    /// picture `[grid.rows(), 3]` → latent `[grid.rows() / factor², latent_channels]`; weights under `prefix.encoder`.
-    pub fn encode(&self, n: &mut Named, prefix: &str, grid: Grid, picture: ValueId) -> Result<(ValueId, Grid)> {
-        let name = format!("{prefix}.encoder");
+    /// picture `[grid.rows(), 3]` → latent `[grid.rows() / factor², latent_channels]`; weights under `encoder`.
+    pub fn encode(&self, b: &mut Builder, grid: Grid, picture: ValueId) -> Result<(ValueId, Grid)> {
+        let mut b = b.pp("encoder");
         let channels: Vec<usize> = self.channels.iter().rev().copied().collect();
-        n.g.at("encoder in");
-        let (mut x, mut grid) = n.conv(&format!("{name}.in"), channels[0], grid, Window::square(3, 1, 1), picture)?;
+        b.g.at("encoder in");
+        let (mut x, mut grid) = b.conv("in", channels[0], grid, SAME, picture)?;
         for (i, of) in channels.iter().enumerate() {
-            n.g.at(format!("encoder level {i}"));
-            x = self.blocks(n, &format!("{name}.levels.{i}"), *of, grid, x)?;
+            b.g.at(format!("encoder level {i}"));
+            let mut level = b.pp(format!("levels.{i}"));
+            x = self.blocks(&mut level, *of, grid, x)?;
             if let Some(next) = channels.get(i + 1) {
-                let down = format!("{name}.levels.{i}.down");
-                (x, grid) = n.conv(&down, *next, grid, Window::square(3, 2, 1), x)?;
+                (x, grid) = level.conv("down", *next, grid, Window::square(3, 2, 1), x)?;
             }
         }
-        n.g.at("encoder out");
-        let x = n.group_norm_silu(&format!("{name}.norm"), self.groups, EPS, grid.batch, x)?;
-        n.conv(&format!("{name}.out"), self.latent_channels, grid, Window::square(3, 1, 1), x)
+        b.g.at("encoder out");
+        let x = b.group_norm_silu("norm", self.groups, EPS, grid.batch, x)?;
+        b.conv("out", self.latent_channels, grid, SAME, x)
     }
 
-    fn blocks(&self, n: &mut Named, level: &str, channels: usize, grid: Grid, mut x: ValueId) -> Result<ValueId> {
-        for b in 0..self.blocks {
-            let name = format!("{level}.blocks.{b}");
-            let h = n.group_norm_silu(&format!("{name}.norm1"), self.groups, EPS, grid.batch, x)?;
-            let (h, _) = n.conv(&format!("{name}.conv1"), channels, grid, Window::square(3, 1, 1), h)?;
-            let h = n.group_norm_silu(&format!("{name}.norm2"), self.groups, EPS, grid.batch, h)?;
-            let (h, _) = n.conv(&format!("{name}.conv2"), channels, grid, Window::square(3, 1, 1), h)?;
-            x = n.add(x, h)?;
+    fn blocks(&self, level: &mut Builder, channels: usize, grid: Grid, mut x: ValueId) -> Result<ValueId> {
+        for i in 0..self.blocks {
+            let mut b = level.pp(format!("blocks.{i}"));
+            let h = b.group_norm_silu("norm1", self.groups, EPS, grid.batch, x)?;
+            let (h, _) = b.conv("conv1", channels, grid, SAME, h)?;
+            let h = b.group_norm_silu("norm2", self.groups, EPS, grid.batch, h)?;
+            let (h, _) = b.conv("conv2", channels, grid, SAME, h)?;
+            x = b.add(x, h)?;
         }
         Ok(x)
     }

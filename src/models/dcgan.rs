@@ -6,7 +6,7 @@
 //!
 //! Depth and widths follow from the file. The batch norms are folded into the convolutions while they load. Pictures are −1 … 1.
 
-use super::{Index, Tensors, named::Named};
+use super::{Builder, Origin, Search, Tensors, Weights};
 use crate::{
     Error, Result,
     graph::{DType, Graph, Grid, Unary, WeightId, Window},
@@ -46,9 +46,7 @@ pub struct Dcgan {
     mapping: Option<(String, usize)>,
     /// Empty where there is none.
     encoder: Vec<Layer>,
-    index: Index,
-    storage: Storage,
-    recipes: Recipes,
+    weights: Weights,
 }
 
 impl Dcgan {
@@ -87,11 +85,13 @@ impl Dcgan {
                 )));
             }
         }
-        let mut model = Self { layers, mapping, encoder, index: Index::of(file), storage, recipes: Recipes::default() };
-        model.recipes = model.build(1)?.1;
+        let mut model = Self { layers, mapping, encoder, weights: Weights::declared(DType::F32) };
+        let search = Search::new(file, storage, &Origin::same);
+        model.generator(search.builder("dcgan"), 1)?;
         if model.has_encoder() {
-            model.recipes.extend(model.build_encoder(1)?.1);
+            model.backwards(search.builder("dcgan encoder"), 1)?;
         }
+        model.weights = search.finish();
         Ok(model)
     }
 
@@ -118,12 +118,12 @@ impl Dcgan {
 
     /// How the weights are made of the file's tensors.
     pub fn recipes(&self) -> &Recipes {
-        &self.recipes
+        self.weights.recipes()
     }
 
     /// Input `latent` `[batch, latent]` → output `picture` `[batch · side², channels]`.
     pub fn graph(&self, batch: usize) -> Result<Graph> {
-        Ok(self.build(batch)?.0)
+        self.generator(self.weights.builder("dcgan"), batch)
     }
 
     /// Input `picture` `[batch · side², 3]` → output `moments` `[batch, latent or 2 · latent]`, whose first columns are the mean.
@@ -133,63 +133,61 @@ impl Dcgan {
         if !self.has_encoder() {
             return Err(Error::bad_argument("a generator has no encoder; load an autoencoder for that"));
         }
-        Ok(self.build_encoder(batch)?.0)
+        self.backwards(self.weights.builder("dcgan encoder"), batch)
     }
 
-    fn build(&self, batch: usize) -> Result<(Graph, Recipes)> {
-        let own_names = |name: &str| name.to_string();
-        let mut n = Named::of_file("dcgan", &self.index, self.storage, &own_names);
+    fn generator(&self, mut b: Builder, batch: usize) -> Result<Graph> {
         let mut grid = Grid::new(batch, 1, 1);
-        let mut x = n.g.input("latent", &[batch, self.latent()], DType::F32);
+        let mut x = b.g.input("latent", &[batch, self.latent()], DType::F32);
         if let (Some((name, _)), Some(first)) = (&self.mapping, self.layers.first()) {
-            let mapped = n.linear(name, first.inner, x)?;
-            x = n.g.unary(Unary::LeakyRelu { slope: 0.0 }, mapped);
+            let mapped = b.linear(name, first.inner, x)?;
+            x = b.g.unary(Unary::LeakyRelu { slope: 0.0 }, mapped);
         }
         for (i, layer) in self.layers.iter().enumerate() {
-            n.g.at(format!("layer {i}"));
+            b.g.at(format!("layer {i}"));
             let window = if i == 0 { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
-            let (weight, bias) = layer.weights(&mut n, Recipe::conv_transpose)?;
-            (x, grid) = n.g.conv_transpose2d(weight, bias, grid, window, x)?;
+            let (weight, bias) = layer.weights(&mut b, Recipe::conv_transpose)?;
+            (x, grid) = b.g.conv_transpose2d(weight, bias, grid, window, x)?;
             let f = if i + 1 < self.layers.len() { Unary::LeakyRelu { slope: 0.0 } } else { Unary::Tanh };
-            x = n.g.unary(f, x);
+            x = b.g.unary(f, x);
         }
-        n.g.output("picture", x);
-        Ok(n.finish_with_recipes())
+        b.g.output("picture", x);
+        Ok(b.finish())
     }
 
-    fn build_encoder(&self, batch: usize) -> Result<(Graph, Recipes)> {
-        let own_names = |name: &str| name.to_string();
-        let mut n = Named::of_file("dcgan encoder", &self.index, self.storage, &own_names);
+    fn backwards(&self, mut b: Builder, batch: usize) -> Result<Graph> {
         let mut grid = Grid::new(batch, self.side(), self.side());
-        let mut x = n.g.input("picture", &[grid.rows(), COLOURS], DType::F32);
+        let mut x = b.g.input("picture", &[grid.rows(), COLOURS], DType::F32);
         for (i, layer) in self.encoder.iter().enumerate() {
-            n.g.at(format!("layer {i}"));
+            b.g.at(format!("layer {i}"));
             let last = i + 1 == self.encoder.len();
             let window = if last { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
-            let (weight, bias) = layer.weights(&mut n, Recipe::conv)?;
-            (x, grid) = n.g.conv2d(weight, bias, grid, window, x)?;
+            let (weight, bias) = layer.weights(&mut b, Recipe::conv)?;
+            (x, grid) = b.g.conv2d(weight, bias, grid, window, x)?;
             if !last {
-                x = n.g.unary(Unary::LeakyRelu { slope: 0.2 }, x);
+                x = b.g.unary(Unary::LeakyRelu { slope: 0.2 }, x);
             }
         }
-        n.g.output("moments", x);
-        Ok(n.finish_with_recipes())
+        b.g.output("moments", x);
+        Ok(b.finish())
     }
 }
 
 impl Layer {
     /// Its weight and bias in a graph, with the norm folded in.
-    fn weights(&self, n: &mut Named, turn: fn(String, [usize; 2]) -> Recipe) -> Result<(WeightId, Option<WeightId>)> {
-        let name = format!("{}.weight", self.name);
-        let turned = turn(name.clone(), [SIDE, SIDE]);
-        let own_bias = self.bias.then(|| format!("{}.bias", self.name));
-        let (weight, bias) = match self.norm.clone() {
-            Some(norm) => (turned.folded(norm.clone()), Some(Recipe::FoldedBias { bias: own_bias, norm })),
-            None => (turned, own_bias.map(Recipe::Tensor)),
+    fn weights(&self, b: &mut Builder, turn: fn(String, [usize; 2]) -> Recipe) -> Result<(WeightId, Option<WeightId>)> {
+        let weight = |tensor: String| {
+            let turned = turn(tensor, [SIDE; 2]);
+            self.norm.clone().map_or(turned.clone(), |norm| turned.folded(norm))
         };
-        let weight = n.made(&name, &[self.out, SIDE * SIDE * self.inner], |_| weight)?;
-        let bias = bias.map(|bias| n.made(&format!("{}.bias", self.name), &[self.out], |_| bias)).transpose()?;
-        Ok((weight, bias))
+        let bias = |tensor: String| match self.norm.clone() {
+            Some(norm) => Recipe::FoldedBias { bias: self.bias.then_some(tensor), norm },
+            None => Recipe::Tensor(tensor),
+        };
+        let mut b = b.pp(&self.name);
+        let weight = b.made("weight", &[self.out, SIDE * SIDE * self.inner], weight)?;
+        let biased = self.bias || self.norm.is_some();
+        Ok((weight, biased.then(|| b.made("bias", &[self.out], bias)).transpose()?))
     }
 }
 

@@ -28,11 +28,6 @@ pub trait TextEncoder {
     fn constants(&self, batch: usize) -> Vec<Constant> {
         vec![("positions", counted(batch, self.length()))]
     }
-
-    /// Where a weight of its graphs stands in the file it was read from.
-    fn origin(&self, weight: &str) -> Origin {
-        Origin::same(weight)
-    }
 }
 
 /// Says what of a noisy latent is noise (or the clean latent, or a velocity: the scheduler knows).
@@ -73,27 +68,6 @@ pub trait Denoiser {
     fn constants(&self, batch: usize, height: usize, width: usize) -> Vec<Constant> {
         let _ = (batch, height, width);
         vec![]
-    }
-
-    /// Where a weight of its graphs stands in the file it was read from.
-    fn origin(&self, weight: &str) -> Origin {
-        Origin::same(weight)
-    }
-}
-
-/// Where a file keeps a weight of a graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// The tensor's name in the file.
-    pub name: String,
-    /// Where the tensor is several of the graph's weights on top of each other: which of how many equal parts of its rows.
-    pub part: Option<(usize, usize)>,
-}
-
-impl Origin {
-    /// The whole tensor of the same name.
-    pub fn same(name: &str) -> Self {
-        Self { name: name.into(), part: None }
     }
 }
 

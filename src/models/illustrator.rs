@@ -7,14 +7,14 @@
 use serde::Deserialize;
 
 use super::{
-    ConvVae, Denoiser, Index, TextEncoder,
+    Builder, ConvVae, Denoiser, TextEncoder, Weights,
+    builder::Heads,
     diffusion::{Constant, counted},
-    named::{Heads, Named, Types},
 };
 use crate::{
     Error, Result,
-    graph::{Binary, DType, Graph, Grid, Unary, ValueId, Window},
-    weights::{Metadata, WeightFile},
+    graph::{Binary, DType, Graph, Grid, Mask, Unary, ValueId, Window},
+    weights::{Metadata, Recipes, WeightFile},
 };
 
 /// `general.architecture` of its GGUF.
@@ -109,17 +109,21 @@ impl IllustratorConfig {
 #[derive(Debug, Clone)]
 pub struct Illustrator {
     config: IllustratorConfig,
-    types: Types,
+    weights: Weights,
 }
 
 impl Illustrator {
     pub fn from_gguf(file: &WeightFile) -> Result<Self> {
-        Ok(Self::new(IllustratorConfig::from_gguf(&file.metadata)?, Types::Index(Index::of(file))))
+        Ok(Self::new(IllustratorConfig::from_gguf(&file.metadata)?, Weights::stored(file)))
     }
 
-    /// `types`: in which its weights are kept on the device.
-    pub fn new(config: IllustratorConfig, types: Types) -> Self {
-        Self { config, types }
+    pub fn new(config: IllustratorConfig, weights: Weights) -> Self {
+        Self { config, weights }
+    }
+
+    /// How its weights are made of the file's tensors.
+    pub fn recipes(&self) -> &Recipes {
+        self.weights.recipes()
     }
 
     pub fn config(&self) -> &IllustratorConfig {
@@ -133,7 +137,7 @@ impl Illustrator {
 
     /// Inputs `ids` and `positions` `[batch · length]` U32 → `context` `[batch · length, width]`.
     pub fn text(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator text", &self.types);
+        let mut n = self.weights.builder("illustrator text");
         let (ids, positions) = self.text_inputs(&mut n, batch);
         let context = self.add_text(&mut n, batch, ids, positions)?;
         n.g.output("context", context);
@@ -143,7 +147,7 @@ impl Illustrator {
     /// Inputs `latent` `[batch · side², channels]`, `timestep` `[batch, 1]` (1000 t), `context` `[batch · length, width]`, `places` `[batch · rows]` U32
     /// (the rows of each picture, counted from 0) → `prediction` like the latent: `noise − x₀`.
     pub fn denoiser(&self, batch: usize) -> Result<Graph> {
-        let mut n = Named::new("illustrator denoiser", &self.types);
+        let mut n = self.weights.builder("illustrator denoiser");
         let prediction = self.add_denoiser(&mut n, batch)?;
         n.g.output("prediction", prediction);
         Ok(n.finish())
@@ -151,25 +155,25 @@ impl Illustrator {
 
     /// Input `latent` `[grid.rows(), channels]` (the autoencoder's own, unscaled) → `picture` `[factor² · grid.rows(), 3]` in −1 … 1.
     pub fn decoder(&self, grid: Grid) -> Result<Graph> {
-        let mut n = Named::new("illustrator decoder", &self.types);
+        let mut n = self.weights.builder("illustrator decoder");
         let latent = n.g.input("latent", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
-        let (picture, _) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
+        let (picture, _) = self.config.vae.decode(&mut n.pp("vae"), grid, latent)?;
         n.g.output("picture", picture);
         Ok(n.finish())
     }
 
     /// Input `picture` `[grid.rows(), 3]` → `latent` `[grid.rows() / factor², channels]`.
     pub fn encoder(&self, grid: Grid) -> Result<Graph> {
-        let mut n = Named::new("illustrator encoder", &self.types);
+        let mut n = self.weights.builder("illustrator encoder");
         let picture = n.g.input("picture", &[grid.rows(), 3], DType::F32);
-        let (latent, _) = self.config.vae.encode(&mut n, "vae", grid, picture)?;
+        let (latent, _) = self.config.vae.encode(&mut n.pp("vae"), grid, picture)?;
         n.g.output("latent", latent);
         Ok(n.finish())
     }
 
     /// All four in one: it names every weight, and nobody runs it.
     pub fn whole(&self) -> Result<Graph> {
-        let mut n = Named::new("illustrator", &self.types);
+        let mut n = self.weights.builder("illustrator");
         let (ids, positions) = self.text_inputs(&mut n, 1);
         let context = self.add_text(&mut n, 1, ids, positions)?;
         n.g.output("context", context);
@@ -177,87 +181,104 @@ impl Illustrator {
         n.g.output("prediction", prediction);
         let grid = self.latents(1);
         let latent = n.g.input("z", &[grid.rows(), self.config.vae.latent_channels], DType::F32);
-        let (picture, pixels) = self.config.vae.decode(&mut n, "vae", grid, latent)?;
+        let (picture, pixels) = self.config.vae.decode(&mut n.pp("vae"), grid, latent)?;
         n.g.output("picture", picture);
         let given = n.g.input("picture", &[pixels.rows(), 3], DType::F32);
-        let (latent, _) = self.config.vae.encode(&mut n, "vae", pixels, given)?;
+        let (latent, _) = self.config.vae.encode(&mut n.pp("vae"), pixels, given)?;
         n.g.output("latent", latent);
         Ok(n.finish())
     }
 
-    fn text_inputs(&self, n: &mut Named, batch: usize) -> (ValueId, ValueId) {
+    fn text_inputs(&self, n: &mut Builder, batch: usize) -> (ValueId, ValueId) {
         let rows = [batch * self.config.text.length];
         (n.g.input("ids", &rows, DType::U32), n.g.input("positions", &rows, DType::U32))
     }
 
-    fn add_text(&self, n: &mut Named, batch: usize, ids: ValueId, positions: ValueId) -> Result<ValueId> {
+    fn add_text(&self, n: &mut Builder, batch: usize, ids: ValueId, positions: ValueId) -> Result<ValueId> {
         let c = &self.config.text;
+        let mut n = n.pp("text");
         n.g.at("text embedding");
-        let tokens = n.weight("text.token.weight", &[c.vocabulary, c.width])?;
-        let places = n.weight("text.position.weight", &[c.length, c.width])?;
-        let (x, places) = (n.g.embedding(tokens, ids)?, n.g.embedding(places, positions)?);
-        let mut x = n.add(x, places)?;
+        let tokens = n.embedding("token", c.vocabulary, c.width, ids)?;
+        let places = n.embedding("position", c.length, c.width, positions)?;
+        let mut x = n.add(tokens, places)?;
         let heads = Heads { batch, heads: c.heads, width: c.width };
         for i in 0..c.layers {
             n.g.at(format!("text layer {i}"));
-            let name = format!("text.layers.{i}");
-            let h = n.layer_norm(&format!("{name}.norm1"), 1e-5, x)?;
-            let h = n.attention(&format!("{name}.attention"), heads, h, h)?;
-            x = n.add(x, h)?;
-            let h = n.layer_norm(&format!("{name}.norm2"), 1e-5, x)?;
-            let h = n.mlp(&format!("{name}.mlp"), h)?;
-            x = n.add(x, h)?;
+            let mut layer = n.pp(format!("layers.{i}"));
+            let h = layer.layer_norm("norm1", 1e-5, x)?;
+            let h = attention(&mut layer.pp("attention"), heads, h, h)?;
+            x = layer.add(x, h)?;
+            let h = layer.layer_norm("norm2", 1e-5, x)?;
+            let h = mlp(&mut layer.pp("mlp"), h)?;
+            x = layer.add(x, h)?;
         }
         n.g.at("text norm");
-        n.layer_norm("text.norm", 1e-5, x)
+        n.layer_norm("norm", 1e-5, x)
     }
 
-    fn add_denoiser(&self, n: &mut Named, batch: usize) -> Result<ValueId> {
+    fn add_denoiser(&self, n: &mut Builder, batch: usize) -> Result<ValueId> {
         let c = &self.config.denoiser;
         let grid = self.latents(batch);
+        let mut n = n.pp("denoiser");
         let latent = n.g.input("latent", &[grid.rows(), c.latent_channels], DType::F32);
         let timestep = n.g.input("timestep", &[batch, 1], DType::F32);
         let context = n.g.input("context", &[batch * self.config.text.length, self.config.text.width], DType::F32);
 
         n.g.at("patches");
-        let (x, patches) = n.conv("denoiser.patch", c.width, grid, Window::square(c.patch, c.patch, 0), latent)?;
+        let (x, patches) = n.conv("patch", c.width, grid, Window::square(c.patch, c.patch, 0), latent)?;
         let places = n.g.input("places", &[patches.rows()], DType::U32);
-        let table = n.weight("denoiser.position.weight", &[patches.height * patches.width, c.width])?;
-        let places = n.g.embedding(table, places)?;
+        let places = n.embedding("position", patches.height * patches.width, c.width, places)?;
         let mut x = n.add(x, places)?;
 
         n.g.at("time");
         let t = n.g.timestep_embedding(2 * c.frequencies, 10_000.0, 0.0, true, timestep)?;
-        let t = n.linear("denoiser.time.in", c.width, t)?;
+        let t = n.linear("time.in", c.width, t)?;
         let t = n.g.unary(Unary::Silu, t);
-        let t = n.linear("denoiser.time.out", c.width, t)?;
+        let t = n.linear("time.out", c.width, t)?;
         let t = n.g.unary(Unary::Silu, t);
 
         let heads = Heads { batch, heads: c.heads, width: c.width };
         for i in 0..c.layers {
-            let name = format!("denoiser.blocks.{i}");
-            n.g.at(format!("layer {i} modulation"));
-            let m = n.linear(&format!("{name}.modulation"), 6 * c.width, t)?;
-            n.g.at(format!("layer {i} attention"));
-            let h = modulated(n, batch, c.width, m, 0, x)?;
-            let h = n.attention(&format!("{name}.attention"), heads, h, h)?;
-            x = gated(n, batch, c.width, m, 2, x, h)?;
-            n.g.at(format!("layer {i} cross-attention"));
-            let h = n.layer_norm(&format!("{name}.norm_cross"), 1e-6, x)?;
-            let h = n.attention(&format!("{name}.cross"), heads, h, context)?;
-            x = n.add(x, h)?;
-            n.g.at(format!("layer {i} feed-forward"));
-            let h = modulated(n, batch, c.width, m, 3, x)?;
-            let h = n.mlp(&format!("{name}.mlp"), h)?;
-            x = gated(n, batch, c.width, m, 5, x, h)?;
+            let mut block = n.pp(format!("blocks.{i}"));
+            block.g.at(format!("layer {i} modulation"));
+            let m = block.linear("modulation", 6 * c.width, t)?;
+            block.g.at(format!("layer {i} attention"));
+            let h = modulated(&mut block, batch, c.width, m, 0, x)?;
+            let h = attention(&mut block.pp("attention"), heads, h, h)?;
+            x = gated(&mut block, batch, c.width, m, 2, x, h)?;
+            block.g.at(format!("layer {i} cross-attention"));
+            let h = block.layer_norm("norm_cross", 1e-6, x)?;
+            let h = attention(&mut block.pp("cross"), heads, h, context)?;
+            x = block.add(x, h)?;
+            block.g.at(format!("layer {i} feed-forward"));
+            let h = modulated(&mut block, batch, c.width, m, 3, x)?;
+            let h = mlp(&mut block.pp("mlp"), h)?;
+            x = gated(&mut block, batch, c.width, m, 5, x, h)?;
         }
 
         n.g.at("output");
-        let m = n.linear("denoiser.modulation", 2 * c.width, t)?;
-        let x = modulated(n, batch, c.width, m, 0, x)?;
+        let m = n.linear("modulation", 2 * c.width, t)?;
+        let x = modulated(&mut n, batch, c.width, m, 0, x)?;
         let window = Window::square(c.patch, c.patch, 0);
-        Ok(n.conv_transpose("denoiser.out", c.latent_channels, patches, window, x)?.0)
+        Ok(n.conv_transpose("out", c.latent_channels, patches, window, x)?.0)
     }
+}
+
+/// `query`, `key`, `value`, `output`: rows of x look at all rows of y of their member of the batch.
+fn attention(b: &mut Builder, of: Heads, x: ValueId, y: ValueId) -> Result<ValueId> {
+    let q = b.linear("query", of.width, x)?;
+    let k = b.linear("key", of.width, y)?;
+    let v = b.linear("value", of.width, y)?;
+    let a = b.attend(of, Mask::FULL, q, k, v)?;
+    b.linear("output", of.width, a)
+}
+
+/// `in`, GELU (tanh), `out`, four times as wide between them.
+fn mlp(b: &mut Builder, x: ValueId) -> Result<ValueId> {
+    let width = b.columns_of(x);
+    let h = b.linear("in", 4 * width, x)?;
+    let h = b.g.unary(Unary::GeluTanh, h);
+    b.linear("out", width, h)
 }
 
 impl TextEncoder for Illustrator {
@@ -311,7 +332,7 @@ impl Denoiser for Illustrator {
 }
 
 /// A norm without weights, then shift and scale: rows `at` and `at + 1` of the modulation `m`.
-fn modulated(n: &mut Named, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId) -> Result<ValueId> {
+fn modulated(n: &mut Builder, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId) -> Result<ValueId> {
     let h = n.g.layer_norm(None, None, 1e-6, x)?;
     let shift = n.g.columns(at * width, width, m)?;
     let scale = n.g.columns((at + 1) * width, width, m)?;
@@ -319,7 +340,15 @@ fn modulated(n: &mut Named, batch: usize, width: usize, m: ValueId, at: usize, x
 }
 
 /// `x + gate · h`: the gate is row `at` of the modulation `m`.
-fn gated(n: &mut Named, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId, h: ValueId) -> Result<ValueId> {
+fn gated(
+    n: &mut Builder,
+    batch: usize,
+    width: usize,
+    m: ValueId,
+    at: usize,
+    x: ValueId,
+    h: ValueId,
+) -> Result<ValueId> {
     let gate = n.g.columns(at * width, width, m)?;
     let h = n.g.broadcast(Binary::Mul, batch, h, gate)?;
     n.add(x, h)

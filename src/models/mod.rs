@@ -5,46 +5,25 @@
 
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
+mod builder;
 pub mod clip;
 mod config;
 pub mod conv_vae;
 pub mod dcgan;
 pub mod diffusion;
-mod find;
 pub mod illustrator;
 pub mod language;
-mod named;
 pub mod unet;
 
 pub use autoencoder_kl::{AutoencoderKl, KlConfig};
 pub use autoencoder_tiny::AutoencoderTiny;
+pub use builder::{Builder, Form, Origin, Search, Weights};
 pub use clip::Clip;
 pub use conv_vae::ConvVae;
 pub use dcgan::Dcgan;
 pub use diffusion::{Denoiser, TextEncoder};
 pub use illustrator::Illustrator;
 pub use language::LanguageModel;
-pub use named::Types;
 pub use unet::UNet;
 
 pub use crate::weights::Tensors;
-
-use std::collections::HashMap;
-
-use crate::{graph::DType, weights::WeightFile};
-
-/// What a file knows of its tensors, without the file.
-#[derive(Debug, Clone, Default)]
-pub struct Index(HashMap<String, (DType, Vec<usize>)>);
-
-impl Index {
-    pub fn of(file: &WeightFile) -> Self {
-        Self(file.tensors.values().map(|t| (t.name.clone(), (t.dtype, t.shape.clone()))).collect())
-    }
-}
-
-impl Tensors for Index {
-    fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
-        self.0.get(name).map(|(dtype, shape)| (*dtype, shape.as_slice()))
-    }
-}

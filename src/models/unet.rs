@@ -13,12 +13,7 @@ mod transformer;
 pub use config::{Attention, DownBlock, UNetConfig, UpBlock};
 pub use names::Names;
 
-use super::{
-    Denoiser, Tensors,
-    diffusion::Origin,
-    find::find,
-    named::{Named, Types},
-};
+use super::{Builder, Denoiser, Search, Tensors, Weights};
 use crate::{
     Error, Result,
     graph::{DType, Graph, Grid, Unary, ValueId, Window},
@@ -29,34 +24,38 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct UNet {
     config: UNetConfig,
-    names: Names,
-    types: Types,
+    weights: Weights,
 }
 
-/// What every part of a graph needs to know.
-struct Step<'a, 'b> {
-    m: Named<'a>,
-    config: &'b UNetConfig,
+/// What every block needs to know.
+struct Network<'a> {
+    config: &'a UNetConfig,
     batch: usize,
     /// `silu` of the time's embedding, `[batch, 4 · channels]`.
     time: ValueId,
     /// The prompt's rows, `[batch · tokens, context_width]`.
     context: ValueId,
+}
+
+/// A picture on its way down and up.
+struct Picture {
+    grid: Grid,
+    x: ValueId,
+    /// What the layers on the way down left for those on the way up.
+    skips: Vec<ValueId>,
     /// What each level that was halved measured before.
     levels: Vec<Grid>,
 }
 
 impl UNet {
-    /// `types`: in which its weights are kept on the device.
-    pub fn new(config: UNetConfig, names: Names, types: Types) -> Self {
-        Self { config, names, types }
+    pub fn new(config: UNetConfig, weights: Weights) -> Self {
+        Self { config, weights }
     }
 
-    /// Finds every weight in a file and says how each is made on its way to the device; without a configuration, the tensors of a
-    /// single-file checkpoint say it.
+    /// Finds every weight in a file; without a configuration, the tensors of a single-file checkpoint say it.
     ///
     /// Errors: `corrupt-file` where there is no U-Net, or one that is not as the configuration says.
-    pub fn find(config: Option<UNetConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<(Self, Recipes)> {
+    pub fn find(config: Option<UNetConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
         let names = Names::of(tensors).ok_or_else(|| {
             Error::corrupt_file("the file holds no U-Net that goes by a known name; give the model's U-Net too")
         })?;
@@ -67,65 +66,76 @@ impl UNet {
                 return Err(Error::corrupt_file("the U-Net came without its config.json; give both"));
             }
         };
-        let draft = Self::new(config.clone(), names, Types::Matrices(DType::F32));
-        let side = 1 << draft.config.down.len();
-        let graph = draft.graph(1, side, side, 1)?;
-        let (types, recipes) = find(&graph, |weight| draft.origin(weight), tensors, storage)?;
-        Ok((Self::new(config, names, types), recipes))
+        let origin = |weight: &str| names.origin(&config, weight);
+        let search = Search::new(tensors, storage, &origin);
+        let side = 1 << config.down.len();
+        config.graph(search.builder("unet"), Grid::new(1, side, side), 1)?;
+        let weights = search.finish();
+        Ok(Self::new(config, weights))
     }
 
     pub fn config(&self) -> &UNetConfig {
         &self.config
     }
 
-    /// The time's embedding after its SiLU, as every residual block takes it.
-    fn time(&self, m: &mut Named, timestep: ValueId, guidance: Option<ValueId>) -> Result<ValueId> {
-        let c = &self.config;
-        m.g.at("time");
-        let mut t = m.g.timestep_embedding(c.channels[0], 10_000.0, c.frequency_shift, c.cosine_first, timestep)?;
-        if let (Some(scale), Some(columns)) = (guidance, c.guidance_columns) {
-            // The embedding is of 1000 (w − 1): of how far past the prompt's own prediction guidance goes.
-            let w = m.g.unary(Unary::Affine { scale: 1000.0, shift: -1000.0 }, scale);
-            let w = m.g.timestep_embedding(columns, 10_000.0, 1.0, false, w)?;
-            let w = m.linear_without_bias("time_embedding.cond_proj", c.channels[0], w)?;
-            t = m.add(t, w)?;
+    /// How its weights are made of the file's tensors.
+    pub fn recipes(&self) -> &Recipes {
+        self.weights.recipes()
+    }
+}
+
+impl UNetConfig {
+    fn graph(&self, mut b: Builder, grid: Grid, tokens: usize) -> Result<Graph> {
+        let batch = grid.batch;
+        let latent = b.g.input("latent", &[grid.rows(), self.in_channels], DType::F32);
+        let timestep = b.g.input("timestep", &[batch, 1], DType::F32);
+        let context = b.g.input("context", &[batch.saturating_mul(tokens), self.context_width], DType::F32);
+        let guidance = self.guidance_columns.map(|_| b.g.input("guidance", &[batch, 1], DType::F32));
+        let time = self.time(&mut b, timestep, guidance)?;
+        let network = Network { config: self, batch, time, context };
+
+        b.g.at("in");
+        let x = b.conv3("conv_in", self.channels[0], grid, latent)?;
+        let mut picture = Picture { grid, x, skips: vec![x], levels: vec![] };
+        for (i, block) in self.down.iter().enumerate() {
+            network.down(&mut b.pp(format!("down_blocks.{i}")), i, block, &mut picture)?;
         }
-        let t = m.linear("time_embedding.linear_1", c.time_width, t)?;
-        let t = m.g.unary(Unary::Silu, t);
-        let t = m.linear("time_embedding.linear_2", c.time_width, t)?;
-        Ok(m.g.unary(Unary::Silu, t))
+        network.middle(&mut b.pp("mid_block"), &mut picture)?;
+        for (i, block) in self.up.iter().enumerate() {
+            network.up(&mut b.pp(format!("up_blocks.{i}")), i, block, &mut picture)?;
+        }
+
+        b.g.at("out");
+        let x = b.group_norm_silu("conv_norm_out", self.norm_groups, self.norm_eps, batch, picture.x)?;
+        let x = b.conv3("conv_out", self.out_channels, picture.grid, x)?;
+        b.g.output("prediction", x);
+        Ok(b.finish())
+    }
+
+    /// The time's embedding after its SiLU, as every residual block takes it.
+    fn time(&self, b: &mut Builder, timestep: ValueId, guidance: Option<ValueId>) -> Result<ValueId> {
+        let mut b = b.pp("time_embedding");
+        b.g.at("time");
+        let mut t =
+            b.g.timestep_embedding(self.channels[0], 10_000.0, self.frequency_shift, self.cosine_first, timestep)?;
+        if let (Some(scale), Some(columns)) = (guidance, self.guidance_columns) {
+            // The embedding is of 1000 (w − 1): of how far past the prompt's own prediction guidance goes.
+            let w = b.g.unary(Unary::Affine { scale: 1000.0, shift: -1000.0 }, scale);
+            let w = b.g.timestep_embedding(columns, 10_000.0, 1.0, false, w)?;
+            let w = b.linear_without_bias("cond_proj", self.channels[0], w)?;
+            t = b.add(t, w)?;
+        }
+        let t = b.linear("linear_1", self.time_width, t)?;
+        let t = b.g.unary(Unary::Silu, t);
+        let t = b.linear("linear_2", self.time_width, t)?;
+        Ok(b.g.unary(Unary::Silu, t))
     }
 }
 
 impl Denoiser for UNet {
     fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph> {
-        let c = &self.config;
-        let mut grid = Grid::checked(batch, height, width)?;
-        let mut m = Named::new(format!("unet {batch} · {height} · {width}"), &self.types);
-        let latent = m.g.input("latent", &[grid.rows(), c.in_channels], DType::F32);
-        let timestep = m.g.input("timestep", &[batch, 1], DType::F32);
-        let context = m.g.input("context", &[batch.saturating_mul(tokens), c.context_width], DType::F32);
-        let guidance = c.guidance_columns.map(|_| m.g.input("guidance", &[batch, 1], DType::F32));
-        let time = self.time(&mut m, timestep, guidance)?;
-
-        m.g.at("in");
-        let mut x = m.conv3("conv_in", c.channels[0], grid, latent)?;
-        let mut step = Step { m, config: c, batch, time, context, levels: vec![] };
-        let mut skips = vec![x];
-        for (i, block) in c.down.iter().enumerate() {
-            x = step.down(i, block, &mut grid, x, &mut skips)?;
-        }
-        x = step.middle(grid, x)?;
-        for (i, block) in c.up.iter().enumerate() {
-            x = step.up(i, block, &mut grid, x, &mut skips)?;
-        }
-
-        let m = &mut step.m;
-        m.g.at("out");
-        let x = m.group_norm_silu("conv_norm_out", c.norm_groups, c.norm_eps, batch, x)?;
-        let x = m.conv3("conv_out", c.out_channels, grid, x)?;
-        m.g.output("prediction", x);
-        Ok(step.m.finish())
+        let grid = Grid::checked(batch, height, width)?;
+        self.config.graph(self.weights.builder(format!("unet {batch} · {height} · {width}")), grid, tokens)
     }
 
     fn latent_channels(&self) -> usize {
@@ -142,10 +152,6 @@ impl Denoiser for UNet {
 
     fn takes_guidance(&self) -> bool {
         self.config.guidance_columns.is_some()
-    }
-
-    fn origin(&self, weight: &str) -> Origin {
-        self.names.origin(&self.config, weight)
     }
 }
 

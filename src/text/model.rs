@@ -23,7 +23,7 @@ use crate::{
     cancel::Cancel,
     graph::{SampleParams, StepParams},
     models::{LanguageModel, language::ALTERNATIVES},
-    weights::{Format, Summary, WeightFile},
+    weights::{Format, Storage, Summary, WeightFile},
 };
 
 /// Rows of the caches where the caller does not say: enough for a long story, and little beside the weights.
@@ -34,6 +34,8 @@ const DEFAULT_CONTEXT: usize = 2048;
 pub struct LoadOptions {
     /// Tokens that the context should hold, at most what the model was made for. By default that, or 2048 if it is more.
     pub context_length: Option<usize>,
+    /// How matrices are stored on the device.
+    pub storage: Storage,
 }
 
 /// A token of a scored text.
@@ -74,7 +76,7 @@ impl TextModel {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let (model, tokenizer) = read_model(file)?;
+        let (model, tokenizer) = read_model(file, options.storage)?;
         let trained = model.config().context_length;
         let context = match options.context_length {
             Some(context) if context == 0 || context > trained => {
@@ -334,21 +336,21 @@ async fn check_device(model: &LanguageModel, device: &Device) -> Result<()> {
     self_check::check(device, &probes).await
 }
 
-fn read_model(file: &WeightFile) -> Result<(LanguageModel, Tokenizer)> {
+fn read_model(file: &WeightFile, storage: Storage) -> Result<(LanguageModel, Tokenizer)> {
     let model = match file.format {
         Format::Gguf if file.tensors.is_empty() => {
             return Err(Error::unsupported_model(
                 "this file holds a vocabulary and no weights; open it as a tokenizer, or load the whole model",
             ));
         }
-        Format::Gguf => LanguageModel::from_gguf(&file.metadata, file)?,
+        Format::Gguf => LanguageModel::from_gguf(&file.metadata, file, storage)?,
         Format::StateDict => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
                     "weights in safetensors or PyTorch's files need their config.json; give the weights, config.json and tokenizer.json together",
                 )
             })?;
-            LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), file)?
+            LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), file, storage)?
         }
         Format::Json => {
             return Err(Error::bad_argument(
@@ -366,7 +368,7 @@ fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, dev
     Ok(TextModelInfo {
         kind: "text",
         name,
-        architecture: config.architecture.name().into(),
+        architecture: config.architecture.into(),
         parameters,
         quantization,
         weight_bytes,

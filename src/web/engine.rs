@@ -158,7 +158,8 @@ async fn load(
                 model.map(|model| Autoencoder::new(model).into())
             }
             "text" => {
-                let options = text::LoadOptions { context_length };
+                let storage = storage(options.quantization.as_deref())?;
+                let options = text::LoadOptions { context_length, storage };
                 let model = text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await;
                 model.map(|model| Model::new(model).into())
             }
@@ -174,12 +175,6 @@ async fn load(
 
 /// Errors: `bad-argument` that names an option which a model of this kind has no use for.
 fn applies(kind: &str, options: &LoadOptions) -> Result<()> {
-    if kind == "text" && options.quantization.as_deref().is_some_and(|wanted| wanted != "keep") {
-        return Err(Error::bad_argument(
-            "quantization is for models of pictures: a language model's weights stay as their file has them; leave it out, or load a file \
-             that is quantised as you want it",
-        ));
-    }
     if kind != "text" && options.context_length.is_some() {
         return Err(Error::bad_argument("contextLength is for language models; leave it out for a model of pictures"));
     }

@@ -6,7 +6,7 @@ use vitrine::{
     Error, ErrorCode,
     graph::DType,
     models::{LanguageModel, Tensors},
-    weights::{Metadata, Recipe, Value},
+    weights::{Metadata, Recipe, Storage, Value},
 };
 
 /// A small model's tensors by name.
@@ -51,7 +51,7 @@ fn small() -> (HashMap<String, Value>, Small) {
 fn with(key: &str, value: Value) -> Error {
     let (mut metadata, tensors) = small();
     metadata.insert(key.into(), value);
-    LanguageModel::from_gguf(&Metadata::new(metadata), &tensors).expect_err(key)
+    LanguageModel::from_gguf(&Metadata::new(metadata), &tensors, Storage::Keep).expect_err(key)
 }
 
 fn hugging_face(change: &str) -> Result<LanguageModel, Error> {
@@ -80,13 +80,14 @@ fn hugging_face(change: &str) -> Result<LanguageModel, Error> {
     ];
     let (_, tensors) = small();
     let renamed = names.iter().map(|(from, to)| (format!("{to}.weight"), tensors.0[&format!("{from}.weight")].clone()));
-    LanguageModel::from_hugging_face(&config.to_string(), &Small(renamed.collect()))
+    LanguageModel::from_hugging_face(&config.to_string(), &Small(renamed.collect()), Storage::Keep)
 }
 
 #[test]
 fn a_small_llama_is_taken_and_its_graphs_share_weights_and_states() {
     let (metadata, tensors) = small();
-    let llama = LanguageModel::from_gguf(&Metadata::new(metadata), &tensors).expect("a Llama").with_capacity(48);
+    let llama =
+        LanguageModel::from_gguf(&Metadata::new(metadata), &tensors, Storage::Keep).expect("a Llama").with_capacity(48);
     let graphs = [llama.decode(), llama.prefill(5), llama.score(3)].map(|g| g.expect("a graph"));
     for graph in &graphs[1..] {
         assert_eq!(graph.weights, graphs[0].weights);
@@ -143,13 +144,13 @@ fn a_missing_or_misshapen_weight_is_named() {
     for name in whole.0.keys() {
         let mut tensors = whole.clone();
         tensors.0.remove(name);
-        let error = LanguageModel::from_gguf(&metadata, &tensors).expect_err(name);
+        let error = LanguageModel::from_gguf(&metadata, &tensors, Storage::Keep).expect_err(name);
         assert_eq!(error.code(), ErrorCode::CorruptFile);
         assert!(error.to_string().contains(name), "{error}");
     }
     let mut tensors = whole.clone();
     tensors.0.insert("blk.0.ffn_up.weight".into(), (DType::Q8_0, vec![32, 64]));
-    let error = LanguageModel::from_gguf(&metadata, &tensors).expect_err("a turned weight").to_string();
+    let error = LanguageModel::from_gguf(&metadata, &tensors, Storage::Keep).expect_err("a turned weight").to_string();
     assert!(error.contains("blk.0.ffn_up.weight is [32, 64]") && error.contains("[64, 32]"), "{error}");
 }
 

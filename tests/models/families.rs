@@ -1,11 +1,15 @@
 //! Small models of each family with PyTorch's answers beside them: `training/make_family_fixtures.py` makes them.
 
+use std::path::PathBuf;
+
 use candle_core::{Device, Tensor, quantized::gguf_file};
 use candle_transformers::models::quantized_qwen3;
 use serde_json::Value;
 use vitrine::{
     ErrorCode,
+    graph::DType,
     models::{LanguageModel, language::LanguageConfig},
+    weights::{Recipe, Storage},
 };
 
 use super::{Running, damaged::Small, trained::goes_on_as_pytorch_does};
@@ -40,6 +44,27 @@ fn a_tiny_gpt2_gives_pytorchs_64_tokens() {
 fn a_tiny_gemma3_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
         goes_on_as_pytorch_does(&mut open("gemma3", safetensors), "tiny_gemma3.json");
+    }
+}
+
+/// The numbers of the file in blocks of fewer bits, made while they load, say nearly the same.
+#[test]
+fn every_family_of_full_numbers_is_quantised_while_it_loads() {
+    for family in FAMILIES {
+        let files = ["model.safetensors", "config.json"].map(|name| fixture(&format!("tiny_{family}/{name}")));
+        let files = files.each_ref().map(PathBuf::as_path);
+        let text = ids_in(&json(&format!("tiny_{family}.json"))["prompt_ids"]);
+        let kept = Running::open(&files).score(&text).concat();
+        for (storage, dtype, least) in [(Storage::Q8_0, DType::Q8_0, 0.999), (Storage::Q4_0, DType::Q4_0, 0.9)] {
+            let mut model = Running::stored(&files, storage);
+            let graph = model.model.decode().expect("a graph");
+            let matrices = || graph.weights.iter().filter(|w| w.shape.len() == 2);
+            let quantised = matrices().filter(|w| w.dtype == dtype).count();
+            assert!(quantised * 2 > matrices().count(), "{family}: {quantised} of {} are {dtype}", matrices().count());
+            assert!(graph.weights.iter().all(|w| w.shape.len() == 2 || w.dtype == DType::F32));
+            let got = cosine(&model.score(&text).concat(), &kept);
+            assert!(got > least, "{family} in {dtype}: cosine {got}");
+        }
     }
 }
 
@@ -115,8 +140,8 @@ fn a_missing_or_misshapen_weight_of_any_family_is_named() {
             let running = open(family, safetensors);
             let config = config_json(family).to_string();
             let find = |tensors: &Small| match safetensors {
-                false => LanguageModel::from_gguf(&running.file.metadata, tensors),
-                true => LanguageModel::from_hugging_face(&config, tensors),
+                false => LanguageModel::from_gguf(&running.file.metadata, tensors, Storage::Keep),
+                true => LanguageModel::from_hugging_face(&config, tensors, Storage::Keep),
             };
             let whole = tensors(family, safetensors);
             assert!(find(&whole).is_ok());
@@ -140,8 +165,10 @@ fn a_missing_or_misshapen_weight_of_any_family_is_named() {
 fn gpt_2s_weights_are_found_below_their_prefix_too() {
     let plain = tensors("gpt2", true);
     let prefixed = Small(plain.0.into_iter().map(|(name, t)| (format!("transformer.{name}"), t)).collect());
-    let model = LanguageModel::from_hugging_face(&config_json("gpt2").to_string(), &prefixed).expect("a GPT-2");
-    assert!(model.decode().expect("a graph").weights.iter().any(|w| w.name == "transformer.h.1.mlp.c_fc.weight"));
+    let model =
+        LanguageModel::from_hugging_face(&config_json("gpt2").to_string(), &prefixed, Storage::Keep).expect("a GPT-2");
+    let there = Recipe::conv_transpose("transformer.h.1.mlp.c_fc.weight", [1, 1]);
+    assert_eq!(model.recipes().get("blk.1.ffn_up.weight"), Some(&there));
 }
 
 /// What a family's `config.json` with some keys changed is read as.
@@ -149,7 +176,7 @@ fn changed(family: &str, change: &str) -> vitrine::Result<LanguageConfig> {
     let mut config = config_json(family);
     let change: serde_json::Map<String, Value> = serde_json::from_str(change).expect("JSON");
     config.as_object_mut().expect("an object").extend(change);
-    LanguageConfig::from_hugging_face(&config.to_string(), false)
+    LanguageConfig::from_hugging_face(&config.to_string())
 }
 
 #[test]
@@ -188,6 +215,6 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
         assert!(error.to_string().contains(part), "{error}");
     }
     let short = changed("gemma3", r#"{"layer_types": ["full_attention"]}"#).expect("a configuration");
-    let error = LanguageModel::new(short, &tensors("gemma3", true)).expect_err("one layer of seven");
+    let error = LanguageModel::new(short, &tensors("gemma3", true), Storage::Keep).expect_err("one layer of seven");
     assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");
 }

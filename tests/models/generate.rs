@@ -190,7 +190,9 @@ fn a_second_call_waits_for_the_first(device: &Device) {
 }
 
 fn a_prompt_longer_than_the_context_is_refused_with_both_numbers(device: &Device) {
-    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64) }) else { return };
+    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64), ..LoadOptions::default() }) else {
+        return;
+    };
     let long = "Once upon a time there was a cat. ".repeat(20);
     let tokens =
         model.tokenizer().encode(&long, vitrine::text::EncodeOptions { add_special: true, parse_special: false });
@@ -209,7 +211,9 @@ fn a_prompt_longer_than_the_context_is_refused_with_both_numbers(device: &Device
 }
 
 fn a_sliding_window_goes_on_past_the_context(device: &Device) {
-    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64) }) else { return };
+    let Some(model) = stories_with(device, LoadOptions { context_length: Some(64), ..LoadOptions::default() }) else {
+        return;
+    };
     let slide = |max_tokens| GenerateOptions { overflow: Overflow::Slide, ..greedy(max_tokens) };
     let got = run(&model, "Once upon a time", slide(200));
     assert_eq!((got.tokens.len(), got.end), (200, EndReason::Length));

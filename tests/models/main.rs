@@ -27,7 +27,7 @@ use vitrine::{
     backend::{Plan, Resident},
     graph::{Graph, StepParams},
     models::{LanguageModel, language::LanguageConfig},
-    weights::{Format, WeightFile},
+    weights::{Format, Storage, WeightFile},
 };
 
 use common::{cosine, floats, on_cpu, opened, sampled, streamed};
@@ -52,12 +52,16 @@ struct Running {
 
 impl Running {
     fn open(paths: &[&Path]) -> Self {
+        Self::stored(paths, Storage::Keep)
+    }
+
+    fn stored(paths: &[&Path], storage: Storage) -> Self {
         let file = opened(paths);
         let model = match file.format {
-            Format::Gguf => LanguageModel::from_gguf(&file.metadata, &file),
+            Format::Gguf => LanguageModel::from_gguf(&file.metadata, &file, storage),
             _ => {
                 let config = file.extra("config.json").expect("a config.json beside the weights");
-                LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), &file)
+                LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), &file, storage)
             }
         };
         Self::load(file, model.expect("a model"))
@@ -65,7 +69,7 @@ impl Running {
 
     /// The same weights as another configuration uses them.
     fn with_config(self, config: LanguageConfig) -> Self {
-        let model = LanguageModel::new(config, &self.file).expect("a model");
+        let model = LanguageModel::new(config, &self.file, Storage::Keep).expect("a model");
         Self::load(self.file, model)
     }
 

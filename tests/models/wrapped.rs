@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use vitrine::{
     Error, ErrorCode,
     models::LanguageModel,
-    weights::{MemorySource, SharedSource, WeightFile},
+    weights::{MemorySource, SharedSource, Storage, WeightFile},
 };
 
 use super::{Running, trained::goes_on_as_pytorch_does};
@@ -34,7 +34,7 @@ fn open(family: &str, name: &dyn Fn(&str) -> Option<String>) -> Result<Running, 
     ];
     let file = block_on(WeightFile::open_parts(sources))?;
     let config = String::from_utf8_lossy(file.extra("config.json").unwrap()).into_owned();
-    let model = LanguageModel::from_hugging_face(&config, &file)?;
+    let model = LanguageModel::from_hugging_face(&config, &file, Storage::Keep)?;
     Ok(Running::load(file, model))
 }
 
@@ -110,7 +110,7 @@ fn a_file_with_several_models_names_their_prefixes() {
     ];
     let file = block_on(WeightFile::open_parts(sources)).unwrap();
     let config = std::fs::read_to_string(fixture("tiny_llama/config.json")).unwrap();
-    let error = LanguageModel::from_hugging_face(&config, &file).expect_err("two models");
+    let error = LanguageModel::from_hugging_face(&config, &file, Storage::Keep).expect_err("two models");
     assert_eq!(error.code(), ErrorCode::UnsupportedModel);
     for prefix in ["student.model.embed_tokens", "teacher.model.embed_tokens"] {
         assert!(error.to_string().contains(prefix), "{error}");

@@ -1,7 +1,7 @@
 //! Schedulers: the way from noise to a picture, in steps. Each file is a family, named as its paper is.
 //!
 //! All work on plain numbers, on the host (factors and sums in f64, latents in f32); a latent is a few thousand of them. [`SchedulerConfig`] reads
-//! diffusers' `scheduler_config.json`; from the same noise they give diffusers' latents (tests/schedulers.rs). What a denoiser predicts is told by
+//! diffusers' `scheduler_config.json`; from the same noise they give diffusers' latents (tests/models/diffusion/schedulers.rs). What a denoiser predicts is told by
 //! [`Prediction`]; what a run visits, by its [`Ladder`].
 
 mod betas;

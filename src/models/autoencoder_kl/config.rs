@@ -84,10 +84,11 @@ impl KlConfig {
             let (_, shape) = tensors.tensor(&names.in_file(&format!("{name}.weight"), levels))?;
             shape.get(dimension).copied()
         };
-        let (part, level) = if names.decoder { ("decoder", "up_blocks") } else { ("encoder", "down_blocks") };
+        let decodes = tensors.tensor(&names.in_file("decoder.conv_in.weight", 1)).is_some();
+        let (part, level) = if decodes { ("decoder", "up_blocks") } else { ("encoder", "down_blocks") };
         // A block of the level that is last in the list of so many.
         let there = |levels: usize, block: usize| {
-            let at = if names.decoder { 0 } else { levels - 1 };
+            let at = if decodes { 0 } else { levels - 1 };
             side(&format!("{part}.{level}.{at}.resnets.{block}.conv2"), levels, 0).is_some()
         };
         let at = |levels: usize, i: usize| side(&format!("{part}.{level}.{i}.resnets.0.conv2"), levels, 0);
@@ -97,7 +98,7 @@ impl KlConfig {
             .unwrap_or(0);
         let mut channels: Vec<usize> = (0..levels).filter_map(|i| at(levels, i)).collect();
         let blocks = (0..most::LAYERS + 1).take_while(|block| levels > 0 && there(levels, *block)).count();
-        let (layers, latent_channels) = if names.decoder {
+        let (layers, latent_channels) = if decodes {
             channels.reverse();
             (blocks.saturating_sub(1), side("decoder.conv_in", levels, 1))
         } else {

@@ -11,16 +11,12 @@ enum Style {
     LatentDiffusion,
 }
 
-/// The names of one file, and which parts it has.
+/// The names of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     style: Style,
     /// Before every name.
     prefix: &'static str,
-    pub encoder: bool,
-    pub decoder: bool,
-    pub quant_conv: bool,
-    pub post_quant_conv: bool,
 }
 
 /// Where an autoencoder begins in checkpoints.
@@ -40,14 +36,7 @@ impl Names {
             } else {
                 return None;
             };
-            Some(Self {
-                style,
-                prefix,
-                encoder: has("encoder.conv_in"),
-                decoder: has("decoder.conv_in"),
-                quant_conv: has("quant_conv"),
-                post_quant_conv: has("post_quant_conv"),
-            })
+            Some(Self { style, prefix })
         })
     }
 

@@ -1,6 +1,6 @@
 //! What files call the weights of a text encoder.
 
-use crate::models::{Tensors, diffusion::Origin};
+use crate::models::{Form, Origin, Tensors};
 
 /// How the weights are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Names {
 }
 
 fn open_clip(bare: &str) -> Origin {
-    let whole = |name: String| Origin { name: format!("cond_stage_model.model.{name}"), part: None };
+    let whole = |name: String| Origin::whole(format!("cond_stage_model.model.{name}"));
     match bare {
         EMBEDDING => return whole("token_embedding.weight".into()),
         "embeddings.position_embedding.weight" => return whole("positional_embedding".into()),
@@ -63,7 +63,10 @@ fn open_clip(bare: &str) -> Origin {
         "mlp.fc2" => ("mlp.c_proj.", None),
         _ => return whole(bare.into()),
     };
-    Origin { part: part.map(|i| (i, 3)), ..whole(format!("transformer.resblocks.{number}.{place}{end}")) }
+    Origin {
+        form: part.map_or(Form::Whole, |which| Form::Part { which }),
+        ..whole(format!("transformer.resblocks.{number}.{place}{end}"))
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +80,7 @@ mod tests {
         assert_eq!(Names::SingleFile.origin(key), Origin::same(single));
         let open = Names::OpenClip.origin(key);
         assert_eq!(open.name, "cond_stage_model.model.transformer.resblocks.7.attn.in_proj_bias");
-        assert_eq!(open.part, Some((1, 3)));
+        assert_eq!(open.form, Form::Part { which: 1 });
         for (ours, theirs) in [
             ("embeddings.token_embedding.weight", "token_embedding.weight"),
             ("embeddings.position_embedding.weight", "positional_embedding"),

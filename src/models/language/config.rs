@@ -1,12 +1,17 @@
 //! What a language model is made of, whatever file said so.
 
-use super::{Architecture, Names};
-use crate::{Error, Result, graph::RopeLayout};
+use super::Names;
+use crate::{
+    Error, Result,
+    graph::{RopeLayout, Unary},
+};
 
 /// The numbers of a language model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LanguageConfig {
-    pub architecture: Architecture,
+    /// As `general.architecture` of a GGUF spells it.
+    pub architecture: &'static str,
+    pub block: Block,
     pub vocabulary: usize,
     /// Width of the residual stream.
     pub dim: usize,
@@ -30,7 +35,38 @@ pub struct LanguageConfig {
     pub local: Option<Local>,
     /// Whether the embedding serves as output; `None`: it does where the file has no output of its own.
     pub tied: Option<bool>,
-    pub names: Names,
+    pub names: &'static Names,
+}
+
+/// What a layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Block {
+    /// LayerNorm with a bias, else RMSNorm.
+    pub layer_norms: bool,
+    /// Queries and keys are normed head by head before they turn.
+    pub head_norms: bool,
+    /// What attention and feed-forward layer give is normed before it is added.
+    pub result_norms: bool,
+    /// Query, key and value are rows of one weight.
+    pub fused_attention: bool,
+    /// Every layer has its bias. Where not, one that is in the file is taken.
+    pub biases: bool,
+    /// The feed-forward layer is `down(f(gate) · up)`, else `down(f(up))`.
+    pub gated: bool,
+    /// That f.
+    pub activation: Unary,
+}
+
+impl Block {
+    pub const LLAMA: Self = Self {
+        layer_norms: false,
+        head_norms: false,
+        result_norms: false,
+        fused_attention: false,
+        biases: false,
+        gated: true,
+        activation: Unary::Silu,
+    };
 }
 
 /// A rotary position embedding (arXiv 2104.09864).
@@ -95,11 +131,6 @@ pub(super) fn linear_scale(key: &str, factor: f64) -> Result<f32> {
         return Err(Error::corrupt_file(format!("{key} is {factor}; the file's configuration is damaged")));
     }
     Ok((1.0 / factor) as f32)
-}
-
-/// Gemma's last layer of every six sees all tokens.
-pub(super) fn every(pattern: usize, layers: usize) -> Vec<bool> {
-    (1..=layers).map(|i| !i.is_multiple_of(pattern)).collect()
 }
 
 impl LanguageConfig {

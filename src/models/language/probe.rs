@@ -1,7 +1,6 @@
 //! A small model that stands for a large one, to try a device with.
 
-use super::{LanguageModel, Layer};
-use crate::graph::WeightSpec;
+use super::LanguageModel;
 
 /// What a probe keeps at most; multiples of the largest block.
 const LAYERS: usize = 3;
@@ -13,36 +12,34 @@ impl LanguageModel {
     /// of one kind whose weights are of the same types count once.
     pub fn probe(&self) -> Self {
         let mut probe = self.clone();
-        let kind = |layer: &Layer| -> (bool, Vec<_>) {
-            let types = layer.linears().into_iter().map(|linear| (linear.weight.dtype, linear.bias.is_some()));
-            (layer.local, types.collect())
+        let kind = |i: usize| -> (bool, Vec<_>) {
+            let prefix = format!("blk.{i}.");
+            let types = self.weights.below(&prefix).map(|spec| (spec.name[prefix.len()..].to_string(), spec.dtype));
+            (self.config.is_local(i), types.collect())
         };
         let mut seen = vec![];
         probe.layers.retain(|layer| {
-            let kind = kind(layer);
+            let kind = kind(*layer);
             let new = !seen.contains(&kind) && seen.len() < LAYERS;
             if new {
                 seen.push(kind);
             }
             new
         });
-        for layer in &mut probe.layers {
-            for linear in layer.gate.iter_mut().chain([&mut layer.up]) {
-                shorten(&mut linear.weight, WIDTH);
-                linear.bias.iter_mut().for_each(|bias| shorten(bias, WIDTH));
-            }
-            layer.down.weight.shape[1] = layer.down.weight.shape[1].min(WIDTH);
-        }
-        shorten(&mut probe.token_embedding, VOCABULARY);
-        probe.output.iter_mut().for_each(|table| shorten(table, VOCABULARY));
-        probe.config.layers = probe.layers.len();
-        probe.config.vocabulary = probe.config.vocabulary.min(VOCABULARY);
-        probe.config.feed_forward = probe.config.feed_forward.min(WIDTH);
-        probe.alternatives = probe.alternatives.min(probe.config.vocabulary);
+        let c = &mut probe.config;
+        (c.layers, c.vocabulary) = (probe.layers.len(), c.vocabulary.min(VOCABULARY));
+        c.feed_forward = c.feed_forward.min(WIDTH);
+        probe.alternatives = probe.alternatives.min(c.vocabulary);
+        probe.weights = self.weights.reshaped(|spec| {
+            let part = spec.name.rsplit('.').nth(1).unwrap_or_default();
+            let (side, most) = match part {
+                "ffn_gate" | "ffn_up" => (0, c.feed_forward),
+                "ffn_down" if spec.shape.len() == 2 => (1, c.feed_forward),
+                "token_embd" | "output" => (0, c.vocabulary),
+                _ => return,
+            };
+            spec.shape[side] = spec.shape[side].min(most);
+        });
         probe
     }
-}
-
-fn shorten(weight: &mut WeightSpec, most: usize) {
-    weight.shape[0] = weight.shape[0].min(most);
 }

@@ -1,7 +1,7 @@
 //! What files call the weights of a U-Net.
 
 use super::UNetConfig;
-use crate::models::{Tensors, diffusion::Origin};
+use crate::models::{Origin, Tensors};
 
 /// How the weights are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use vitrine::{
     backend::{Device, Plan, Resident, profile::by_part},
     graph::{Graph, StepParams},
     models::LanguageModel,
-    weights::WeightFile,
+    weights::{Storage, WeightFile},
 };
 
 use super::every_gpu;
@@ -26,7 +26,7 @@ struct Running {
 impl Running {
     fn open(path: &Path, device: &Device) -> Self {
         let file = opened(&[path]);
-        let model = LanguageModel::from_gguf(&file.metadata, &file).expect("a model");
+        let model = LanguageModel::from_gguf(&file.metadata, &file, Storage::Keep).expect("a model");
         let graph = model.decode().expect("a graph");
         let resident = block_on(streamed(device, &file, &graph, model.recipes())).expect("the weights go in");
         Self { file, model, resident }

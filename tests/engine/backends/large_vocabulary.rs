@@ -7,6 +7,7 @@ use vitrine::{
     backend::Device,
     graph::{DType, SampleParams, Sampled, StepParams, WeightId},
     models::{LanguageModel, Tensors},
+    weights::Storage,
 };
 
 use crate::common::{floats, on_cpu, on_gpu};
@@ -46,7 +47,7 @@ fn model() -> LanguageModel {
     let whole = [("model.embed_tokens.weight", vec![VOCABULARY, WIDTH]), ("model.norm.weight", vec![WIDTH])];
     let whole = whole.map(|(name, shape)| (name.to_string(), shape));
     let shapes = Shapes(layer.into_iter().chain(whole).collect());
-    LanguageModel::from_hugging_face(&config, &shapes).expect("a model").with_alternatives(4)
+    LanguageModel::from_hugging_face(&config, &shapes, Storage::Keep).expect("a model").with_alternatives(4)
 }
 
 /// Numbers in −0.2 … 0.2 that follow from where they stand; a row's like no other's.

@@ -16,15 +16,11 @@ use pollster::block_on;
 use vitrine::{
     graph::Grid,
     image::schedulers::{SchedulerConfig, SchedulerName},
-    models::{
-        AutoencoderKl, Denoiser, UNet,
-        diffusion::Origin,
-        unet::{self, UNetConfig},
-    },
+    models::{AutoencoderKl, Denoiser, Origin, UNet, unet::UNetConfig},
     weights::Storage,
 };
 
-use super::{EXACT, F32, agrees, files::tensors_of, hashed, run, unet_of};
+use super::{EXACT, agrees, files::tensors_of, hashed, in_f32, run, unet_of};
 use crate::{
     autoencoders::{in_pictures, open_folder},
     common::{bits, cosine, on_cpu, streamed},
@@ -48,7 +44,7 @@ fn a_unet_of_stable_diffusion_1_is_candles() {
     let (height, width, tokens, timestep) = (8, 16, 7, 437.0);
     // Its residual blocks have 32 groups whatever they are told.
     let config = UNetConfig { norm_groups: 32, ..unet_of("unet_sd15").config().clone() };
-    let unet = UNet::new(config, unet::Names::Diffusers, F32);
+    let unet = UNet::new(config, in_f32());
     let graph = unet.graph(1, height, width, tokens).expect("a graph");
     let latent = hashed::rows("candle.latent", height * width * unet.latent_channels());
     let context = hashed::rows("candle.context", tokens * unet.context_width());

@@ -7,15 +7,14 @@ use vitrine::{
     ErrorCode,
     graph::{DType, Graph, Op, WeightId},
     models::{
-        Clip, Denoiser, TextEncoder, UNet, clip,
+        Clip, Denoiser, Form, Origin, TextEncoder, UNet, clip,
         clip::ClipConfig,
-        diffusion::Origin,
         unet::{self, UNetConfig},
     },
     weights::{MemorySource, Storage, WeightFile},
 };
 
-use super::{F32, denoising, denoising_within, hashed, original, reading, reading_within, unet_of};
+use super::{denoising, denoising_within, hashed, in_f32, original, reading, reading_within, unet_of};
 use crate::common::{safetensors, streamed};
 
 /// A tensor of a file: its shape and its numbers.
@@ -52,15 +51,17 @@ pub fn tensors_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> BTreeMap<St
             (Some(window), &[out, inner]) => channels_outside(&hashed::weight(spec), out, inner, window),
             _ => (spec.shape.clone(), hashed::weight(spec)),
         };
-        let Origin { name, part } = origin(&spec.name);
-        match part {
-            None => drop(tensors.insert(name, (shape, numbers))),
-            Some((which, of)) => {
+        let Origin { name, form } = origin(&spec.name);
+        match form {
+            Form::Whole => drop(tensors.insert(name, (shape, numbers))),
+            // Query, key and value in one.
+            Form::Part { which } => {
                 let (rows, len) = (shape[0], numbers.len());
-                let whole = [&[rows * of], &shape[1..]].concat();
-                let (_, all) = tensors.entry(name).or_insert_with(|| (whole, vec![0.0; len * of]));
+                let whole = [&[rows * 3], &shape[1..]].concat();
+                let (_, all) = tensors.entry(name).or_insert_with(|| (whole, vec![0.0; len * 3]));
                 all[which * len..][..len].copy_from_slice(&numbers);
             }
+            other => panic!("{name} is {other:?}"),
         }
     }
     tensors
@@ -79,8 +80,8 @@ fn a_unet_is_read_from_diffusers_files_and_from_single_ones() {
         let draft = plain.graph(1, 8, 8, 1).expect("a graph");
         for names in [unet::Names::Diffusers, unet::Names::SingleFile] {
             let file = file_of(&draft, |weight| names.origin(config, weight));
-            let (unet, recipes) = UNet::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
-            denoising(name, &unet, |device, graph| block_on(streamed(device, &file, graph, &recipes)));
+            let unet = UNet::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
+            denoising(name, &unet, |device, graph| block_on(streamed(device, &file, graph, unet.recipes())));
         }
     }
 }
@@ -102,11 +103,11 @@ fn a_single_file_says_what_its_unet_is_made_of() {
 fn clip_is_read_under_every_name_it_goes_by() {
     let name = "clip_gelu";
     let config = ClipConfig::from_hugging_face(&original(name)["config"].to_string()).expect("a configuration");
-    let draft = Clip::new(config.clone(), clip::Names::HuggingFace, F32).graph(1).expect("a graph");
+    let draft = Clip::new(config.clone(), in_f32()).graph(1).expect("a graph");
     for names in [clip::Names::HuggingFace, clip::Names::Bare, clip::Names::SingleFile, clip::Names::OpenClip] {
         let file = file_of(&draft, |weight| names.origin(weight));
-        let (found, recipes) = Clip::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
-        reading(name, &found, |device, graph| block_on(streamed(device, &file, graph, &recipes)));
+        let found = Clip::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
+        reading(name, &found, |device, graph| block_on(streamed(device, &file, graph, found.recipes())));
     }
 }
 
@@ -127,21 +128,21 @@ fn a_unet_in_eight_bits_still_points_where_it_did() {
     let name = "unet_sd15";
     let plain = unet_of(name);
     let file = file_of(&plain.graph(1, 8, 8, 1).expect("a graph"), Origin::same);
-    let (unet, recipes) = UNet::find(Some(plain.config().clone()), &file, Storage::Q8_0).expect("all weights");
+    let unet = UNet::find(Some(plain.config().clone()), &file, Storage::Q8_0).expect("all weights");
     let graph = unet.graph(1, 8, 8, 1).expect("a graph");
     let blocks = graph.weights.iter().filter(|w| w.dtype == DType::Q8_0).count();
     assert!(blocks > graph.weights.len() / 4, "{blocks} of {} weights are blocks", graph.weights.len());
-    denoising_within(name, &unet, 0.999, |device, graph| block_on(streamed(device, &file, graph, &recipes)));
+    denoising_within(name, &unet, 0.999, |device, graph| block_on(streamed(device, &file, graph, unet.recipes())));
 }
 
 #[test]
 fn clip_in_eight_bits_still_reads_what_it_did() {
     let name = "clip_quick_gelu";
     let config = ClipConfig::from_hugging_face(&original(name)["config"].to_string()).expect("a configuration");
-    let draft = Clip::new(config.clone(), clip::Names::HuggingFace, F32).graph(1).expect("a graph");
+    let draft = Clip::new(config.clone(), in_f32()).graph(1).expect("a graph");
     let file = file_of(&draft, Origin::same);
-    let (found, recipes) = Clip::find(Some(config), &file, Storage::Q8_0).expect("all weights");
+    let found = Clip::find(Some(config), &file, Storage::Q8_0).expect("all weights");
     let graph = found.graph(1).expect("a graph");
     assert!(graph.weights.iter().any(|w| w.dtype == DType::Q8_0), "no weight is blocks");
-    reading_within(name, &found, 0.999, |device, graph| block_on(streamed(device, &file, graph, &recipes)));
+    reading_within(name, &found, 0.999, |device, graph| block_on(streamed(device, &file, graph, found.recipes())));
 }

@@ -18,17 +18,18 @@ use vitrine::{
     backend::{Device, Resident},
     graph::{DType, Graph, StepParams},
     models::{
-        Clip, Denoiser, Illustrator, TextEncoder, Types, UNet,
-        clip::{self, ClipConfig},
-        illustrator::IllustratorConfig,
-        unet::{self, UNetConfig},
+        Clip, Denoiser, Illustrator, TextEncoder, UNet, Weights, clip::ClipConfig, illustrator::IllustratorConfig,
+        unet::UNetConfig,
     },
     weights::{Metadata, Value as MetadataValue},
 };
 
 use crate::common::{bits, cosine, floats, json, numbers_in, on_cpu, on_gpu};
 
-const F32: Types = Types::Matrices(DType::F32);
+/// Weights in F32 that stand in no file.
+fn in_f32() -> Weights {
+    Weights::declared(DType::F32)
+}
 
 /// What others computed with the model `name`, and from what.
 fn original(name: &str) -> Value {
@@ -137,7 +138,7 @@ fn reads_as_in_python(name: &str, encoder: &dyn TextEncoder) {
 
 fn unet_of(name: &str) -> UNet {
     let config = UNetConfig::from_diffusers(&original(name)["config"].to_string()).expect("a configuration");
-    UNet::new(config, unet::Names::Diffusers, F32)
+    UNet::new(config, in_f32())
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn a_unet_with_guidance_as_input_is_diffusers() {
 fn illustrator() -> Illustrator {
     let config = MetadataValue::String(original("illustrator_denoiser")["config"].to_string());
     let metadata = Metadata::new(HashMap::from([("vitrine.config".into(), config)]));
-    Illustrator::new(IllustratorConfig::from_gguf(&metadata).expect("a configuration"), F32)
+    Illustrator::new(IllustratorConfig::from_gguf(&metadata).expect("a configuration"), in_f32())
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn the_illustrators_denoiser_is_its_twin() {
 fn clip_is_transformers() {
     for name in ["clip_quick_gelu", "clip_gelu"] {
         let config = ClipConfig::from_hugging_face(&original(name)["config"].to_string()).expect("a configuration");
-        reads_as_in_python(name, &Clip::new(config, clip::Names::HuggingFace, F32));
+        reads_as_in_python(name, &Clip::new(config, in_f32()));
     }
 }
 

@@ -4,10 +4,10 @@ use serde_json::Value;
 use vitrine::{
     graph::StepParams,
     image::schedulers::{SchedulerConfig, SchedulerName},
-    models::{Denoiser, UNet, unet, unet::UNetConfig},
+    models::{Denoiser, UNet, unet::UNetConfig},
 };
 
-use super::{F32, devices, hashed, original, size};
+use super::{devices, hashed, in_f32, original, size};
 use crate::{
     common::{bits, floats, numbers_in},
     psnr,
@@ -23,7 +23,7 @@ fn ten_steps_of_every_scheduler_end_as_in_diffusers() {
     let [steps, height, width, tokens] = ["steps", "height", "width", "tokens"].map(|name| size(&f[name]));
     let guidance = f["guidance"].as_f64().expect("a number") as f32;
     let config = UNetConfig::from_diffusers(&f["unet"].to_string()).expect("a configuration");
-    let unet = UNet::new(config, unet::Names::Diffusers, F32);
+    let unet = UNet::new(config, in_f32());
     let graph = unet.graph(2, height, width, tokens).expect("a graph");
     let context = bits(&hashed::rows("run.context", 2 * tokens * unet.context_width()));
     let latent_numbers = height * width * unet.latent_channels();

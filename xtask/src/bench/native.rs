@@ -1,31 +1,18 @@
-//! The crate on this machine, through `examples/bench.rs`, `decode.rs` and `unet_step.rs`: one process a measurement, so that no run warms up another.
+//! The crate on this machine, through `benches/`: one process a measurement, so that no run warms up another.
 
-use anyhow::{Context, Result, bail};
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{
     Device, Measurement,
     models::{Model, Picture},
 };
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 pub fn measure(workspace: &Workspace, models: &[Model], devices: &[Device], reps: u32) -> Result<Vec<Measurement>> {
-    workspace::run(workspace.cargo().args([
-        "build",
-        "--package",
-        "vitrine",
-        "--profile",
-        "page",
-        "--example",
-        "bench",
-        "--example",
-        "decode",
-        "--example",
-        "unet_step",
-    ]))?;
-    let program = |name: &str| {
-        workspace.target.join("page").join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-    };
+    let program = build(workspace)?;
     let mut measurements = vec![];
     for model in models {
         for device in devices {
@@ -33,18 +20,18 @@ pub fn measure(workspace: &Workspace, models: &[Model], devices: &[Device], reps
             let mut command;
             match model.picture {
                 Some(Picture::Decode(latent)) => {
-                    command = workspace.command(program("decode"));
-                    command.args([device.name(), &side(latent), &reps.to_string()]).args(model.paths());
+                    command = workspace.command(&program);
+                    command.args(["decode", device.name(), &side(latent), &reps.to_string()]).args(model.paths());
                 }
                 // One evaluation of the U-Net is what a step is without guidance.
                 Some(Picture::Paint(pixels)) => {
-                    command = workspace.command(program("unet_step"));
-                    command.args([device.name(), "1", &side(pixels / 8), &reps.max(1).to_string()]);
+                    command = workspace.command(&program);
+                    command.args(["unet_step", device.name(), "1", &side(pixels / 8), &reps.max(1).to_string()]);
                 }
                 None => {
                     let (prompt, tokens) = device.tokens();
-                    command = workspace.command(program("bench"));
-                    command.args(model.paths()).args([
+                    command = workspace.command(&program);
+                    command.arg("text").args(model.paths()).args([
                         device.name(),
                         &prompt.to_string(),
                         &tokens.to_string(),
@@ -64,4 +51,15 @@ pub fn measure(workspace: &Workspace, models: &[Model], devices: &[Device], reps
         }
     }
     Ok(measurements)
+}
+
+/// Builds the program that measures, and gives its path as cargo tells it.
+fn build(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "vitrine", "--profile", "page", "--bench", "engine"]);
+    let output = cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the benches could not be built");
+    let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let program = messages.filter_map(|message: Value| Some(PathBuf::from(message["executable"].as_str()?))).last();
+    program.context("cargo tells no program of the benches")
 }

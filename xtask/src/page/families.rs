@@ -11,6 +11,7 @@ use crate::browser::Gpu;
 pub const TESTS: &[Test] = &[
     Test::new("every_family_goes_on_as_pytorch_does_on_the_cpu", families_on_cpu),
     Test::new("every_family_goes_on_as_pytorch_does_on_webgpu", families_on_gpu).on(Gpu::SwiftShader),
+    Test::new("a_language_model_is_quantised_while_it_loads", quantised),
     Test::new("a_model_that_thinks_is_told_not_to", thinking),
     Test::new("whatever_a_message_holds_reaches_the_template", given),
     Test::new("a_hostile_template_is_stopped_in_the_page", hostile),
@@ -60,6 +61,34 @@ fn families_on_cpu(visit: &Visit) -> Result<()> {
 
 fn families_on_gpu(visit: &Visit) -> Result<()> {
     families(visit, "webgpu")
+}
+
+/// Fewer bytes on the device say nearly the same of a text.
+fn quantised(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(
+        "const engine = await Engine.create({ device: 'cpu' });
+         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
+         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
+         const seen = {};
+         for (const quantization of ['keep', 'q8_0', 'q4_0']) {
+           const model = await engine.load({ files }, { quantization });
+           const { logprob } = await model.score('the license of this software');
+           seen[quantization] = { logprob, bytes: model.stats.deviceBytes };
+           await model.unload();
+         }
+         return seen;",
+        json!(null),
+    )?;
+    let number =
+        |how: &str, what: &str| seen[how][what].as_f64().with_context(|| format!("{how} has no {what}: {seen}"));
+    let (kept, bytes) = (number("keep", "logprob")?, number("keep", "bytes")?);
+    for (how, within) in [("q8_0", 0.01), ("q4_0", 0.2)] {
+        let off = (number(how, "logprob")? / kept - 1.0).abs();
+        ensure_that!(off > 0.0 && off < within, "in {how} the text is {off} likelier or not: {seen}");
+        ensure_that!(number(how, "bytes")? < bytes, "{how} saves nothing: {seen}");
+    }
+    Ok(())
 }
 
 /// The template of the tiny Qwen opens an answer with empty thoughts where it is asked to.

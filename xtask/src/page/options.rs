@@ -192,7 +192,6 @@ fn other_kinds(visit: &Visit) -> Result<()> {
             ("text.tokenize('a', o)", json!({ "thinking": false }), &["\"thinking\"", "chat"]),
             (image, json!({ "contextLength": 64 }), &["contextLength", "language models"]),
             ("engine.load('faces-vae', o)", json!({ "contextLength": 64 }), &["contextLength", "language models"]),
-            (LOAD, json!({ "quantization": "q4_0" }), &["quantization", "language model"]),
         ],
     )
 }

@@ -3,9 +3,13 @@
 use anyhow::Result;
 
 use super::output;
-use crate::{system, tally::Tally, workspace::Workspace};
+use crate::{
+    system,
+    tally::Tally,
+    workspace::{self, Workspace},
+};
 
-/// Examples are compiled, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
+/// Examples and benches are compiled, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_vulkan()?;
     for (package, profile) in [("vitrine", "dev"), ("vitrine-jinja", "dev"), ("xtask", "tool")] {
@@ -17,6 +21,11 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Re
             // Lavapipe has LLVM optimise every kernel, which takes longer than all that our tests run of it.
             .env("GALLIVM_PERF", "nopt");
         output::run_counted(&mut cargo, &format!("cargo test --package {package}"), tally)?;
+    }
+    if filter.is_none() {
+        let mut benches = workspace.cargo();
+        benches.args(["build", "--package", "vitrine", "--profile", "dev", "--bench", "engine"]);
+        tally.check("the benches compile", workspace::run(&mut benches));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What Linux tells of this process, for the examples that measure.
+//! What Linux tells of this process, for those that measure.
 
 use std::fs;
 

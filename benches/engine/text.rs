@@ -1,0 +1,142 @@
+//! Measures one model on one device of this machine and prints a line of JSON; `cargo xtask bench` runs it.
+//!
+//! ```text
+//! text MODEL.gguf cpu|webgpu PROMPT_TOKENS TOKENS REPETITIONS [PROMPTS.json]
+//! ```
+//!
+//! A model that paints is asked for a picture instead, so many times.
+
+use std::{error::Error, fs, rc::Rc, time::Instant};
+
+use serde_json::{Value, json};
+use vitrine::{
+    backend::{Device, cpu, gpu},
+    cancel::Cancel,
+    image::{ImageModel, ImageRequest},
+    text::{EncodeOptions, GenerateOptions, LoadOptions, TextModel},
+    weights::{PathSource, Storage, WeightFile},
+};
+
+/// What one generation took, in milliseconds.
+struct Run {
+    first: f64,
+    decode: f64,
+    count: usize,
+}
+
+pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [file, device, prompt, tokens, repetitions, prompts @ ..] = arguments else {
+        return Err("usage: text MODEL.gguf cpu|webgpu PROMPT_TOKENS TOKENS REPETITIONS [PROMPTS.json]".into());
+    };
+    let (prompt, tokens, repetitions) =
+        (prompt.parse::<usize>()?, tokens.parse::<usize>()?, repetitions.parse::<usize>()?);
+    let prompts: Value = prompts
+        .first()
+        .map_or(Ok(Value::Null), |file| serde_json::from_slice(&fs::read(file)?).map_err(Box::<dyn Error>::from))?;
+    let device = match device.as_str() {
+        "webgpu" => Device::Gpu(gpu::Device::open(gpu::Preference::Any).await?),
+        _ => Device::Cpu(cpu::Device::new("the benchmark asks for it")),
+    };
+    let begun = Instant::now();
+    let weights = WeightFile::open(Rc::new(PathSource::open(file)?)).await?;
+    if ImageModel::is_one(&weights) {
+        return paint(&weights, &device, repetitions).await;
+    }
+    let model = TextModel::load(&weights, &device, LoadOptions::default(), &mut |_, _| {}, &Cancel::new()).await?;
+    let load = milliseconds(begun);
+    let warm = generate(&model, &ids(&model, &prompts, 16)?, 4).await?;
+    let ids = ids(&model, &prompts, prompt)?;
+    let other: Vec<u32> = ids.iter().rev().take(2).copied().collect();
+    let mut runs = vec![];
+    for _ in 0..repetitions {
+        // Another beginning first: what the cache holds of it does not help the prompt that is measured.
+        generate(&model, &other, 1).await?;
+        runs.push(generate(&model, &ids, tokens).await?);
+    }
+    let stats = model.stats();
+    let parts = model.profile(4, &Cancel::new()).await;
+    let all = |figure: fn(&Run) -> f64| runs.iter().map(figure).collect::<Vec<f64>>();
+    let result = json!({
+        "device": device.info(),
+        "load_ms": load,
+        "first_ms": warm.first + warm.decode,
+        "ttft_ms": all(|run| run.first),
+        "prefill_tps": runs.iter().map(|run| prompt as f64 / run.first * 1e3).collect::<Vec<f64>>(),
+        "decode_tps": all(|run| (run.count - 1) as f64 / run.decode * 1e3),
+        "n": runs.iter().map(|run| run.count).collect::<Vec<usize>>(),
+        "dispatches_per_token": stats.decode.dispatches,
+        "submits_per_token": stats.decode.submits,
+        "waits_per_token": stats.generation.waits as f64 / stats.generation.generated_tokens.max(1) as f64,
+        "device_bytes": stats.device_bytes,
+        "parts": parts.map_or_else(|error| json!(error.code().as_str()), |parts| json!(parts)),
+    });
+    println!("{result}");
+    Ok(())
+}
+
+/// Every step of some paintings, after one that warms up.
+async fn paint(file: &WeightFile, device: &Device, repetitions: usize) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    let model = ImageModel::load(file, device, Storage::Keep, &mut |_, _| {}, &Cancel::new()).await?;
+    let load = milliseconds(begun);
+    let (mut steps, mut decodes, mut wholes) = (vec![], vec![], vec![]);
+    for run in 0..=repetitions {
+        let request = ImageRequest { prompt: "a fox in the snow".into(), seed: Some(7.0), ..ImageRequest::default() };
+        let options = request.check(model.info(), None, None)?;
+        let mut painting = model.paint(options, Cancel::new())?;
+        while let Some(step) = painting.next().await? {
+            if run > 0 {
+                steps.push(step.step_ms);
+                decodes.push(step.decode_ms);
+            }
+        }
+        if run > 0 {
+            wholes.push(painting.summary().total_ms);
+        }
+    }
+    let stats = model.stats();
+    let result = json!({
+        "device": device.info(),
+        "load_ms": load,
+        "step_ms": steps,
+        "decode_ms": decodes,
+        "picture_ms": wholes,
+        "dispatches_per_step": stats.denoise.dispatches,
+        "submits_per_step": stats.denoise.submits,
+        "device_bytes": stats.device_bytes,
+    });
+    println!("{result}");
+    Ok(())
+}
+
+/// A prompt of exactly so many tokens: the file's own, else a text over and over.
+fn ids(model: &TextModel, prompts: &Value, count: usize) -> Result<Vec<u32>, Box<dyn Error>> {
+    if let Some(ids) = prompts[count.to_string()]["ids"].as_array() {
+        return Ok(ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect());
+    }
+    let text = "Once upon a time there was a little fox who lived by the sea. ".repeat(count);
+    let mut ids = model.tokenizer().encode(&text, EncodeOptions { add_special: true, parse_special: false })?;
+    ids.truncate(count);
+    Ok(ids)
+}
+
+async fn generate(model: &TextModel, ids: &[u32], tokens: usize) -> Result<Run, Box<dyn Error>> {
+    let begun = Instant::now();
+    let mut generation = model.generate_ids(ids, GenerateOptions::greedy(tokens), Cancel::new())?;
+    let (mut first, mut last, mut count) = (0.0, 0.0, 0);
+    while let Some(event) = generation.next().await? {
+        if event.token.is_none() {
+            continue;
+        }
+        last = milliseconds(begun);
+        if count == 0 {
+            first = last;
+        }
+        count += 1;
+    }
+    Ok(Run { first, decode: last - first, count })
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
