@@ -152,11 +152,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             measurements.extend(browser::measure(workspace, &site, &models, &devices, options.reps)?);
         }
     }
+    let wasm = site.weigh()?;
     let report = Report {
         machine: machine(),
         date: output("date", &["-u", "+%Y-%m-%d"]),
-        wasm_bytes: site.wasm.raw,
-        wasm_brotli_bytes: site.wasm.brotli,
+        wasm_bytes: wasm.raw,
+        wasm_brotli_bytes: wasm.brotli,
         measurements,
     };
     print_table(&report);

@@ -45,6 +45,35 @@ pub struct Session<'driver> {
     id: String,
 }
 
+/// Deletes what pages of an origin can keep.
+const FORGET: &str = "
+    localStorage.clear();
+    sessionStorage.clear();
+    const all = async (list, forget) => Promise.all((await list ?? []).map(forget));
+    await all(navigator.serviceWorker?.getRegistrations(), (worker) => worker.unregister());
+    await all(globalThis.caches?.keys(), (name) => caches.delete(name));
+    await all(indexedDB.databases(), ({ name }) => new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase(name);
+        request.onsuccess = resolve;
+        request.onerror = request.onblocked = () => reject(new Error(`the database ${name} stays`));
+    }));
+    const folder = await navigator.storage?.getDirectory?.().catch(() => null);
+    if (folder) {
+        const names = [];
+        for await (const name of folder.keys()) names.push(name);
+        await all(names, (name) => folder.removeEntry(name, { recursive: true }));
+    }";
+
+/// Counts it.
+const COUNT_KEPT: &str = "
+    const folder = await navigator.storage?.getDirectory?.().catch(() => null);
+    let files = 0;
+    if (folder) for await (const _ of folder.keys()) files += 1;
+    const count = async (list) => (await list ?? []).length;
+    return localStorage.length + sessionStorage.length + files + document.cookie.length
+        + await count(navigator.serviceWorker?.getRegistrations()) + (navigator.serviceWorker?.controller ? 1 : 0)
+        + await count(globalThis.caches?.keys()) + await count(indexedDB.databases());";
+
 impl<'driver> Session<'driver> {
     /// Opens a window of some 1280 × 900 in a fresh profile of a browser that the driver can drive.
     pub fn open(driver: &'driver Driver, browser: &Browser, gpu: Gpu) -> Result<Self> {
@@ -68,6 +97,28 @@ impl<'driver> Session<'driver> {
         }
         let id = driver.open(capabilities).with_context(|| format!("{:?} did not start", driver.browser.engine))?;
         Ok(Self { driver, id })
+    }
+
+    /// Makes it a window as it was at first, in a profile that knows nothing of the origin that `blank` is an empty document of. What was done
+    /// on others stays; a server of a test's own has a port of its own. `false` where it has to be opened anew after all.
+    pub fn renew(&self, blank: &str) -> Result<bool> {
+        self.post("frame", &json!({ "id": null }))?;
+        self.goto(blank)?;
+        self.driver.delete(&format!("/session/{}/cookie", self.id))?;
+        self.run_async(FORGET, &[])?;
+        // A service worker goes with the last document that it serves.
+        self.goto(blank)?;
+        if self.run_async(COUNT_KEPT, &[])? != 0 {
+            return Ok(false);
+        }
+        let before = self.tabs()?;
+        let fresh = self.post("window/new", &json!({ "type": "tab" }))?["handle"].take();
+        for tab in before.as_array().into_iter().flatten() {
+            self.go_to_tab(tab)?;
+            self.close_tab()?;
+        }
+        self.go_to_tab(&fresh)?;
+        Ok(true)
     }
 
     fn post(&self, command: &str, body: &Value) -> Result<Value> {

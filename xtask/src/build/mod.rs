@@ -8,6 +8,7 @@ pub use site::copy_folder;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -46,7 +47,22 @@ impl BuildProfile {
 pub struct Site {
     /// The folder that any static host can serve.
     pub dist: PathBuf,
-    pub wasm: WasmSize,
+    weight: OnceLock<WasmSize>,
+}
+
+impl Site {
+    fn at(dist: PathBuf) -> Self {
+        Self { dist, weight: OnceLock::new() }
+    }
+
+    /// What its module weighs. Brotli at its best takes half a minute for that, once.
+    pub fn weigh(&self) -> Result<WasmSize> {
+        if let Some(known) = self.weight.get() {
+            return Ok(*known);
+        }
+        let found = wasm::measure(&self.dist.join("pkg"))?;
+        Ok(*self.weight.get_or_init(|| found))
+    }
 }
 
 /// What a visitor loads before any model.
@@ -70,10 +86,10 @@ impl WasmSize {
 /// A site that was built before.
 pub fn open(folder: &Path) -> Result<Site> {
     let dist = fs::canonicalize(folder).with_context(|| format!("there is no {}", folder.display()))?;
-    Ok(Site { wasm: wasm::measure(&dist.join("pkg"))?, dist })
+    Ok(Site::at(dist))
 }
 
-/// Builds the module and the site. A release whose module is too heavy is an error.
+/// Builds the module and the site. A release is weighed, and one whose module is too heavy is an error.
 pub fn build(workspace: &Workspace, profile: BuildProfile) -> Result<Site> {
     system::ensure_wasm_target(workspace)?;
     let module = wasm::compile(workspace, profile)?;
@@ -81,16 +97,14 @@ pub fn build(workspace: &Workspace, profile: BuildProfile) -> Result<Site> {
     if profile == BuildProfile::Release {
         wasm::optimise(workspace, &package)?;
     }
-    let wasm = wasm::measure(&package)?;
-    let dist = site::assemble(workspace, &package)?;
-    println!(
-        "dist/ is ready ({}); the module weighs {} raw, {} after brotli",
-        profile.cargo_name(),
-        megabytes(wasm.raw),
-        megabytes(wasm.brotli)
-    );
-    if profile == BuildProfile::Release && !wasm.fits() {
-        bail!("the module weighs {} after brotli, more than {}", megabytes(wasm.brotli), megabytes(BROTLI_LIMIT));
+    let site = Site::at(site::assemble(workspace, &package)?);
+    println!("dist/ is ready ({})", profile.cargo_name());
+    if profile == BuildProfile::Release {
+        let wasm = site.weigh()?;
+        println!("the module weighs {} raw, {} after brotli", megabytes(wasm.raw), megabytes(wasm.brotli));
+        if !wasm.fits() {
+            bail!("the module weighs {} after brotli, more than {}", megabytes(wasm.brotli), megabytes(BROTLI_LIMIT));
+        }
     }
-    Ok(Site { dist, wasm })
+    Ok(site)
 }

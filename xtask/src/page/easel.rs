@@ -27,7 +27,7 @@ pub const TESTS: &[Test] = &[
 
 fn open(visit: &Visit) -> Result<()> {
     visit.open("paint.html")?;
-    set(&visit.session, "#steps", "4")
+    set(visit.session, "#steps", "4")
 }
 
 fn shown(page: &Session, selector: &str) -> Result<bool> {

@@ -5,8 +5,8 @@
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed.
 //!
-//! Every test gets a fresh browser profile, and ends with a look at the console: an error there that the test did not ask
-//! for fails it.
+//! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
+//! the console: an error there that the test did not ask for fails it.
 
 mod axe;
 mod bundlers;
@@ -47,7 +47,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{self, Browser, Driver, Engine, Gpu, Session},
-    build::Site,
+    build::{Site, WasmSize},
     npm::{self, Package},
     server::{self, Routes},
     tally::Tally,
@@ -79,6 +79,8 @@ pub struct Test {
     everywhere: bool,
     /// Whether it needs all of the browser, where its shell would do for others.
     whole: bool,
+    /// Whether most of its time is spent waiting for the clock.
+    patient: bool,
     run: fn(&Visit) -> Result<()>,
 }
 
@@ -94,6 +96,7 @@ impl Test {
             expected: &[],
             everywhere: false,
             whole: false,
+            patient: false,
             run,
         }
     }
@@ -123,6 +126,11 @@ impl Test {
         self
     }
 
+    const fn patient(mut self) -> Self {
+        self.patient = true;
+        self
+    }
+
     const fn with_package(mut self, package: &'static Package) -> Self {
         self.package = Some(package);
         self
@@ -136,7 +144,7 @@ impl Test {
 
 /// What a test works with: a window, and where things are.
 pub struct Visit<'a> {
-    pub session: Session<'a>,
+    pub session: &'a Session<'a>,
     /// The site, without a slash at the end.
     pub address: String,
     pub root: &'a Path,
@@ -160,7 +168,7 @@ impl Visit<'_> {
 
     /// Opens the page and waits until it can write.
     pub fn open(&self, query: &str) -> Result<()> {
-        open_page(&self.session, &format!("{}/{query}", self.address))
+        open_page(self.session, &format!("{}/{query}", self.address))
     }
 
     /// Opens an empty document of the site, to call `vitrine.js` from.
@@ -189,6 +197,9 @@ fn open_page(page: &Session, address: &str) -> Result<()> {
     Ok(())
 }
 
+/// What is looked at beside the tests.
+const LIGHT: &str = "the module is light enough";
+
 /// Runs all tests whose names contain `filter`, in each of these engines those that it is for.
 pub fn run(
     workspace: &Workspace,
@@ -198,10 +209,31 @@ pub fn run(
     screenshots: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
-    tally.check(
-        "the module is light enough",
-        if site.wasm.nearly_fits() { Ok(()) } else { Err(anyhow::anyhow!("{} bytes after brotli", site.wasm.brotli)) },
-    );
+    thread::scope(|scope| {
+        // It takes half a minute of one processor, and the tests leave some of theirs.
+        let is_weighed = filter.is_none_or(|part| LIGHT.contains(part));
+        let weighing = is_weighed.then(|| scope.spawn(|| site.weigh()));
+        let outcome = run_tests(workspace, site, engines, filter, screenshots, tally);
+        if let Some(weighing) = weighing {
+            let wasm = weighing.join().unwrap_or_else(|_| bail!("the module could not be weighed"));
+            let fits = |wasm: WasmSize| {
+                ensure_that!(wasm.nearly_fits(), "{} bytes after brotli", wasm.brotli);
+                Ok(())
+            };
+            tally.check(LIGHT, wasm.and_then(fits));
+        }
+        outcome
+    })
+}
+
+fn run_tests(
+    workspace: &Workspace,
+    site: &Site,
+    engines: &[Engine],
+    filter: Option<&str>,
+    screenshots: Option<&Path>,
+    tally: &mut Tally,
+) -> Result<()> {
     let reference = workspace.root.join("../shared/reference");
     let mut folders =
         vec![("/fixtures/".into(), workspace.root.join("tests/fixtures")), ("/".into(), site.dist.clone())];
@@ -212,7 +244,11 @@ pub fn run(
     if cases.is_dir() {
         folders.insert(0, ("/cases/".into(), cases.clone()));
     }
+    // The longest come early, that no row waits for another's at the end.
     let tests = [
+        &cases::tests(),
+        bundlers::TESTS,
+        offline::TESTS,
         reader::TESTS,
         ending::TESTS,
         focus::TESTS,
@@ -232,10 +268,7 @@ pub fn run(
         openai::TESTS,
         walk::TESTS,
         widgets::TESTS,
-        offline::TESTS,
         embedded::TESTS,
-        bundlers::TESTS,
-        &cases::tests(),
     ]
     .concat();
     let chosen = || tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
@@ -261,13 +294,17 @@ pub fn run(
             screenshots,
             reference: reference.is_dir(),
             cases: &cases,
-            waiting: Mutex::new(chosen().filter(fits).copied().collect()),
+            waiting: Mutex::new(chosen().filter(fits).filter(|test| !test.patient).copied().collect()),
+            patient: Mutex::new(chosen().filter(fits).filter(|test| test.patient).copied().collect()),
             tally: Mutex::new(Tally::default()),
         };
         let outcome = thread::scope(|scope| {
-            let windows: Vec<_> = (0..WINDOWS).map(|_| scope.spawn(|| round.work())).collect();
+            let windows: Vec<_> =
+                (0..WINDOWS).map(|_| scope.spawn(|| round.work(&[&round.waiting, &round.patient]))).collect();
+            let beside = scope.spawn(|| round.work(&[&round.patient]));
             windows
                 .into_iter()
+                .chain([beside])
                 .try_for_each(|window| window.join().unwrap_or_else(|_| bail!("a row of tests panicked")))
         });
         tally.add(round.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -278,8 +315,10 @@ pub fn run(
     Ok(())
 }
 
-/// How many tests run side by side: most of them wait for a browser, for a server or for the clock.
+/// How many tests run side by side, beside one of those that wait for the clock.
 const WINDOWS: usize = 2;
+
+type Queue = Mutex<VecDeque<Test>>;
 
 /// The tests of one engine.
 struct Round<'a> {
@@ -291,24 +330,31 @@ struct Round<'a> {
     /// Whether `../shared/reference` is there.
     reference: bool,
     cases: &'a Path,
-    waiting: Mutex<VecDeque<Test>>,
+    waiting: Queue,
+    /// Those that wait for the clock, beside the others.
+    patient: Queue,
     tally: Mutex<Tally>,
 }
 
 impl Round<'_> {
-    /// Runs tests one after the other, with a driver of its own, until none waits.
-    fn work(&self) -> Result<()> {
+    /// Runs tests of these queues one after the other, with a driver of its own, until none waits.
+    fn work(&self, queues: &[&Queue]) -> Result<()> {
+        let next = || queues.iter().find_map(|queue| queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front());
+        let Some(mut test) = next() else { return Ok(()) };
         let driver = Driver::start(self.browser)?;
+        let mut window = None;
         loop {
-            let next = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(test) = next else { return Ok(()) };
-            let counted = self.run(&driver, &test);
+            let counted = self.run(&driver, &mut window, &test);
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
+            match next() {
+                Some(following) => test = following,
+                None => return Ok(()),
+            }
         }
     }
 
-    /// Runs one test, says how it went, and counts it.
-    fn run(&self, driver: &Driver, test: &Test) -> Tally {
+    /// Runs one test, says how it went, and counts it. It is in `window` where there is one, and may leave a fresh one there.
+    fn run<'driver>(&self, driver: &'driver Driver, window: &mut Option<Session<'driver>>, test: &Test) -> Tally {
         let name = match self.browser.engine {
             Engine::Chromium => test.name.to_owned(),
             other => format!("{} in {other:?}", test.name),
@@ -334,18 +380,11 @@ impl Round<'_> {
             return tally;
         }
         let start = Instant::now();
-        let attempt = |driver: &Driver| {
-            let browser = if test.whole { self.browser.whole() } else { self.browser.clone() };
-            let session = Session::open(driver, &browser, test.gpu)?;
-            let (address, root) = (self.address.clone(), self.workspace.root.as_path());
-            let Self { workspace, site, screenshots, .. } = *self;
-            visit(test, &name, &Visit { session, address, root, workspace, site, screenshots, test: test.name })
-        };
-        let outcome = attempt(driver).or_else(|error| {
+        let outcome = self.attempt(driver, window, test, &name).or_else(|error| {
             // One more window, of a driver of its own, and say so.
             if browser::is_silence(&error) {
                 println!("test {name}: {error:#}; once more");
-                attempt(&Driver::start(self.browser)?)
+                self.attempt(&Driver::start(self.browser)?, &mut None, test, &name)
             } else {
                 Err(error)
             }
@@ -364,9 +403,30 @@ impl Round<'_> {
         }
         tally
     }
+
+    /// Runs one test in a window that is as good as one of a fresh profile. In Firefox, which takes longer to open a window than for most tests,
+    /// one that passed leaves its own to the next.
+    fn attempt<'driver>(
+        &self,
+        driver: &'driver Driver,
+        window: &mut Option<Session<'driver>>,
+        test: &Test,
+        name: &str,
+    ) -> Result<()> {
+        let browser = if test.whole { self.browser.whole() } else { self.browser.clone() };
+        let session = window.take().map_or_else(|| Session::open(driver, &browser, test.gpu), Ok)?;
+        let (address, root) = (self.address.clone(), self.workspace.root.as_path());
+        let Self { workspace, site, screenshots, .. } = *self;
+        visit(test, name, &Visit { session: &session, address, root, workspace, site, screenshots, test: test.name })?;
+        let blank = format!("{}/fault/blank", self.address);
+        if browser.engine == Engine::Firefox && session.renew(&blank).unwrap_or(false) {
+            *window = Some(session);
+        }
+        Ok(())
+    }
 }
 
-/// Runs one test in a window of its own. What a failed test saw is kept as a picture under the target directory.
+/// Runs one test. What a failed test saw is kept as a picture under the target directory.
 fn visit(test: &Test, name: &str, visit: &Visit) -> Result<()> {
     let outcome =
         catch_unwind(AssertUnwindSafe(|| (test.run)(visit))).unwrap_or_else(|_| bail!("the test itself panicked"));

@@ -76,7 +76,7 @@ fn cpu_and_why(visit: &Visit) -> Result<()> {
     ensure_that!(device.starts_with("CPU"), "computed by {device:?}");
     let reason = visit.session.text("#device-reason")?;
     ensure_that!(reason.contains("WebGPU"), "the reason does not speak of WebGPU: {reason:?}");
-    write_some(&visit.session, "The little dog")
+    write_some(visit.session, "The little dog")
 }
 
 fn software_adapter(visit: &Visit) -> Result<()> {
@@ -92,7 +92,7 @@ fn webgpu_on_request(visit: &Visit) -> Result<()> {
     visit.open("?device=webgpu")?;
     let device = visit.session.text("#device")?;
     ensure_that!(device.starts_with("WebGPU"), "computed by {device:?}");
-    write_some(&visit.session, "The little dog")
+    write_some(visit.session, "The little dog")
 }
 
 fn webgpu_refused(visit: &Visit) -> Result<()> {

@@ -98,7 +98,7 @@ fn frame(visit: &Visit) -> Result<()> {
     )?;
     visit.session.enter("iframe")?;
     visit.session.wait_for("document.body?.dataset.state === 'ready'", 60)?;
-    write_some(&visit.session, "Once")?;
+    write_some(visit.session, "Once")?;
     let origins = visit.session.run("return [self.origin, location.origin]", &[])?;
     ensure_that!(origins == json!(["null", server.address()]), "the frame has an origin: {origins}");
     Ok(())
