@@ -2,6 +2,18 @@
 
 #![cfg(target_arch = "wasm32")]
 
+/// Of what native tests share, what knows neither files nor drivers.
+#[allow(dead_code)]
+mod common {
+    mod numbers;
+    mod tokens;
+
+    pub use numbers::{cosine, floats, numbers_in};
+    pub use tokens::ids_in;
+}
+#[path = "models/spine.rs"]
+mod spine;
+
 use std::{collections::VecDeque, rc::Rc};
 
 use vitrine::{
@@ -109,4 +121,38 @@ async fn a_model_writes_the_same_tokens_on_the_gpu_and_on_the_cpu() {
     let on_gpu = greedy(&Device::Gpu(device), 16).await;
     let on_cpu = greedy(&Device::Cpu(cpu::Device::new("the oracle")), 16).await;
     assert_eq!(on_gpu, on_cpu);
+}
+
+/// The CPU and, in a browser that has one, the GPU.
+async fn devices() -> impl Iterator<Item = Device> {
+    let cpu = Device::Cpu(cpu::Device::new("the oracle"));
+    [cpu].into_iter().chain(gpu_device().await.map(Device::Gpu))
+}
+
+#[wasm_bindgen_test]
+async fn a_gated_t5_writes_what_it_writes_in_pytorch() {
+    for device in devices().await {
+        spine::t5_writes_what_it_writes_in_pytorch(&device, &spine::GATED_T5).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_plain_t5_writes_what_it_writes_in_pytorch() {
+    for device in devices().await {
+        spine::t5_writes_what_it_writes_in_pytorch(&device, &spine::PLAIN_T5).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_padded_batch_through_bert_is_pytorchs() {
+    for device in devices().await {
+        spine::bert_reads_a_padded_batch_as_pytorch_does(&device).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_char_lstm_writes_what_it_writes_in_pytorch() {
+    for device in devices().await {
+        spine::a_char_lstm_writes_what_it_writes_in_pytorch(&device).await;
+    }
 }

@@ -14,6 +14,7 @@ mod families;
 mod generate;
 mod illustrator;
 mod smollm2;
+mod spine;
 mod text;
 mod trained;
 mod wrapped;
