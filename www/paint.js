@@ -1,8 +1,8 @@
-/** The page for pictures: puts the easel, the models, the settings, the mask and the gallery together. */
+/** The page for pictures: puts the picture, the models, the settings, the mask and the gallery together. */
 
 import { showDevice } from "./page/device.js";
 import { element, make } from "./page/dom.js";
-import { Easel } from "./page/easel.js";
+import { PictureView } from "./page/picture-view.js";
 import { keepFocus } from "./page/focus.js";
 import { Gallery } from "./page/gallery.js";
 import { Mask } from "./page/mask.js";
@@ -22,7 +22,7 @@ import { pngWithSettings, settingsOfPng } from "./png.js";
 
 const MASK_HELP = "Paint over what should change, then press Paint; Esc leaves it. By keyboard: arrow keys move the brush, space puts it down.";
 
-const easel = new Easel();
+const view = new PictureView();
 const gallery = new Gallery();
 const mask = new Mask();
 const notices = new Notices();
@@ -101,16 +101,16 @@ async function generate(model, signal) {
   /** @type {PaintStream | undefined} */
   let stream;
   try {
-    const init = mask.open && easel.picture ? await pictureFile(easel.picture) : start?.picture;
+    const init = mask.open && view.picture ? await pictureFile(view.picture) : start?.picture;
     const stencil = mask.image;
     /** @type {Made} */
     const made = { ...(init ? { init } : {}), ...(stencil ? { mask: await pictureFile(stencil) } : {}) };
     if (mask.open) mask.show(undefined);
-    easel.begin(asked.prompt);
+    view.begin(asked.prompt);
     update();
     stream = model.generate({ ...asked, ...(init ? { init } : {}), ...(stencil ? { mask: stencil } : {}), signal });
     for await (const step of stream) {
-      easel.step(step);
+      view.step(step);
       speed.value = duration(step.stepMs);
       if (step.image) decode.value = duration(step.decodeMs);
       count.value = `${step.step} of ${step.steps}`;
@@ -127,7 +127,7 @@ async function generate(model, signal) {
     tell(error);
   } finally {
     painting = undefined;
-    easel.end();
+    view.end();
     update();
   }
 }
@@ -185,7 +185,7 @@ function update() {
   buttons.paint.hidden = busy;
   buttons.paint.disabled = !models.model;
   buttons.stop.hidden = !busy;
-  buttons.repaint.hidden = !can || busy || !easel.picture;
+  buttons.repaint.hidden = !can || busy || !view.picture;
   buttons.repaint.setAttribute("aria-pressed", String(mask.open));
   buttons["clear-mask"].hidden = !mask.open;
   maskHelp.hidden = !mask.open;
@@ -221,7 +221,7 @@ async function open() {
 buttons.paint.addEventListener("click", paint);
 buttons.stop.addEventListener("click", stop);
 buttons.repaint.addEventListener("click", () => {
-  mask.show(mask.open ? undefined : easel.picture);
+  mask.show(mask.open ? undefined : view.picture);
   update();
 });
 mask.addEventListener("change", () => {
@@ -254,7 +254,7 @@ async function restore(of, made) {
   const can = model?.info.takesPictures ?? false;
   const [init, stencil] = await Promise.all([made.init, made.mask].map((file) => (file && can ? wholePicture(file) : undefined)));
   if (init && stencil) {
-    easel.hang(init, "The picture that it began from");
+    view.hang(init, "The picture that it began from");
     mask.show(init, stencil);
   } else if (made.init && init) {
     await beginFrom(made.init, "The picture that it began from");

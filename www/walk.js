@@ -1,7 +1,7 @@
 /** The page for walking: puts the plane, the numbers, the way between two faces, the encoder and the models together. */
 
 import { showDevice } from "./page/device.js";
-import { Axes } from "./page/axes.js";
+import { LatentSliders } from "./page/latent-sliders.js";
 import { element, make } from "./page/dom.js";
 import { keepFocus } from "./page/focus.js";
 import { Models } from "./page/models.js";
@@ -10,18 +10,18 @@ import { keepOffline } from "./page/offline.js";
 import { Plane } from "./page/plane.js";
 import { difference, drawn, framed, glyph } from "./page/small-picture.js";
 import "./page/started.js";
-import { Way } from "./page/way.js";
+import { Interpolation } from "./page/interpolation.js";
 
 /** @import { Autoencoder } from "./vitrine.js" */
-/** @import { Axis } from "./page/axes.js" */
+/** @import { Axis } from "./page/latent-sliders.js" */
 
 /** What the reader's system draws by itself, to show to an encoder. */
 const GLYPHS = ["😀", "😢", "😮", "😠", "😴", "😍"];
 
 const plane = new Plane();
-const axes = new Axes();
+const sliders = new LatentSliders();
 const notices = new Notices();
-const way = new Way(decode);
+const interpolation = new Interpolation(decode);
 /** @type {Models<Autoencoder>} */
 const models = new Models({
   kind: ["autoencoder", "generator"],
@@ -70,7 +70,7 @@ async function redraw() {
   try {
     while (changed && models.model) {
       changed = false;
-      drawn(picture, await decode(axes.latent));
+      drawn(picture, await decode(sliders.latent));
       decodeTime.value = duration(models.model?.stats.decodeMs);
     }
   } catch (error) {
@@ -78,20 +78,20 @@ async function redraw() {
   } finally {
     drawing = false;
   }
-  picture.setAttribute("aria-label", `The face at ${axes.words}`);
+  picture.setAttribute("aria-label", `The face at ${sliders.words}`);
   clearTimeout(quiet);
-  quiet = setTimeout(() => (announcer.textContent = axes.words), 700);
+  quiet = setTimeout(() => (announcer.textContent = sliders.words), 700);
 }
 
 /** Paints the plane's background anew: the pictures of its places, the other numbers as they are. */
 async function repaint() {
   const mine = ++ground;
   plane.begin();
-  const [across, up] = axes.plane;
+  const [across, up] = sliders.plane;
   try {
     for (const place of plane.places()) {
       if (mine !== ground || !models.model) return;
-      const latent = axes.latent;
+      const latent = sliders.latent;
       latent[across] = place.x;
       latent[up] = place.y;
       const tile = await decode(latent);
@@ -104,7 +104,7 @@ async function repaint() {
 
 /** Goes to a place at once. @param {Float32Array} latent @param {boolean} [background] whether other numbers than the plane's may have changed */
 function goTo(latent, background = true) {
-  axes.latent = latent;
+  sliders.latent = latent;
   showPlace();
   if (background) repaint();
   return redraw();
@@ -112,14 +112,14 @@ function goTo(latent, background = true) {
 
 function showPlace() {
   const { latent } = axes;
-  const [across, up] = axes.plane;
+  const [across, up] = sliders.plane;
   plane.show(latent[across], latent[up]);
 }
 
 /** The picture shown is no longer of what an encoder was given. */
 function forgetGiven() {
   goal++;
-  way.leave();
+  interpolation.leave();
   givenFigure.hidden = true;
   likeness.value = "–";
 }
@@ -145,7 +145,7 @@ async function encode(seen) {
     givenFigure.hidden = false;
     await goTo(latent);
     likeness.value = `${difference(seen, await decode(latent)).toFixed(1)} dB`;
-    announcer.textContent = `The picture was encoded: ${axes.words}.`;
+    announcer.textContent = `The picture was encoded: ${sliders.words}.`;
   } catch (error) {
     tell(error);
   }
@@ -176,7 +176,7 @@ function duration(milliseconds) {
 function update() {
   const { model } = models;
   for (const id of ["chance", "middle", "from", "to"]) buttons[id].disabled = !model;
-  buttons.go.disabled = !model || !way.ready;
+  buttons.go.disabled = !model || !interpolation.ready;
   element("encode", HTMLElement).hidden = !model?.info.encodes;
   document.body.dataset.state = models.busy ? "loading" : model ? "ready" : "empty";
 }
@@ -186,14 +186,14 @@ async function beginWith() {
   const { model, entry } = models;
   if (!model) return;
   const size = model.info.latentChannels;
-  axes.begin(size, /** @type {Axis[]} */ (entry?.axes ?? []), /** @type {number[] | undefined} */ (entry?.plane));
+  sliders.begin(size, /** @type {Axis[]} */ (entry?.axes ?? []), /** @type {number[] | undefined} */ (entry?.plane));
   forgetGiven();
   decodeTime.value = encodeTime.value = "–";
   const start = entry?.start;
   await goTo(Array.isArray(start) ? Float32Array.from(start) : new Float32Array(size));
   side = picture.width;
-  const end = (/** @type {number} */ value) => Object.assign(axes.latent, { 0: value });
-  await way.between(end(-2), end(2));
+  const end = (/** @type {number} */ value) => Object.assign(sliders.latent, { 0: value });
+  await interpolation.between(end(-2), end(2));
   update();
 }
 
@@ -210,46 +210,46 @@ async function open() {
 
 plane.addEventListener("walk", () => {
   forgetGiven();
-  axes.place(plane.x, plane.y);
+  sliders.place(plane.x, plane.y);
   redraw();
 });
-axes.addEventListener("move", (event) => {
+sliders.addEventListener("move", (event) => {
   forgetGiven();
   showPlace();
-  if (!axes.plane.includes(/** @type {CustomEvent<number>} */ (event).detail)) repaint();
+  if (!sliders.plane.includes(/** @type {CustomEvent<number>} */ (event).detail)) repaint();
   redraw();
 });
-axes.addEventListener("plane", () => {
+sliders.addEventListener("plane", () => {
   showPlace();
   repaint();
 });
-way.addEventListener("chosen", (event) => {
+interpolation.addEventListener("chosen", (event) => {
   forgetGiven();
   goTo(/** @type {CustomEvent<Float32Array>} */ (event).detail);
 });
 
 buttons.chance.addEventListener("click", () => {
   forgetGiven();
-  goTo(byChance(axes.latent.length));
+  goTo(byChance(sliders.latent.length));
 });
 buttons.middle.addEventListener("click", () => {
   forgetGiven();
-  goTo(new Float32Array(axes.latent.length));
+  goTo(new Float32Array(sliders.latent.length));
 });
-buttons.from.addEventListener("click", () => way.between(axes.latent, way.to).then(update, tell));
-buttons.to.addEventListener("click", () => way.between(way.from, axes.latent).then(update, tell));
+buttons.from.addEventListener("click", () => interpolation.between(sliders.latent, interpolation.to).then(update, tell));
+buttons.to.addEventListener("click", () => interpolation.between(interpolation.from, sliders.latent).then(update, tell));
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const nameWalk = () => (buttons.go.textContent = calm.matches ? "Step along the way" : "Walk the way");
 calm.addEventListener("change", nameWalk);
 nameWalk();
 buttons.go.addEventListener("click", async () => {
   // Whoever wants nothing to move goes the way picture by picture.
-  if (calm.matches) return way.step();
+  if (calm.matches) return interpolation.step();
   forgetGiven();
   const mine = goal;
-  for await (const latent of way.steps()) {
+  for await (const latent of interpolation.steps()) {
     if (mine !== goal) return;
-    axes.latent = latent;
+    sliders.latent = latent;
     showPlace();
     await redraw();
   }

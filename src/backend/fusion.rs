@@ -210,7 +210,7 @@ impl<K: Kernels> Pass<'_, K> {
         let (f, gate, other) = gated_product(self.graph, end)?;
         let &[_, n] = end.shape.as_slice() else { return None };
         let cut = |v: ValueId| match (&self.graph.node(v).op, self.graph.node(v).inputs.as_slice()) {
-            (Op::Columns { first }, [x]) => Some((*x, *first)),
+            (Op::SliceColumns { first }, [x]) => Some((*x, *first)),
             _ => None,
         };
         let ((both, first), (same, other_first)) = (cut(gate)?, cut(other)?);

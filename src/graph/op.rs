@@ -323,7 +323,7 @@ pub enum Op {
         batch: usize,
     },
     /// Columns `first .. first + columns` of `[t, n]`, `columns` being the value's own width.
-    Columns {
+    SliceColumns {
         first: usize,
     },
     /// Rows `first .. first + rows` of `[t, n]`, `rows` being the value's own.
@@ -458,7 +458,7 @@ impl Op {
             Self::Broadcast { f: Binary::Mul, .. } => "broadcast_mul",
             Self::Broadcast { f: Binary::Div, .. } => "broadcast_div",
             Self::Modulate { .. } => "modulate",
-            Self::Columns { .. } => "columns",
+            Self::SliceColumns { .. } => "slice columns",
             Self::Rows { .. } => "rows",
             Self::Concat => "concat",
             Self::Stack => "stack",

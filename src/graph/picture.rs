@@ -22,8 +22,8 @@ impl GraphBuilder {
     }
 
     /// Columns `first .. first + columns` of `[t, n]` → `[t, columns]`.
-    pub fn columns(&mut self, first: usize, columns: usize, x: ValueId) -> Result<ValueId> {
-        let op = Op::Columns { first };
+    pub fn slice_columns(&mut self, first: usize, columns: usize, x: ValueId) -> Result<ValueId> {
+        let op = Op::SliceColumns { first };
         let (t, n) = self.rows(&op, x)?;
         if columns == 0 || first.checked_add(columns).is_none_or(|end| end > n) {
             return Err(self.misfit(&op, &[x], &format!("no columns {first} to {first} + {columns}")));

@@ -15,7 +15,7 @@ pub(super) enum Codec {
     /// A latent of one pixel; pictures of one size.
     Dcgan(Dcgan),
     /// The house illustrator's.
-    House(Illustrator),
+    Illustrator(Illustrator),
 }
 
 impl Codec {
@@ -54,7 +54,7 @@ impl Codec {
             Self::Kl(_) => "AutoencoderKL",
             Self::Tiny(_) => "AutoencoderTiny",
             Self::Dcgan(_) => "DCGAN",
-            Self::House(_) => "ConvVae",
+            Self::Illustrator(_) => "ConvVae",
         }
     }
 
@@ -63,7 +63,7 @@ impl Codec {
             Self::Kl(model) => model.has_encoder(),
             Self::Tiny(model) => model.has_encoder(),
             Self::Dcgan(model) => model.has_encoder(),
-            Self::House(_) => true,
+            Self::Illustrator(_) => true,
         }
     }
 
@@ -71,7 +71,7 @@ impl Codec {
         match self {
             Self::Kl(model) => model.has_decoder(),
             Self::Tiny(model) => model.has_decoder(),
-            Self::Dcgan(_) | Self::House(_) => true,
+            Self::Dcgan(_) | Self::Illustrator(_) => true,
         }
     }
 
@@ -80,7 +80,7 @@ impl Codec {
             Self::Kl(model) => model.config().latent_channels,
             Self::Tiny(model) => model.latent_channels(),
             Self::Dcgan(model) => model.latent(),
-            Self::House(model) => model.config().vae.latent_channels,
+            Self::Illustrator(model) => model.config().vae.latent_channels,
         }
     }
 
@@ -90,7 +90,7 @@ impl Codec {
             Self::Kl(model) => model.factor(),
             Self::Tiny(model) => model.factor(),
             Self::Dcgan(model) => model.side(),
-            Self::House(model) => model.config().vae.factor(),
+            Self::Illustrator(model) => model.config().vae.factor(),
         }
     }
 
@@ -108,7 +108,7 @@ impl Codec {
     pub fn scale_and_shift(&self) -> (f32, f32) {
         match self {
             Self::Kl(model) => (model.config().scale, model.config().shift),
-            Self::House(model) => (model.config().vae.scale, model.config().vae.shift),
+            Self::Illustrator(model) => (model.config().vae.scale, model.config().vae.shift),
             // Its latents are those of the denoiser, whatever its configuration says for those who bring them to 0 … 1.
             Self::Tiny(_) | Self::Dcgan(_) => (1.0, 0.0),
         }
@@ -119,7 +119,7 @@ impl Codec {
             Self::Kl(model) => model.recipes(),
             Self::Tiny(model) => model.recipes(),
             Self::Dcgan(model) => model.recipes(),
-            Self::House(model) => model.recipes(),
+            Self::Illustrator(model) => model.recipes(),
         }
     }
 
@@ -129,7 +129,7 @@ impl Codec {
             Self::Kl(model) => model.decoder(grid),
             Self::Tiny(model) => model.decoder(grid),
             Self::Dcgan(model) => model.graph(grid.batch),
-            Self::House(model) => model.decoder(grid),
+            Self::Illustrator(model) => model.decoder(grid),
         }
     }
 
@@ -138,13 +138,13 @@ impl Codec {
         match self {
             Self::Kl(model) => model.encoder(grid),
             Self::Tiny(model) => model.encoder(grid),
-            Self::House(model) => model.encoder(grid),
+            Self::Illustrator(model) => model.encoder(grid),
             Self::Dcgan(model) => model.encoder(grid.batch),
         }
     }
 
     /// The encoder's output, whose first columns are the latent.
     pub fn encoded(&self) -> &'static str {
-        if matches!(self, Self::Tiny(_) | Self::House(_)) { "latent" } else { "moments" }
+        if matches!(self, Self::Tiny(_) | Self::Illustrator(_)) { "latent" } else { "moments" }
     }
 }

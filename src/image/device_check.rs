@@ -22,7 +22,7 @@ const PICTURE: Grid = Grid { batch: 1, height: 5, width: 7 };
 pub async fn check_device(device: &mut Device, insists: bool) -> Result<()> {
     self_check::load_or_fall_back(device, insists, async |device: &Device| {
         let Device::Gpu(gpu) = device else { return Ok(()) };
-        if !gpu.context().paints_well() {
+        if !gpu.context().passed_picture_check() {
             check(device).await?;
             gpu.context().found_to_paint_well();
         }
@@ -58,7 +58,7 @@ fn probe() -> Result<Graph> {
     let h = g.layer_norm(None, None, 1e-5, h)?;
     let weight = g.weight("gated.weight", &[2 * CHANNELS, CHANNELS], DType::Q8_0)?;
     let both = g.linear(weight, None, h)?;
-    let (h, gate) = (g.columns(0, CHANNELS, both)?, g.columns(CHANNELS, CHANNELS, both)?);
+    let (h, gate) = (g.slice_columns(0, CHANNELS, both)?, g.slice_columns(CHANNELS, CHANNELS, both)?);
     let gate = g.unary(Unary::Gelu, gate);
     let h = g.binary(Binary::Mul, h, gate)?;
     let (h, large) = g.upsample(PICTURE, 2, h)?;
@@ -102,7 +102,7 @@ mod tests {
 
     /// A fault for each family of kernels that the probe runs, and whether they run on software.
     const FAULTS: [(Fault, bool); 5] = [
-        (("lanes", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
+        (("linear_software", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
         (("norm", "squares += v * v;", "squares += v;"), true),
         (("attention_rows", "sum[i] / total", "sum[i]"), true),
         (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),
@@ -155,7 +155,7 @@ mod tests {
             println!("checked in {:?}", begun.elapsed());
             assert_eq!(device.info().kind, "webgpu");
             let Device::Gpu(gpu) = &device else { panic!("another device") };
-            assert!(gpu.context().paints_well());
+            assert!(gpu.context().passed_picture_check());
         }
     }
 

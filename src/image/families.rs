@@ -55,7 +55,7 @@ fn house(file: &WeightFile) -> Result<(Pipeline, Vec<Load>)> {
         architecture: illustrator::ARCHITECTURE.into(),
         text: Box::new(model.clone()),
         denoiser: Box::new(model.clone()),
-        codec: Codec::House(model),
+        codec: Codec::Illustrator(model),
         reader: Reader::words(tokenizer, config.text.length, config.text.pad)?,
         schedule: SchedulerConfig {
             class: Some("FlowMatchEulerDiscreteScheduler".into()),

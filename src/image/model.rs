@@ -252,7 +252,7 @@ impl Inner {
     }
 
     /// Pictures of a batch of latents on their way: decoded, or drawn where that is much cheaper.
-    pub async fn glance(
+    pub async fn preview(
         &self,
         session: &mut Session,
         latent: &[f32],

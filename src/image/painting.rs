@@ -326,7 +326,7 @@ impl Painting {
         if is_final || self.options.preview {
             pictures = match is_final {
                 true => self.model.decode(session, &self.latent, latents, &self.cancel).await?,
-                false => self.model.glance(session, &clean, latents, &self.cancel).await?,
+                false => self.model.preview(session, &clean, latents, &self.cancel).await?,
             };
             if let (Some(init), Some(mask)) = (&self.options.init, &self.options.mask) {
                 pictures.iter_mut().for_each(|picture| keep_outside(picture, init, mask));

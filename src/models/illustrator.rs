@@ -334,8 +334,8 @@ impl Denoiser for Illustrator {
 /// A norm without weights, then shift and scale: rows `at` and `at + 1` of the modulation `m`.
 fn modulated(n: &mut Builder, batch: usize, width: usize, m: ValueId, at: usize, x: ValueId) -> Result<ValueId> {
     let h = n.g.layer_norm(None, None, 1e-6, x)?;
-    let shift = n.g.columns(at * width, width, m)?;
-    let scale = n.g.columns((at + 1) * width, width, m)?;
+    let shift = n.g.slice_columns(at * width, width, m)?;
+    let scale = n.g.slice_columns((at + 1) * width, width, m)?;
     n.g.modulate(batch, h, shift, scale)
 }
 
@@ -349,7 +349,7 @@ fn gated(
     x: ValueId,
     h: ValueId,
 ) -> Result<ValueId> {
-    let gate = n.g.columns(at * width, width, m)?;
+    let gate = n.g.slice_columns(at * width, width, m)?;
     let h = n.g.broadcast(Binary::Mul, batch, h, gate)?;
     n.add(x, h)
 }

@@ -1,26 +1,24 @@
 //! Language models that decode token by token: pre-norm blocks of causal attention over caches and a feed-forward layer.
 //!
-//! A family is a file here: what its configurations say, in a GGUF's metadata and in a `config.json` of `transformers`, and what
-//! `transformers` calls its weights; [`FAMILIES`] lists them. What its layers are made of is told by a [`Block`], and all go through
+//! A family is a file of `families/`: what its configurations say, in a GGUF's metadata and in a `config.json` of `transformers`, and what
+//! `transformers` calls its weights; `families.rs` lists them. What its layers are made of is told by a [`Block`], and all go through
 //! the same layers. One [`LanguageModel`] makes three graphs over the same weights and states: [`LanguageModel::decode`],
 //! [`LanguageModel::prefill`] and [`LanguageModel::score`]. Weights are called as llama.cpp calls them (`blk.0.attn_q.weight`), whatever the
 //! file does. States: `cache.k.N` and `cache.v.N` `[capacity, kv_heads · head_dim]` F32, `seen` `[vocabulary]` U32, `token` `[1]` U32.
 
 mod config;
-mod gemma3;
+mod families;
+mod family;
 mod gguf;
-mod gpt2;
 mod graph;
 mod hugging_face;
-mod llama;
 mod names;
 mod probe;
-mod qwen3;
 
 pub use config::{Block, LanguageConfig, Local, Rotary};
 pub use names::Names;
 
-use self::{gguf::Gguf, hugging_face::Config, names::Place};
+use self::names::Place;
 use super::{Search, Tensors, Weights};
 use crate::{
     Error, Result,
@@ -30,30 +28,6 @@ use crate::{
 
 /// How many likeliest tokens a step reports beside the chosen one, unless told otherwise.
 pub const ALTERNATIVES: usize = 8;
-
-/// A family of language models.
-struct Family {
-    /// As `general.architecture` of a GGUF spells it.
-    name: &'static str,
-    /// As `model_type` of a `config.json` spells it.
-    model_type: &'static str,
-    gguf: fn(&Gguf) -> Result<LanguageConfig>,
-    hugging_face: fn(&Config) -> Result<LanguageConfig>,
-}
-
-const FAMILIES: [Family; 4] = [llama::FAMILY, qwen3::FAMILY, gpt2::FAMILY, gemma3::FAMILY];
-
-impl Family {
-    fn find(name: &str, called: impl Fn(&Self) -> &'static str) -> Result<&'static Self> {
-        FAMILIES.iter().find(|family| called(family) == name).ok_or_else(|| {
-            let known: Vec<_> = FAMILIES.iter().map(called).collect();
-            Error::unsupported_model(format!(
-                "the architecture {name:?} is not one that runs here; use a model of one of these: {}",
-                known.join(", ")
-            ))
-        })
-    }
-}
 
 /// A language model whose weights are known by name, shape and type.
 #[derive(Debug, Clone)]
@@ -103,7 +77,7 @@ impl LanguageModel {
             weights: Weights::declared(DType::F32),
             config,
         };
-        model.build(search.builder("weights"), graph::Rows::Last)?;
+        model.visit_weights(search.builder("weights"))?;
         model.weights = search.finish();
         Ok(model)
     }

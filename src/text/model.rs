@@ -427,7 +427,7 @@ mod tests {
 
     /// One fault for each family of kernels that a model runs, and whether they run on software.
     const FAULTS: [(Fault, bool); 9] = [
-        (("lanes", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
+        (("linear_software", "let steps = (numbers.COLS + 31u) / 32u;", "let steps = numbers.COLS / 64u;"), true),
         (("embedding", "weight4(row - numbers.FIRST_ROW, k4)", "weight4(0u, k4)"), true),
         (("rope_cache", "k_cache[to + at.x] = turned.x;", "k_cache[to + at.x] = pair.x;"), true),
         (("attention_lanes", "let share = exp(score - top);", "let share = 1.0;"), true),

@@ -202,7 +202,7 @@ impl Recipe {
 fn find<'a>(tensors: &'a dyn Tensors, name: &str) -> Result<(DType, &'a [usize])> {
     tensors.tensor(name).ok_or_else(|| {
         Error::corrupt_file(format!(
-            "the file holds no tensor {}, which its architecture needs; some part of the model is missing",
+            "the file has no weight {}, which its configuration asks for; fetch the whole file again",
             shown(name)
         ))
     })

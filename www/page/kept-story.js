@@ -3,7 +3,7 @@
  * that was left last (`localStorage`). Numbers are packed: the words that might have been are many.
  */
 
-import { keep, readKept } from "./kept.js";
+import { keep, readStored } from "./stored-settings.js";
 
 /** @import { Alternative } from "../vitrine.js" */
 /** @import { Token, Version } from "./story.js" */
@@ -13,7 +13,7 @@ const STORE = "vitrine.story";
 
 /** The story that this tab had, or else the one that was left last. @returns {Version | undefined} */
 export function keptStory() {
-  return unpacked(ofTab()) ?? unpacked(readKept(STORE));
+  return unpacked(ofTab()) ?? unpacked(readStored(STORE));
 }
 
 /**

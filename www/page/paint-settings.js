@@ -1,7 +1,7 @@
 /** How a picture is painted: the settings of the page for pictures, fitted to the model in use and remembered between visits. */
 
 import { element, make } from "./dom.js";
-import { keep, readKept } from "./kept.js";
+import { keep, readStored } from "./stored-settings.js";
 import { Seed } from "./seed.js";
 import { slider } from "./slider.js";
 
@@ -65,7 +65,7 @@ export class PaintSettings {
   #seed;
 
   constructor() {
-    const kept = readKept(STORE);
+    const kept = readStored(STORE);
     const save = () => this.#save();
     this.#steps = slider(SCALES.steps, kept.steps);
     this.#guidance = slider(SCALES.guidance, kept.guidance);
@@ -92,7 +92,7 @@ export class PaintSettings {
 
   /** Offers what the model can do; its own defaults where the reader chose nothing yet. @param {ImageModelInfo} info */
   fit(info) {
-    const kept = readKept(STORE);
+    const kept = readStored(STORE);
     if (kept.steps === undefined) set(this.#steps.input, info.steps);
     if (kept.guidance === undefined) set(this.#guidance.input, info.guidance);
     const side = (/** @type {number} */ pixels, /** @type {number} */ factor) =>

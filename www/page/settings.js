@@ -1,7 +1,7 @@
 /** The settings: built from one table, remembered between visits. */
 
 import { element, make } from "./dom.js";
-import { keep, readKept } from "./kept.js";
+import { keep, readStored } from "./stored-settings.js";
 import { Seed } from "./seed.js";
 import { slider } from "./slider.js";
 
@@ -57,7 +57,7 @@ export class Settings {
   #moods = [];
 
   constructor() {
-    const kept = readKept(STORE);
+    const kept = readStored(STORE);
     this.#seed = new Seed("The same seed and settings write the same story again. Left empty, each story is new.", kept.seed, () => this.#save());
     const main = SETTINGS.filter(({ more }) => !more).map((setting) => this.#row(setting, kept));
     const more = SETTINGS.filter(({ more }) => more).map((setting) => this.#row(setting, kept));

@@ -433,7 +433,7 @@ impl Program {
             Op::Modulate { batch } => in_place(buffers, step, |buffers, v| {
                 pictures::modulate(v, &buffers[input(1)], &buffers[input(2)], *batch);
             }),
-            Op::Columns { first } => with(buffers, step.out, |buffers, out| {
+            Op::SliceColumns { first } => with(buffers, step.out, |buffers, out| {
                 let x = &buffers[input(0)];
                 pictures::columns(x, x.len() / rows, *first, columns, out);
             }),

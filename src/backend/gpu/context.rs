@@ -79,7 +79,7 @@ struct Shared {
     /// Why none are: the device refuses even the plainest.
     refused: OnceLock<String>,
     /// The kernels of pictures were seen to compute what the CPU does.
-    paints_well: AtomicBool,
+    passed_picture_check: AtomicBool,
     /// What a driver might make of a kernel: tests put faults into its text.
     #[cfg(test)]
     faults: Mutex<Vec<Fault>>,
@@ -147,7 +147,7 @@ impl Context {
             failure,
             plainer: OnceLock::new(),
             refused: OnceLock::new(),
-            paints_well: AtomicBool::new(false),
+            passed_picture_check: AtomicBool::new(false),
             #[cfg(test)]
             faults: Mutex::default(),
         });
@@ -318,12 +318,12 @@ impl Context {
     }
 
     /// Whether somebody has told that this device computes pictures as the CPU does.
-    pub fn paints_well(&self) -> bool {
-        self.shared.paints_well.load(Ordering::Relaxed)
+    pub fn passed_picture_check(&self) -> bool {
+        self.shared.passed_picture_check.load(Ordering::Relaxed)
     }
 
     pub fn found_to_paint_well(&self) {
-        self.shared.paints_well.store(true, Ordering::Relaxed);
+        self.shared.passed_picture_check.store(true, Ordering::Relaxed);
     }
 
     /// From now on this device computes wrongly, or refuses what it is given.

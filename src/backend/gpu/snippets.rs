@@ -6,7 +6,7 @@ pub fn snippet(name: &str) -> Option<&'static str> {
         "reduce" => include_str!("kernels/reduce.wgsl"),
         "cos_sin" => include_str!("kernels/cos_sin.wgsl"),
         "unary" => include_str!("kernels/unary.wgsl"),
-        "step" => include_str!("kernels/step.wgsl"),
+        "step" => super::kernels::step::WGSL,
         "stand" => include_str!("kernels/stand.wgsl"),
         "keys_seen" => include_str!("kernels/keys_seen.wgsl"),
         "keys_between" => include_str!("kernels/keys_between.wgsl"),
@@ -14,7 +14,7 @@ pub fn snippet(name: &str) -> Option<&'static str> {
         "linear_weight" => include_str!("kernels/linear_weight.wgsl"),
         "linear_gather" => include_str!("kernels/linear_gather.wgsl"),
         "linear_input" => include_str!("kernels/linear_input.wgsl"),
-        "lanes_input" => include_str!("kernels/lanes_input.wgsl"),
+        "linear_software_input" => include_str!("kernels/linear_software_input.wgsl"),
         "linear_output" => include_str!("kernels/linear_output.wgsl"),
         _ => return None,
     })

@@ -1,6 +1,6 @@
 //! What a language model is made of, whatever file said so.
 
-use super::Names;
+use super::names::Names;
 use crate::{
     Error, Result,
     graph::{RopeLayout, Unary},

@@ -1,8 +1,7 @@
 //! A configuration from a GGUF's metadata: the keys of the GGUF specification, below the architecture's name.
 
 use super::{
-    Block, Family, LanguageConfig, Rotary,
-    config::{count, linear_scale, missing, most, unsupported_scaling},
+    config::{Block, LanguageConfig, Rotary, count, linear_scale, missing, most, unsupported_scaling},
     names,
 };
 use crate::{
@@ -11,19 +10,12 @@ use crate::{
     weights::{Metadata, Value},
 };
 
-impl LanguageConfig {
-    /// `embedding` is the shape of the token embedding: the vocabulary is as long as it has rows.
-    pub fn from_gguf(metadata: &Metadata, embedding: Option<&[usize]>) -> Result<Self> {
-        let family = Family::find(metadata.require("general.architecture")?, |family| family.name)?;
-        (family.gguf)(&Gguf { metadata, architecture: family.name, embedding })
-    }
-}
-
 /// A GGUF's metadata, read below its architecture's name.
 pub(super) struct Gguf<'a> {
     pub metadata: &'a Metadata,
-    architecture: &'static str,
-    embedding: Option<&'a [usize]>,
+    pub architecture: &'static str,
+    /// The shape of the token embedding.
+    pub embedding: Option<&'a [usize]>,
 }
 
 impl Gguf<'_> {

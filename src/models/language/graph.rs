@@ -12,7 +12,7 @@ use crate::{
 const ROPE_FACTORS: &str = "rope_freqs.weight";
 
 /// Where the rows of a graph come from and which of them go on to the head.
-pub(super) enum Rows {
+enum Rows {
     /// The token chosen in the step before.
     Last,
     /// `t` ids from the caller, of which one row is read.
@@ -50,7 +50,12 @@ impl LanguageModel {
         self.build(self.weights.builder(format!("{} {work}", self.config.architecture)), rows)
     }
 
-    pub(super) fn build(&self, mut b: Builder, rows: Rows) -> Result<Graph> {
+    /// Asks for every weight.
+    pub(super) fn visit_weights(&self, b: Builder) -> Result<()> {
+        self.build(b, Rows::Last).map(drop)
+    }
+
+    fn build(&self, mut b: Builder, rows: Rows) -> Result<Graph> {
         let c = &self.config;
         // Every graph declares all weights and states, so that any of them can say what to load.
         let table = b.weight("token_embd.weight", &[c.vocabulary, c.dim])?;
@@ -148,7 +153,11 @@ impl LanguageModel {
         let [mut q, mut k, v] = if c.block.fused_attention {
             let all = self.linear(b, "attn_qkv", q_width + 2 * kv_width, h)?;
             let v = q_width + kv_width;
-            [b.g.columns(0, q_width, all)?, b.g.columns(q_width, kv_width, all)?, b.g.columns(v, kv_width, all)?]
+            [
+                b.g.slice_columns(0, q_width, all)?,
+                b.g.slice_columns(q_width, kv_width, all)?,
+                b.g.slice_columns(v, kv_width, all)?,
+            ]
         } else {
             let q = self.linear(b, "attn_q", q_width, h)?;
             [q, self.linear(b, "attn_k", kv_width, h)?, self.linear(b, "attn_v", kv_width, h)?]

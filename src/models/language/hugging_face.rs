@@ -4,16 +4,23 @@ use std::f64::consts::TAU;
 
 use serde_json::Value;
 
-use super::{
-    Family, LanguageConfig, Rotary,
-    config::{count, linear_scale, missing, unsupported_scaling},
-};
+use super::config::{LanguageConfig, Rotary, count, linear_scale, missing, unsupported_scaling};
 use crate::{Error, Result, graph::RopeLayout};
 
 /// The values of a `config.json` by their keys.
 pub(super) struct Config(pub Value);
 
 impl Config {
+    pub fn parse(json: &str) -> Result<Self> {
+        let config = serde_json::from_str(json)
+            .map_err(|e| Error::corrupt_file("config.json is not JSON; fetch it again").caused_by(e))?;
+        Ok(Self(config))
+    }
+
+    pub fn word(&self, key: &str) -> Result<&str> {
+        self.0[key].as_str().ok_or_else(|| missing(key))
+    }
+
     pub fn optional(&self, key: &str, most: u64) -> Result<Option<usize>> {
         match &self.0[key] {
             Value::Null => Ok(None),
@@ -47,15 +54,6 @@ impl Config {
 }
 
 impl LanguageConfig {
-    /// Reads the text of a `config.json`.
-    pub fn from_hugging_face(json: &str) -> Result<Self> {
-        let config: Value = serde_json::from_str(json)
-            .map_err(|e| Error::corrupt_file("config.json is not JSON; fetch it again").caused_by(e))?;
-        let model_type = config["model_type"].as_str().ok_or_else(|| missing("model_type"))?;
-        let family = Family::find(model_type, |family| family.model_type)?;
-        (family.hugging_face)(&Config(config))
-    }
-
     /// The same with its rotary frequencies scaled as `rope` says.
     pub(super) fn scaled(mut self, base: f64, rope: &Value) -> Result<Self> {
         self.check()?;

@@ -13,13 +13,17 @@ const EMBEDDING: &str = "token_embd";
 pub struct Names {
     /// Stands before all but the head.
     pub prefix: &'static str,
-    /// What a model has once: its name here and below the prefix. Another weight is called as it is here.
-    pub whole: &'static [(&'static str, &'static str)],
+    /// What a model has once: its name here, below the prefix, and what its matrix or vector there is to that of here. Another weight is called as it is
+    /// here.
+    pub whole: &'static [Named],
     /// Stands before a layer's number, below the prefix.
     pub layers: &'static str,
-    /// What each layer has: its name here behind `blk.N.`, there behind the number, and what its matrix or vector is to that of here.
-    pub parts: &'static [(&'static str, &'static str, Form)],
+    /// What each layer has: its name here behind `blk.N.`, and there behind the number.
+    pub parts: &'static [Named],
 }
+
+/// A name here, the file's, and what the file's matrix or vector is to that of here.
+pub type Named = (&'static str, &'static str, Form);
 
 /// llama.cpp's names, for all families.
 pub(super) const GGUF: Names = Names { prefix: "", whole: &[], layers: "blk.", parts: &[] };
@@ -31,18 +35,17 @@ impl Names {
     /// What the file calls a weight, prefix and all.
     fn origin(&self, weight: &str) -> Origin {
         let (stem, end) = weight.rsplit_once('.').unwrap_or((weight, ""));
-        let named = |list: &[(&'static str, &'static str)]| {
-            list.iter().find(|(here, _)| *here == stem).map(|(_, there)| *there)
-        };
-        if let Some(there) = named(self.whole) {
+        let named = |list: &'static [Named], here: &str| list.iter().find(|(name, ..)| *name == here);
+        let whole = |name: String, form: Form| Origin { name, form: if end == "weight" { form } else { Form::Whole } };
+        if let Some((_, there, form)) = named(self.whole, stem) {
             let prefix = if stem == HEAD { "" } else { self.prefix };
-            return Origin::whole(format!("{prefix}{there}.{end}"));
+            return whole(format!("{prefix}{there}.{end}"), *form);
         }
         let layer = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
-        let part = layer.and_then(|(i, here)| Some((i, self.parts.iter().find(|(name, ..)| *name == here)?)));
-        let Some((i, (_, there, form))) = part else { return Origin::same(weight) };
-        let form = if end == "weight" { *form } else { Form::Whole };
-        Origin { name: format!("{}{}{i}.{there}.{end}", self.prefix, self.layers), form }
+        match layer.and_then(|(i, here)| Some((i, named(self.parts, here)?))) {
+            Some((i, (_, there, form))) => whole(format!("{}{}{i}.{there}.{end}", self.prefix, self.layers), *form),
+            None => Origin::same(weight),
+        }
     }
 }
 

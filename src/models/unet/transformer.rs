@@ -57,7 +57,7 @@ fn gated(b: &mut Builder, x: ValueId) -> Result<ValueId> {
     b.label();
     let width = b.columns_of(x);
     let both = b.linear("net.0.proj", 8 * width, x)?;
-    let (h, gate) = (b.g.columns(0, 4 * width, both)?, b.g.columns(4 * width, 4 * width, both)?);
+    let (h, gate) = (b.g.slice_columns(0, 4 * width, both)?, b.g.slice_columns(4 * width, 4 * width, both)?);
     let gate = b.g.unary(Unary::Gelu, gate);
     let h = b.g.binary(Binary::Mul, h, gate)?;
     b.linear("net.2", width, h)

@@ -256,7 +256,7 @@ fn each_member_of_a_batch_meets_its_own_row() {
 fn columns_are_cut_out_and_put_side_by_side() {
     let (rows, a, b) = (4, 7, 3);
     let (x, y) = (numbers(1, rows * a), numbers(2, rows * b));
-    let cut = one(&[("x", [rows, a])], |g, v| g.columns(2, 4, v[0]), &[], &[&x]);
+    let cut = one(&[("x", [rows, a])], |g, v| g.slice_columns(2, 4, v[0]), &[], &[&x]);
     close(&cut, &x.chunks(a).flat_map(|row| row[2..6].to_vec()).collect::<Vec<_>>());
     let both = one(&[("x", [rows, a]), ("y", [rows, b])], |g, v| g.concat(v[0], v[1]), &[], &[&x, &y]);
     close(&both, &x.chunks(a).zip(y.chunks(b)).flat_map(|(x, y)| [x, y].concat()).collect::<Vec<_>>());
@@ -269,7 +269,7 @@ fn a_half_gates_the_other() {
     for right in [false, true] {
         let mut g = GraphBuilder::new("t");
         let both = g.input("x", &[2, 4], DType::F32);
-        let (a, b) = (g.columns(0, 2, both).unwrap(), g.columns(2, 2, both).unwrap());
+        let (a, b) = (g.slice_columns(0, 2, both).unwrap(), g.slice_columns(2, 2, both).unwrap());
         let (gate, other) = if right { (b, a) } else { (a, b) };
         let gate = g.unary(Unary::LeakyRelu { slope: 0.0 }, gate);
         let y = g.binary(Binary::Mul, other, gate).unwrap();

@@ -109,11 +109,11 @@ proptest! {
     #[test]
     fn windows_on_columns_are_read_by_everything(rows in 1usize..6, first in 0usize..9, n in 1usize..20) {
         agree(&[("x", [rows, 2 * n + 9]), ("m", [1, 3 * n])], |g, v| {
-            let left = g.columns(first, n, v[0])?;
-            let right = g.columns(n + first, n, v[0])?;
-            let inner = g.columns(n / 2, n - n / 2, right)?;
+            let left = g.slice_columns(first, n, v[0])?;
+            let right = g.slice_columns(n + first, n, v[0])?;
+            let inner = g.slice_columns(n / 2, n - n / 2, right)?;
             let w = g.weight("w", &[5, n], DType::F32)?;
-            let (shift, scale) = (g.columns(n, n, v[1])?, g.columns(2 * n, n, v[1])?);
+            let (shift, scale) = (g.slice_columns(n, n, v[1])?, g.slice_columns(2 * n, n, v[1])?);
             let normed = g.layer_norm(None, None, 1e-5, left)?;
             Ok(vec![
                 left,
@@ -162,7 +162,7 @@ proptest! {
         let (q, kv) = (heads * head_dim, kv_heads * head_dim);
         // Keys and values are windows on one value, as where one matrix makes both.
         agree(&[("q", [batch * rows, q]), ("kv", [batch * keys, 2 * kv])], |g, v| {
-            let (k, v2) = (g.columns(0, kv, v[1])?, g.columns(kv, kv, v[1])?);
+            let (k, v2) = (g.slice_columns(0, kv, v[1])?, g.slice_columns(kv, kv, v[1])?);
             let y = g.attention_between(batch, heads, kv_heads, head_dim, 0.5, mask, v[0], k, v2)?;
             Ok(vec![y])
         });
@@ -188,7 +188,7 @@ fn a_large_pictures_groups_are_normed_in_parts() {
         let n = groups * width;
         let mut g = GraphBuilder::new("t");
         let x = g.input("x", &[batch * pixels, n + 2], DType::F32);
-        let x = g.columns(2, n, x).unwrap();
+        let x = g.slice_columns(2, n, x).unwrap();
         let w = g.weight("w", &[n], DType::F32).unwrap();
         let b = g.weight("b", &[n], DType::F32).unwrap();
         let normed = g.group_norm(w, b, groups, 1e-5, batch, x).unwrap();
@@ -308,7 +308,7 @@ fn halves_that_meet(g: &mut GraphBuilder, f: Unary, right: bool, n: usize, x: Va
     let weight = g.weight("both.weight", &[2 * n, g.shape(x)[1]], DType::F32)?;
     let bias = g.weight("both.bias", &[2 * n], DType::F32)?;
     let both = g.linear(weight, Some(bias), x)?;
-    let (a, b) = (g.columns(0, n, both)?, g.columns(n, n, both)?);
+    let (a, b) = (g.slice_columns(0, n, both)?, g.slice_columns(n, n, both)?);
     let (gate, other) = if right { (b, a) } else { (a, b) };
     let gate = g.unary(f, gate);
     if right { g.binary(Binary::Mul, other, gate) } else { g.binary(Binary::Mul, gate, other) }
@@ -337,7 +337,7 @@ fn halves_that_others_read_too_are_cut() {
     agree(&[("x", [6, 20])], |g, v| {
         let weight = g.weight("both.weight", &[16, 20], DType::F32)?;
         let both = g.linear(weight, None, v[0])?;
-        let (a, b) = (g.columns(0, 8, both)?, g.columns(8, 8, both)?);
+        let (a, b) = (g.slice_columns(0, 8, both)?, g.slice_columns(8, 8, both)?);
         let gate = g.unary(Unary::Gelu, b);
         let product = g.binary(Binary::Mul, a, gate)?;
         Ok(vec![product, gate, both])

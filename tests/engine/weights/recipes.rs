@@ -152,7 +152,7 @@ fn a_long_weight_is_turned_in_pieces() {
 fn what_is_missing_or_misshapen_is_named_with_both_shapes() {
     let file = open(safetensors(&[("c", &[2, 2, 3, 3], counting(36)), ("b", &[3], counting(3))])).unwrap();
     let cases: [(&[usize], Recipe, &[&str]); 5] = [
-        (&[2, 18], Recipe::conv("d", [3, 3]), &["no tensor d"]),
+        (&[2, 18], Recipe::conv("d", [3, 3]), &["no weight d"]),
         (&[2, 27], Recipe::conv("c", [3, 3]), &["tensor c", "[2, 2, 3, 3]", "[2, 3, 3, 3]"]),
         (&[4], Recipe::tensor("b"), &["tensor b", "[3]", "[4]"]),
         (&[2], Recipe::rows("b", 2), &["tensor b", "[3]", "[4]"]),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Test, Visit, ensure_that,
-    looks::nothing_sticks_out,
+    layout::nothing_sticks_out,
     painter,
     reader::{self, set},
 };

@@ -1,5 +1,5 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
-//! the page, [`looks`] looks at it, [`axe`] too, [`face`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
+//! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
@@ -8,22 +8,22 @@
 //! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
 //! the console: an error there that the test did not ask for fails it.
 
+mod api;
 mod axe;
 mod bundlers;
 mod cases;
-mod easel;
 mod embedded;
 mod ending;
-mod face;
 mod families;
 mod focus;
 mod hardware;
+mod layout;
 mod leaving;
-mod looks;
 mod notices;
 mod offline;
 mod openai;
 mod options;
+mod paint_details;
 mod painter;
 mod pictures;
 mod reader;
@@ -235,8 +235,11 @@ fn run_tests(
     tally: &mut Tally,
 ) -> Result<()> {
     let reference = workspace.root.join("../shared/reference");
-    let mut folders =
-        vec![("/fixtures/".into(), workspace.root.join("tests/fixtures")), ("/".into(), site.dist.clone())];
+    let mut folders = vec![
+        ("/fixtures/".into(), workspace.root.join("tests/fixtures")),
+        ("/examples/".into(), workspace.root.join("examples")),
+        ("/".into(), site.dist.clone()),
+    ];
     if reference.is_dir() {
         folders.insert(0, ("/reference/".into(), reference.clone()));
     }
@@ -254,12 +257,12 @@ fn run_tests(
         focus::TESTS,
         world::TESTS,
         notices::TESTS,
-        looks::TESTS,
+        layout::TESTS,
         axe::TESTS,
         painter::TESTS,
-        easel::TESTS,
+        paint_details::TESTS,
         pictures::TESTS,
-        face::TESTS,
+        api::TESTS,
         leaving::TESTS,
         families::TESTS,
         hardware::TESTS,

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, reader::set};
+use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, reader::set};
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[

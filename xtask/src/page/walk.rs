@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, looks::nothing_sticks_out, nothing, reader::set};
+use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, nothing, reader::set};
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[

@@ -61,7 +61,7 @@ struct Fuser<'a> {
 }
 
 /// The windows on rotated and cached values that one attention needs.
-struct Turned {
+struct RotaryIntoCache {
     /// `None`: q is as it was, k is only written.
     rotary: Option<Rotary>,
     norm: Option<HeadNorm>,
@@ -96,7 +96,7 @@ impl<'a> Fuser<'a> {
             if !matches!(graph.node(at).op, Op::Attention(_)) {
                 continue;
             }
-            for value in fuser.turned(at).map(|turned| turned.between).unwrap_or_default() {
+            for value in fuser.rotary_into_cache(at).map(|turned| turned.between).unwrap_or_default() {
                 fuser.fused[value.0 as usize] = None;
             }
         }
@@ -105,7 +105,7 @@ impl<'a> Fuser<'a> {
 
     /// For an attention at `at`: its inputs as they are before the turn and the cache writes, where nobody else reads what
     /// lies between.
-    fn turned(&self, at: ValueId) -> Option<Turned> {
+    fn rotary_into_cache(&self, at: ValueId) -> Option<RotaryIntoCache> {
         let node = self.graph.node(at);
         let &[q, k, v] = node.inputs.as_slice() else { return None };
         let written = |value: ValueId| match &self.graph.node(value).op {
@@ -123,7 +123,7 @@ impl<'a> Fuser<'a> {
             _ => return None,
         };
         let private = between.iter().all(|value| self.readers.is_private(*value));
-        (private && raw_k.rotary == raw_q.rotary && k_cache != v_cache).then_some(Turned {
+        (private && raw_k.rotary == raw_q.rotary && k_cache != v_cache).then_some(RotaryIntoCache {
             rotary: raw_q.rotary,
             norm,
             q: raw_q.value,
@@ -303,13 +303,13 @@ impl<'a> Fuser<'a> {
                 out
             }
             Op::Attention(of) => {
-                let [q, k, v] = match self.turned(at) {
+                let [q, k, v] = match self.rotary_into_cache(at) {
                     Some(turned) => {
                         let from = self.tensor(turned.q)?;
                         let q = if turned.rotary.is_some() { self.fresh(rows, cols) } else { from };
                         let k = (self.tensor(turned.k.0)?, self.state(turned.k.1));
                         let v = (self.tensor(turned.v.0)?, self.state(turned.v.1));
-                        let Turned { rotary, norm, .. } = turned;
+                        let RotaryIntoCache { rotary, norm, .. } = turned;
                         let moved = rotary.map(|_| (from, q));
                         self.emit(Work::RopeCache { rotary, norm, q: moved, k: Some(k), v: Some(v) }, label);
                         [q, k.1, v.1]

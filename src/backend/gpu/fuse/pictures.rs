@@ -68,7 +68,7 @@ impl Fuser<'_> {
                 self.elementwise(Function::Modulate, [Some(x?), Some(shift?), Some(scale?)], out, label)?;
                 out
             }
-            Op::Columns { first } => {
+            Op::SliceColumns { first } => {
                 let x = self.tensor(node.inputs[0])?;
                 Tensor { first: x.first + first, cols, ..x }
             }

@@ -10,7 +10,7 @@ use crate::{Result, backend::fusion::Gate, graph::Unary};
 
 pub const MATVEC: Kernel = Kernel { name: "matvec", source: include_str!("matvec.wgsl") };
 pub const MATMUL: Kernel = Kernel { name: "matmul", source: include_str!("matmul.wgsl") };
-pub const LANES: Kernel = Kernel { name: "lanes", source: include_str!("lanes.wgsl") };
+pub const SOFTWARE: Kernel = Kernel { name: "linear_software", source: include_str!("linear_software.wgsl") };
 pub const EMBEDDING: Kernel = Kernel { name: "embedding", source: include_str!("embedding.wgsl") };
 pub const GATE: Kernel = Kernel { name: "linear_gate", source: include_str!("linear_gate.wgsl") };
 
@@ -219,7 +219,7 @@ fn aligned(p: &Product) -> bool {
 pub fn choose(features: Features, p: &Product) -> Choice {
     let quad = if p.extras.gate.is_some() { 2 } else { 4 };
     if features.software {
-        return lanes(features, p, quad);
+        return software(features, p, quad);
     }
     let mut variant = flags(p);
     let load = if aligned(p) { 4 } else { 1 };
@@ -241,11 +241,11 @@ pub fn choose(features: Features, p: &Product) -> Choice {
     Choice { kernel: &MATMUL, variant, grid, load, most }
 }
 
-/// Invocations a workgroup of `lanes.wgsl`: few, so that a small layer has enough of them for every core.
+/// Invocations a workgroup of `linear_software.wgsl`: few, so that a small layer has enough of them for every core.
 const LANES_A_GROUP: usize = 8;
 
 /// A device made of software: no barriers, whole rows an invocation.
-fn lanes(features: Features, p: &Product, quad: usize) -> Choice {
+fn software(features: Features, p: &Product, quad: usize) -> Choice {
     let (cols, outputs) = (p.cols, p.outputs);
     let many = p.t > 1 || p.conv.is_some();
     // Rows share the loading of x; but there must be enough invocations.
@@ -275,7 +275,7 @@ fn lanes(features: Features, p: &Product, quad: usize) -> Choice {
         Grid::Line(outputs.div_ceil(LANES_A_GROUP * rows_each))
     };
     let load = if aligned(p) && !quartets { 4 } else { 1 };
-    Choice { kernel: &LANES, variant, grid, load, most: MOST_PRODUCTS_IN_SOFTWARE }
+    Choice { kernel: &SOFTWARE, variant, grid, load, most: MOST_PRODUCTS_IN_SOFTWARE }
 }
 
 /// Every variant that [`choose`] and embeddings may ask for on a device, at sizes that stand for all.

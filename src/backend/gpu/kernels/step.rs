@@ -1,19 +1,36 @@
-//! The numbers of a step as the kernels read them.
+//! The numbers of a step as the kernels read them, written before each submit.
 
 use crate::graph::StepParams;
 
-/// Mirrors `struct Step` in `step.wgsl`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-pub struct StepWords {
+/// Declares the numbers for both sides: WGSL and Rust call their types alike, and lay them out alike.
+macro_rules! numbers {
+    ($($name:ident: $kind:ident,)*) => {
+        #[repr(C)]
+        #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct StepWords {
+            $($name: $kind,)*
+        }
+
+        /// The same in WGSL.
+        pub const WGSL: &str =
+            concat!("struct Step {\n", $("    ", stringify!($name), ": ", stringify!($kind), ",\n",)* "}\n");
+    };
+}
+
+numbers! {
+    // Tokens that the caches already hold; row 0 of the step stands here.
     position: u32,
+    // The row that is selected.
     row: u32,
     top_k: u32,
+    // The draw in [0, 1).
     draw: f32,
+    // 0 is greedy.
     temperature: f32,
     top_p: f32,
     min_p: f32,
     repetition_penalty: f32,
+    // Rows of stored keys and values that are seen.
     memory: u32,
 }
 

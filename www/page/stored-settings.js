@@ -1,7 +1,7 @@
 /** Settings that last from visit to visit, in the browser's own store for this page. */
 
 /** @param {string} store @returns {Record<string, unknown>} */
-export function readKept(store) {
+export function readStored(store) {
   try {
     const kept = JSON.parse(localStorage.getItem(store) ?? "{}");
     return typeof kept === "object" && kept !== null ? kept : {};

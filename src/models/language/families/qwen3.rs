@@ -1,9 +1,17 @@
 //! Qwen 3 (arXiv 2505.09388): a Llama whose queries and keys are normed head by head.
 
-use super::{Block, Family, LanguageConfig, gguf::Gguf, hugging_face::Config, llama::like_llama};
+use super::{
+    super::{
+        config::{Block, LanguageConfig},
+        family::Family,
+        gguf::Gguf,
+        hugging_face::Config,
+    },
+    llama::like_llama,
+};
 use crate::{Error, Result, graph::RopeLayout};
 
-pub(super) const FAMILY: Family = Family { name: "qwen3", model_type: "qwen3", gguf, hugging_face };
+pub const FAMILY: Family = Family { name: "qwen3", model_type: "qwen3", gguf, hugging_face };
 
 const BLOCK: Block = Block { head_norms: true, ..Block::LLAMA };
 

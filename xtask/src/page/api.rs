@@ -9,6 +9,7 @@ use super::{Test, Visit, ensure_that, nothing, strings};
 use crate::browser::Gpu;
 
 pub const TESTS: &[Test] = &[
+    Test::new("the_example_writes", example),
     Test::new("two_hundred_greedy_tokens_are_exact_on_the_cpu", greedy_on_cpu).with_reference(),
     Test::new("two_hundred_greedy_tokens_are_exact_on_webgpu", greedy_on_gpu).on(Gpu::SwiftShader).with_reference(),
     Test::new("quantised_files_go_on_as_the_reference_does_on_webgpu", quantised_on_gpu)
@@ -78,6 +79,17 @@ fn greedy_is_exact(visit: &Visit, device: &str) -> Result<()> {
         "after {} characters the text differs:\n{text}",
         common(text, expected.trim_start())
     );
+    Ok(())
+}
+
+/// `examples/story.html`, served beside the site.
+fn example(visit: &Visit) -> Result<()> {
+    visit.session.goto(&format!("{}/examples/story.html", visit.address))?;
+    visit.session.wait_for("document.body.dataset.state === 'ready'", 60)?;
+    visit.session.run("document.querySelector('button').click()", &[])?;
+    visit.session.wait_for("document.querySelector('p').textContent.split(' ').length > 12", 60)?;
+    let story = visit.session.text("p")?;
+    ensure_that!(story.starts_with("One day a fox"), "it wrote {story:?}");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ import { element, make } from "./dom.js";
 const PICTURES = 9;
 const WALK_MS = 2600;
 
-export class Way extends EventTarget {
+export class Interpolation extends EventTarget {
   #row = element("way", HTMLElement);
   #decode;
   /** Counts the ways: only the latest is painted. */

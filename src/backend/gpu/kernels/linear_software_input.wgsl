@@ -1,4 +1,4 @@
-// Thirty-two activations of a token, ready for `lanes.wgsl`: each scaled down by the place of its field in a word.
+// Thirty-two activations of a token, ready for `linear_software.wgsl`: each scaled down by the place of its field in a word.
 // Flags: those of `linear_input.wgsl` and of the weight's form; HALVES (a scale per 16); QUARTETS (a subgroup has exactly four invocations, which load a
 // quarter each, float by float); WHOLE (cols, or the channels of a convolution, are a multiple of 32: a step lies in one pixel).
 // `lane` is the invocation's number in its subgroup.

@@ -5,7 +5,7 @@
 // Flags: those of the snippets; TOKENS4 (four tokens an invocation, else one), QUADS2 (eight rows an invocation, else four).
 // Constants: LANES (invocations a workgroup), ROW_LANES (of them for different rows, with TOKENS4; the others take other tokens).
 
-#include lanes_input
+#include linear_software_input
 #include linear_output
 
 #if Q4

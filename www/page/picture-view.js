@@ -7,7 +7,7 @@ import { element, make } from "./dom.js";
 /** Wider pictures are never enlarged, and their pixels are not meant to be seen. */
 const CRISP = 256;
 
-export class Easel {
+export class PictureView {
   #canvas = element("picture", HTMLCanvasElement);
   #frame = element("frame", HTMLElement);
   #empty = element("no-picture", HTMLElement);

@@ -3,11 +3,12 @@
 
 use serde_json::Value;
 
-use super::{
-    Block, Family, LanguageConfig, Local, Names,
-    config::most,
+use super::super::{
+    config::{Block, LanguageConfig, Local, most},
+    family::Family,
     gguf::Gguf,
     hugging_face::{Config, rotary},
+    names::Names,
 };
 use crate::{
     Error, Result,
@@ -16,12 +17,16 @@ use crate::{
 };
 
 /// Its name without more is that of the model with eyes.
-pub(super) const FAMILY: Family = Family { name: "gemma3", model_type: "gemma3_text", gguf, hugging_face };
+pub const FAMILY: Family = Family { name: "gemma3", model_type: "gemma3_text", gguf, hugging_face };
 
 /// The norms' weights lie about 0 here; llama.cpp's converter has added the 1 already.
 const NAMES: Names = Names {
     prefix: "model.",
-    whole: &[("token_embd", "embed_tokens"), ("output_norm", "norm"), ("output", "lm_head")],
+    whole: &[
+        ("token_embd", "embed_tokens", Form::Whole),
+        ("output_norm", "norm", Form::Plus(1.0)),
+        ("output", "lm_head", Form::Whole),
+    ],
     layers: "layers.",
     parts: &[
         ("attn_norm", "input_layernorm", Form::Plus(1.0)),

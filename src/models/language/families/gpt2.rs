@@ -1,14 +1,25 @@
 //! GPT-2 (Radford et al., 2019): LayerNorm, learned positions, biases, a feed-forward layer without a gate.
 
-use super::{Block, Family, LanguageConfig, Names, config::most, gguf::Gguf, hugging_face::Config};
+use super::super::{
+    config::{Block, LanguageConfig, most},
+    family::Family,
+    gguf::Gguf,
+    hugging_face::Config,
+    names::Names,
+};
 use crate::{Error, Result, graph::Unary, models::Form};
 
-pub(super) const FAMILY: Family = Family { name: "gpt2", model_type: "gpt2", gguf, hugging_face };
+pub const FAMILY: Family = Family { name: "gpt2", model_type: "gpt2", gguf, hugging_face };
 
 /// The first published files lack the prefix. `transformers` keeps the layers' matrices as `[in, out]`.
 const NAMES: Names = Names {
     prefix: "transformer.",
-    whole: &[("token_embd", "wte"), ("position_embd", "wpe"), ("output_norm", "ln_f"), ("output", "lm_head")],
+    whole: &[
+        ("token_embd", "wte", Form::Whole),
+        ("position_embd", "wpe", Form::Whole),
+        ("output_norm", "ln_f", Form::Whole),
+        ("output", "lm_head", Form::Whole),
+    ],
     layers: "h.",
     parts: &[
         ("attn_norm", "ln_1", Form::Whole),

@@ -1,18 +1,23 @@
 //! Llama (arXiv 2302.13971, 2307.09288), TinyLlama, SmolLM2 and kin.
 
-use super::{
-    Block, Family, LanguageConfig, Names,
-    config::most,
+use super::super::{
+    config::{Block, LanguageConfig, most},
+    family::Family,
     gguf::Gguf,
     hugging_face::{Config, rotary},
+    names::Names,
 };
 use crate::{Result, graph::RopeLayout, models::Form};
 
-pub(super) const FAMILY: Family = Family { name: "llama", model_type: "llama", gguf, hugging_face };
+pub const FAMILY: Family = Family { name: "llama", model_type: "llama", gguf, hugging_face };
 
-pub(super) const NAMES: Names = Names {
+pub const NAMES: Names = Names {
     prefix: "model.",
-    whole: &[("token_embd", "embed_tokens"), ("output_norm", "norm"), ("output", "lm_head")],
+    whole: &[
+        ("token_embd", "embed_tokens", Form::Whole),
+        ("output_norm", "norm", Form::Whole),
+        ("output", "lm_head", Form::Whole),
+    ],
     layers: "layers.",
     parts: &[
         ("attn_norm", "input_layernorm", Form::Whole),
@@ -43,7 +48,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
 }
 
 /// What all say that are named and numbered like a Llama.
-pub(super) fn like_llama(
+pub fn like_llama(
     config: &Config,
     architecture: &'static str,
     block: Block,

@@ -9,7 +9,7 @@ import { slider } from "./slider.js";
 /** More sliders than this help nobody: what lies beyond is drawn by chance. */
 const MOST = 12;
 
-export class Axes extends EventTarget {
+export class LatentSliders extends EventTarget {
   #across = element("across", HTMLSelectElement);
   #up = element("up", HTMLSelectElement);
   #rows = element("axes", HTMLElement);

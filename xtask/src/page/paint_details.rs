@@ -1,4 +1,4 @@
-//! The easel's finer points: a part that nobody brushed, the strip of steps, small pictures, what a kept picture brings back, and a strict policy.
+//! Finer points of the page for pictures: a part that nobody brushed, the strip of steps, small pictures, what a kept picture brings back, and a strict policy.
 
 use anyhow::Result;
 use serde_json::json;
