@@ -60,6 +60,7 @@ fn build(workspace: &Workspace) -> Result<PathBuf> {
     let output = cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the benches could not be built");
     let messages = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let program = messages.filter_map(|message: Value| Some(PathBuf::from(message["executable"].as_str()?))).last();
+    let program =
+        messages.filter_map(|message: Value| Some(PathBuf::from(message["executable"].as_str()?))).next_back();
     program.context("cargo tells no program of the benches")
 }
