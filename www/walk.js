@@ -111,7 +111,7 @@ function goTo(latent, background = true) {
 }
 
 function showPlace() {
-  const { latent } = axes;
+  const { latent } = sliders;
   const [across, up] = sliders.plane;
   plane.show(latent[across], latent[up]);
 }
