@@ -60,7 +60,7 @@ fn every_family_of_full_numbers_is_quantised_while_it_loads() {
             let graph = model.model.decode().expect("a graph");
             // Blocks are of 32; the rows of some matrices here are no whole blocks.
             let blocks = |shape: &[usize]| matches!(shape, [_, columns] if columns.is_multiple_of(32));
-            assert!(graph.weights.iter().filter(|w| blocks(&w.shape)).count() > 2);
+            assert!(graph.weights.iter().filter(|w| blocks(&w.shape)).count() > 1, "{family}");
             for weight in &graph.weights {
                 match blocks(&weight.shape) {
                     true => assert_eq!(weight.dtype, dtype, "{family}: {} {:?}", weight.name, weight.shape),

@@ -142,6 +142,11 @@ impl<'driver> Session<'driver> {
         self.arrive("the same address")
     }
 
+    /// Goes to the page before. A script that did would be run once more where the first run has led away from it.
+    pub fn back(&self) -> Result<()> {
+        self.post("back", &json!({})).map(drop)
+    }
+
     /// Waits for the document that follows.
     fn arrive(&self, address: &str) -> Result<()> {
         let start = Instant::now();

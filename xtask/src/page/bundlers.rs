@@ -132,7 +132,7 @@ pub fn title_of(visit: &Visit, folder: &Path) -> Result<String> {
 
 fn title_at(visit: &Visit, address: &str) -> Result<String> {
     visit.session.goto(&format!("{address}/"))?;
-    visit.session.wait_for("/^(OK|ERR) /.test(document.title)", 60)?;
+    visit.session.wait_for("/^(OK|ERR) /.test(document.title)", 120)?;
     let title = visit.session.run("return document.title", &[])?;
     Ok(title.as_str().unwrap_or_default().to_owned())
 }

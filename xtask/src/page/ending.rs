@@ -119,7 +119,7 @@ fn survives(visit: &Visit) -> Result<()> {
     page.run("document.querySelector('#story .token').focus()", &[])?;
     page.wait_for("document.querySelectorAll('#alternatives [data-alternative]').length >= 5", 10)?;
     visit.open("paint.html")?;
-    page.run("history.back()", &[])?;
+    page.back()?;
     page.wait_for("document.querySelector('#story')", 30)?;
     kept("on the way back from another page")?;
     let count = token_count(page)?;
