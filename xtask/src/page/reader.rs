@@ -111,22 +111,26 @@ fn stop_and_go_on(visit: &Visit) -> Result<()> {
     visit.open("")?;
     set(page, "#length", "500")?;
     let whole = write_with_seed(page, "One day a girl", "3")?;
-    page.click("#clear")?;
-    // The page itself presses the button, as soon as there is something to stop: a small model is faster than any driver, and on a slow machine
-    // than the page that shows its words.
     slow_down(page)?;
-    page.run(
-        "new MutationObserver((_, observer) => {
-             if (document.querySelectorAll('#story .token').length < 3) return;
-             observer.disconnect(); document.querySelector('#stop').click();
-         }).observe(document.querySelector('#story'), { childList: true });",
-        &[],
-    )?;
-    let stopped = write_with_seed(page, "One day a girl", "3")?;
-    ensure_that!(
-        whole.starts_with(stopped.trim_end()) && stopped.len() < whole.len(),
-        "not stopped: {stopped:?} of {whole:?}"
-    );
+    // The page itself presses the button, as soon as there is something to stop: a small model is faster than any driver. On a busy machine it may be
+    // faster than the page that shows its words, too, and is done before it can be stopped; then it is asked once more.
+    let mut stopped = whole.clone();
+    for _ in 0..6 {
+        page.click("#clear")?;
+        page.run(
+            "new MutationObserver((_, observer) => {
+                 if (document.querySelectorAll('#story .token').length < 3) return;
+                 observer.disconnect(); document.querySelector('#stop').click();
+             }).observe(document.querySelector('#story'), { childList: true });",
+            &[],
+        )?;
+        stopped = write_with_seed(page, "One day a girl", "3")?;
+        ensure_that!(whole.starts_with(stopped.trim_end()), "stopped, it is {stopped:?} of {whole:?}");
+        if stopped.len() < whole.len() {
+            break;
+        }
+    }
+    ensure_that!(stopped.len() < whole.len(), "not stopped: {stopped:?}");
     let tokens = token_count(page)?;
     thread::sleep(Duration::from_millis(600));
     ensure_that!(page.text("#story")? == stopped, "the story went on after it was stopped");
