@@ -379,11 +379,15 @@ impl<'a> Builder<'a> {
         self.g.conv_transpose2d(weight, Some(bias), grid, window, x)
     }
 
+    /// `name.weight` and `name.bias`, one number each for every column of `x`.
+    fn scale_and_shift(&mut self, name: &str, x: ValueId) -> Result<(WeightId, WeightId)> {
+        let columns = [self.columns_of(x)];
+        Ok((self.weight(&format!("{name}.weight"), &columns)?, self.weight(&format!("{name}.bias"), &columns)?))
+    }
+
     /// A LayerNorm with `name.weight` and `name.bias`.
     pub fn layer_norm(&mut self, name: &str, eps: f32, x: ValueId) -> Result<ValueId> {
-        let n = self.columns_of(x);
-        let weight = self.weight(&format!("{name}.weight"), &[n])?;
-        let bias = self.weight(&format!("{name}.bias"), &[n])?;
+        let (weight, bias) = self.scale_and_shift(name, x)?;
         self.g.layer_norm(Some(weight), Some(bias), eps, x)
     }
 
@@ -416,9 +420,7 @@ impl<'a> Builder<'a> {
 
     /// A GroupNorm with `name.weight` and `name.bias`.
     pub fn group_norm(&mut self, name: &str, groups: usize, eps: f32, batch: usize, x: ValueId) -> Result<ValueId> {
-        let n = self.columns_of(x);
-        let weight = self.weight(&format!("{name}.weight"), &[n])?;
-        let bias = self.weight(&format!("{name}.bias"), &[n])?;
+        let (weight, bias) = self.scale_and_shift(name, x)?;
         self.g.group_norm(weight, bias, groups, eps, batch, x)
     }
 
