@@ -20,7 +20,7 @@ use vitrine::{
     Cancel,
     backend::{
         Device, cpu,
-        gpu::{self, context::Features},
+        gpu::{self, features::Features},
     },
     graph::{Sampled, StepParams},
     models::LanguageModel,

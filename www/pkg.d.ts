@@ -1,5 +1,5 @@
 /** The glue that wasm-bindgen writes, before it has written it. */
 declare module "*/pkg/vitrine.js" {
-  const face: import("./wasm-face.js").Face;
+  const face: typeof import("./wasm-face.js");
   export = face;
 }

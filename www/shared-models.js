@@ -3,9 +3,8 @@
  * one thing at a time, in the order of asking.
  */
 
-/** @import * as Wasm from "./wasm-face.js" */
 /** @import { Progress } from "./vitrine.js" */
-/** @typedef {Wasm.Model | Wasm.ImageModel | Wasm.Autoencoder} Held */
+/** @typedef {import("./wasm-face.js").Loaded} Held */
 /** @typedef {(signal: AbortSignal, progress: (progress: Progress) => void) => Promise<Held>} Load */
 
 /** A model, loaded or on its way, and those who hold it. */

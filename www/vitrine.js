@@ -14,6 +14,7 @@ import { Steps, Words, streamCall } from "./stream.js";
 export { VitrineError } from "./errors.js";
 
 /** @import * as Face from "./vitrine.js" */
+/** @import * as Wasm from "./wasm-face.js" */
 /** @import { Origin } from "./openai.js" */
 /** @typedef {{ host: Host, engine: number }} Session */
 
@@ -145,9 +146,20 @@ class OpenEngine {
 }
 
 /**
+ * The arguments of a method of the worker's, less the flag that ends it.
+ * @template F
+ * @typedef {F extends (...args: infer A) => any ? (A extends [...infer B, Wasm.Cancel] ? B : A) : never} Args
+ */
+
+/**
+ * What comes of it.
+ * @template F
+ * @typedef {F extends (...args: any) => infer R ? Awaited<R> : never} Value
+ */
+
+/**
  * A model that the worker holds for the page.
- * @template I its info
- * @template S its stats
+ * @template {{ info(): any, stats(): any }} W as the worker knows it
  */
 class LoadedModel {
   #host;
@@ -157,16 +169,14 @@ class LoadedModel {
 
   /**
    * @param {Host} host
-   * @param {{ model: number, info: I, stats: S }} value
+   * @param {{ model: number, info: Value<W["info"]>, stats: Value<W["stats"]> }} value
    * @param {() => void} forget
    */
   constructor(host, value, forget) {
     this.#host = host;
     this.#model = value.model;
     this.#forget = forget;
-    /** @type {I} */
     this.info = Object.freeze(value.info);
-    /** @type {S} */
     this.stats = value.stats;
   }
 
@@ -174,21 +184,43 @@ class LoadedModel {
     return !this.#closed && !this.#host.failure;
   }
 
-  /** @param {string} op @param {object} args @param {AbortSignal} [signal] */
-  async ask(op, args, signal) {
-    return this.#open().call(op, { model: this.#model, ...args }, { signal });
+  /**
+   * Calls a method that answers at once.
+   * @template {keyof W} M
+   * @param {M} method
+   * @param {Args<W[M]>} args
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Value<W[M]>>}
+   */
+  async call(method, args, signal) {
+    return this.#open().call("call", { model: this.#model, method, args }, { signal });
+  }
+
+  /**
+   * Calls one that computes, when the model's turn comes.
+   * @template {keyof W} M
+   * @param {M} method
+   * @param {Args<W[M]>} args
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Value<W[M]>>}
+   */
+  async compute(method, args, signal) {
+    const { value, stats } = await this.#open().call("compute", { model: this.#model, method, args }, { signal });
+    this.stats = stats;
+    return value;
   }
 
   /**
    * What a stream begins with.
-   * @param {string} op
-   * @param {() => object} input
+   * @template {keyof W} M
+   * @param {M} method
+   * @param {() => Args<W[M]>} args
    * @param {AbortSignal | undefined} signal
    * @param {(event: any) => any} [shape]
    */
-  stream(op, input, signal, shape = (event) => event) {
-    const prepare = () => ({ host: this.#open(), args: { model: this.#model, ...input() } });
-    return streamCall(prepare, op, signal, (value) => (this.stats = value.stats), shape);
+  stream(method, args, signal, shape = (event) => event) {
+    const prepare = () => ({ host: this.#open(), args: { model: this.#model, method, args: args() } });
+    return streamCall(prepare, "stream", signal, (value) => (this.stats = value.stats), shape);
   }
 
   #open() {
@@ -210,34 +242,36 @@ class LoadedModel {
   }
 }
 
-/** @extends {LoadedModel<Face.ModelInfo, Face.ModelStats>} @implements {Face.TextModel} */
+/** @extends {LoadedModel<Wasm.Model>} @implements {Face.TextModel} */
 class LoadedTextModel extends LoadedModel {
   /**
    * What cannot be is told when the stream is first read.
-   * @param {"generate" | "chat"} op
-   * @param {() => object} input
+   * @template {"generate" | "chat"} M
+   * @param {M} method
+   * @param {() => Parameters<Wasm.Model[M]>[0]} input
    * @param {Face.ChatOptions | undefined} options
    */
-  #words(op, input, options) {
-    const { asked, fault } = begun(op, options);
+  #words(method, input, options) {
+    const { asked, fault } = begun(method, options);
     const { signal, ...rest } = asked;
     const whole = () => {
       if (fault) throw fault;
       const { tools, documents, templateOptions } = rest;
       const stop = typeof rest.stop === "string" ? [rest.stop] : rest.stop;
-      return { ...input(), options: { ...rest, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) } };
+      const told = { ...rest, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) };
+      return /** @type {Args<Wasm.Model[M]>} */ ([input(), told]);
     };
-    return new Words(this.stream(op, whole, signal));
+    return new Words(this.stream(method, whole, signal));
   }
 
   /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */
   generate(prompt, options) {
-    return this.#words("generate", () => ({ prompt: typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt, "A prompt is a string or an array of token ids") }), options);
+    return this.#words("generate", () => (typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt, "A prompt is a string or an array of token ids")), options);
   }
 
   /** @param {Face.Message[]} messages @param {Face.ChatOptions} [options] */
   chat(messages, options) {
-    return this.#words("chat", () => ({ messages: conversation(messages, options) }), options);
+    return this.#words("chat", () => conversation(messages, options), options);
   }
 
   /**
@@ -249,39 +283,39 @@ class LoadedTextModel extends LoadedModel {
     if (Array.isArray(input)) {
       const { tools, documents, templateOptions, signal, ...told } = check("tokenizeChat", options);
       const whole = { ...told, ...templated({ tools, documents, templateOptions }) };
-      return this.ask("tokenizeChat", { messages: conversation(input, told), options: whole }, signal);
+      return this.call("tokenizeChat", [conversation(input, told), whole], signal);
     }
     const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
-    return this.ask("tokenize", { text: text(input, "text"), add, parse }, signal);
+    return this.call("tokenize", [text(input, "text"), add, parse], signal);
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
   async detokenize(tokens, options) {
     const { signal } = check("detokenize", options);
-    return this.ask("detokenize", { tokens: ids(tokens) }, signal);
+    return this.call("detokenize", [ids(tokens)], signal);
   }
 
   /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
   async score(input, options) {
     const { signal } = check("score", options);
-    return this.ask("score", { text: text(input, "text") }, signal);
+    return this.compute("score", [text(input, "text")], signal);
   }
 
   /** @param {string} input @param {Face.NextOptions} [options] */
   async next(input, options) {
     const { k = 10, signal } = check("next", options);
-    return this.ask("next", { text: text(input, "text"), k }, signal);
+    return this.compute("next", [text(input, "text"), k], signal);
   }
 
   /** @param {Face.ProfileOptions} [options] @returns {Promise<Face.StepPart[]>} */
   async profile(options) {
     const { steps = 4, signal } = check("profile", options);
     if (steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
-    return this.ask("profile", { steps }, signal);
+    return this.compute("profile", [steps], signal);
   }
 }
 
-/** @extends {LoadedModel<Face.ImageModelInfo, Face.ImageModelStats>} @implements {Face.ImageModel} */
+/** @extends {LoadedModel<Wasm.ImageModel>} @implements {Face.ImageModel} */
 class LoadedImageModel extends LoadedModel {
   /** @param {Face.ImageOptions} options */
   generate(options) {
@@ -292,17 +326,17 @@ class LoadedImageModel extends LoadedModel {
         if (fault) throw fault;
         const whole = { ...rest, prompt: text(rest.prompt, "prompt") };
         if (whole.negativePrompt !== undefined) whole.negativePrompt = text(whole.negativePrompt, "negativePrompt");
-        const pictures = { init: await pixelsOf(init, "init"), mask: await pixelsOf(mask, "mask") };
+        const pictures = [await pixelsOf(init, "init"), await pixelsOf(mask, "mask")];
         // Whoever left while the pictures were read wants none.
         if (state.left) return state.end();
-        this.stream("paint", () => ({ options: whole, ...pictures }), signal, painted)(state);
+        this.stream("paint", () => [whole, pictures[0], pictures[1]], signal, painted)(state);
       };
       begin().catch((error) => state.end(error));
     });
   }
 }
 
-/** @extends {LoadedModel<Face.AutoencoderInfo, Face.ImageModelStats>} @implements {Face.Autoencoder} */
+/** @extends {LoadedModel<Wasm.Autoencoder>} @implements {Face.Autoencoder} */
 class LoadedAutoencoder extends LoadedModel {
   /** @param {Float32Array} latent @param {number[]} shape @param {Face.CallOptions} [options] */
   async decode(latent, shape, options) {
@@ -311,7 +345,7 @@ class LoadedAutoencoder extends LoadedModel {
     if (!Array.isArray(shape) || !shape.every((side) => Number.isInteger(side) && side >= 0 && side < 2 ** 31)) {
       throw new VitrineError("bad-argument", "The latent's shape is an array of whole numbers, like [1, 4, 64, 64].");
     }
-    const { width, height, data } = await this.#convert("decodeLatent", { latent, shape }, signal);
+    const { width, height, data } = await this.compute("decodeLatent", [latent, shape], signal);
     return new ImageData(data, width, height);
   }
 
@@ -319,14 +353,8 @@ class LoadedAutoencoder extends LoadedModel {
   async encode(picture, options) {
     const { signal } = check("encodePicture", options);
     if (picture === undefined || picture === null) throw new VitrineError("bad-argument", "There is no picture. Give ImageData, an ImageBitmap or a Blob.");
-    return this.#convert("encodePicture", { picture: await pixelsOf(picture, "picture") }, signal);
-  }
-
-  /** @param {string} op @param {object} args @param {AbortSignal | undefined} signal */
-  async #convert(op, args, signal) {
-    const { value, stats } = await this.ask(op, args, signal);
-    this.stats = stats;
-    return value;
+    const pixels = /** @type {Wasm.Pixels} */ (await pixelsOf(picture, "picture"));
+    return this.compute("encodePicture", [pixels], signal);
   }
 }
 

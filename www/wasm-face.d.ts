@@ -1,107 +1,209 @@
-/**
- * What the worker calls: the wasm-bindgen face of `src/web`, as `pkg/vitrine.js` exports it. Written by hand so that the
- * JavaScript can be checked before the crate is built.
- *
- * Every method that fails throws, or rejects with, `{ code, message }`. Every object must be freed.
- */
+/** What the worker calls: the face of `src/web`, written by `cargo xtask build`. Whatever fails throws, or rejects with, `{ code, message }`. */
 
-import type { AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo, Alternative } from "./vitrine.js";
+import type {
+    Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions,
+    Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+} from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
 
+export type LoadOptions = { kind?: string; quantization?: string; contextLength?: number; cache: boolean };
+
 /** How far a load has come; worker.js adds the speed. */
 export type Step = Omit<Progress, "speed">;
 
-export interface Cancel {
-  cancel(): void;
-  free(): void;
-}
-
-export interface Engine {
-  device(): DeviceInfo;
-  load(
-    files: SourceFile[],
-    options: { kind?: string; quantization?: string; contextLength?: number; cache: boolean },
-    cancel: Cancel,
-    progress: (step: Step) => void,
-  ): Promise<Model | ImageModel | Autoencoder>;
-  tokenizer(files: SourceFile[], options: { cache: boolean }, cancel: Cancel): Promise<Tokenizer>;
-  free(): void;
-}
-
-export interface Model {
-  info(): ModelInfo;
-  stats(): ModelStats;
-  generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
-  chat(messages: Message[], options: ChatOptions): Generation;
-  tokenize(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
-  tokenizeChat(messages: Message[], options: TemplateOptions): Uint32Array;
-  detokenize(tokens: Uint32Array): string;
-  score(text: string, cancel: Cancel): Promise<Score>;
-  next(text: string, k: number, cancel: Cancel): Promise<(Alternative & { probability: number })[]>;
-  profile(steps: number, cancel: Cancel): Promise<StepPart[]>;
-  free(): void;
-}
-
-export interface Generation {
-  /** `undefined` at the end. */
-  next(): Promise<Chunk | undefined>;
-  /** The `next` under way ends at once, with text that was held back or `undefined`. */
-  cancel(): void;
-  summary(): GenerationSummary;
-  free(): void;
-}
+export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */
-export interface Pixels {
-  width: number;
-  height: number;
-  data: Uint8ClampedArray<ArrayBuffer>;
-}
+export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
 
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
 
-export interface ImageModel {
-  info(): ImageModelInfo;
-  stats(): ImageModelStats;
-  paint(options: PaintOptions, init?: Pixels, mask?: Pixels): Painting;
-  free(): void;
-}
-
-export interface Autoencoder {
-  info(): AutoencoderInfo;
-  stats(): ImageModelStats;
-  decodeLatent(latent: Float32Array, shape: number[], cancel: Cancel): Promise<Pixels>;
-  encodePicture(picture: Pixels, cancel: Cancel): Promise<{ latent: Float32Array; shape: number[] }>;
-  free(): void;
-}
-
 /** A step as it crosses. */
 export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
 
-export interface Painting {
-  /** `undefined` at the end. */
-  next(): Promise<PaintedStep | undefined>;
-  /** The `next` under way ends at once, with the code "aborted". */
-  cancel(): void;
-  summary(): PaintSummary;
-  free(): void;
+export type Latent = { latent: Float32Array; shape: number[] };
+
+/** A model of any kind. */
+export type Loaded = Model | ImageModel | Autoencoder;
+
+/**
+ * A loaded autoencoder or generator.
+ */
+export class Autoencoder {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * The picture of a latent of `shape`.
+     */
+    decodeLatent(latent: Float32Array, shape: number[], cancel: Cancel): Promise<Pixels>;
+    /**
+     * The latent of a picture.
+     */
+    encodePicture(picture: Pixels, cancel: Cancel): Promise<Latent>;
+    info(): AutoencoderInfo;
+    stats(): ImageModelStats;
 }
 
-export interface Tokenizer {
-  info(): TokenizerInfo;
-  encode(text: string, addSpecialTokens: boolean, parseSpecialTokens: boolean): Uint32Array;
-  decode(tokens: Uint32Array, skipSpecialTokens: boolean): string;
-  free(): void;
+/**
+ * Ends a call from outside.
+ */
+export class Cancel {
+    free(): void;
+    [Symbol.dispose](): void;
+    cancel(): void;
+    constructor();
 }
 
-export interface Face {
-  default(options: { module_or_path: string }): Promise<unknown>;
-  Engine: { open(device: string, as?: string, subgroups?: boolean): Promise<Engine> };
-  Cancel: new () => Cancel;
-  cacheList(): Promise<CacheEntry[]>;
-  cacheDelete(address?: string): Promise<void>;
-  cacheUsage(): Promise<{ bytes: number; used: number; quota: number }>;
+/**
+ * A device to load models on.
+ */
+export class Engine {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    device(): DeviceInfo;
+    /**
+     * Loads a model from `files`, telling `progress` of every step.
+     */
+    load(files: SourceFile[], options: LoadOptions, cancel: Cancel, progress: (step: Step) => void): Promise<Loaded>;
+    /**
+     * `device` is `"auto"`, `"webgpu"` or `"cpu"`; WebGPU is taken for `"hardware"` or `"software"`, with or without subgroups.
+     */
+    static open(device: string, taken_for?: string | null, subgroups?: boolean | null): Promise<Engine>;
+    /**
+     * A tokenizer alone, from a GGUF or a `tokenizer.json`.
+     */
+    tokenizer(files: SourceFile[], options: LoadOptions, cancel: Cancel): Promise<Tokenizer>;
 }
+
+/**
+ * A generation that is pulled chunk by chunk. Freeing it ends it.
+ */
+export class Generation {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * The `next` under way ends at once, with text that was held back or `undefined`.
+     */
+    cancel(): void;
+    /**
+     * `undefined` at the end.
+     */
+    next(): Promise<Chunk | undefined>;
+    /**
+     * As far as it has come.
+     */
+    summary(): GenerationSummary;
+}
+
+/**
+ * A loaded image model.
+ */
+export class ImageModel {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    info(): ImageModelInfo;
+    /**
+     * Begins a painting.
+     */
+    paint(options: PaintOptions, init?: Pixels, mask?: Pixels): Painting;
+    stats(): ImageModelStats;
+}
+
+/**
+ * A loaded language model.
+ */
+export class Model {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * Answers a conversation.
+     */
+    chat(messages: Message[], options: ChatOptions): Generation;
+    detokenize(tokens: Uint32Array | number[]): string;
+    /**
+     * Goes on from a text or from token ids.
+     */
+    generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
+    info(): ModelInfo;
+    /**
+     * The `k` likeliest tokens after a text, likeliest first.
+     */
+    next(text: string, k: number, cancel: Cancel): Promise<Next[]>;
+    /**
+     * Where the time of a decode step goes, the longest part first.
+     */
+    profile(steps: number, cancel: Cancel): Promise<StepPart[]>;
+    /**
+     * How likely each token of a text is after those before it.
+     */
+    score(text: string, cancel: Cancel): Promise<Score>;
+    stats(): ModelStats;
+    /**
+     * The ids of a conversation, as [`Self::chat`] would give them to the model.
+     */
+    tokenizeChat(messages: Message[], options: TemplateOptions): Uint32Array;
+    tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array;
+}
+
+/**
+ * A painting that is pulled step by step. Freeing it ends it.
+ */
+export class Painting {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * The `next` under way ends at once, with the code "aborted".
+     */
+    cancel(): void;
+    /**
+     * `undefined` at the end.
+     */
+    next(): Promise<PaintedStep | undefined>;
+    /**
+     * As far as it has come.
+     */
+    summary(): PaintSummary;
+}
+
+/**
+ * Turns text into token ids and back.
+ */
+export class Tokenizer {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * The text of `tokens`; marks (`<|end|>` and the like) are left out, or spelled out.
+     */
+    decode(tokens: Uint32Array | number[], skip_special: boolean): string;
+    encode(text: string, add_special: boolean, parse_special: boolean): Uint32Array;
+    info(): TokenizerInfo;
+}
+
+/**
+ * Forgets one address, or everything.
+ */
+export function cacheDelete(address?: string | null): Promise<void>;
+
+export function cacheList(): Promise<CacheEntry[]>;
+
+/**
+ * Bytes of Vitrine's own, of the whole origin, and those that it may take.
+ */
+export function cacheUsage(): Promise<{ bytes: number; used: number; quota: number }>;
+
+/**
+ * Runs once, when the module is loaded.
+ */
+export function start(): void;
+
+export default function init(options: { module_or_path: string | URL }): Promise<unknown>;

@@ -14,6 +14,7 @@ import { SharedModels } from "./shared-models.js";
 /** @import { Addresses } from "./addresses.js" */
 /** @import { Progress } from "./vitrine.js" */
 /** @import { Held } from "./shared-models.js" */
+/** @typedef {typeof import("./wasm-face.js")} Face */
 /** @typedef {{ code: string, message: string }} Failure */
 
 /** Tokens made before the page takes the first; the page grants more (stream.js). */
@@ -21,9 +22,9 @@ const AHEAD = 32;
 
 watchPolicy();
 
-/** @type {Wasm.Face | undefined} */
+/** @type {Face | undefined} */
 let wasm;
-/** @type {Promise<Wasm.Face> | undefined} */
+/** @type {Promise<Face> | undefined} */
 let starting;
 let nextHandle = 1;
 /** The engines of the page, each a wish for a device, as JSON. @type {Map<number, string>} */
@@ -81,17 +82,18 @@ const operations = {
     await models.release(model);
   },
 
-  generate: (args, call) => run(args, call, (model) => writer(model).generate(args.prompt, args.options)),
-  chat: (args, call) => run(args, call, (model) => writer(model).chat(args.messages, args.options)),
-  paint: (args, call) => run(args, call, (model) => painter(model).paint(args.options, args.init, args.mask)),
-  decodeLatent: (args, call) => convert(args, call, (model, cancel) => model.decodeLatent(args.latent, args.shape, cancel)),
-  encodePicture: (args, call) => convert(args, call, (model, cancel) => model.encodePicture(args.picture, cancel)),
-  tokenize: async ({ model, text, add, parse }) => writer(models.get(model)).tokenize(text, add, parse),
-  tokenizeChat: async ({ model, messages, options }) => writer(models.get(model)).tokenizeChat(messages, options),
-  detokenize: async ({ model, tokens }) => writer(models.get(model)).detokenize(tokens),
-  score: ({ model, text }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).score(text, cancel))),
-  profile: ({ model, steps }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).profile(steps, cancel))),
-  next: ({ model, text, k }, call) => models.turn(model, call.signal, (held, signal) => cancellable(signal, (cancel) => writer(held).next(text, k, cancel))),
+  /** A method of a model's that answers at once. */
+  call: async ({ model, method, args }) => invoke(models.get(model), method, args),
+
+  /** One that computes, when the model's turn comes. */
+  compute: ({ model, method, args }, call) =>
+    models.turn(model, call.signal, async (held, signal) => {
+      const value = await cancellable(signal, async (cancel) => invoke(held, method, [...args, cancel]));
+      return { value, stats: held.stats() };
+    }),
+
+  /** One that begins what comes piece by piece. */
+  stream: ({ model, method, args }, call) => run(model, call, (held) => invoke(held, method, args)),
 
   async tokenizer({ engine, source, options }, call) {
     const { files } = await resolveSource(source);
@@ -153,47 +155,24 @@ class Call {
   }
 }
 
-/** @param {Held} model */
-function writer(model) {
-  if ("generate" in model) return model;
-  throw { code: "bad-argument", message: "This model is one of pictures; it has no words. Load a language model for that." };
-}
-
-/** @param {Held} model */
-function painter(model) {
-  if ("paint" in model) return model;
-  throw { code: "bad-argument", message: "This model paints nothing from words. Load a text-to-image model for that." };
-}
-
-/** @param {Held} model */
-function codec(model) {
-  if ("decodeLatent" in model) return model;
-  throw { code: "bad-argument", message: "This model is no autoencoder. Load one, or pass kind: \"autoencoder\" for a file that holds one among others." };
-}
-
 /**
- * Calls an autoencoder when its turn comes.
- * @template T
- * @param {{ model: number }} args
- * @param {Call} call
- * @param {(model: Wasm.Autoencoder, cancel: Wasm.Cancel) => Promise<T>} work
+ * @param {Held} model
+ * @param {string} method
+ * @param {any[]} args
  */
-function convert({ model }, call, work) {
-  return models.turn(model, call.signal, async (held, signal) => {
-    const value = await cancellable(signal, (cancel) => work(codec(held), cancel));
-    return { value, stats: held.stats() };
-  });
+function invoke(model, method, args) {
+  return /** @type {any} */ (model)[method](...args);
 }
 
 /**
  * Runs a generation or a painting when its turn comes.
- * @param {{ model: number }} args
+ * @param {number} model
  * @param {Call} call
  * @param {(model: Held) => Wasm.Generation | Wasm.Painting} begin
  */
-function run(args, call, begin) {
-  return models.turn(args.model, call.signal, async (model, signal) => {
-    const generation = begin(model);
+function run(model, call, begin) {
+  return models.turn(model, call.signal, async (held, signal) => {
+    const generation = begin(held);
     const stop = () => generation.cancel();
     signal.addEventListener("abort", stop, { once: true });
     try {
@@ -206,13 +185,13 @@ function run(args, call, begin) {
       }
       // A generation that was cancelled while it waited for the device ends like any other; the signal knows why it did.
       if (signal.aborted) throw signal.reason;
-      return { summary: generation.summary(), stats: model.stats() };
+      return { summary: generation.summary(), stats: held.stats() };
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) throw error;
       // It hears of its end, and what it came to is told all the same.
       generation.cancel();
       await generation.next().catch(() => {});
-      call.left = { summary: generation.summary(), stats: model.stats() };
+      call.left = { summary: generation.summary(), stats: held.stats() };
       throw error;
     } finally {
       signal.removeEventListener("abort", stop);
@@ -221,7 +200,7 @@ function run(args, call, begin) {
   });
 }
 
-/** @param {Addresses} addresses @returns {Promise<Wasm.Face>} */
+/** @param {Addresses} addresses @returns {Promise<Face>} */
 async function start({ glue, wasm: address }) {
   try {
     const face = glue ? await import(/* webpackIgnore: true */ /* @vite-ignore */ glue) : ownGlue;
@@ -234,7 +213,7 @@ async function start({ glue, wasm: address }) {
   }
 }
 
-/** @returns {Wasm.Face} */
+/** @returns {Face} */
 function started() {
   if (!wasm) throw { code: "closed", message: "The engine is not open. Create one with Engine.create()." };
   return wasm;

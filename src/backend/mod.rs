@@ -1,5 +1,4 @@
-//! Runs graphs. Two backends behind one face: [`cpu`] (candle and our own quantised kernels: the fallback and the
-//! oracle) and [`gpu`] (wgpu).
+//! Runs graphs. Two backends behind one face: [`cpu`] (one thread: the fallback and the oracle) and [`gpu`] (wgpu).
 //!
 //! ```text
 //! Device ── begin(graph) ──▶ Loader ── put(rows) … finish ──▶ Resident ── compile(graph) ──▶ Plan ── step ──▶ Pending

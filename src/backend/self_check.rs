@@ -77,7 +77,7 @@ pub async fn load_or_fall_back<T>(
     let instead = |why: String| Device::Cpu(cpu::Device::new(format!("The CPU computes instead of the GPU: {why}.")));
     // A model that was loaded earlier may have found out.
     if let Device::Gpu(gpu) = &*device
-        && let Some(why) = gpu.context().refused()
+        && let Some(why) = gpu.context().health().refused()
     {
         *device = instead(format!("{} is faulty: {why}", gpu.info().name));
     }
@@ -175,6 +175,11 @@ impl Noise {
             DType::Q4_K => (&[(0, 1.0), (2, 7.5)], 200.0),
             DType::Q5_K => (&[(0, 1.0), (2, 15.5)], 400.0),
             DType::Q6_K => (&[(208, 1.0)], 1300.0),
+            DType::Q2_K => (&[(80, 1.0), (82, 1.5)], 12.0),
+            DType::Q3_K => (&[(108, 1.0)], 45.0),
+            DType::IQ4_NL => (&[(0, 1.0)], 70.0),
+            DType::IQ4_XS => (&[(0, 1.0)], 1300.0),
+            DType::Q8_K | DType::MXFP4 => (&[], 1.0),
             DType::F32 | DType::F16 | DType::BF16 | DType::U32 => return self.plain(dtype, rows * cols, 0.0, size),
         };
         let blocks = rows * cols / dtype.block_size();
@@ -187,6 +192,12 @@ impl Noise {
             for (at, factor) in scales {
                 let scale = half::f16::from_f32(factor * size / magnitude);
                 block[*at..at + 2].copy_from_slice(&scale.to_le_bytes());
+            }
+            match dtype {
+                DType::Q8_K => block[..4].copy_from_slice(&(size / 74.0).to_le_bytes()),
+                // A power of two near the size, of doubled numbers near 6.
+                DType::MXFP4 => block[0] = (128.0 + (size / 6.0).log2().round()) as u8,
+                _ => {}
             }
         }
         bytes
@@ -211,7 +222,7 @@ impl Noise {
 mod tests {
     use super::*;
     use crate::{
-        backend::gpu::{self, context::Features},
+        backend::gpu::{self, features::Features},
         graph::GraphBuilder,
     };
 
@@ -232,8 +243,7 @@ mod tests {
         let features = device.context().features();
         let hardware = Features { software: false, ..features };
         let (plain, hardware) = (device.used_as(hardware.without_subgroups()), device.used_as(hardware));
-        use DType::*;
-        for dtype in [F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K] {
+        for dtype in DType::WEIGHTS {
             for rows in [1, 16] {
                 let graph = product(dtype, rows);
                 let x: Vec<u32> = (0..rows * 512).map(|i| ((i % 7) as f32 - 3.0).to_bits()).collect();
@@ -241,7 +251,7 @@ mod tests {
                 let probe = Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None };
                 for device in [&device, &hardware, &plain] {
                     pollster::block_on(check(&Device::Gpu(device.clone()), &[probe])).unwrap();
-                    assert_eq!(device.context().plainer(), None, "{dtype}");
+                    assert_eq!(device.context().health().plainer(), None, "{dtype}");
                 }
                 let measure = Device::Cpu(cpu::Device::new("the measure"));
                 let resident = pollster::block_on(load(&measure, &graph)).unwrap();

@@ -1,13 +1,7 @@
 //! An autoencoder, one of its halves, or a generator, ready to use: a latent becomes a picture, a picture a latent.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    rc::Rc,
-    sync::Arc,
-};
+use std::collections::HashMap;
 
-use futures_util::lock::Mutex;
 use serde::Serialize;
 use web_time::Instant;
 
@@ -21,7 +15,8 @@ use crate::{
     Error, Result,
     backend::{Device, DeviceInfo, Plan, Resident},
     cancel::Cancel,
-    graph::{Grid, StepParams},
+    graph::{Graph, Grid, StepParams},
+    loaded::{Kind, Loaded, stream_weights},
     weights::{Storage, Summary, WeightFile},
     yielding::Turns,
 };
@@ -54,25 +49,35 @@ struct Half {
     plans: HashMap<Grid, Plan>,
 }
 
-struct Halves {
+pub struct Halves {
     decoder: Option<Half>,
     encoder: Option<Half>,
     turns: Turns,
 }
 
-struct Inner {
+/// What the calls on an autoencoder share.
+pub struct Coder {
     codec: Codec,
-    info: AutoencoderInfo,
-    halves: Arc<Mutex<Halves>>,
-    stats: RefCell<ImageModelStats>,
-    closed: Cell<bool>,
 }
 
-/// An autoencoder on a device. Clones are the same one. Calls take turns: while one runs, the next waits.
-#[derive(Clone)]
-pub struct Autoencoder(Rc<Inner>);
+impl Kind for Coder {
+    type Info = AutoencoderInfo;
+    type Stats = ImageModelStats;
+    type Session = Halves;
 
-impl Autoencoder {
+    fn refresh(stats: &mut ImageModelStats, halves: &Halves) {
+        stats.device_bytes = halves.bytes();
+        let plans = [&halves.decoder, &halves.encoder].into_iter().flatten().flat_map(|half| half.plans.values());
+        if let Some(cost) = plans.map(Plan::cost).max_by_key(|cost| cost.dispatches) {
+            stats.denoise = cost;
+        }
+    }
+}
+
+/// An autoencoder on a device.
+pub type Autoencoder = Loaded<Coder>;
+
+impl Loaded<Coder> {
     /// Whether a file holds an autoencoder or a generator, alone or beside other parts.
     pub fn is_one(file: &WeightFile) -> bool {
         Codec::is_one(file)
@@ -92,28 +97,14 @@ impl Autoencoder {
         let begun = Instant::now();
         let codec = Codec::from_file(file, storage)?;
         let side = codec.factor();
-        let mut before = 0;
-        let mut halves = Halves { decoder: None, encoder: None, turns: Turns::default() };
-        let wanted = [
-            (codec.decodes(), codec.decoder(Grid::new(1, 1, 1)), &mut halves.decoder),
-            (codec.encodes(), codec.encoder(Grid::new(1, side, side)), &mut halves.encoder),
-        ];
-        for (there, graph, half) in wanted {
-            if !there {
-                continue;
-            }
-            let graph = graph?;
-            let mut loader = cancel.race(device.begin(&graph)).await?;
-            let mut all = 0;
-            let mut tell = |loaded, total| {
-                all = total;
-                progress(before + loaded, before + total);
-            };
-            file.stream_with(&graph, codec.recipes(), &mut loader, &mut tell, cancel).await?;
-            before += all;
-            let resident = cancel.race(loader.finish()).await?;
-            *half = Some(Half { resident, plans: HashMap::new() });
-        }
+        let decoder = codec.decodes().then(|| codec.decoder(Grid::new(1, 1, 1))).transpose()?;
+        let encoder = codec.encodes().then(|| codec.encoder(Grid::new(1, side, side))).transpose()?;
+        let parts: Vec<_> = decoder.iter().chain(&encoder).map(|graph| (graph, codec.recipes())).collect();
+        let residents = stream_weights(file, device, &parts, progress, cancel).await?;
+        let mut residents = residents.into_iter().map(|resident| Half { resident, plans: HashMap::new() });
+        let mut half = |graph: Option<&Graph>| graph.and_then(|_| residents.next());
+        let halves =
+            Halves { decoder: half(decoder.as_ref()), encoder: half(encoder.as_ref()), turns: Turns::default() };
         let vector = codec.is_vector();
         let info = AutoencoderInfo {
             kind: codec.kind(),
@@ -127,36 +118,7 @@ impl Autoencoder {
         };
         let load_ms = begun.elapsed().as_secs_f64() * 1e3;
         let stats = ImageModelStats { load_ms, device_bytes: halves.bytes(), ..ImageModelStats::default() };
-        Ok(Self(Rc::new(Inner {
-            codec,
-            info,
-            // The lock is for turns, not for threads: a model stays on one.
-            #[allow(clippy::arc_with_non_send_sync)]
-            halves: Arc::new(Mutex::new(halves)),
-            stats: RefCell::new(stats),
-            closed: Cell::new(false),
-        })))
-    }
-
-    pub fn info(&self) -> &AutoencoderInfo {
-        &self.0.info
-    }
-
-    /// `decode_ms` and the cost of a step are those of the latest call.
-    pub fn stats(&self) -> ImageModelStats {
-        *self.0.stats.borrow()
-    }
-
-    /// Refuses all further calls. The device's memory is free when the last clone is dropped.
-    pub fn close(&self) {
-        self.0.closed.set(true);
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.0.closed.get() {
-            return Err(Error::closed("the model was unloaded; load it again"));
-        }
-        Ok(())
+        Ok(Self::new(Coder { codec }, info, stats, halves))
     }
 
     /// The picture of a latent: row-major numbers of `shape` `[1, channels, height, width]`, as the file's own decoder takes them; `[1, size]` for one
@@ -165,10 +127,10 @@ impl Autoencoder {
     /// Errors: `bad-argument` where there is no decoder or the latent is none of its, `aborted`, `closed`, and the device's own.
     pub async fn decode(&self, latent: &[f32], shape: &[usize], cancel: &Cancel) -> Result<Picture> {
         self.check_open()?;
-        let codec = &self.0.codec;
+        let codec = &self.codec;
         let (height, width) = self.sides(latent, shape)?;
         let latent = turned(latent, codec.latent_channels(), height * width);
-        let mut halves = cancel.race(async { Ok(self.0.halves.lock().await) }).await?;
+        let mut halves = self.turn(cancel).await?;
         let begun = Instant::now();
         let Halves { decoder, turns, .. } = &mut *halves;
         let Some(half) = decoder else {
@@ -185,7 +147,7 @@ impl Autoencoder {
         let (low, high) = codec.range();
         let rows = if codec.picture_channels() == 1 { rows.iter().flat_map(|v| [*v; 3]).collect() } else { rows };
         let picture = Picture::from_rows(width * codec.factor(), height * codec.factor(), &rows, low, high);
-        self.record(&halves, begun);
+        self.record(|stats| stats.decode_ms = begun.elapsed().as_secs_f64() * 1e3);
         Ok(picture)
     }
 
@@ -194,7 +156,7 @@ impl Autoencoder {
     /// Errors: `bad-argument` where there is no encoder or the sides do not fit, `aborted`, `closed`, and the device's own.
     pub async fn encode(&self, picture: &Picture, cancel: &Cancel) -> Result<(Vec<f32>, [usize; 4])> {
         self.check_open()?;
-        let (codec, factor) = (&self.0.codec, self.0.codec.factor());
+        let (codec, factor) = (&self.codec, self.codec.factor());
         let (width, height) = (picture.width, picture.height);
         let most = if codec.is_vector() { factor } else { MOST_PIXELS / factor * factor };
         let fits = |side: usize| side.is_multiple_of(factor) && side <= most;
@@ -206,7 +168,7 @@ impl Autoencoder {
                 near(height)
             )));
         }
-        let mut halves = cancel.race(async { Ok(self.0.halves.lock().await) }).await?;
+        let mut halves = self.turn(cancel).await?;
         let begun = Instant::now();
         let Halves { encoder, turns, .. } = &mut *halves;
         let Some(half) = encoder else {
@@ -222,13 +184,13 @@ impl Autoencoder {
         let columns = encoded.len() / pixels;
         let latent = (0..shape[1]).flat_map(|c| (0..pixels).map(move |at| (at, c)));
         let latent = latent.map(|(at, c)| encoded[at * columns + c]).collect();
-        self.record(&halves, begun);
+        self.record(|stats| stats.decode_ms = begun.elapsed().as_secs_f64() * 1e3);
         Ok((latent, shape))
     }
 
     /// Height and width of a latent.
     fn sides(&self, latent: &[f32], shape: &[usize]) -> Result<(usize, usize)> {
-        let (codec, channels) = (&self.0.codec, self.0.codec.latent_channels());
+        let (codec, channels) = (&self.codec, self.codec.latent_channels());
         let vector = codec.is_vector();
         let most = MOST_PIXELS / codec.factor();
         let sides = match *shape {
@@ -259,16 +221,6 @@ impl Autoencoder {
         }
         Ok((height, width))
     }
-
-    fn record(&self, halves: &Halves, begun: Instant) {
-        let mut stats = self.0.stats.borrow_mut();
-        stats.decode_ms = begun.elapsed().as_secs_f64() * 1e3;
-        stats.device_bytes = halves.bytes();
-        let plans = [&halves.decoder, &halves.encoder].into_iter().flatten().flat_map(|half| half.plans.values());
-        if let Some(cost) = plans.map(Plan::cost).max_by_key(|cost| cost.dispatches) {
-            stats.denoise = cost;
-        }
-    }
 }
 
 impl Halves {
@@ -279,12 +231,7 @@ impl Halves {
 
 impl Half {
     /// The plan for a size, compiled when it is first asked for. Few are kept: their memory is that of their pictures.
-    async fn plan(
-        &mut self,
-        grid: Grid,
-        graph: impl Fn(Grid) -> Result<crate::graph::Graph>,
-        cancel: &Cancel,
-    ) -> Result<&mut Plan> {
+    async fn plan(&mut self, grid: Grid, graph: impl Fn(Grid) -> Result<Graph>, cancel: &Cancel) -> Result<&mut Plan> {
         if !self.plans.contains_key(&grid) {
             if self.plans.len() >= MOST_PLANS {
                 self.plans.clear();

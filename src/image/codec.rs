@@ -9,7 +9,7 @@ use crate::{
 
 /// One of the families.
 #[derive(Debug, Clone)]
-pub(super) enum Codec {
+pub enum Codec {
     Kl(AutoencoderKl),
     Tiny(AutoencoderTiny),
     /// A latent of one pixel; pictures of one size.

@@ -22,9 +22,9 @@ const PICTURE: Grid = Grid { batch: 1, height: 5, width: 7 };
 pub async fn check_device(device: &mut Device, insists: bool) -> Result<()> {
     self_check::load_or_fall_back(device, insists, async |device: &Device| {
         let Device::Gpu(gpu) = device else { return Ok(()) };
-        if !gpu.context().passed_picture_check() {
+        if !gpu.context().health().passed_picture_check() {
             check(device).await?;
-            gpu.context().found_to_paint_well();
+            gpu.context().health().found_to_paint_well();
         }
         Ok(())
     })
@@ -83,10 +83,7 @@ mod tests {
     use super::*;
     use crate::{
         Cancel, ErrorCode,
-        backend::gpu::{
-            self,
-            context::{Fault, Features},
-        },
+        backend::gpu::{self, features::Features, pipelines::Fault},
         image::ImageModel,
         weights::{PathSource, Storage, WeightFile},
     };
@@ -95,7 +92,7 @@ mod tests {
     fn device(fault: Option<Fault>, software: bool) -> Device {
         let device = block_on(gpu::Device::open(gpu::Preference::Any));
         let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
-        fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
+        fault.into_iter().for_each(|fault| device.context().pipelines().break_kernel(fault));
         let features = device.context().features();
         Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
     }
@@ -155,7 +152,7 @@ mod tests {
             println!("checked in {:?}", begun.elapsed());
             assert_eq!(device.info().kind, "webgpu");
             let Device::Gpu(gpu) = &device else { panic!("another device") };
-            assert!(gpu.context().passed_picture_check());
+            assert!(gpu.context().health().passed_picture_check());
         }
     }
 

@@ -29,9 +29,9 @@ mod session;
 mod stable_diffusion;
 mod tiles;
 
-pub use autoencoder::{Autoencoder, AutoencoderInfo};
+pub use autoencoder::{Autoencoder, AutoencoderInfo, Coder};
 pub use device_check::check_device;
-pub use model::{ImageModel, ImageModelInfo, ImageModelStats};
+pub use model::{Image, ImageModel, ImageModelInfo, ImageModelStats};
 pub use noise::Noise;
 pub use options::{ImageOptions, ImageRequest};
 pub use painting::{PaintStep, PaintSummary, Painting};

@@ -1,12 +1,7 @@
 //! An image model, ready to use: its words, its weights on a device, and the calls that readers make of it.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-    sync::Arc,
-};
+use std::{cell::RefCell, rc::Rc};
 
-use futures_util::lock::Mutex;
 use serde::Serialize;
 use web_time::Instant;
 
@@ -23,6 +18,7 @@ use crate::{
     backend::{Device, DeviceInfo, StepCost},
     cancel::Cancel,
     graph::Grid,
+    loaded::{Kind, Loaded, stream_weights},
     weights::{Storage, Summary, WeightFile},
 };
 
@@ -66,21 +62,27 @@ pub struct ImageModelStats {
     pub decode_ms: f64,
 }
 
-pub(super) struct Inner {
-    pub session: Arc<Mutex<Session>>,
-    pub pipeline: Rc<Pipeline>,
-    info: ImageModelInfo,
-    stats: RefCell<ImageModelStats>,
+/// What the calls on an image model share.
+pub struct Image {
+    pub(super) pipeline: Rc<Pipeline>,
     /// Fitted when it is first asked for.
     preview: RefCell<Option<Preview>>,
-    closed: Cell<bool>,
 }
 
-/// A text-to-image model on a device. Clones are the same model. Calls take turns: while one runs, the next waits.
-#[derive(Clone)]
-pub struct ImageModel(Rc<Inner>);
+impl Kind for Image {
+    type Info = ImageModelInfo;
+    type Stats = ImageModelStats;
+    type Session = Session;
 
-impl ImageModel {
+    fn refresh(stats: &mut ImageModelStats, session: &Session) {
+        stats.device_bytes = session.device_bytes();
+    }
+}
+
+/// A text-to-image model on a device.
+pub type ImageModel = Loaded<Image>;
+
+impl Loaded<Image> {
     /// Whether files are meant to paint from words: the house's own, or a pipeline of Stable Diffusion.
     pub fn is_one(file: &WeightFile) -> bool {
         families::is_one(file)
@@ -100,17 +102,9 @@ impl ImageModel {
         let begun = Instant::now();
         let (pipeline, loads) = families::from_file(file, storage)?;
         let pipeline = Rc::new(pipeline);
-        let bytes = loads.iter().map(|load| file.bytes_of(&load.graph, &load.recipes)).collect::<Result<Vec<_>>>()?;
-        let total = bytes.iter().sum();
-        let (mut residents, mut before) = (vec![], 0);
-        for (load, bytes) in loads.iter().zip(bytes) {
-            let mut loader = cancel.race(device.begin(&load.graph)).await?;
-            let mut tell = |loaded, _| progress(before + loaded, total);
-            file.stream_some(&load.graph, &load.recipes, &mut loader, &mut tell, cancel).await?;
-            residents.push((load.works, cancel.race(loader.finish()).await?));
-            before += bytes;
-        }
-        file.finish(cancel).await?;
+        let parts: Vec<_> = loads.iter().map(|load| (&load.graph, &load.recipes)).collect();
+        let residents = stream_weights(file, device, &parts, progress, cancel).await?;
+        let residents = loads.iter().map(|load| load.works).zip(residents).collect();
         let mut session = Session::new(pipeline.clone(), residents);
         let mut denoise = StepCost::default();
         if let Some((height, width)) = pipeline.denoiser.only_size() {
@@ -144,76 +138,36 @@ impl ImageModel {
             denoise,
             ..ImageModelStats::default()
         };
-        Ok(Self(Rc::new(Inner {
-            pipeline,
-            info,
-            // The lock is for turns, not for threads: a model stays on one.
-            #[allow(clippy::arc_with_non_send_sync)]
-            session: Arc::new(Mutex::new(session)),
-            stats: RefCell::new(stats),
-            preview: RefCell::new(None),
-            closed: Cell::new(false),
-        })))
-    }
-
-    pub fn info(&self) -> &ImageModelInfo {
-        &self.0.info
-    }
-
-    pub fn stats(&self) -> ImageModelStats {
-        let mut stats = self.0.stats.borrow_mut();
-        if let Some(session) = self.0.session.try_lock() {
-            stats.device_bytes = session.device_bytes();
-        }
-        *stats
-    }
-
-    /// Refuses all further calls; a painting that runs ends with the error `closed` at its next step. The device's memory is free when the last
-    /// clone and the last painting are dropped.
-    pub fn close(&self) {
-        self.0.closed.set(true);
+        Ok(Self::new(Image { pipeline, preview: RefCell::new(None) }, info, stats, session))
     }
 
     /// Begins a painting. Nothing is computed before the first [`Painting::next`].
     ///
     /// Errors: `closed`; `bad-argument` where the scheduler cannot take so many steps.
     pub fn paint(&self, options: ImageOptions, cancel: Cancel) -> Result<Painting> {
-        self.0.check_open()?;
+        self.check_open()?;
         let seed = match options.seed {
             Some(seed) => seed,
             None => getrandom::u32()
                 .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
         };
-        Painting::new(self.0.clone(), options, seed, cancel)
+        Painting::new(self.clone(), options, seed, cancel)
     }
 }
 
-impl Inner {
-    pub fn check_open(&self) -> Result<()> {
-        if self.closed.get() {
-            return Err(Error::closed("the model was unloaded; load it again"));
-        }
-        Ok(())
-    }
-
-    /// What a step took, and its cost.
-    pub fn record(&self, step_ms: f64, decode_ms: f64, denoise: StepCost) {
-        let mut stats = self.stats.borrow_mut();
-        (stats.step_ms, stats.decode_ms, stats.denoise) = (step_ms, decode_ms, denoise);
-    }
-
+impl Image {
     /// The latent's sides for a picture's.
-    pub fn latents(&self, batch: usize, width: usize, height: usize) -> Grid {
+    pub(super) fn latents(&self, batch: usize, width: usize, height: usize) -> Grid {
         let factor = self.pipeline.codec.factor();
         Grid::new(batch, height / factor, width / factor)
     }
 
-    pub fn caption(&self, prompt: &str) -> Caption {
+    pub(super) fn caption(&self, prompt: &str) -> Caption {
         self.pipeline.reader.read(prompt)
     }
 
     /// A picture as the denoiser sees it, from rows that are −1 … 1.
-    pub async fn encode(
+    pub(super) async fn encode(
         &self,
         session: &mut Session,
         rows: &[f32],
@@ -232,7 +186,7 @@ impl Inner {
     }
 
     /// Pictures of a batch of latents.
-    pub async fn decode(
+    pub(super) async fn decode(
         &self,
         session: &mut Session,
         latent: &[f32],
@@ -252,7 +206,7 @@ impl Inner {
     }
 
     /// Pictures of a batch of latents on their way: decoded, or drawn where that is much cheaper.
-    pub async fn preview(
+    pub(super) async fn preview(
         &self,
         session: &mut Session,
         latent: &[f32],
@@ -284,7 +238,7 @@ impl Inner {
     }
 
     /// A mask of pixels as one of the latent's pixels: whatever touches white may change.
-    pub fn latent_mask(&self, mask: &Picture) -> Vec<f32> {
+    pub(super) fn latent_mask(&self, mask: &Picture) -> Vec<f32> {
         let factor = self.pipeline.codec.factor();
         let (width, pixels) = (mask.width / factor, mask.mask());
         (0..width * (mask.height / factor))

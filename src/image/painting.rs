@@ -1,15 +1,12 @@
 //! A picture on its way out of the noise, pulled step by step.
 
-use std::rc::Rc;
-
 use futures_util::lock::OwnedMutexGuard;
 use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    ImageOptions, Noise, Picture, Scheduler, SchedulerName,
+    ImageModel, ImageOptions, Noise, Picture, Scheduler, SchedulerName,
     caption::Caption,
-    model::Inner,
     pipeline::Work,
     session::{Session, words},
 };
@@ -49,7 +46,7 @@ pub struct PaintSummary {
 
 /// A running painting: pull it with [`Painting::next`]. Dropping it ends it.
 pub struct Painting {
-    model: Rc<Inner>,
+    model: ImageModel,
     guard: Option<OwnedMutexGuard<Session>>,
     cancel: Cancel,
     options: ImageOptions,
@@ -80,12 +77,12 @@ struct Kept {
 }
 
 /// Whether both halves of guidance are computed: the scale is no input of the denoiser, and not 1.
-fn guided(model: &Inner, options: &ImageOptions) -> bool {
+fn guided(model: &ImageModel, options: &ImageOptions) -> bool {
     options.guidance != 1.0 && !model.pipeline.denoiser.takes_guidance()
 }
 
 /// The scheduler of a painting, and the rung that it begins with.
-fn scheduled(model: &Inner, options: &ImageOptions) -> Result<(Box<dyn Scheduler>, usize)> {
+fn scheduled(model: &ImageModel, options: &ImageOptions) -> Result<(Box<dyn Scheduler>, usize)> {
     let ImageOptions { steps, strength, .. } = *options;
     let schedule = &model.pipeline.schedule;
     if options.init.is_none() {
@@ -105,7 +102,7 @@ fn scheduled(model: &Inner, options: &ImageOptions) -> Result<(Box<dyn Scheduler
 }
 
 impl Painting {
-    pub(super) fn new(model: Rc<Inner>, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
+    pub(super) fn new(model: ImageModel, options: ImageOptions, seed: u32, cancel: Cancel) -> Result<Self> {
         if !options.negative_prompt.is_empty() && !guided(&model, &options) {
             return Err(Error::bad_argument(match model.pipeline.denoiser.takes_guidance() {
                 true => {
@@ -179,8 +176,7 @@ impl Painting {
         let mut session = match self.guard.take() {
             Some(session) => session,
             None => {
-                let lock = self.model.session.clone().lock_owned();
-                let mut session = self.cancel.race(async { Ok(lock.await) }).await?;
+                let mut session = self.model.turn(&self.cancel).await?;
                 self.prepare(&mut session).await?;
                 session
             }
@@ -333,7 +329,10 @@ impl Painting {
             }
         }
         let decode_ms = begun.elapsed().as_secs_f64() * 1e3;
-        self.model.record(step_ms, decode_ms, session.cost(Work::Denoise, grid).await?);
+        let denoise = session.cost(Work::Denoise, grid).await?;
+        self.model.record(|stats| {
+            (stats.step_ms, stats.decode_ms, stats.denoise) = (step_ms, decode_ms, denoise);
+        });
         let (step, steps) = (self.summary.steps + 1, self.scheduler.ladder().steps_from(self.begin));
         Ok(PaintStep { step, steps, pictures, is_final, step_ms, decode_ms })
     }

@@ -1,26 +1,16 @@
-//! The generation loop: prompt in, tokens out as they come, several steps ahead of what was read.
+//! The generation loop: prompt in, tokens out as they come.
 //!
-//! The device feeds each chosen token to the next step by itself, so steps are started before the ones before them were read;
-//! what was computed past the end of a generation is forgotten. A [`Generation`] holds its model until it is dropped or has
-//! ended: another call on the model waits its turn, so caches are never written by two.
+//! A [`Generation`] holds its model's turn from its first step until it is dropped or has ended: another call on the model waits, so caches are
+//! never written by two. [`Steps`] runs the device, [`Words`] makes text of tokens, [`Clock`] measures.
 
-use std::{collections::VecDeque, rc::Rc};
-
-use futures_util::lock::OwnedMutexGuard;
 use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    Detokenizer, GenerateOptions, Overflow, StopMatcher,
-    loaded::{GenerationStats, Inner},
-    session::Session,
+    Detokenizer, GenerateOptions, GenerationStats, StopMatcher, TextModel, Tokenizer,
+    steps::{StepOptions, Steps},
 };
-use crate::{
-    Error, Result,
-    backend::Pending,
-    cancel::Cancel,
-    graph::{SampleParams, Sampled},
-};
+use crate::{Result, cancel::Cancel, graph::Sampled};
 
 /// A token that the model knows, what it says, and how likely it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,50 +53,47 @@ pub enum EndReason {
 
 /// A running generation: pull it with [`Generation::next`].
 pub struct Generation {
-    model: Rc<Inner>,
-    guard: Option<OwnedMutexGuard<Session>>,
+    model: TextModel,
     cancel: Cancel,
-    overflow: Overflow,
-    sample: SampleParams,
+    progress: Progress,
+    words: Words,
     max_tokens: usize,
-    shown_alternatives: usize,
-    alternatives: usize,
-    detokenizer: Detokenizer,
-    stop: StopMatcher,
-    /// The prompt and what came after it, as far as it is in the context.
-    window: Vec<u32>,
-    /// Tokens asked of the device so far.
-    asked: usize,
-    in_flight: VecDeque<Pending>,
-    begun: Option<Instant>,
-    first_token: Option<Instant>,
     stats: GenerationStats,
+    clock: Clock,
+    /// The text that the end set free.
     tail: Option<TokenEvent>,
-    end: Option<EndReason>,
+}
+
+/// A generation takes its model's turn with its first step and gives it back with its last.
+enum Progress {
+    /// The prompt, and what its steps will be asked.
+    Waiting(Vec<u32>, StepOptions),
+    Running(Steps),
+    Ended(EndReason),
 }
 
 impl Generation {
-    pub(super) fn new(model: Rc<Inner>, prompt: Prompt, options: GenerateOptions, seed: u32, cancel: Cancel) -> Self {
-        let alternatives = model.compiled_alternatives(options.alternatives);
+    pub(super) fn new(model: TextModel, prompt: Prompt, options: GenerateOptions, seed: u32, cancel: Cancel) -> Self {
         let stats = GenerationStats { prompt_tokens: prompt.ids.len(), seed, ..GenerationStats::default() };
-        Self {
-            guard: None,
-            cancel,
-            overflow: options.overflow,
+        let steps = StepOptions {
             sample: options.sample_params(seed),
+            overflow: options.overflow,
             max_tokens: options.max_tokens,
-            shown_alternatives: options.alternatives,
-            alternatives,
-            detokenizer: model.tokenizer.detokenizer(prompt.begins),
-            stop: StopMatcher::new(options.stop),
-            window: prompt.ids,
-            asked: 0,
-            in_flight: VecDeque::new(),
-            begun: None,
-            first_token: None,
+            alternatives: model.compiled_alternatives(options.alternatives),
+        };
+        Self {
+            cancel,
+            progress: Progress::Waiting(prompt.ids, steps),
+            words: Words {
+                tokenizer: model.tokenizer().clone(),
+                detokenizer: model.tokenizer().detokenizer(prompt.begins),
+                stop: StopMatcher::new(options.stop),
+                alternatives: options.alternatives,
+            },
+            max_tokens: options.max_tokens,
             stats,
+            clock: Clock::default(),
             tail: None,
-            end: None,
             model,
         }
     }
@@ -118,7 +105,10 @@ impl Generation {
 
     /// Why it ended; `None` while it runs.
     pub fn end_reason(&self) -> Option<EndReason> {
-        self.end
+        match self.progress {
+            Progress::Ended(reason) => Some(reason),
+            _ => None,
+        }
     }
 
     /// What it took so far.
@@ -134,21 +124,20 @@ impl Generation {
         if let Some(tail) = self.tail.take() {
             return Ok(Some(tail));
         }
-        if self.end.is_some() {
+        if self.end_reason().is_some() {
             return Ok(None);
         }
-        let outcome = self.advance().await;
-        match outcome {
+        match self.advance().await {
             Ok(event) => Ok(event.or_else(|| self.tail.take())),
             Err(error) if error.code() == crate::ErrorCode::Aborted => {
-                self.finish(EndReason::Aborted);
+                self.finish(String::new(), EndReason::Aborted);
                 Ok(self.tail.take())
             }
             Err(error) => {
-                if let Some(session) = &mut self.guard {
-                    session.forget();
+                if let Progress::Running(steps) = &mut self.progress {
+                    steps.forget();
                 }
-                self.finish(EndReason::Aborted);
+                self.finish(String::new(), EndReason::Aborted);
                 self.tail = None;
                 Err(error)
             }
@@ -166,188 +155,125 @@ impl Generation {
 
     async fn advance(&mut self) -> Result<Option<TokenEvent>> {
         self.cancel.check()?;
-        if self.begun.is_none() {
-            self.begin().await?;
-        }
-        self.keep_in_flight().await?;
-        let Some(pending) = self.in_flight.pop_front() else {
-            self.finish(EndReason::Context);
-            return Ok(None);
-        };
-        if self.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
-            self.stats.waits += 1;
-        }
-        let outputs = self.cancel.race(pending).await?;
-        let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
-        let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;
-        let event = self.accept(sampled)?;
-        if let Some(session) = &mut self.guard {
-            session.give_way().await;
-        }
-        Ok(event)
-    }
-
-    async fn begin(&mut self) -> Result<()> {
-        self.begun = Some(Instant::now());
-        let session = self.model.session.clone();
-        let guard = self.cancel.race(async { Ok(session.lock_owned().await) }).await?;
-        self.model.check_open()?;
-        let capacity = guard.capacity();
-        self.guard = Some(guard);
-        if self.window.len() > capacity {
-            match self.overflow {
-                Overflow::Slide => self.slide(),
-                Overflow::Error => {
-                    return Err(Error::context_overflow(format!(
-                        "the prompt has {} tokens, but the model's context holds {capacity}; shorten it by {}, or pass overflow: \"slide\"",
-                        self.window.len(),
-                        self.window.len() - capacity
-                    )));
-                }
-            }
-        }
-        self.stats.reused_tokens = self.prefill().await?;
-        Ok(())
-    }
-
-    fn session(&mut self) -> Result<&mut Session> {
-        self.model.check_open()?;
-        self.guard.as_deref_mut().ok_or_else(|| Error::internal("a generation runs without its model"))
-    }
-
-    /// Brings the window into the caches; the step that ends it chooses the next token.
-    async fn prefill(&mut self) -> Result<usize> {
-        let sample = self.next_sample();
-        let (alternatives, cancel) = (self.alternatives, self.cancel.clone());
-        let window = std::mem::take(&mut self.window);
-        let outcome = match self.session() {
-            Ok(session) => session.prefill(&window, sample, alternatives, "sampled", &cancel).await,
-            Err(error) => Err(error),
-        };
-        self.window = window;
-        let (pending, reused) = outcome?;
-        self.in_flight.push_back(pending);
-        Ok(reused)
-    }
-
-    fn next_sample(&mut self) -> SampleParams {
-        let sample = SampleParams { step: self.asked as u32, ..self.sample };
-        self.asked += 1;
-        sample
-    }
-
-    /// Starts steps ahead of the one that is read next, as far as the context and the count of tokens allow.
-    async fn keep_in_flight(&mut self) -> Result<()> {
-        let most = self.model.device.steps_in_flight().max(1);
-        while self.in_flight.len() < most && self.asked < self.max_tokens {
-            // The step in front of the queue has put nothing of its own choice into the cache yet: with n steps in flight
-            // after a window of w tokens, the next one writes row w + n - 1.
-            let position = self.window.len() + self.in_flight.len();
-            let Some(position) = position.checked_sub(1) else { break };
-            let capacity = self.session()?.capacity();
-            if position >= capacity {
-                if !self.in_flight.is_empty() || self.overflow == Overflow::Error {
-                    break;
-                }
-                self.slide();
-                self.prefill().await?;
-                continue;
-            }
-            let sample = self.next_sample();
-            let alternatives = self.alternatives;
-            let pending = self.session()?.decode(position, sample, alternatives).await?;
-            self.in_flight.push_back(pending);
-        }
-        Ok(())
-    }
-
-    /// Forgets the older half of what the context could hold, all but BOS.
-    fn slide(&mut self) {
-        let capacity = self.guard.as_ref().map_or(1, |session| session.capacity());
-        let bos = self.model.tokenizer.special().bos.filter(|bos| self.window.first() == Some(bos));
-        let kept = (capacity / 2).max(1).min(self.window.len());
-        let mut window: Vec<u32> = bos.into_iter().collect();
-        if kept + window.len() > capacity {
-            window.clear();
-        }
-        window.extend_from_slice(&self.window[self.window.len() - kept..]);
-        self.window = window;
-    }
-
-    fn accept(&mut self, sampled: Sampled) -> Result<Option<TokenEvent>> {
-        let now = Instant::now();
-        self.count(now);
-        let tokenizer = self.model.tokenizer.clone();
-        // Whatever was chosen before now stands in the cache.
-        let row = self.window.len();
-        let previous = self.window.last().copied();
-        if let (Some(session), Some(previous)) = (&mut self.guard, previous)
-            && session.cached().len() + 1 == row
+        if matches!(self.progress, Progress::Waiting(..))
+            && let Progress::Waiting(prompt, options) =
+                std::mem::replace(&mut self.progress, Progress::Ended(EndReason::Aborted))
         {
-            session.remember(previous);
+            self.clock.begin();
+            let steps = Steps::begin(self.model.clone(), prompt, options, self.cancel.clone()).await?;
+            self.stats.reused_tokens = steps.reused;
+            self.progress = Progress::Running(steps);
         }
-        let mark = tokenizer.is_hidden(sampled.token).then(|| tokenizer.token_text(sampled.token).unwrap_or_default());
-        if tokenizer.is_end(sampled.token) {
-            self.stats.generated_tokens -= 1;
-            // A stop string may begin before the mark: what stands there is not part of the text.
-            let text = mark.map(|mark| self.stop.push_mark(&mark)).unwrap_or_default();
-            self.finish_with(text, EndReason::Eos);
+        let Progress::Running(steps) = &mut self.progress else { return Ok(None) };
+        let sampled = steps.next().await?;
+        self.stats.waits = steps.waits;
+        let Some(sampled) = sampled else {
+            self.finish(String::new(), EndReason::Context);
+            return Ok(None);
+        };
+        self.clock.read(&mut self.stats);
+        if self.words.tokenizer.is_end(sampled.token) {
+            let text = self.words.end(sampled.token);
+            self.finish(text, EndReason::Eos);
             return Ok(None);
         }
-        self.window.push(sampled.token);
-        let text = match mark {
-            Some(mark) => self.stop.push_mark(&mark),
-            None => self.stop.push(&self.detokenizer.push(sampled.token)),
-        };
-        let candidate = |(token, logprob): &(u32, f32)| Candidate {
-            token: *token,
-            text: tokenizer.token_text(*token).unwrap_or_default(),
-            logprob: *logprob,
-        };
-        let event = TokenEvent {
-            text,
-            token: Some(sampled.token),
-            piece: tokenizer.token_text(sampled.token).unwrap_or_default(),
-            logprob: Some(sampled.logprob),
-            alternatives: sampled.alternatives.iter().take(self.shown_alternatives).map(candidate).collect(),
-        };
-        if self.stop.stopped() {
-            self.finish(EndReason::Stop);
+        self.stats.generated_tokens += 1;
+        steps.keep(sampled.token);
+        let event = self.words.say(&sampled);
+        steps.give_way().await;
+        if self.words.stop.stopped() {
+            self.finish(String::new(), EndReason::Stop);
         } else if self.stats.generated_tokens >= self.max_tokens {
-            self.finish(EndReason::Length);
+            self.finish(String::new(), EndReason::Length);
         }
         Ok(Some(event))
     }
 
-    fn count(&mut self, now: Instant) {
-        self.stats.generated_tokens += 1;
-        let Some(begun) = self.begun else { return };
-        let first = *self.first_token.get_or_insert(now);
-        let to_first = first.duration_since(begun).as_secs_f64();
-        let computed = self.stats.prompt_tokens.saturating_sub(self.stats.reused_tokens);
-        self.stats.first_token_ms = to_first * 1e3;
-        self.stats.prefill_tokens_per_second = rate(computed, to_first);
-        let after = now.duration_since(first).as_secs_f64();
-        self.stats.decode_tokens_per_second = rate(self.stats.generated_tokens - 1, after);
-    }
-
-    /// Steps that are still in flight go on to write rows past the text; the next call's writes come after theirs.
-    fn finish(&mut self, reason: EndReason) {
-        self.finish_with(String::new(), reason);
-    }
-
-    /// The same, with text that is still to be shown.
-    fn finish_with(&mut self, mut text: String, reason: EndReason) {
-        self.in_flight.clear();
-        self.guard = None;
-        self.end = Some(reason);
-        text.push_str(&self.stop.push(&self.detokenizer.finish()));
-        text.push_str(&self.stop.finish());
+    /// The end, with `text` that is still to be shown. Steps that are in flight go on to write rows past the text; the next call's writes come
+    /// after theirs.
+    fn finish(&mut self, mut text: String, reason: EndReason) {
+        self.progress = Progress::Ended(reason);
+        text.push_str(&self.words.rest());
         if !text.is_empty() {
             self.tail =
                 Some(TokenEvent { text, token: None, piece: String::new(), logprob: None, alternatives: vec![] });
         }
-        self.model.record(self.stats);
+        let stats = self.stats;
+        self.model.record(|model| model.generation = stats);
+    }
+}
+
+/// From tokens to what is shown of them.
+struct Words {
+    tokenizer: Tokenizer,
+    detokenizer: Detokenizer,
+    stop: StopMatcher,
+    /// How many are shown with each token.
+    alternatives: usize,
+}
+
+impl Words {
+    fn say(&mut self, sampled: &Sampled) -> TokenEvent {
+        let text = match self.mark(sampled.token) {
+            Some(mark) => self.stop.push_mark(&mark),
+            None => self.stop.push(&self.detokenizer.push(sampled.token)),
+        };
+        let candidate =
+            |(token, logprob): &(u32, f32)| Candidate { token: *token, text: self.piece(*token), logprob: *logprob };
+        TokenEvent {
+            text,
+            token: Some(sampled.token),
+            piece: self.piece(sampled.token),
+            logprob: Some(sampled.logprob),
+            alternatives: sampled.alternatives.iter().take(self.alternatives).map(candidate).collect(),
+        }
+    }
+
+    /// The text before the mark that ends it: a stop string may begin before the mark, and what stands there is not part of the text.
+    fn end(&mut self, token: u32) -> String {
+        self.mark(token).map(|mark| self.stop.push_mark(&mark)).unwrap_or_default()
+    }
+
+    /// What was held back.
+    fn rest(&mut self) -> String {
+        let mut rest = self.stop.push(&self.detokenizer.finish());
+        rest.push_str(&self.stop.finish());
+        rest
+    }
+
+    fn piece(&self, token: u32) -> String {
+        self.tokenizer.token_text(token).unwrap_or_default()
+    }
+
+    /// What a token says that readers do not see.
+    fn mark(&self, token: u32) -> Option<String> {
+        self.tokenizer.is_hidden(token).then(|| self.piece(token))
+    }
+}
+
+/// When a generation began, and when its first token came.
+#[derive(Default)]
+struct Clock {
+    begun: Option<Instant>,
+    first_token: Option<Instant>,
+}
+
+impl Clock {
+    fn begin(&mut self) {
+        self.begun = Some(Instant::now());
+    }
+
+    /// A token more than `stats` counts has come.
+    fn read(&mut self, stats: &mut GenerationStats) {
+        let now = Instant::now();
+        let Some(begun) = self.begun else { return };
+        let first = *self.first_token.get_or_insert(now);
+        let to_first = first.duration_since(begun).as_secs_f64();
+        let computed = stats.prompt_tokens.saturating_sub(stats.reused_tokens);
+        stats.first_token_ms = to_first * 1e3;
+        stats.prefill_tokens_per_second = rate(computed, to_first);
+        let after = now.duration_since(first).as_secs_f64();
+        stats.decode_tokens_per_second = rate(stats.generated_tokens, after);
     }
 }
 

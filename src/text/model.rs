@@ -1,16 +1,12 @@
 //! A text model, ready to use: its tokenizer, its weights on a device, and the calls that readers make of it.
 
-use std::{cell::Cell, cell::RefCell, rc::Rc, sync::Arc};
-
-use futures_util::lock::Mutex;
 use serde::Serialize;
 use web_time::Instant;
 
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
-    SamplingDefaults, Tokenizer,
+    MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
     generate::{Candidate, Prompt},
-    loaded::{Inner, TextModelInfo, TextModelStats},
     session::Session,
 };
 use crate::{
@@ -22,6 +18,7 @@ use crate::{
     },
     cancel::Cancel,
     graph::{SampleParams, StepParams},
+    loaded::{Kind, Loaded, stream_weights},
     models::{LanguageModel, language::ALTERNATIVES},
     weights::{Format, Storage, Summary, WeightFile},
 };
@@ -57,11 +54,26 @@ pub struct Score {
     pub perplexity: f64,
 }
 
-/// A language model on a device. Clones are the same model. Calls take turns: while one runs, the next waits.
-#[derive(Clone)]
-pub struct TextModel(Rc<Inner>);
+/// What the calls on a language model share.
+pub struct Text {
+    tokenizer: Tokenizer,
+    pub(super) device: Device,
+}
 
-impl TextModel {
+impl Kind for Text {
+    type Info = TextModelInfo;
+    type Stats = TextModelStats;
+    type Session = Session;
+
+    fn refresh(stats: &mut TextModelStats, session: &Session) {
+        stats.device_bytes = session.device_bytes();
+    }
+}
+
+/// A language model on a device.
+pub type TextModel = Loaded<Text>;
+
+impl Loaded<Text> {
     /// Reads the model's configuration and tokenizer, streams its weights to the device and compiles its plans.
     ///
     /// Takes a GGUF, or safetensors with `config.json` and `tokenizer.json`. `progress` is told the bytes given to the device and
@@ -92,9 +104,8 @@ impl TextModel {
         let mut info = describe(file, &model, &tokenizer, device)?;
         cancel.race(check_device(&model, device)).await?;
         let graph = model.decode()?;
-        let mut loader = cancel.race(device.begin(&graph)).await?;
-        file.stream_with(&graph, model.recipes(), &mut loader, progress, cancel).await?;
-        let resident = cancel.race(loader.finish()).await?;
+        let residents = stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
+        let resident = residents.into_iter().next().ok_or_else(|| Error::internal("no weights came to the device"))?;
         let alternatives = ALTERNATIVES.min(info.vocabulary);
         let mut session = Session::new(model, device.clone(), resident);
         cancel.race(session.warm_up(alternatives)).await?;
@@ -106,50 +117,26 @@ impl TextModel {
             decode: session.decode_cost(alternatives).await?,
             generation: GenerationStats::default(),
         };
-        Ok(Self(Rc::new(Inner {
-            tokenizer,
-            device: device.clone(),
-            // The lock is for turns, not for threads: a model stays on one.
-            #[allow(clippy::arc_with_non_send_sync)]
-            session: Arc::new(Mutex::new(session)),
-            info,
-            stats: RefCell::new(stats),
-            closed: Cell::new(false),
-        })))
-    }
-
-    pub fn info(&self) -> &TextModelInfo {
-        &self.0.info
-    }
-
-    pub fn stats(&self) -> TextModelStats {
-        let mut stats = self.0.stats.borrow_mut();
-        if let Some(session) = self.0.session.try_lock() {
-            stats.device_bytes = session.device_bytes();
-        }
-        *stats
+        Ok(Self::new(Text { tokenizer, device: device.clone() }, info, stats, session))
     }
 
     /// Where the time of a decode step goes, the longest part first; the mean of `steps` steps behind what was read last.
     ///
     /// Errors: `bad-argument` where the device cannot tell, `aborted`, `closed`.
     pub async fn profile(&self, steps: usize, cancel: &Cancel) -> Result<Vec<Part>> {
-        let inner = &self.0;
-        inner.check_open()?;
-        let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
-        inner.check_open()?;
-        let timings = cancel.race(session.profile(steps, inner.compiled_alternatives(0))).await?;
+        let mut session = self.turn(cancel).await?;
+        let timings = cancel.race(session.profile(steps, self.compiled_alternatives(0))).await?;
         Ok(by_part(&timings, steps))
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.0.tokenizer
+        &self.tokenizer
     }
 
-    /// Refuses all further calls; a generation that runs ends with the error `closed` at its next token. The device's memory is
-    /// free when the last clone and the last generation are dropped.
-    pub fn close(&self) {
-        self.0.closed.set(true);
+    /// Plans exist for two counts of alternatives, so that no odd wish compiles a plan of its own.
+    pub(super) fn compiled_alternatives(&self, wanted: usize) -> usize {
+        let compiled = if wanted <= ALTERNATIVES { ALTERNATIVES } else { MOST_ALTERNATIVES };
+        compiled.min(self.info().vocabulary)
     }
 
     /// Goes on from `prompt`; an empty one begins with the beginning-of-text token. Nothing is computed before the first
@@ -157,9 +144,9 @@ impl TextModel {
     ///
     /// Errors: `bad-argument` for options that cannot be and for an empty prompt where the model has no BOS; `closed`.
     pub fn generate(&self, prompt: &str, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.0.check_open()?;
+        self.check_open()?;
         options.check()?;
-        let ids = self.0.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
+        let ids = self.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
         self.start(self.prompt(ids)?, options, cancel)
     }
 
@@ -167,9 +154,9 @@ impl TextModel {
     ///
     /// Errors: as [`Self::generate`], and `bad-argument` where the model has no template or it refuses the messages.
     pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.0.check_open()?;
+        self.check_open()?;
         options.check()?;
-        let Framed { ids, begun } = self.0.tokenizer.encode_chat(messages, &options.chat)?;
+        let Framed { ids, begun } = self.tokenizer.encode_chat(messages, &options.chat)?;
         // What is answered anew begins a text of its own.
         let prompt = Prompt { begins: !begun, ..self.prompt(ids)? };
         self.start(prompt, options, cancel)
@@ -177,9 +164,9 @@ impl TextModel {
 
     /// Goes on from token ids.
     pub fn generate_ids(&self, ids: &[u32], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.0.check_open()?;
+        self.check_open()?;
         options.check()?;
-        let vocabulary = self.0.info.vocabulary;
+        let vocabulary = self.info().vocabulary;
         if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
             return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
         }
@@ -192,19 +179,19 @@ impl TextModel {
             None => getrandom::u32()
                 .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
         };
-        Ok(Generation::new(self.0.clone(), prompt, options, seed, cancel))
+        Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
     }
 
     /// A text model needs at least one token to go on from.
     fn prompt(&self, mut ids: Vec<u32>) -> Result<Prompt> {
-        let special = self.0.tokenizer.special();
+        let special = self.tokenizer.special();
         let closes = special.add_eos && ids.len() > 1 && ids.last().copied() == special.closing;
         if closes {
             // A text that goes on does not end here.
             ids.pop();
         }
         if ids.is_empty() {
-            let bos = special.bos.filter(|bos| (*bos as usize) < self.0.info.vocabulary);
+            let bos = special.bos.filter(|bos| (*bos as usize) < self.info().vocabulary);
             let bos = bos.ok_or_else(|| {
                 Error::bad_argument(
                     "the prompt is empty and this model has no beginning-of-text token to start from; give it at least a word",
@@ -220,18 +207,16 @@ impl TextModel {
     ///
     /// Errors: `bad-argument`, `context-overflow`, `aborted`, `closed`.
     pub async fn next(&self, text: &str, k: usize, cancel: &Cancel) -> Result<Vec<Candidate>> {
-        let inner = &self.0;
-        inner.check_open()?;
-        let vocabulary = inner.info.vocabulary;
+        self.check_open()?;
+        let vocabulary = self.info().vocabulary;
         if k == 0 || k > vocabulary {
             return Err(Error::bad_argument(format!("k is {k}, but must be from 1 to {vocabulary}, the vocabulary")));
         }
-        let ids = inner.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
+        let ids = self.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
         let ids = self.prompt(ids)?.ids;
         self.check_fits(ids.len())?;
-        let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
-        inner.check_open()?;
-        let alternatives = inner.compiled_alternatives(0);
+        let mut session = self.turn(cancel).await?;
+        let alternatives = self.compiled_alternatives(0);
         let (pending, _) = session.prefill(&ids, SampleParams::default(), alternatives, "logits", cancel).await?;
         let outputs = cancel.race(pending).await?;
         let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
@@ -246,7 +231,7 @@ impl TextModel {
         ranked.sort_unstable_by(order);
         let candidate = |(token, logit): (u32, f32)| Candidate {
             token,
-            text: inner.tokenizer.token_text(token).unwrap_or_default(),
+            text: self.tokenizer.token_text(token).unwrap_or_default(),
             logprob: (f64::from(logit) - log_sum) as f32,
         };
         Ok(ranked.into_iter().map(candidate).collect())
@@ -256,17 +241,15 @@ impl TextModel {
     ///
     /// Errors: `context-overflow`, `aborted`, `closed`.
     pub async fn score(&self, text: &str, cancel: &Cancel) -> Result<Score> {
-        let inner = &self.0;
-        inner.check_open()?;
-        let mut ids = inner.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
+        self.check_open()?;
+        let mut ids = self.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
         if !ids.is_empty() {
             ids = self.prompt(ids)?.ids;
         }
         self.check_fits(ids.len())?;
         let mut logprobs: Vec<Option<f32>> = vec![None; ids.len()];
         if ids.len() > 1 {
-            let mut session = cancel.race(async { Ok(inner.session.lock().await) }).await?;
-            inner.check_open()?;
+            let mut session = self.turn(cancel).await?;
             session
                 .score(&ids, cancel, |row, logits| {
                     let Some(next) = ids.get(row + 1) else { return Ok(()) };
@@ -280,14 +263,14 @@ impl TextModel {
         let scored: Vec<f64> = logprobs.iter().flatten().map(|l| f64::from(*l)).collect();
         let logprob: f64 = scored.iter().sum();
         let perplexity = (-logprob / scored.len().max(1) as f64).exp();
-        let text_of = |id: u32| inner.tokenizer.token_text(id).unwrap_or_default();
+        let text_of = |id: u32| self.tokenizer.token_text(id).unwrap_or_default();
         let tokens = ids.iter().zip(logprobs);
         let tokens = tokens.map(|(id, logprob)| ScoredToken { token: *id, text: text_of(*id), logprob }).collect();
         Ok(Score { tokens, logprob, perplexity })
     }
 
     fn check_fits(&self, tokens: usize) -> Result<()> {
-        let capacity = self.0.info.context_length;
+        let capacity = self.info().context_length;
         if tokens > capacity {
             return Err(Error::context_overflow(format!(
                 "the text has {tokens} tokens, but the model's context holds {capacity}; shorten it by {}",
@@ -386,15 +369,14 @@ fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, dev
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    use std::rc::Rc;
+
     use pollster::block_on;
 
     use super::*;
     use crate::{
         ErrorCode,
-        backend::gpu::{
-            self,
-            context::{Fault, Features},
-        },
+        backend::gpu::{self, features::Features, pipelines::Fault},
         weights::{MemorySource, SharedSource},
     };
 
@@ -409,7 +391,7 @@ mod tests {
     fn device(fault: Option<Fault>, software: bool) -> Device {
         let device = block_on(gpu::Device::open(gpu::Preference::Any));
         let device = device.expect("these tests need a Vulkan driver: install mesa-vulkan-drivers");
-        fault.into_iter().for_each(|fault| device.context().break_kernel(fault));
+        fault.into_iter().for_each(|fault| device.context().pipelines().break_kernel(fault));
         let features = device.context().features();
         Device::Gpu(device.used_as(Features { software, subgroups: software && features.subgroups, ..features }))
     }

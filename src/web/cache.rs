@@ -7,8 +7,7 @@ use super::{
     opfs::Cache,
 };
 
-/// `[{ address, bytes, size, version, complete, sha256 }]`.
-#[wasm_bindgen(js_name = cacheList)]
+#[wasm_bindgen(js_name = cacheList, unchecked_return_type = "CacheEntry[]")]
 pub async fn list() -> Result<JsValue, JsValue> {
     let entries = async { Cache::open().await?.list().await }.await.map_err(thrown)?;
     to_js(&entries)
@@ -27,8 +26,8 @@ pub async fn delete(address: Option<String>) -> Result<(), JsValue> {
     delete.await.map_err(thrown)
 }
 
-/// `{ bytes, used, quota }`.
-#[wasm_bindgen(js_name = cacheUsage)]
+/// Bytes of Vitrine's own, of the whole origin, and those that it may take.
+#[wasm_bindgen(js_name = cacheUsage, unchecked_return_type = "{ bytes: number; used: number; quota: number }")]
 pub async fn usage() -> Result<JsValue, JsValue> {
     let usage = async { Cache::open().await?.usage().await }.await.map_err(thrown)?;
     to_js(&usage)

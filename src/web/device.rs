@@ -4,7 +4,7 @@ use crate::{
     Error, Result,
     backend::{
         Device, cpu,
-        gpu::{self, context::Features},
+        gpu::{self, features::Features},
     },
 };
 

@@ -10,19 +10,17 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
-    autoencoder::Autoencoder,
     cancel::Cancel,
     device,
     files::{Files, From},
-    image::ImageModel,
     js::{options_from_js, thrown, to_js},
-    model::Model,
+    models::{self, Asked},
     tokenizer::Tokenizer,
 };
 use crate::{
     Error, Result,
     backend::{Device, self_check::load_or_fall_back},
-    image, text,
+    image,
     weights::{Storage, WeightFile},
 };
 
@@ -62,18 +60,19 @@ impl Engine {
         Ok(Self { device: Rc::new(RefCell::new(device)), insists: wish.device != "auto" })
     }
 
-    /// A `DeviceInfo`.
+    #[wasm_bindgen(unchecked_return_type = "DeviceInfo")]
     pub fn device(&self) -> Result<JsValue, JsValue> {
         to_js(&self.device.borrow().info())
     }
 
-    /// Loads a model from `files` (see `wasm-face.d.ts`), telling `progress` of every step: a `Model`, an `ImageModel` or an `Autoencoder`.
+    /// Loads a model from `files`, telling `progress` of every step.
+    #[wasm_bindgen(unchecked_return_type = "Loaded")]
     pub async fn load(
         &self,
-        files: JsValue,
-        options: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "SourceFile[]")] files: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "LoadOptions")] options: JsValue,
         cancel: &Cancel,
-        progress: Function,
+        #[wasm_bindgen(unchecked_param_type = "(step: Step) => void")] progress: Function,
     ) -> Result<JsValue, JsValue> {
         let cancel = cancel.flag().clone();
         let mut device = self.device.borrow().clone();
@@ -85,7 +84,12 @@ impl Engine {
     }
 
     /// A tokenizer alone, from a GGUF or a `tokenizer.json`.
-    pub async fn tokenizer(&self, files: JsValue, options: JsValue, cancel: &Cancel) -> Result<Tokenizer, JsValue> {
+    pub async fn tokenizer(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "SourceFile[]")] files: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "LoadOptions")] options: JsValue,
+        cancel: &Cancel,
+    ) -> Result<Tokenizer, JsValue> {
         let cancel = cancel.flag().clone();
         let tokenizer = async {
             let options: LoadOptions = options_from_js(options)?;
@@ -135,50 +139,17 @@ async fn load(
             tell(loaded, total);
         }
     };
-    let found = match options.kind.as_deref() {
-        None if image::ImageModel::is_one(&file) => "image",
-        None if image::Autoencoder::is_one(&file) => "autoencoder",
-        None => "text",
-        Some(kind) => kind,
-    };
-    applies(found, &options)?;
-    if matches!(found, "image" | "autoencoder" | "generator") {
+    let asked = Asked { kind: options.kind, storage: storage(options.quantization.as_deref())?, context_length };
+    let kind = models::kind(&file, &asked)?;
+    if kind != models::Kind::Text {
         cancel.race(image::check_device(device, insists)).await?;
     }
-    let model = load_or_fall_back(device, insists, async |device: &Device| -> Result<JsValue> {
-        match found {
-            "image" => {
-                let storage = storage(options.quantization.as_deref())?;
-                let model = image::ImageModel::load(&file, device, storage, &mut uploaded, &cancel).await;
-                model.map(|model| ImageModel::new(model).into())
-            }
-            "autoencoder" | "generator" => {
-                let storage = storage(options.quantization.as_deref())?;
-                let model = image::Autoencoder::load(&file, device, storage, &mut uploaded, &cancel).await;
-                model.map(|model| Autoencoder::new(model).into())
-            }
-            "text" => {
-                let storage = storage(options.quantization.as_deref())?;
-                let options = text::LoadOptions { context_length, storage };
-                let model = text::TextModel::load(&file, device, options, &mut uploaded, &cancel).await;
-                model.map(|model| Model::new(model).into())
-            }
-            other => Err(Error::bad_argument(format!(
-                "kind is {other:?}, but must be \"text\", \"image\", \"autoencoder\" or \"generator\""
-            ))),
-        }
+    let model = load_or_fall_back(device, insists, async |device: &Device| {
+        models::load(kind, &file, device, &asked, &mut uploaded, &cancel).await
     })
     .await;
     files.warn().await;
     model
-}
-
-/// Errors: `bad-argument` that names an option which a model of this kind has no use for.
-fn applies(kind: &str, options: &LoadOptions) -> Result<()> {
-    if kind != "text" && options.context_length.is_some() {
-        return Err(Error::bad_argument("contextLength is for language models; leave it out for a model of pictures"));
-    }
-    Ok(())
 }
 
 /// How weights are stored on the device; as the file has them where nothing is asked for.

@@ -1,25 +1,57 @@
 //! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
 //!
 //! `Engine` opens a device and loads, `Model` writes, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
-//! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a load. The shapes of all values are written down in `www/wasm-face.d.ts` and `www/vitrine.d.ts`.
+//! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a call. What crosses has the types of `www/vitrine.d.ts` and those
+//! of [`TYPES`]; `cargo xtask build` writes what wasm-bindgen makes of both into `www/wasm-face.d.ts`.
 //!
 //! Uses `text`, `image` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
 //! `globalThis.vitrinePanic` before the module traps.
 
-mod autoencoder;
 mod cache;
 mod cancel;
 mod device;
 mod engine;
 mod files;
-mod image;
 mod js;
-mod model;
+mod models;
 pub mod opfs;
 pub mod sources;
 mod tokenizer;
 
 use wasm_bindgen::prelude::wasm_bindgen;
+
+/// The types that the methods here name.
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+import type {
+  Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions,
+  Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+} from "../vitrine.js";
+
+/** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
+export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
+
+export type LoadOptions = { kind?: string; quantization?: string; contextLength?: number; cache: boolean };
+
+/** How far a load has come; worker.js adds the speed. */
+export type Step = Omit<Progress, "speed">;
+
+export type Next = Alternative & { probability: number };
+
+/** A picture on its way: what `ImageData` holds. */
+export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
+
+/** The options as they cross: pictures go beside them. */
+export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
+
+/** A step as it crosses. */
+export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
+
+export type Latent = { latent: Float32Array; shape: number[] };
+
+/** A model of any kind. */
+export type Loaded = Model | ImageModel | Autoencoder;
+"#;
 
 /// Runs once, when the module is loaded.
 #[wasm_bindgen(start)]

@@ -39,7 +39,7 @@ impl Tokenizer {
 
 #[wasm_bindgen]
 impl Tokenizer {
-    /// A `TokenizerInfo`.
+    #[wasm_bindgen(unchecked_return_type = "TokenizerInfo")]
     pub fn info(&self) -> Result<JsValue, JsValue> {
         let special = self.tokenizer.special();
         to_js(&Info {

@@ -5,7 +5,7 @@
 
 use half::{bf16, f16};
 
-use super::{contents::shown, gguf};
+use super::{blocks, contents::shown};
 use crate::{Error, Result, graph::DType};
 
 /// Numbers in a block of Q8_0 and Q4_0.
@@ -18,7 +18,18 @@ pub(super) fn decode(name: &str, dtype: DType, bytes: &[u8]) -> Result<Vec<f32>>
         DType::F32 => Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
         DType::F16 => Ok(halves(|b| f16::from_le_bytes(b).to_f32())),
         DType::BF16 => Ok(halves(|b| bf16::from_le_bytes(b).to_f32())),
-        _ => gguf::dequantise(name, dtype, bytes),
+        _ => dequantised(name, dtype, bytes),
+    }
+}
+
+fn dequantised(name: &str, dtype: DType, bytes: &[u8]) -> Result<Vec<f32>> {
+    let mut numbers = Vec::with_capacity(bytes.len() / dtype.block_bytes() * dtype.block_size());
+    match blocks::dequantise(dtype, bytes, |number| numbers.push(number)) {
+        Ok(()) => Ok(numbers),
+        Err(blocks::BadScale) => Err(Error::corrupt_file(format!(
+            "tensor {} holds a scale that is no finite number; the file is damaged, so fetch it again",
+            shown(name)
+        ))),
     }
 }
 
@@ -44,13 +55,13 @@ pub(super) fn encode(name: &str, dtype: DType, numbers: &[f32]) -> Result<Vec<u8
             }
             Ok(bytes)
         }
-        DType::Q8_0 => blocks(name, dtype, numbers, q8_0),
-        DType::Q4_0 => blocks(name, dtype, numbers, q4_0),
+        DType::Q8_0 => quantised(name, dtype, numbers, q8_0),
+        DType::Q4_0 => quantised(name, dtype, numbers, q4_0),
         _ => Err(Error::internal(format!("{name}: nothing here writes {dtype}"))),
     }
 }
 
-fn blocks(
+fn quantised(
     name: &str,
     dtype: DType,
     numbers: &[f32],
@@ -107,6 +118,8 @@ fn inverse(scale: f16) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml};
+
     use super::*;
     use crate::ErrorCode;
 
@@ -120,7 +133,9 @@ mod tests {
         for (dtype, steps) in [(DType::Q8_0, 127.0), (DType::Q4_0, 8.0)] {
             let bytes = encode("w", dtype, &numbers).unwrap();
             assert_eq!(Some(bytes.len()), dtype.row_bytes(numbers.len()));
-            let back = gguf::dequantise("w", dtype, &bytes).unwrap();
+            let kind = if dtype == DType::Q8_0 { GgmlDType::Q8_0 } else { GgmlDType::Q4_0 };
+            let back = qtensor_from_ggml(kind, &bytes, vec![numbers.len()], &candle_core::Device::Cpu).unwrap();
+            let back: Vec<f32> = back.dequantize(&candle_core::Device::Cpu).unwrap().to_vec1().unwrap();
             for (wanted, got) in numbers.chunks(BLOCK).zip(back.chunks(BLOCK)) {
                 let largest = wanted.iter().fold(0.0f32, |m, v| m.max(v.abs()));
                 for (w, g) in wanted.iter().zip(got) {
@@ -136,7 +151,7 @@ mod tests {
     fn a_block_of_zeros_stays_zeros() {
         for dtype in [DType::Q8_0, DType::Q4_0] {
             let bytes = encode("w", dtype, &[0.0; BLOCK]).unwrap();
-            assert_eq!(gguf::dequantise("w", dtype, &bytes).unwrap(), [0.0; BLOCK]);
+            assert_eq!(dequantised("w", dtype, &bytes).unwrap(), [0.0; BLOCK]);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Files of weights: GGUF (read by candle, behind our own checks), safetensors and PyTorch's own archives of a state dict, from any [`ByteSource`].
+//! Files of weights: GGUF (its metadata read by candle, behind our own checks), safetensors and PyTorch's own archives of a state dict, from any [`ByteSource`].
 //!
 //! ```text
 //! ByteSource ── WeightFile::open ──▶ metadata, tensors by name ── stream(graph, loader) ──▶ rows on a device
@@ -14,6 +14,7 @@
 //! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
 
 mod address;
+pub mod blocks;
 mod contents;
 pub mod download;
 mod encode;

@@ -8,7 +8,7 @@ use std::sync::{
 use pollster::block_on;
 use vitrine::backend::{
     Device, cpu,
-    gpu::{self, context::Features},
+    gpu::{self, features::Features},
 };
 
 /// The CPU, by which the GPU is measured.

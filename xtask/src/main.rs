@@ -84,7 +84,10 @@ fn run(cli: Cli) -> Result<bool> {
     }
     let workspace = Workspace::find()?;
     match cli.command {
-        Command::Build { profile } => build::build(&workspace, profile).map(|_| true),
+        Command::Build { profile } => {
+            let site = build::build(&workspace, profile)?;
+            build::types::write(&workspace, &site.dist.join("pkg")).map(|()| true)
+        }
         Command::Serve { port, profile } => {
             let site = build::build(&workspace, profile)?;
             server::serve_forever(&site.dist, port).map(|()| true)

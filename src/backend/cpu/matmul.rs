@@ -6,7 +6,7 @@
 //! plain weights everything is f32.
 
 use super::{
-    matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordPair, group},
+    matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordPair, group, zero},
     simd::{F32x4, I16x8, I32x4, ROUNDER},
 };
 use crate::graph::DType;
@@ -15,7 +15,8 @@ use crate::graph::DType;
 pub const TILE: usize = 4;
 
 /// Rows of whole numbers, [`TILE`] of them side by side (or one alone): `quants` `[row / tile][pair of columns][row % tile][2]`,
-/// `scales` and `sums` (of the quants) `[row / tile][column / 32][row % tile]`. Rows are padded with zeros to whole tiles.
+/// `scales` `[row / tile][column / 32][row % tile]`, `sums` (of the quants) `[row / tile][column / 16][row % tile]`. Rows are padded with zeros to
+/// whole tiles.
 #[derive(Default)]
 pub struct QuantisedRows {
     tile: usize,
@@ -39,14 +40,17 @@ impl QuantisedRows {
         self.scales.clear();
         self.scales.resize(padded * columns / 32, 0.0);
         self.sums.clear();
-        self.sums.resize(padded * columns / 32, 0);
+        self.sums.resize(padded * columns / 16, 0);
         for (r, row) in x.chunks_exact(columns).enumerate() {
             let (first, lane) = (r / tile, r % tile);
             for (b, block) in row.as_chunks::<32>().0.iter().enumerate() {
                 let at = (first * (columns / 32) + b) * tile + lane;
                 let (quants, scale) = quantise(block);
                 self.scales[at] = scale;
-                self.sums[at] = quants.iter().map(|q| i32::from(*q)).sum();
+                for (half, quants) in quants.as_chunks::<16>().0.iter().enumerate() {
+                    let at = (first * (columns / 16) + b * 2 + half) * tile + lane;
+                    self.sums[at] = quants.iter().map(|q| i32::from(*q)).sum();
+                }
                 let to = &mut self.quants[(first * columns / 2 + b * 16) * tile..][..16 * tile];
                 for (pair, to) in quants.as_chunks().0.iter().zip(to.chunks_exact_mut(tile)) {
                     to[lane] = *pair;
@@ -116,6 +120,12 @@ impl<W> Panel<'_, W> {
     }
 }
 
+/// The sum of group `g` of `halves` times 16 columns.
+#[inline(always)]
+fn sum_of<const L: usize>(sums: &[[i32; L]], g: usize, halves: usize, l: usize) -> i32 {
+    if halves == 1 { sums[g][l] } else { sums[2 * g][l] + sums[2 * g + 1][l] }
+}
+
 /// One row against a panel as it is stored. `QUADS`: how many quads share a scale. `ZERO`: what each quant is too large by.
 #[inline(always)]
 fn one_row<Q: Quad, const QUADS: usize, const ZERO: i32>(
@@ -129,7 +139,7 @@ fn one_row<Q: Quad, const QUADS: usize, const ZERO: i32>(
     let quads = panel.weights.as_chunks::<QUADS>().0;
     for (g, (quads, x)) in quads.iter().zip(x).enumerate() {
         let block = g * QUADS / 4;
-        let (x_scale, x_sum) = (x_scales[block], x_sums[block]);
+        let (x_scale, x_sum) = (x_scales[block], sum_of(x_sums.as_chunks::<1>().0, g, QUADS / 2, 0));
         let mut sum = [I32x4::splat(-ZERO * x_sum); 2];
         for (quad, x) in quads.iter().zip(x) {
             for (w, x) in quad.pairs().iter().zip(x) {
@@ -166,7 +176,7 @@ fn wide_tile(
         }
         let block = g * group / 16;
         for l in 0..TILE {
-            panel.add_group(&mut total[l], g, sum[l], x_scales[block][l], x_sums[block][l]);
+            panel.add_group(&mut total[l], g, sum[l], x_scales[block][l], sum_of(x_sums, g, group / 8, l));
         }
     }
     total
@@ -280,7 +290,7 @@ fn widen_halves<C: Column>(columns: &[C], wide: &mut Vec<FloatColumn>) {
 }
 
 fn widen_quads<Q: Quad>(w: &Matrix, p: usize, quads: &[Q], wide: &mut Vec<FloatColumn>) {
-    let (size, zero) = (group(w.dtype), i16::from(super::blocks::zero(w.dtype)));
+    let (size, zero) = (group(w.dtype), i16::from(zero(w.dtype)));
     let groups = w.columns / size;
     for (i, quad) in quads.iter().enumerate() {
         let g = p * groups + i * 8 / size;
@@ -359,15 +369,10 @@ pub fn linear(w: &Matrix, bias: Option<&[f32]>, x: &[f32], out: &mut [f32], scra
             floats(w, cast::<_, Bf16Column>(columns), x, &mut sink, &mut scratch.floats);
         }
         Data::Half(columns) => floats(w, cast::<_, F16Column>(columns), x, &mut sink, &mut scratch.floats),
-        Data::Nibbles(quads) => match w.dtype {
-            DType::Q4_0 => quantised::<_, 4, 8>(w, quads, scratch, &mut sink),
-            _ => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
-        },
-        Data::Bytes(quads) => match w.dtype {
-            DType::Q6_K => quantised::<_, 2, 0>(w, quads, scratch, &mut sink),
-            DType::Q5_1 | DType::Q5_K => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
-            _ => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
-        },
+        Data::Nibbles(quads) if w.offsets.is_empty() => quantised::<_, 4, 8>(w, quads, scratch, &mut sink),
+        Data::Nibbles(quads) => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
+        Data::Bytes(quads) if group(w.dtype) == 16 => quantised::<_, 2, 0>(w, quads, scratch, &mut sink),
+        Data::Bytes(quads) => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
     }
 }
 
@@ -399,7 +404,7 @@ fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32>(
         let panel = Panel { weights: words, scales, offsets };
         let quants = x.quants.as_chunks().0.chunks_exact(columns / 2);
         let scales = x.scales.as_chunks().0.chunks_exact(columns / 32);
-        let sums = x.sums.as_chunks().0.chunks_exact(columns / 32);
+        let sums = x.sums.as_chunks().0.chunks_exact(columns / 16);
         for (r, ((quants, scales), sums)) in quants.zip(scales).zip(sums).enumerate() {
             let out = wide_tile(&panel, QUADS * 4, quants, scales, sums);
             for (l, out) in out.into_iter().enumerate() {

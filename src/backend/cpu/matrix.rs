@@ -5,11 +5,10 @@
 //! |---|---|---|
 //! | F32, F16, BF16 | the same | 32, 16, 16 |
 //! | Q4_0 / Q4_1, Q4_K | nibbles, an f32 scale (and offset) for 32 | 5 / 6 |
-//! | Q8_0, Q5_0 / Q5_1, Q5_K | bytes, an f32 scale (and offset) for 32 | 9 / 10 |
-//! | Q6_K | bytes, an f32 scale for 16 | 10 |
+//! | Q8_0, Q5_0, Q8_K, IQ4_NL, IQ4_XS, MXFP4 / Q5_1, Q5_K | bytes, an f32 scale (and offset) for 32 | 9 / 10 |
+//! | Q6_K, Q3_K / Q2_K | bytes, an f32 scale (and offset) for 16 | 10 / 12 |
 
-use super::blocks;
-use crate::{Error, Result, graph::DType};
+use crate::{Error, Result, graph::DType, weights::blocks};
 
 /// Rows in a panel.
 pub const PANEL: usize = 8;
@@ -72,17 +71,20 @@ impl Matrix {
         let data = match dtype {
             DType::F32 => Data::Float(zeros(cells, name)?),
             DType::F16 | DType::BF16 => Data::Half(zeros(cells, name)?),
-            DType::Q4_0 | DType::Q4_1 | DType::Q4_K => Data::Nibbles(zeros(cells / 8, name)?),
-            DType::Q5_0 | DType::Q5_1 | DType::Q8_0 | DType::Q5_K | DType::Q6_K => Data::Bytes(zeros(cells / 8, name)?),
             DType::U32 => {
                 return Err(Error::invalid_graph(format!(
                     "weight {name}: a matrix of whole numbers serves no operation"
                 )));
             }
+            quantised if quantised.quants().is_some_and(|quants| quants.nibbles) => {
+                Data::Nibbles(zeros(cells / 8, name)?)
+            }
+            _ => Data::Bytes(zeros(cells / 8, name)?),
         };
         let group = group(dtype);
         let scales = if dtype.is_quantised() { zeros(cells / group, name)? } else { vec![] };
-        let offsets = if has_offsets(dtype) { zeros(cells / group, name)? } else { vec![] };
+        let offsets =
+            if dtype.quants().is_some_and(|quants| quants.offset) { zeros(cells / group, name)? } else { vec![] };
         Ok(Self { rows, columns, dtype, data, scales, offsets })
     }
 
@@ -126,28 +128,25 @@ impl Matrix {
                     let g = panel * (columns / 32) + g;
                     scales[g][half][at] = group.scales[0];
                     if let Some(offset) = offsets.get_mut(g) {
-                        offset[half][at] = group.offset;
+                        offset[half][at] = group.offsets[0];
                     }
                 })?;
             }
             Data::Bytes(v) => {
                 let quads = &mut v[panel * (columns / 8)..][..columns / 8];
-                let fine = dtype == DType::Q6_K;
+                let halves = 32 / group(dtype);
                 blocks::read_row(dtype, bytes, |g, group| {
                     for (quad, eight) in quads[g * 4..][..4].iter_mut().zip(group.quants.as_chunks::<8>().0) {
                         for (column, q) in eight.iter().enumerate() {
                             quad[column / 2][half][at * 2 + column % 2] = *q;
                         }
                     }
-                    let g = panel * (columns / 32) + g;
-                    if fine {
-                        scales[2 * g][half][at] = group.scales[0];
-                        scales[2 * g + 1][half][at] = group.scales[1];
-                    } else {
-                        scales[g][half][at] = group.scales[0];
-                    }
-                    if let Some(offset) = offsets.get_mut(g) {
-                        offset[half][at] = group.offset;
+                    for part in 0..halves {
+                        let g = (panel * (columns / 32) + g) * halves + part;
+                        scales[g][half][at] = group.scales[part];
+                        if let Some(offset) = offsets.get_mut(g) {
+                            offset[half][at] = group.offsets[part];
+                        }
                     }
                 })?;
             }
@@ -159,7 +158,7 @@ impl Matrix {
     pub fn read_row(&self, row: usize, out: &mut [f32]) {
         let (panel, half, at) = (row / PANEL, row % PANEL / 4, row % 4);
         let group = group(self.dtype);
-        let zero = blocks::zero(self.dtype);
+        let zero = zero(self.dtype);
         let scaled = |column: usize, q: i8| {
             let g = panel * (self.columns / group) + column / group;
             let offset = self.offsets.get(g).map_or(0.0, |o| o[half][at]);
@@ -180,11 +179,12 @@ impl Matrix {
 
 /// Columns that share a scale.
 pub fn group(dtype: DType) -> usize {
-    if dtype == DType::Q6_K { 16 } else { dtype.block_size().min(32) }
+    dtype.quants().map_or(1, |quants| quants.group)
 }
 
-fn has_offsets(dtype: DType) -> bool {
-    matches!(dtype, DType::Q4_1 | DType::Q5_1 | DType::Q4_K | DType::Q5_K)
+/// What every quant is too large by.
+pub fn zero(dtype: DType) -> i8 {
+    dtype.quants().map_or(0, |quants| quants.zero())
 }
 
 fn float_of_half(dtype: DType, bits: u16) -> f32 {
@@ -208,10 +208,10 @@ pub fn floats(dtype: DType, bytes: &[u8], out: &mut [f32]) -> Result<(), blocks:
             }
         }
         _ => {
-            let zero = blocks::zero(dtype);
-            blocks::read_row(dtype, bytes, |g, group| {
-                for (i, out) in out[g * 32..][..32].iter_mut().enumerate() {
-                    *out = group.scales[i / 16] * f32::from(group.quants[i] - zero) + group.offset;
+            let mut out = out.iter_mut();
+            blocks::dequantise(dtype, bytes, |number| {
+                if let Some(out) = out.next() {
+                    *out = number;
                 }
             })?;
         }

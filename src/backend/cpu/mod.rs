@@ -9,7 +9,6 @@
 //! way while it computes, and no value takes memory longer than it is needed.
 
 mod attention;
-mod blocks;
 mod compile;
 mod elementwise;
 mod matmul;

@@ -3,7 +3,7 @@
 //! Sizes of subgroups are those that browsers report: one number where every kernel gets it, a span where the driver chooses, and 4 to 128 from
 //! a browser that would rather not say.
 
-use super::context::Features;
+use super::features::Features;
 
 /// A kind of adapter.
 #[derive(Debug, Clone, Copy)]

@@ -1,42 +1,18 @@
-//! What every part of this room needs to make things on the GPU: the device and its queue, what it can do, a cache of
-//! pipelines, counted buffers, and error scopes that turn the driver's complaints into [`Error`]s.
+//! What every part of this room needs to make things on the GPU: the device and its queue, its pipelines, counted buffers, dispatches.
 //!
 //! Objects are made without waiting; whoever makes them opens a [`Watch`] first and awaits it afterwards, since a browser
-//! tells only later what went wrong. A lost device or an error outside every watch is remembered, and [`Context::alive`]
-//! reports it from then on.
+//! tells only later what went wrong.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::Arc;
 
 use super::{
     buffer::{Buffer, Ledger, View},
-    wgsl::{self, Kernel, NUMBERS, Variant},
+    features::Features,
+    health::{self, Health, Watch},
+    pipelines::Pipelines,
+    wgsl::{Kernel, NUMBERS, Variant},
 };
 use crate::{Error, ErrorCode, Result};
-
-/// What the device was opened with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Features {
-    pub subgroups: bool,
-    /// The sizes a subgroup may have; zeros where there are none.
-    pub subgroup_sizes: (u32, u32),
-    pub f16: bool,
-    pub timestamps: bool,
-    /// The device is made of software: barriers and dispatches are dear there.
-    pub software: bool,
-}
-
-impl Features {
-    /// The same, but for subgroups.
-    pub fn without_subgroups(self) -> Self {
-        Self { subgroups: false, subgroup_sizes: (0, 0), ..self }
-    }
-}
 
 /// One dispatch, ready to run: everything it binds lives as long as it does.
 #[derive(Debug, Clone)]
@@ -72,85 +48,17 @@ struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     limits: wgpu::Limits,
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
-    failure: Arc<Mutex<Option<(ErrorCode, String)>>>,
-    /// Why kernels with subgroups are not used any more.
-    plainer: OnceLock<String>,
-    /// Why none are: the device refuses even the plainest.
-    refused: OnceLock<String>,
-    /// The kernels of pictures were seen to compute what the CPU does.
-    passed_picture_check: AtomicBool,
-    /// What a driver might make of a kernel: tests put faults into its text.
-    #[cfg(test)]
-    faults: Mutex<Vec<Fault>>,
-}
-
-/// A kernel's name, a piece of its text, and what stands there instead.
-#[cfg(test)]
-pub type Fault = (&'static str, &'static str, &'static str);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How the error begins that tells of a command, a shader or a pipeline that is not taken.
-pub(super) const REFUSED: &str = "the GPU refused what it was given: ";
-
-/// Where an error of wgpu's belongs.
-fn classify(error: &wgpu::Error) -> ErrorCode {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => ErrorCode::OutOfMemory,
-        wgpu::Error::Validation { .. } | wgpu::Error::Internal { .. } => ErrorCode::Internal,
-    }
-}
-
-fn describe(code: ErrorCode, message: &str) -> Error {
-    let message = message.trim();
-    let text = match code {
-        ErrorCode::DeviceLost => {
-            format!(
-                "the GPU device was lost ({message}); open a new engine, or one on the CPU, and load the model again"
-            )
-        }
-        ErrorCode::OutOfMemory => {
-            format!(
-                "the GPU has no room for this ({message}); unload a model, take a smaller one or a shorter context, or use the CPU"
-            )
-        }
-        _ => format!("{REFUSED}{message}"),
-    };
-    Error::new(code, text)
+    pipelines: Pipelines,
+    health: Arc<Health>,
 }
 
 impl Context {
     /// Takes over a device that was just opened.
     pub(super) fn new(device: wgpu::Device, queue: wgpu::Queue, features: Features) -> Self {
-        let failure = Arc::new(Mutex::new(None));
-        let lost = failure.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            let message = if message.trim().is_empty() { format!("{reason:?}") } else { message };
-            *lock(&lost) = Some((ErrorCode::DeviceLost, message));
-        });
-        let uncaptured = failure.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            lock(&uncaptured).get_or_insert((classify(&error), error.to_string()));
-        }));
-        let limits = device.limits();
-        let pipelines = Mutex::new(HashMap::new());
+        let (limits, health) = (device.limits(), Arc::new(Health::of(&device)));
         // The browser's handles live on one thread, like everything that holds a context there.
         #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
-        let shared = Arc::new(Shared {
-            device,
-            queue,
-            limits,
-            pipelines,
-            failure,
-            plainer: OnceLock::new(),
-            refused: OnceLock::new(),
-            passed_picture_check: AtomicBool::new(false),
-            #[cfg(test)]
-            faults: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { device, queue, limits, pipelines: Pipelines::default(), health });
         Self { shared, ledger: Arc::default(), features }
     }
 
@@ -176,31 +84,21 @@ impl Context {
         &self.shared.limits
     }
 
+    /// What the device was found to be since it was opened.
+    pub fn health(&self) -> &Health {
+        &self.shared.health
+    }
+
     /// What kernels may use: less than the device has where it was found to do that badly.
     pub fn features(&self) -> Features {
-        match self.shared.plainer.get() {
-            Some(_) => self.features.without_subgroups(),
-            None => self.features,
-        }
+        self.health().features(self.features)
     }
 
     /// The device refused or botched a kernel made for `tried`: whether there are plainer ones, which are used from now on.
     pub fn make_do(&self, tried: Features, why: &str) -> bool {
         // Among them are some that were refused.
-        lock(&self.shared.pipelines).clear();
-        let next = if tried.subgroups { &self.shared.plainer } else { &self.shared.refused };
-        next.get_or_init(|| why.into());
-        tried.subgroups
-    }
-
-    /// Why subgroups are left alone, where they once were not.
-    pub fn plainer(&self) -> Option<&str> {
-        self.shared.plainer.get().map(String::as_str)
-    }
-
-    /// Why the device is of no use, once it refused the plainest of kernels.
-    pub fn refused(&self) -> Option<&str> {
-        self.shared.refused.get().map(String::as_str)
+        self.shared.pipelines.clear();
+        self.health().make_do(tried, why)
     }
 
     /// Bytes in buffers made through this context (and, for a device's first context, through all of its models').
@@ -216,36 +114,17 @@ impl Context {
 
     /// An error where the device is lost or has refused a command that no [`Watch`] saw.
     pub fn alive(&self) -> Result<()> {
-        let failed = || lock(&self.shared.failure).clone();
-        let Some((mut code, mut message)) = failed() else { return Ok(()) };
-        // Errors that a lost device caused come before the news of it.
-        if code != ErrorCode::DeviceLost {
-            self.look();
-            (code, message) = failed().unwrap_or((code, message));
-        }
-        Err(describe(code, &message))
-    }
-
-    /// Natively: runs the callbacks that are due. A browser does so by itself.
-    fn look(&self) {
-        // What goes wrong here shows in the callbacks.
-        let _ = self.device().poll(wgpu::PollType::Poll);
+        self.health().alive(self.device())
     }
 
     /// What to say when the device gave no answer to a request that was sound.
     pub(super) fn gone(&self) -> Error {
-        self.alive().err().unwrap_or_else(|| describe(ErrorCode::DeviceLost, "a request was dropped"))
+        self.health().gone(self.device())
     }
 
     /// Opens error scopes round what is made next. Close it with [`Watch::check`] in the same function: scopes nest.
     pub fn watch(&self) -> Watch {
-        let device = self.device();
-        Watch {
-            memory: device.push_error_scope(wgpu::ErrorFilter::OutOfMemory),
-            internal: device.push_error_scope(wgpu::ErrorFilter::Internal),
-            validation: device.push_error_scope(wgpu::ErrorFilter::Validation),
-            context: self.clone(),
-        }
+        Watch::open(self.device(), &self.shared.health)
     }
 
     /// A storage buffer that can be bound, written, and copied from and to. Zeroed. `bytes` is rounded up to 16.
@@ -261,7 +140,7 @@ impl Context {
         let limit = self.limits().max_buffer_size;
         if size > limit {
             let why = format!("{label}: {size} bytes in one buffer, and the device allows {limit}");
-            return Err(describe(ErrorCode::OutOfMemory, &why));
+            return Err(health::describe(ErrorCode::OutOfMemory, &why));
         }
         let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
         Ok(Buffer::new(self.device().create_buffer(&descriptor), &self.ledger))
@@ -285,64 +164,18 @@ impl Context {
     /// The pipeline of one variant of a kernel, made once a device.
     pub fn pipeline(&self, kernel: &Kernel, variant: &Variant) -> Result<wgpu::ComputePipeline> {
         self.alive()?;
-        let key = variant.key(kernel);
-        if let Some(known) = lock(&self.shared.pipelines).get(&key) {
-            return Ok(known.clone());
-        }
-        let module = self.module(kernel, variant)?;
-        let pipeline = self.device().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&key),
-            layout: None,
-            module: &module,
-            entry_point: None,
-            // No kernel reads workgroup memory that it has not written.
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
-        lock(&self.shared.pipelines).insert(key, pipeline.clone());
-        Ok(pipeline)
+        self.shared.pipelines.get(self.device(), kernel, variant)
     }
 
     /// The text of a variant, given to the browser's or the driver's shader compiler. What it refuses comes out of [`Self::watch`].
     pub fn module(&self, kernel: &Kernel, variant: &Variant) -> Result<wgpu::ShaderModule> {
         self.alive()?;
-        let text = wgsl::render(kernel, variant)?;
-        #[cfg(test)]
-        let text = self.with_faults(kernel, text);
-        let source = wgpu::ShaderSource::Wgsl(text.into());
-        let label = variant.key(kernel);
-        Ok(self.device().create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source }))
-    }
-
-    /// Whether somebody has told that this device computes pictures as the CPU does.
-    pub fn passed_picture_check(&self) -> bool {
-        self.shared.passed_picture_check.load(Ordering::Relaxed)
-    }
-
-    pub fn found_to_paint_well(&self) {
-        self.shared.passed_picture_check.store(true, Ordering::Relaxed);
-    }
-
-    /// From now on this device computes wrongly, or refuses what it is given.
-    #[cfg(test)]
-    pub fn break_kernel(&self, fault: Fault) {
-        lock(&self.shared.faults).push(fault);
-    }
-
-    /// The names of the pipelines that were made.
-    #[cfg(test)]
-    pub fn pipelines(&self) -> Vec<String> {
-        lock(&self.shared.pipelines).keys().cloned().collect()
+        self.shared.pipelines.module(self.device(), kernel, variant)
     }
 
     #[cfg(test)]
-    fn with_faults(&self, kernel: &Kernel, text: String) -> String {
-        let faults = lock(&self.shared.faults);
-        let of_it = faults.iter().filter(|(name, ..)| *name == kernel.name);
-        of_it.fold(text, |text, (_, right, wrong)| text.replace(right, wrong))
+    pub fn pipelines(&self) -> &Pipelines {
+        &self.shared.pipelines
     }
 
     /// A dispatch of one variant of a kernel: `(binding, what it shows)`, all in group 0. The bindings must be exactly
@@ -399,36 +232,5 @@ impl Context {
         #[cfg(target_arch = "wasm32")]
         let _ = submission;
         Ok(())
-    }
-}
-
-/// Open error scopes; see [`Context::watch`].
-#[must_use = "a watch tells nothing unless it is checked"]
-pub struct Watch {
-    memory: wgpu::ErrorScopeGuard,
-    internal: wgpu::ErrorScopeGuard,
-    validation: wgpu::ErrorScopeGuard,
-    context: Context,
-}
-
-impl Watch {
-    /// Closes the scopes at once; the future tells what they caught. Memory first: what follows a failed allocation is noise.
-    pub fn check(self) -> impl Future<Output = Result<()>> {
-        let Self { memory, internal, validation, context } = self;
-        let validation = validation.pop();
-        let internal = internal.pop();
-        let memory = memory.pop();
-        async move {
-            let (memory, internal, validation) = (memory.await, internal.await, validation.await);
-            let caught = memory.or(internal).or(validation);
-            if caught.is_some() {
-                context.look();
-            }
-            context.alive()?;
-            match caught {
-                Some(error) => Err(describe(classify(&error), &error.to_string())),
-                None => Ok(()),
-            }
-        }
     }
 }

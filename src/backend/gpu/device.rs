@@ -1,9 +1,6 @@
 //! Finds a GPU and opens it, natively and in a browser (a page or a dedicated worker).
 
-use super::{
-    context::{Context, Features},
-    resident::Loader,
-};
+use super::{context::Context, features::Features, resident::Loader};
 use crate::{Result, backend::DeviceInfo, graph::Graph};
 
 /// Which GPUs will do.
@@ -125,7 +122,7 @@ impl Device {
             let whose = if features.software { "software" } else { "hardware" };
             info.reason += &format!(" It is taken for {whose}, as was asked for.");
         }
-        if let Some(why) = self.context.plainer() {
+        if let Some(why) = self.context.health().plainer() {
             info.reason += &format!(" It computes without subgroups: with them {why}.");
         } else if info.subgroups && !features.subgroups {
             info.reason += " It computes without subgroups, as was asked for.";

@@ -280,6 +280,7 @@ pub fn linear(ctx: &Context, w: &PackedWeight, x: &View, y: &View, spec: LinearS
         let choice = kernels::choose(ctx.features(), &product);
         shape.rows = part.rows;
         shape.first_row = part.first_row;
+        shape.row_shift = choice.row_shift;
         shape.x = [spec.x_first / choice.load, x_stride / choice.load];
         if let (Some(gather), Some(conv)) = (&spec.gather, &conv) {
             shape.picture = picture(gather, conv.channels / choice.load, place)?;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::{
     buffer::{Buffer, View},
-    context::{Context, Dispatch, REFUSED},
+    context::{Context, Dispatch},
     fuse,
+    health::REFUSED,
     kernels::{attention, rope_cache, step::StepWords},
     linear::{self, LinearSpec, Lookup},
     memory,

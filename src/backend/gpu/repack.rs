@@ -1,13 +1,13 @@
 //! From GGUF's blocks to aligned streams of words: quants in one, scales in another, so that a thread loads whole words.
 //!
-//! Eleven storage types become five forms (`kernels/linear_weight.wgsl` reads them):
+//! All storage types become five forms (`kernels/linear_weight.wgsl` reads them):
 //!
 //! | form | from | quants | scales |
 //! |---|---|---|---|
 //! | `F32` | F32 | as they are, rows padded to 16 | none |
 //! | `F16`, `BF16` | F16, BF16 | two a word, rows padded to 16 | none |
 //! | `Q4` | Q4_0, Q4_1, Q4_K | eight a word | one per 32 |
-//! | `Q8` | Q5_0, Q5_1, Q8_0, Q5_K, Q6_K | four a word | one per 32, per 16 for Q6_K |
+//! | `Q8` | all others | four a word | one per 32, per 16 for Q2_K, Q3_K and Q6_K |
 //!
 //! A weight is `scale · q + min`, where the form has a min; else `scale · (q − 8)` in `Q4` and `scale · q` in `Q8`.
 //! Scales are f16, two a word (a scale and its min, or two neighbours' scales), or on software adapters f32, which saves
@@ -18,7 +18,7 @@
 
 use half::f16;
 
-use crate::graph::DType;
+use crate::{graph::DType, weights::blocks};
 
 /// How the quants of a weight lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +48,12 @@ pub const CHUNK: usize = 16;
 impl Form {
     /// The form of a storage type; `None` for token ids.
     pub fn of(dtype: DType, wide: bool) -> Option<Self> {
-        let (kind, block, min) = match dtype {
-            DType::F32 => (Kind::F32, 1, false),
-            DType::F16 => (Kind::F16, 1, false),
-            DType::BF16 => (Kind::BF16, 1, false),
-            DType::Q4_0 => (Kind::Q4, 32, false),
-            DType::Q4_1 | DType::Q4_K => (Kind::Q4, 32, true),
-            DType::Q5_0 | DType::Q8_0 => (Kind::Q8, 32, false),
-            DType::Q5_1 | DType::Q5_K => (Kind::Q8, 32, true),
-            DType::Q6_K => (Kind::Q8, 16, false),
-            DType::U32 => return None,
+        let (kind, block, min) = match (dtype, dtype.quants()) {
+            (_, Some(quants)) => (if quants.nibbles { Kind::Q4 } else { Kind::Q8 }, quants.group, quants.offset),
+            (DType::F16, _) => (Kind::F16, 1, false),
+            (DType::BF16, _) => (Kind::BF16, 1, false),
+            (DType::U32, _) => return None,
+            _ => (Kind::F32, 1, false),
         };
         Some(Self { kind, block, min, wide })
     }
@@ -119,11 +115,18 @@ pub fn pack(dtype: DType, form: Form, cols: usize, bytes: &[u8]) -> Result<Packe
             Kind::F16 | Kind::BF16 => packed.quants.extend(halves_of(bytes)),
             Kind::Q4 | Kind::Q8 => {
                 let mut scales = Scales { form, out: &mut packed.scales, half: None };
-                let quants = &mut packed.quants;
-                let sound = bytes
-                    .chunks_exact(dtype.block_bytes())
-                    .all(|block| pack_block(dtype, block, quants, &mut scales).is_some());
-                if !sound || scales.finish().is_none() {
+                let (quants, mut sound) = (&mut packed.quants, true);
+                let read = blocks::read_row(dtype, bytes, |_, group| {
+                    for part in 0..32 / form.block {
+                        sound &= scales.push(group.scales[part], group.offsets[part]).is_some();
+                    }
+                    match form.kind {
+                        Kind::Q4 => pack_nibbles(&group.quants, quants),
+                        _ => pack_bytes(&group.quants, quants),
+                    }
+                });
+                scales.finish();
+                if read.is_err() || !sound {
                     return Err(BadScale { row });
                 }
             }
@@ -182,32 +185,18 @@ impl Scales<'_> {
         self.out.push(u32::from(low) | u32::from(high) << 16);
     }
 
-    fn finish(mut self) -> Option<()> {
+    fn finish(mut self) {
         if let Some(first) = self.half.take() {
             self.pair(first, 0);
         }
-        Some(())
     }
 }
 
-/// Four bytes as a word; the callers' blocks are long enough by their type.
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-}
-
-fn half(bytes: &[u8], at: usize) -> f32 {
-    bytes.get(at..at + 2).map_or(f32::NAN, |b| f16::from_le_bytes([b[0], b[1]]).to_f32())
-}
-
-const LOW: u32 = 0x0f0f_0f0f;
-
-/// Thirty-two nibbles, low halves of `bytes` (or high ones), into four words.
-fn pack_nibbles(bytes: &[u8], high: bool, out: &mut Vec<u32>) {
-    let shift = if high { 4 } else { 0 };
-    for at in (0..bytes.len()).step_by(8) {
-        let (a, b) = (word(bytes, at) >> shift & LOW, word(bytes, at + 4) >> shift & LOW);
-        out.push((a | b << 4) ^ 0x8000_0000);
-    }
+/// Nibbles, eight a word: the first four in the low halves of its bytes, the next four in the high ones.
+fn pack_nibbles(q: &[i8; 32], out: &mut Vec<u32>) {
+    out.extend(q.as_chunks::<8>().0.iter().map(|eight| {
+        u32::from_le_bytes(std::array::from_fn(|i| eight[i] as u8 | (eight[i + 4] as u8) << 4)) ^ 0x8000_0000
+    }));
 }
 
 /// Signed bytes, four a word.
@@ -218,87 +207,6 @@ fn pack_bytes(q: &[i8], out: &mut Vec<u32>) {
             .iter()
             .map(|&[a, b, c, d]| u32::from_le_bytes([a as u8, b as u8, c as u8, d as u8]) ^ 0x0080_8080),
     );
-}
-
-/// The scale and min of sub-block `i` of a Q4_K or Q5_K block, six bits each.
-fn k_scale(scales: &[u8], i: usize) -> (f32, f32) {
-    let at = |i: usize| scales.get(i).copied().unwrap_or(0);
-    let (scale, min) = if i < 4 {
-        (at(i) & 63, at(i + 4) & 63)
-    } else {
-        (at(i + 4) & 15 | at(i - 4) >> 6 << 4, at(i + 4) >> 4 | at(i) >> 6 << 4)
-    };
-    (f32::from(scale), f32::from(min))
-}
-
-/// One block of a quantised type. `None` where a scale is bad.
-fn pack_block(dtype: DType, block: &[u8], quants: &mut Vec<u32>, scales: &mut Scales) -> Option<()> {
-    match dtype {
-        DType::Q4_0 | DType::Q4_1 => {
-            let nibbles = if dtype == DType::Q4_0 { 2 } else { 4 };
-            scales.push(half(block, 0), if dtype == DType::Q4_0 { 0.0 } else { half(block, 2) })?;
-            pack_nibbles(block.get(nibbles..)?, false, quants);
-            // A block's second half is in the high nibbles: words 0 and 1 are of the low ones, 2 and 3 of the high ones.
-            pack_nibbles(block.get(nibbles..)?, true, quants);
-        }
-        DType::Q4_K => {
-            let (d, d_min) = (half(block, 0), half(block, 2));
-            for i in 0..8 {
-                let (scale, min) = k_scale(block.get(4..16)?, i);
-                scales.push(d * scale, -d_min * min)?;
-                let start = 16 + i / 2 * 32;
-                pack_nibbles(block.get(start..start + 32)?, i % 2 == 1, quants);
-            }
-        }
-        DType::Q8_0 => {
-            scales.push(half(block, 0), 0.0)?;
-            quants.extend(words_of(block.get(2..)?).map(|w| w ^ 0x0080_8080));
-        }
-        DType::Q5_0 | DType::Q5_1 => {
-            let (min, centre, head) = if dtype == DType::Q5_0 { (0.0, 16, 2) } else { (half(block, 2), 0, 4) };
-            scales.push(half(block, 0), min)?;
-            let (high, low) = (word(block, head), block.get(head + 4..head + 20)?);
-            let mut q = [0i8; 32];
-            for (j, byte) in low.iter().enumerate() {
-                q[j] = (byte & 15 | ((high >> j & 1) << 4) as u8) as i8 - centre;
-                q[j + 16] = (byte >> 4 | ((high >> (j + 16) & 1) << 4) as u8) as i8 - centre;
-            }
-            pack_bytes(&q, quants);
-        }
-        DType::Q5_K => {
-            let (d, d_min) = (half(block, 0), half(block, 2));
-            let (high, low) = (block.get(16..48)?, block.get(48..176)?);
-            for i in 0..8 {
-                let (scale, min) = k_scale(block.get(4..16)?, i);
-                scales.push(d * scale, -d_min * min)?;
-                let mut q = [0i8; 32];
-                for (j, q) in q.iter_mut().enumerate() {
-                    let byte = low[i / 2 * 32 + j];
-                    *q = (if i % 2 == 0 { byte & 15 } else { byte >> 4 } | (high[j] >> i & 1) << 4) as i8;
-                }
-                pack_bytes(&q, quants);
-            }
-        }
-        DType::Q6_K => {
-            let (low, high, sub) = (block.get(..128)?, block.get(128..192)?, block.get(192..208)?);
-            let d = half(block, 208);
-            for (i, scale) in sub.iter().enumerate() {
-                scales.push(d * f32::from(*scale as i8), 0.0)?;
-                // Sixteen weights from `at` on: a half of 128, in it a quarter of 32.
-                let (part, quarter) = (i / 8, i % 8 / 2);
-                let mut q = [0i8; 16];
-                for (j, q) in q.iter_mut().enumerate() {
-                    let column = i % 2 * 16 + j;
-                    let byte = low[part * 64 + quarter % 2 * 32 + column];
-                    let nibble = if quarter < 2 { byte & 15 } else { byte >> 4 };
-                    *q = (nibble | (high[part * 32 + column] >> (2 * quarter) & 3) << 4) as i8 - 32;
-                }
-                pack_bytes(&q, quants);
-            }
-        }
-        DType::F32 | DType::F16 | DType::BF16 | DType::U32 => return None,
-    }
-    Some(())
 }
 
 #[cfg(test)]
@@ -357,7 +265,18 @@ mod tests {
                     continue;
                 }
                 DType::F16 | DType::Q4_0 | DType::Q5_0 | DType::Q8_0 => &[0],
+                DType::Q2_K => &[80, 82],
+                DType::Q3_K => &[108],
                 DType::Q6_K => &[208],
+                DType::IQ4_NL | DType::IQ4_XS => &[0],
+                DType::Q8_K => {
+                    block[..4].copy_from_slice(&(next() as f32 / 2f32.powi(31) * 0.02 + 0.001).to_le_bytes());
+                    continue;
+                }
+                DType::MXFP4 => {
+                    block[0] = 116 + (next() % 8) as u8;
+                    continue;
+                }
                 _ => &[0, 2],
             };
             for at in scales {
@@ -368,7 +287,8 @@ mod tests {
         bytes
     }
 
-    fn oracle(dtype: DType, rows: usize, cols: usize, bytes: &[u8]) -> Vec<f32> {
+    /// What candle reads in the bytes; `None` for types that it does not know.
+    fn oracle(dtype: DType, rows: usize, cols: usize, bytes: &[u8]) -> Option<Vec<f32>> {
         use candle_core::quantized::GgmlDType as G;
         let kind = match dtype {
             DType::F32 => G::F32,
@@ -379,36 +299,24 @@ mod tests {
             DType::Q5_0 => G::Q5_0,
             DType::Q5_1 => G::Q5_1,
             DType::Q8_0 => G::Q8_0,
+            DType::Q2_K => G::Q2K,
+            DType::Q3_K => G::Q3K,
             DType::Q4_K => G::Q4K,
             DType::Q5_K => G::Q5K,
             DType::Q6_K => G::Q6K,
-            DType::U32 => unreachable!(),
+            DType::Q8_K | DType::IQ4_NL | DType::IQ4_XS | DType::MXFP4 | DType::U32 => return None,
         };
         let cpu = candle_core::Device::Cpu;
         let tensor = candle_core::quantized::ggml_file::qtensor_from_ggml(kind, bytes, vec![rows, cols], &cpu).unwrap();
-        tensor.dequantize(&cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        Some(tensor.dequantize(&cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap())
     }
-
-    const ALL: [DType; 11] = [
-        DType::F32,
-        DType::F16,
-        DType::BF16,
-        DType::Q4_0,
-        DType::Q4_1,
-        DType::Q5_0,
-        DType::Q5_1,
-        DType::Q8_0,
-        DType::Q4_K,
-        DType::Q5_K,
-        DType::Q6_K,
-    ];
 
     #[test]
     fn packed_weights_stand_for_what_candle_reads_in_the_same_bytes() {
-        for dtype in ALL {
+        for dtype in DType::WEIGHTS {
             let (rows, cols) = (3, if dtype.is_quantised() { 768 } else { 172 });
             let bytes = random_rows(dtype, rows, cols, 1);
-            let expected = oracle(dtype, rows, cols, &bytes);
+            let Some(expected) = oracle(dtype, rows, cols, &bytes) else { continue };
             for wide in [false, true] {
                 let form = Form::of(dtype, wide).unwrap();
                 let packed = pack(dtype, form, cols, &bytes).unwrap();
@@ -426,9 +334,16 @@ mod tests {
 
     #[test]
     fn a_scale_that_is_no_number_is_refused_with_its_row() {
-        for dtype in ALL.into_iter().filter(|d| d.is_quantised()) {
+        for dtype in DType::WEIGHTS.into_iter().filter(|d| d.is_quantised()) {
             let cols = dtype.block_size() * 2;
-            let at = if dtype == DType::Q6_K { 208 } else { 0 };
+            let at = match dtype {
+                DType::Q2_K => 80,
+                DType::Q3_K => 108,
+                DType::Q6_K => 208,
+                // Its scale is a float, or a power of two.
+                DType::Q8_K | DType::MXFP4 => continue,
+                _ => 0,
+            };
             for bad in [f16::NAN, f16::INFINITY, f16::NEG_INFINITY] {
                 let mut bytes = random_rows(dtype, 4, cols, 2);
                 let start = 2 * dtype.row_bytes(cols).unwrap() + dtype.block_bytes() + at;

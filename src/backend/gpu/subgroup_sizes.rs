@@ -3,7 +3,7 @@
 
 use pollster::block_on;
 
-use super::{Device, Preference, context::Features};
+use super::{Device, Preference, features::Features};
 use crate::{
     Result,
     backend::{
@@ -85,10 +85,14 @@ fn make_up(device: &Device, size: u32) {
              @compute @workgroup_size"
         ));
         let context = device.context();
-        context.break_kernel((kernel, "    @builtin(subgroup_invocation_id) lane: u32,\n", ""));
-        context.break_kernel((kernel, "    @builtin(subgroup_size) size: u32,\n) {\n", leak(format!(") {{\n{sizes}"))));
-        context.break_kernel((kernel, "subgroupAdd(value)", "made_up_add(lid, value)"));
-        context.break_kernel((kernel, "@compute @workgroup_size", adding));
+        context.pipelines().break_kernel((kernel, "    @builtin(subgroup_invocation_id) lane: u32,\n", ""));
+        context.pipelines().break_kernel((
+            kernel,
+            "    @builtin(subgroup_size) size: u32,\n) {\n",
+            leak(format!(") {{\n{sizes}")),
+        ));
+        context.pipelines().break_kernel((kernel, "subgroupAdd(value)", "made_up_add(lid, value)"));
+        context.pipelines().break_kernel((kernel, "@compute @workgroup_size", adding));
     }
 }
 
@@ -100,7 +104,7 @@ fn sums_are_right_over_the_adapters_own_subgroups() {
     // A workgroup that lies in one subgroup, as large as the adapter's subgroups are.
     let alone = taken_for_hardware(32);
     let threads = leak(format!("const THREADS: u32 = {size}u;"));
-    alone.context().break_kernel(("matvec", "const THREADS: u32 = 32u;", threads));
+    alone.context().pipelines().break_kernel(("matvec", "const THREADS: u32 = 32u;", threads));
     assert!(adds_up(&alone), "workgroups of {size}");
 }
 
@@ -119,7 +123,11 @@ fn lanes_that_are_left_out_of_a_sum_are_noticed() {
         for (kernel, _) in KERNELS {
             let device = taken_for_hardware(size);
             make_up(&device, size);
-            device.context().break_kernel((kernel, "i++) { sum += made_up[i]; }", "i += 2u) { sum += made_up[i]; }"));
+            device.context().pipelines().break_kernel((
+                kernel,
+                "i++) { sum += made_up[i]; }",
+                "i += 2u) { sum += made_up[i]; }",
+            ));
             assert!(!adds_up(&device), "{kernel} with subgroups of {size}");
         }
     }

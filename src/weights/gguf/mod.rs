@@ -1,13 +1,13 @@
-//! GGUF (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), versions 2 and 3, through candle's reader.
+//! GGUF (<https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), versions 2 and 3, its metadata through candle's reader.
 //!
 //! candle takes many of a header's counts at their word, so [`walk`] goes through the header first and refuses
-//! whatever does not add up; candle then reads only headers that do.
+//! whatever does not add up; candle then reads the metadata of headers that do.
 
 mod walk;
 
 use std::io::Cursor;
 
-use candle_core::quantized::{GgmlDType, ggml_file::qtensor_from_ggml, gguf_file};
+use candle_core::quantized::gguf_file;
 
 use super::{
     contents::{Contents, Prefix, TensorInfo, shown},
@@ -16,49 +16,49 @@ use super::{
 use crate::{Error, Result, graph::DType};
 use walk::Stop;
 
+/// Where a header counts its tensors.
+const TENSOR_COUNT: std::ops::Range<usize> = 8..16;
+
 /// Reads a header, as much of the file as that takes.
 pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
     loop {
         match walk::walk(&prefix.name, &prefix.bytes, prefix.len) {
-            Ok(outline) => return contents(prefix, &outline),
+            Ok(outline) => return contents(prefix, outline),
             Err(Stop::Bad(error)) => return Err(error),
             Err(Stop::Need(len)) => prefix.grow(len).await?,
         }
     }
 }
 
-fn contents(prefix: &Prefix, outline: &walk::Outline) -> Result<Contents> {
+fn contents(prefix: &Prefix, outline: walk::Outline) -> Result<Contents> {
     let name = &prefix.name;
-    let header = prefix.bytes.get(..outline.header_len).unwrap_or(&prefix.bytes);
+    // candle reads the metadata alone: it knows fewer types of tensors.
+    let mut header = prefix.bytes.get(..outline.metadata_len).unwrap_or(&prefix.bytes).to_vec();
+    if let Some(count) = header.get_mut(TENSOR_COUNT) {
+        count.fill(0);
+    }
     let content = gguf_file::Content::read(&mut Cursor::new(header)).map_err(|e| {
         Error::corrupt_file(format!("{name}: the header does not read ({e}); fetch the file again")).caused_by(e)
     })?;
-    let mut tensors = Vec::with_capacity(content.tensor_infos.len());
-    for (tensor, info) in content.tensor_infos {
-        let shape = info.shape.dims().to_vec();
-        let Some(dtype) = dtype(info.ggml_dtype) else {
-            return Err(Error::internal(format!("{name}: {tensor} has a type that was let through unread")));
-        };
+    let mut tensors = Vec::with_capacity(outline.tensors.len());
+    for walk::Outlined { name: tensor, dtype, shape, offset } in outline.tensors {
         let bad =
             |why: String| Error::corrupt_file(format!("{name}: tensor {} {shape:?} {dtype}: {why}", shown(&tensor)));
         let bytes = size(dtype, &shape)
             .ok_or_else(|| bad(format!("its rows are no whole number of blocks of {}", dtype.block_size())))?;
-        let end = content
-            .tensor_data_offset
-            .checked_add(info.offset)
-            .and_then(|start| Some((start, start.checked_add(bytes)?)))
-            .filter(|(_, end)| *end <= prefix.len);
-        let Some((offset, _)) = end else {
+        let start = outline.data_start.checked_add(offset);
+        let start = start.filter(|start| start.checked_add(bytes).is_some_and(|end| end <= prefix.len));
+        let Some(start) = start else {
             return Err(bad(format!(
-                "its {bytes} bytes at offset {} of the data lie past the file's end at {}; \
+                "its {bytes} bytes at offset {offset} of the data lie past the file's end at {}; \
                  the file was cut short, so fetch it again",
-                info.offset, prefix.len
+                prefix.len
             )));
         };
-        tensors.push(TensorInfo { name: tensor, dtype, shape, part: 0, offset, bytes });
+        tensors.push(TensorInfo { name: tensor, dtype, shape, part: 0, offset: start, bytes });
     }
     refuse_overlaps(name, &mut tensors)?;
-    Ok(Contents { metadata: Metadata::new(content.metadata), tensors, data_start: content.tensor_data_offset })
+    Ok(Contents { metadata: Metadata::new(content.metadata), tensors, data_start: outline.data_start })
 }
 
 /// The bytes of a tensor in a file; `None` where its rows are no whole number of blocks.
@@ -85,58 +85,6 @@ pub(super) fn refuse_overlaps(name: &str, tensors: &mut [TensorInfo]) -> Result<
         }
     }
     Ok(())
-}
-
-fn dtype(t: GgmlDType) -> Option<DType> {
-    Some(match t {
-        GgmlDType::F32 => DType::F32,
-        GgmlDType::F16 => DType::F16,
-        GgmlDType::BF16 => DType::BF16,
-        GgmlDType::Q4_0 => DType::Q4_0,
-        GgmlDType::Q4_1 => DType::Q4_1,
-        GgmlDType::Q5_0 => DType::Q5_0,
-        GgmlDType::Q5_1 => DType::Q5_1,
-        GgmlDType::Q8_0 => DType::Q8_0,
-        GgmlDType::Q4K => DType::Q4_K,
-        GgmlDType::Q5K => DType::Q5_K,
-        GgmlDType::Q6K => DType::Q6_K,
-        _ => return None,
-    })
-}
-
-/// The numbers in whole blocks (or plain numbers) of `dtype`, by candle's own dequantisation; `name` is for messages.
-pub(super) fn dequantise(name: &str, dtype: DType, bytes: &[u8]) -> Result<Vec<f32>> {
-    let ggml = match dtype {
-        DType::F32 => GgmlDType::F32,
-        DType::F16 => GgmlDType::F16,
-        DType::BF16 => GgmlDType::BF16,
-        DType::Q4_0 => GgmlDType::Q4_0,
-        DType::Q4_1 => GgmlDType::Q4_1,
-        DType::Q5_0 => GgmlDType::Q5_0,
-        DType::Q5_1 => GgmlDType::Q5_1,
-        DType::Q8_0 => GgmlDType::Q8_0,
-        DType::Q4_K => GgmlDType::Q4K,
-        DType::Q5_K => GgmlDType::Q5K,
-        DType::Q6_K => GgmlDType::Q6K,
-        DType::U32 => return Err(Error::internal(format!("{name}: token ids are no weights"))),
-    };
-    if !bytes.len().is_multiple_of(dtype.block_bytes()) {
-        return Err(Error::internal(format!("{name}: {} bytes are no whole blocks of {dtype}", bytes.len())));
-    }
-    // candle reads blocks in place, so they must lie as aligned as its structs ask for.
-    let mut aligned = vec![0_u64; bytes.len().div_ceil(8).max(1)];
-    let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut aligned);
-    let Some(aligned) = aligned.get_mut(..bytes.len()) else {
-        return Err(Error::internal(format!("{name}: no room for its bytes")));
-    };
-    aligned.copy_from_slice(bytes);
-    // One row after another is as good as their shape, and candle quantises no scalars.
-    let shape = vec![bytes.len() / dtype.block_bytes() * dtype.block_size()];
-    let device = candle_core::Device::Cpu;
-    let values = || qtensor_from_ggml(ggml, aligned, shape, &device)?.dequantize(&device)?.to_vec1();
-    values().map_err(|e: candle_core::Error| {
-        Error::corrupt_file(format!("tensor {} does not dequantise ({e})", shown(name))).caused_by(e)
-    })
 }
 
 /// Puts the parts of a split GGUF in order and refuses a set that is not whole.

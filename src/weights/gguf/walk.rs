@@ -23,8 +23,22 @@ impl From<Error> for Stop {
 /// A header that adds up.
 #[derive(Debug)]
 pub(super) struct Outline {
-    /// Where it ends, before the padding.
-    pub header_len: usize,
+    /// Where the metadata ends and the list of tensors begins.
+    pub metadata_len: usize,
+    pub tensors: Vec<Outlined>,
+    /// Where the tensors' bytes begin.
+    pub data_start: u64,
+}
+
+/// A tensor as the header names it.
+#[derive(Debug)]
+pub(super) struct Outlined {
+    pub name: String,
+    pub dtype: DType,
+    /// The longest stride first.
+    pub shape: Vec<usize>,
+    /// From the start of the data.
+    pub offset: u64,
 }
 
 /// Values that a header may hold in all its lists together. candle keeps each in 32 bytes, so this bounds the memory
@@ -73,15 +87,17 @@ pub(super) fn walk(file: &str, bytes: &[u8], len: u64) -> Step<Outline> {
         seen.insert(key);
     }
     seen.clear();
+    let (metadata_len, mut outlined) = (w.at, vec![]);
     for _ in 0..tensors {
         let (at, name) = (w.at, w.name("a tensor's name")?);
-        w.tensor(&shown(&name), alignment)?;
-        if seen.contains(&name) {
+        let (dtype, shape, offset) = w.tensor(&shown(&name), alignment)?;
+        if !seen.insert(name.clone()) {
             return Err(w.bad(at, format!("the tensor {} stands there a second time", shown(&name))));
         }
-        seen.insert(name);
+        outlined.push(Outlined { name, dtype, shape, offset });
     }
-    Ok(Outline { header_len: w.at })
+    let data_start = (w.at as u64).next_multiple_of(alignment);
+    Ok(Outline { metadata_len, tensors: outlined, data_start })
 }
 
 impl Walk<'_> {
@@ -232,23 +248,23 @@ impl Walk<'_> {
         }
     }
 
-    fn tensor(&mut self, name: &str, alignment: u64) -> Step<()> {
+    fn tensor(&mut self, name: &str, alignment: u64) -> Step<(DType, Vec<usize>, u64)> {
         let at = self.at;
         let rank = self.u32(name)?;
         if rank > MOST_DIMENSIONS {
             return Err(self.bad(at, format!("tensor {name} has {rank} dimensions, more than {MOST_DIMENSIONS}")));
         }
-        let (mut elements, mut row) = (1_u64, 1);
-        for i in 0..rank {
+        let (mut elements, mut shape) = (1_u64, vec![]);
+        for _ in 0..rank {
             let side = self.u64(name)?;
             elements = elements.saturating_mul(side);
             if side > LONGEST_SIDE || elements > MOST_ELEMENTS {
                 return Err(self.bad(at, format!("tensor {name} has a side of {side}, too large to be")));
             }
-            if i == 0 {
-                row = side;
-            }
+            // The shortest stride comes first in a file. A side of this size is a count on every machine.
+            shape.insert(0, side as usize);
         }
+        let row = shape.last().copied().unwrap_or(1);
         let at = self.at;
         let kind = self.u32(name)?;
         let dtype = match known_type(kind) {
@@ -263,7 +279,7 @@ impl Walk<'_> {
             }
             None => return Err(self.bad(at, format!("tensor {name} has the unknown type {kind}"))),
         };
-        if !row.is_multiple_of(dtype.block_size() as u64) {
+        if !row.is_multiple_of(dtype.block_size()) {
             return Err(self.bad(
                 at,
                 format!(
@@ -288,7 +304,7 @@ impl Walk<'_> {
                 ),
             ));
         }
-        Ok(())
+        Ok((dtype, shape, offset))
     }
 }
 
@@ -305,48 +321,32 @@ fn fixed_size(kind: u32) -> Option<u64> {
 
 /// ggml's tensor types by number: ours, or the name of one that we do not compute.
 fn known_type(kind: u32) -> Option<Result<DType, &'static str>> {
-    Some(match kind {
-        0 => Ok(DType::F32),
-        1 => Ok(DType::F16),
-        2 => Ok(DType::Q4_0),
-        3 => Ok(DType::Q4_1),
-        6 => Ok(DType::Q5_0),
-        7 => Ok(DType::Q5_1),
-        8 => Ok(DType::Q8_0),
-        12 => Ok(DType::Q4_K),
-        13 => Ok(DType::Q5_K),
-        14 => Ok(DType::Q6_K),
-        30 => Ok(DType::BF16),
-        4 => Err("Q4_2"),
-        5 => Err("Q4_3"),
-        9 => Err("Q8_1"),
-        10 => Err("Q2_K"),
-        11 => Err("Q3_K"),
-        15 => Err("Q8_K"),
-        16 => Err("IQ2_XXS"),
-        17 => Err("IQ2_XS"),
-        18 => Err("IQ3_XXS"),
-        19 => Err("IQ1_S"),
-        20 => Err("IQ4_NL"),
-        21 => Err("IQ3_S"),
-        22 => Err("IQ2_S"),
-        23 => Err("IQ4_XS"),
-        24 => Err("I8"),
-        25 => Err("I16"),
-        26 => Err("I32"),
-        27 => Err("I64"),
-        28 => Err("F64"),
-        29 => Err("IQ1_M"),
-        31 => Err("Q4_0_4_4"),
-        32 => Err("Q4_0_4_8"),
-        33 => Err("Q4_0_8_8"),
-        34 => Err("TQ1_0"),
-        35 => Err("TQ2_0"),
-        36 => Err("IQ4_NL_4_4"),
-        37 => Err("IQ4_NL_4_8"),
-        38 => Err("IQ4_NL_8_8"),
-        39 => Err("MXFP4"),
-        40 => Err("NVFP4"),
-        _ => return None,
-    })
+    let other = match kind {
+        4 => "Q4_2",
+        5 => "Q4_3",
+        9 => "Q8_1",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        31 => "Q4_0_4_4",
+        32 => "Q4_0_4_8",
+        33 => "Q4_0_8_8",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        36 => "IQ4_NL_4_4",
+        37 => "IQ4_NL_4_8",
+        38 => "IQ4_NL_8_8",
+        40 => "NVFP4",
+        _ => return DType::of_ggml(kind).map(Ok),
+    };
+    Some(Err(other))
 }

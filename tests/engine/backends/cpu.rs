@@ -10,7 +10,7 @@ use vitrine::{
     graph::{Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, WeightId},
 };
 
-use super::{ALL, numbers, random, read_by_candle};
+use super::{ALL, half_scales, numbers, random, read_by_candle, scale_block};
 use crate::common::{bits, floats, on_cpu};
 
 /// A file's bytes of `n` weights: any bits where the type has blocks, with scales of a sane size.
@@ -24,14 +24,7 @@ fn file_bytes(dtype: DType, n: usize, seed: u64) -> Vec<u8> {
             let len = dtype.row_bytes(n).expect("whole blocks");
             let mut bytes: Vec<u8> = (0..len).map(|_| (next() * 127.9) as i8 as u8).collect();
             for block in bytes.chunks_mut(dtype.block_bytes()) {
-                let halves: &[usize] = match dtype {
-                    DType::Q6_K => &[208],
-                    DType::Q4_1 | DType::Q5_1 | DType::Q4_K | DType::Q5_K => &[0, 2],
-                    _ => &[0],
-                };
-                for at in halves {
-                    block[*at..at + 2].copy_from_slice(&f16::from_f32(next() * 0.01).to_le_bytes());
-                }
+                scale_block(dtype, block, 0.01, &mut next);
             }
             bytes
         }
@@ -199,8 +192,8 @@ fn positions_are_added_from_the_steps_on_and_past_the_table_row_0_is() {
 
 #[test]
 fn a_block_with_a_scale_that_is_no_number_is_a_corrupt_file_by_name() {
-    for dtype in ALL.into_iter().filter(|d| d.is_quantised()) {
-        let at = if dtype == DType::Q6_K { 208 } else { 0 };
+    for dtype in ALL {
+        let Some(at) = half_scales(dtype).first().copied() else { continue };
         for bad in [f16::NAN, f16::INFINITY] {
             for shape in [&[5usize, 512][..], &[2560][..]] {
                 let mut g = GraphBuilder::new("embedding");

@@ -17,7 +17,7 @@ use vitrine::{
     graph::DType,
 };
 
-use super::{ALL, every_gpu, read_by_candle};
+use super::{ALL, every_gpu, read_by_candle, scale_block};
 
 /// Of the terms that a value is summed from: where they cancel each other, little is left of a sum, but all of its error.
 /// Scales of K-quants are rounded to f16 on hardware, by up to 2.4e-4.
@@ -55,26 +55,11 @@ impl Noise {
         let len = rows * dtype.row_bytes(cols).expect("whole blocks");
         let mut bytes: Vec<u8> = (0..len).map(|_| self.word() as u8).collect();
         for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
-            let scales: &[usize] = match dtype {
-                DType::F32 => {
-                    block.copy_from_slice(&self.unit().to_le_bytes());
-                    continue;
-                }
-                DType::F16 => {
-                    block.copy_from_slice(&f16::from_f32(self.unit()).to_le_bytes());
-                    continue;
-                }
-                DType::BF16 => {
-                    block.copy_from_slice(&bf16::from_f32(self.unit()).to_le_bytes());
-                    continue;
-                }
-                DType::Q4_0 | DType::Q5_0 | DType::Q8_0 => &[0],
-                DType::Q6_K => &[208],
-                _ => &[0, 2],
-            };
-            for at in scales {
-                let scale = f16::from_f32(self.unit() * 0.02);
-                block[*at..at + 2].copy_from_slice(&scale.to_le_bytes());
+            match dtype {
+                DType::F32 => block.copy_from_slice(&self.unit().to_le_bytes()),
+                DType::F16 => block.copy_from_slice(&f16::from_f32(self.unit()).to_le_bytes()),
+                DType::BF16 => block.copy_from_slice(&bf16::from_f32(self.unit()).to_le_bytes()),
+                _ => scale_block(dtype, block, 0.02, || self.unit()),
             }
         }
         bytes

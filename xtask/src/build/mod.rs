@@ -1,6 +1,7 @@
 //! `cargo xtask build`: the crate as WebAssembly, its JavaScript glue, and the whole static site in `dist/`.
 
 mod site;
+pub mod types;
 mod wasm;
 
 pub use site::copy_folder;
@@ -55,7 +56,7 @@ impl Site {
         Self { dist, weight: OnceLock::new() }
     }
 
-    /// What its module weighs. Brotli at its best takes half a minute for that, once.
+    /// What its module weighs. Brotli at its best takes some ten seconds for that, once.
     pub fn weigh(&self) -> Result<WasmSize> {
         if let Some(known) = self.weight.get() {
             return Ok(*known);

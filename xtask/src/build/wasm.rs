@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -103,28 +103,18 @@ fn find_wasm_opt(workspace: &Workspace) -> Result<Option<PathBuf>> {
 
 /// Weighs the module as it is and as a static host would send it.
 pub fn measure(package: &Path) -> Result<WasmSize> {
-    let module = fs::read(package.join("vitrine_bg.wasm"))?;
-    Ok(WasmSize { raw: module.len() as u64, brotli: brotli_size(&module)? })
+    let module = package.join("vitrine_bg.wasm");
+    Ok(WasmSize { raw: fs::metadata(&module)?.len(), brotli: brotli_size(&module)? })
 }
 
-/// Bytes after brotli at its best (quality 11, a window of 16 MB).
-fn brotli_size(bytes: &[u8]) -> Result<u64> {
-    let mut writer = brotli::CompressorWriter::new(Counter(0), 1 << 16, 11, 24);
-    writer.write_all(bytes)?;
-    writer.flush()?;
-    Ok(writer.into_inner().0)
-}
+/// Node's own compressor at its best (quality 11, a window of 16 MB).
+const WEIGH: &str = "const zlib = require('zlib'), { BROTLI_PARAM_QUALITY: quality, BROTLI_PARAM_LGWIN: window } = zlib.constants; \
+    const module = require('fs').readFileSync(process.argv[1]); \
+    console.log(zlib.brotliCompressSync(module, { params: { [quality]: 11, [window]: 24 } }).length);";
 
-/// Takes bytes and keeps their number.
-struct Counter(u64);
-
-impl Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+fn brotli_size(module: &Path) -> Result<u64> {
+    let node = find_program(&["node"]).context("the module was not weighed; install Node.js from version 20")?;
+    let told = Command::new(node).args(["-e", WEIGH]).arg(module).output()?;
+    let size = String::from_utf8_lossy(&told.stdout).trim().parse();
+    size.with_context(|| format!("node could not weigh the module: {}", String::from_utf8_lossy(&told.stderr)))
 }

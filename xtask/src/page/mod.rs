@@ -47,7 +47,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{self, Browser, Driver, Engine, Gpu, Session},
-    build::{Site, WasmSize},
+    build::{Site, WasmSize, types},
     npm::{self, Package},
     server::{self, Routes},
     tally::Tally,
@@ -199,6 +199,7 @@ fn open_page(page: &Session, address: &str) -> Result<()> {
 
 /// What is looked at beside the tests.
 const LIGHT: &str = "the module is light enough";
+const TYPED: &str = "the types of the wasm face are the module's own";
 
 /// Runs all tests whose names contain `filter`, in each of these engines those that it is for.
 pub fn run(
@@ -209,8 +210,11 @@ pub fn run(
     screenshots: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
+    if filter.is_none_or(|part| TYPED.contains(part)) {
+        tally.check(TYPED, types::check(workspace, &site.dist.join("pkg")));
+    }
     thread::scope(|scope| {
-        // It takes half a minute of one processor, and the tests leave some of theirs.
+        // It takes some time of one processor, and the tests leave some of theirs.
         let is_weighed = filter.is_none_or(|part| LIGHT.contains(part));
         let weighing = is_weighed.then(|| scope.spawn(|| site.weigh()));
         let outcome = run_tests(workspace, site, engines, filter, screenshots, tally);

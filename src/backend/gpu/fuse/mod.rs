@@ -10,7 +10,7 @@ mod layers;
 mod pictures;
 
 use super::{
-    context::Features,
+    features::Features,
     kernels::{
         attention,
         elementwise::{self, Function, Source},

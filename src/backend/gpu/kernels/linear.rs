@@ -1,7 +1,7 @@
 //! Which kernel, in which variant and on what grid, makes a product.
 
 use super::super::{
-    context::Features,
+    features::Features,
     repack::{Form, Kind},
     wgsl::{Const, Kernel, Variant},
 };
@@ -37,10 +37,12 @@ pub struct Shape {
     /// Of a convolution: channels of a pixel (counted in what x is loaded by), the sides of a picture in x, pixels of a picture in y and its
     /// width, the zeros above and on the left of a picture, and the window's dilation.
     pub picture: [usize; 8],
+    /// Of [`Choice`].
+    pub row_shift: u32,
 }
 
 impl Shape {
-    const NAMES: [&str; 23] = [
+    const NAMES: [&str; 24] = [
         "ROWS",
         "COLS",
         "T",
@@ -64,12 +66,14 @@ impl Shape {
         "TOP",
         "LEFT",
         "DILATION",
+        "ROW_SHIFT",
     ];
 
     /// The numbers under the names that the sources have for them.
     pub fn numbers(&self) -> Result<Vec<(&'static str, Const)>> {
         let head = [self.rows, self.cols, self.t, self.first_token, self.first_row, self.all_rows, self.y_cols];
         let sizes = head.into_iter().chain(self.x).chain(self.residual).chain(self.gain).chain(self.picture);
+        let sizes = sizes.chain([self.row_shift as usize]);
         let named = Self::NAMES.into_iter().zip(sizes).map(|(name, size)| Ok((name, Const::size(size)?)));
         named.chain([Ok(("EPS", Const::F32(self.eps)))]).collect()
     }
@@ -147,6 +151,9 @@ pub struct Choice {
     pub load: usize,
     /// Products that one dispatch may make without holding up the device.
     pub most: u64,
+    /// In software, with many tokens: the binary logarithm of how many invocations of a workgroup take different rows; the others take other
+    /// tokens.
+    pub row_shift: u32,
 }
 
 /// A dispatch ends well within what a driver's watchdog or a page's patience allows: a tenth of a second on a small GPU, under a
@@ -180,10 +187,11 @@ pub fn placed(mut variant: Variant, rows: u32) -> Variant {
     variant.flag("PLACES", true)
 }
 
-fn flags(p: &Product) -> Variant {
+/// For a kernel that goes along a row in steps of `step` columns.
+fn flags(p: &Product, step: usize) -> Variant {
     let mut variant = weight_flags(p.form)
         .flag("ALIGNED", aligned(p))
-        .flag("TAIL", !p.cols.is_multiple_of(16))
+        .flag("TAIL", !p.cols.is_multiple_of(step))
         .flag("NORM", p.extras.norm)
         .flag("BIAS", p.extras.bias)
         .flag("GAIN", p.extras.gain)
@@ -221,16 +229,16 @@ pub fn choose(features: Features, p: &Product) -> Choice {
     if features.software {
         return software(features, p, quad);
     }
-    let mut variant = flags(p);
+    let mut variant = flags(p, 16);
     let load = if aligned(p) { 4 } else { 1 };
-    let most = MOST_PRODUCTS;
+    let (most, row_shift) = (MOST_PRODUCTS, 0);
     if p.t == 1 && p.conv.is_none() {
         // A workgroup that lies in one subgroup needs no barrier. Where smaller ones are possible, or none is known of, they meet at one.
         let smallest = if features.subgroups { features.subgroup_sizes.0 } else { 0 };
         let alone = smallest >= FEWEST_ALONE;
         variant.constants.push(("THREADS", Const::U32(if alone { smallest.min(MOST_THREADS) } else { MOST_THREADS })));
         let variant = variant.flag("SUBGROUPS", features.subgroups).flag("ALONE", alone);
-        return Choice { kernel: &MATVEC, variant, grid: Grid::Line(p.outputs.div_ceil(quad)), load, most };
+        return Choice { kernel: &MATVEC, variant, grid: Grid::Line(p.outputs.div_ceil(quad)), load, most, row_shift };
     }
     let tokens = if p.t <= 16 { 16 } else { 64 };
     // A picture has few channels at its ends.
@@ -238,7 +246,7 @@ pub fn choose(features: Features, p: &Product) -> Choice {
     variant.constants.push(("TOKENS", Const::U32(tokens)));
     variant.constants.push(("ROW_QUADS", Const::U32(row_quads)));
     let grid = Grid::Tokens { x: p.outputs.div_ceil(row_quads as usize * quad), tokens: tokens as usize };
-    Choice { kernel: &MATMUL, variant, grid, load, most }
+    Choice { kernel: &MATMUL, variant, grid, load, most, row_shift }
 }
 
 /// Invocations a workgroup of `linear_software.wgsl`: few, so that a small layer has enough of them for every core.
@@ -256,33 +264,28 @@ fn software(features: Features, p: &Product, quad: usize) -> Choice {
         if many { outputs.div_ceil(rows_each).next_power_of_two().min(LANES_A_GROUP) } else { LANES_A_GROUP };
     let whole = p.conv.map_or(cols, |conv| conv.channels).is_multiple_of(32);
     let quartets = features.subgroups && features.subgroup_sizes == (4, 4) && whole && row_lanes.is_multiple_of(4);
-    let mut variant = flags(p)
+    let mut variant = flags(p, 32)
         .flag("HALVES", p.form.block == 16)
         .flag("WHOLE", whole && (aligned(p) || quartets))
-        // A step is 32 columns here, so a row of an odd number of sixteens ends inside one.
-        .flag("TAIL", cols.is_multiple_of(16) && !cols.is_multiple_of(32))
         .flag("QUARTETS", quartets)
         .flag("SUBGROUPS", quartets)
         .flag("QUADS2", eight_rows)
         .flag("TOKENS4", many);
     variant.constants.push(("LANES", Const::U32(LANES_A_GROUP as u32)));
-    if many {
-        variant.constants.push(("ROW_LANES", Const::U32(row_lanes as u32)));
-    }
     let grid = if many {
         Grid::Tokens { x: outputs.div_ceil(row_lanes * rows_each), tokens: LANES_A_GROUP / row_lanes * 4 }
     } else {
         Grid::Line(outputs.div_ceil(LANES_A_GROUP * rows_each))
     };
     let load = if aligned(p) && !quartets { 4 } else { 1 };
-    Choice { kernel: &SOFTWARE, variant, grid, load, most: MOST_PRODUCTS_IN_SOFTWARE }
+    Choice { kernel: &SOFTWARE, variant, grid, load, most: MOST_PRODUCTS_IN_SOFTWARE, row_shift: row_lanes.ilog2() }
 }
 
 /// Every variant that [`choose`] and embeddings may ask for on a device, at sizes that stand for all.
 pub fn variants(features: Features) -> Vec<(&'static Kernel, Variant)> {
     use crate::graph::DType as D;
     let mut out = vec![];
-    for dtype in [D::F32, D::F16, D::BF16, D::Q4_0, D::Q4_1, D::Q8_0, D::Q5_1, D::Q6_K] {
+    for dtype in [D::F32, D::F16, D::BF16, D::Q4_0, D::Q4_1, D::Q8_0, D::Q5_1, D::Q6_K, D::Q2_K] {
         let Some(form) = Form::of(dtype, features.software) else { continue };
         out.push((&EMBEDDING, weight_flags(form)));
         out.push((&EMBEDDING, weight_flags(form).flag("POSITIONS", true)));

@@ -3,7 +3,7 @@
 // A field of a word becomes a float by a mask and one conversion, without a shift: it is too large by a power of two that x was
 // divided by beforehand, and the top field is a signed one (`repack.rs`). There is no fma(): it is a call a lane there.
 // Flags: those of the snippets; TOKENS4 (four tokens an invocation, else one), QUADS2 (eight rows an invocation, else four).
-// Constants: LANES (invocations a workgroup), ROW_LANES (of them for different rows, with TOKENS4; the others take other tokens).
+// Constant: LANES (invocations a workgroup). With TOKENS4 two to the power of ROW_SHIFT of them take different rows; the others take other tokens.
 
 #include linear_software_input
 #include linear_output
@@ -70,6 +70,7 @@ struct Step {
     total: Each,
     shifted: Each,
     shifted_late: Each,
+    total_late: Each,
 }
 
 #if QUANT
@@ -144,7 +145,11 @@ fn products(at: vec4<u32>, block: vec4<u32>, x: Step) -> Sums {
     let r_scale = scales[block.z];
     let s_scale = scales[block.w];
     let scale = vec4<f32>(p_scale.x, q_scale.x, r_scale.x, s_scale.x);
+#if HALVES
+    let least = outer(vec4<f32>(p_scale.y, q_scale.y, r_scale.y, s_scale.y), x.total - x.total_late);
+#else
     let least = outer(vec4<f32>(p_scale.y, q_scale.y, r_scale.y, s_scale.y), x.total);
+#endif
 #else
     let scale = vec4<f32>(scales[block.x], scales[block.y], scales[block.z], scales[block.w]);
 #endif
@@ -177,8 +182,19 @@ fn products(at: vec4<u32>, block: vec4<u32>, x: Step) -> Sums {
         + (bytes4(vec4<i32>(t.z, u.z, v.z, w.z), x.g) + bytes4(vec4<i32>(t.w, u.w, v.w, w.w), x.h));
 #if HALVES
     let next = block + vec4<u32>(1u);
+    let first = settle(early, scale, -128.0 * (x.shifted - x.shifted_late));
+#if MIN
+    let t_scale = scales[next.x];
+    let u_scale = scales[next.y];
+    let v_scale = scales[next.z];
+    let w_scale = scales[next.w];
+    let late_scale = vec4<f32>(t_scale.x, u_scale.x, v_scale.x, w_scale.x);
+    let late_least = outer(vec4<f32>(t_scale.y, u_scale.y, v_scale.y, w_scale.y), x.total_late);
+    return (first + least) + (settle(late, late_scale, -128.0 * x.shifted_late) + late_least);
+#else
     let late_scale = vec4<f32>(scales[next.x], scales[next.y], scales[next.z], scales[next.w]);
-    return settle(early, scale, -128.0 * (x.shifted - x.shifted_late)) + settle(late, late_scale, -128.0 * x.shifted_late);
+    return first + settle(late, late_scale, -128.0 * x.shifted_late);
+#endif
 #else
     let sum = settle(early + late, scale, -128.0 * x.shifted);
 #if MIN
@@ -227,7 +243,8 @@ fn load(spots: Spots, step: u32, lane: u32) -> Step {
         columns(p.e, q.e, r.e, s.e), columns(p.f, q.f, r.f, s.f), columns(p.g, q.g, r.g, s.g), columns(p.h, q.h, r.h, s.h),
         vec4<f32>(p.total, q.total, r.total, s.total),
         vec4<f32>(p.shifted, q.shifted, r.shifted, s.shifted),
-        vec4<f32>(p.shifted_late, q.shifted_late, r.shifted_late, s.shifted_late));
+        vec4<f32>(p.shifted_late, q.shifted_late, r.shifted_late, s.shifted_late),
+        vec4<f32>(p.total_late, q.total_late, r.total_late, s.total_late));
 }
 #else
 alias Spots = Spot;
@@ -238,7 +255,7 @@ fn spots_of(token: u32) -> Spots {
 
 fn load(spots: Spots, step: u32, lane: u32) -> Step {
     let p = activations(spots, taps_of(step), step, lane);
-    return Step(p.a, p.b, p.c, p.d, p.e, p.f, p.g, p.h, p.total, p.shifted, p.shifted_late);
+    return Step(p.a, p.b, p.c, p.d, p.e, p.f, p.g, p.h, p.total, p.shifted, p.shifted_late, p.total_late);
 }
 #endif
 
@@ -264,8 +281,8 @@ fn main(
     let lane = 0u;
 #endif
 #if TOKENS4
-    let token = FIRST_TOKEN + (group.y * (LANES / ROW_LANES) + lid / ROW_LANES) * 4u;
-    let unit = group.x * ROW_LANES + lid % ROW_LANES;
+    let token = FIRST_TOKEN + (group.y * (LANES >> ROW_SHIFT) + (lid >> ROW_SHIFT)) * 4u;
+    let unit = (group.x << ROW_SHIFT) + (lid & ((1u << ROW_SHIFT) - 1u));
 #else
     let token = 0u;
     let unit = (group.y * groups.x + group.x) * LANES + lid;

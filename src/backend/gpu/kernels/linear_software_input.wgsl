@@ -6,10 +6,11 @@
 struct Activations {
     a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>,
     e: vec4<f32>, f: vec4<f32>, g: vec4<f32>, h: vec4<f32>,
-    // Their sum, the sum of those whose weights are not in a word's top field, and that of the second sixteen alone (HALVES).
+    // Their sum, the sum of those whose weights are not in a word's top field, and both of the second sixteen alone (HALVES).
     total: f32,
     shifted: f32,
     shifted_late: f32,
+    total_late: f32,
 }
 
 #if Q4
@@ -98,13 +99,19 @@ fn activations(s: Spot, t: Taps, step: u32, lane: u32) -> Activations {
 #endif
 #if MIN
     let total = subgroupAdd(evens + odds);
+#if HALVES
+    let total_late = subgroupAdd((e + f) + (g + h));
+#else
+    let total_late = 0.0;
+#endif
 #else
     let total = 0.0;
+    let total_late = 0.0;
 #endif
     return Activations(
         spread(a * even), spread(b * odd), spread(c * even), spread(d * odd),
         spread(e * even), spread(f * odd), spread(g * even), spread(h * odd),
-        total, shifted, late);
+        total, shifted, late, total_late);
 }
 
 fn norm_scale() -> f32 {
@@ -211,10 +218,13 @@ fn activations(s: Spot, t: Taps, step: u32, lane: u32) -> Activations {
 #endif
 #if HALVES
     let late = (e.x + e.y + e.z) + (f.x + f.y + f.z) + (g.x + g.y + g.z) + (h.x + h.y + h.z);
+    let total_late = late + ((e.w + f.w) + (g.w + h.w));
 #else
     let late = 0.0;
+    let total_late = 0.0;
 #endif
-    return Activations(a * EVEN, b * ODD, c * EVEN, d * ODD, e * EVEN, f * ODD, g * EVEN, h * ODD, total, shifted, late);
+    return Activations(
+        a * EVEN, b * ODD, c * EVEN, d * ODD, e * EVEN, f * ODD, g * EVEN, h * ODD, total, shifted, late, total_late);
 }
 
 fn norm_scale() -> f32 {

@@ -17,7 +17,7 @@ use elementwise::{Function, Source};
 use super::{
     Device,
     adapters::ADAPTERS,
-    context::Features,
+    features::Features,
     program::{AttentionShape, Leanings, Operands, Rotary, Tensor},
     wgsl::{Kernel, Variant, render},
 };
@@ -264,6 +264,7 @@ pub fn unlisted(device: &Device) -> Vec<String> {
     device
         .context()
         .pipelines()
+        .names()
         .into_iter()
         .filter(|name| !halves(name).iter().all(|half| listed.contains(half)))
         .collect()

@@ -7,29 +7,16 @@ use js_sys::{Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::js::{options_from_js, thrown, to_js};
+use super::super::js::{options_from_js, thrown, to_js};
 use crate::{
     Cancel, Error, Result,
     image::{self, ImageModelStats, ImageRequest, PaintSummary, Picture},
 };
 
-/// A loaded image model. Freeing it closes it.
-#[wasm_bindgen]
-pub struct ImageModel {
-    model: image::ImageModel,
-}
-
-impl ImageModel {
-    pub(super) fn new(model: image::ImageModel) -> Self {
-        Self { model }
-    }
-}
-
-impl Drop for ImageModel {
-    fn drop(&mut self) {
-        self.model.close();
-    }
-}
+loaded_model!(
+    "A loaded image model.",
+    ImageModel(image::ImageModel), "ImageModelInfo", Stats as "ImageModelStats"
+);
 
 /// What a model took; what no painting has measured yet is left out.
 #[derive(Serialize)]
@@ -59,22 +46,17 @@ impl From<ImageModelStats> for Stats {
 
 #[wasm_bindgen]
 impl ImageModel {
-    /// An `ImageModelInfo`.
-    pub fn info(&self) -> Result<JsValue, JsValue> {
-        to_js(self.model.info())
-    }
-
-    /// An `ImageModelStats`.
-    pub fn stats(&self) -> Result<JsValue, JsValue> {
-        to_js(&Stats::from(self.model.stats()))
-    }
-
-    /// Begins a painting; `init` and `mask` are `{ width, height, data }` or `undefined`.
-    pub fn paint(&self, options: JsValue, init: JsValue, mask: JsValue) -> Result<Painting, JsValue> {
+    /// Begins a painting.
+    pub fn paint(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "PaintOptions")] options: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Pixels")] init: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "Pixels")] mask: JsValue,
+    ) -> Result<Painting, JsValue> {
         let cancel = Cancel::new();
         let begin = || {
             let request: ImageRequest = options_from_js(options)?;
-            let options = request.check(self.model.info(), picture(&init, "init")?, picture(&mask, "mask")?)?;
+            let options = request.check(self.model.info(), picture_of(&init, "init")?, picture_of(&mask, "mask")?)?;
             self.model.paint(options, cancel.clone())
         };
         let painting = begin().map_err(thrown)?;
@@ -106,7 +88,8 @@ struct Step {
 
 #[wasm_bindgen]
 impl Painting {
-    /// A step with `pictures: { width, height, data }[]`, or `undefined` at the end.
+    /// `undefined` at the end.
+    #[wasm_bindgen(unchecked_return_type = "PaintedStep | undefined")]
     pub async fn next(&self) -> Result<JsValue, JsValue> {
         let mut painting = self.painting.lock().await;
         let step = painting.next().await;
@@ -120,18 +103,20 @@ impl Painting {
         Ok(made)
     }
 
+    /// The `next` under way ends at once, with the code "aborted".
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// A `PaintSummary`, as far as it has come.
+    /// As far as it has come.
+    #[wasm_bindgen(unchecked_return_type = "PaintSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {
         to_js(&*self.summary.borrow())
     }
 }
 
 /// A picture that came from the page, if one did.
-pub(super) fn picture(value: &JsValue, name: &str) -> Result<Option<Picture>> {
+pub(super) fn picture_of(value: &JsValue, name: &str) -> Result<Option<Picture>> {
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }

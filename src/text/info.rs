@@ -1,19 +1,9 @@
-//! A language model on a device, as its calls share it: what it is, what it took, whether it is still there.
+//! What a language model is, and what it took.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
-
-use futures_util::lock::Mutex;
 use serde::Serialize;
 
-use super::{MOST_ALTERNATIVES, SamplingDefaults, Tokenizer, session::Session};
-use crate::{
-    Error, Result,
-    backend::{Device, DeviceInfo, StepCost},
-    models::language::ALTERNATIVES,
-};
+use super::SamplingDefaults;
+use crate::backend::{DeviceInfo, StepCost};
 
 /// What a model is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,33 +64,4 @@ pub struct GenerationStats {
     pub prefill_tokens_per_second: f64,
     /// Tokens after the first, a second.
     pub decode_tokens_per_second: f64,
-}
-
-/// What all calls on a model hold.
-pub(super) struct Inner {
-    pub tokenizer: Tokenizer,
-    pub device: Device,
-    pub session: Arc<Mutex<Session>>,
-    pub info: TextModelInfo,
-    pub stats: RefCell<TextModelStats>,
-    pub closed: Cell<bool>,
-}
-
-impl Inner {
-    pub fn check_open(&self) -> Result<()> {
-        if self.closed.get() {
-            return Err(Error::closed("the model was unloaded; load it again"));
-        }
-        Ok(())
-    }
-
-    /// Plans exist for two counts of alternatives, so that no odd wish compiles a plan of its own.
-    pub fn compiled_alternatives(&self, wanted: usize) -> usize {
-        let compiled = if wanted <= ALTERNATIVES { ALTERNATIVES } else { MOST_ALTERNATIVES };
-        compiled.min(self.info.vocabulary)
-    }
-
-    pub fn record(&self, generation: GenerationStats) {
-        self.stats.borrow_mut().generation = generation;
-    }
 }

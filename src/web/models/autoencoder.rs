@@ -4,48 +4,27 @@ use js_sys::{Float32Array, Object, Reflect};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::{
-    cancel::Cancel,
-    image::{Stats, picture, pixels},
-    js::{from_js, thrown, to_js},
+    super::{
+        cancel::Cancel,
+        js::{from_js, thrown, to_js},
+    },
+    image::{Stats, picture_of, pixels},
 };
 use crate::{Error, image};
 
-/// A loaded autoencoder. Freeing it closes it.
-#[wasm_bindgen]
-pub struct Autoencoder {
-    model: image::Autoencoder,
-}
-
-impl Autoencoder {
-    pub(super) fn new(model: image::Autoencoder) -> Self {
-        Self { model }
-    }
-}
-
-impl Drop for Autoencoder {
-    fn drop(&mut self) {
-        self.model.close();
-    }
-}
+loaded_model!(
+    "A loaded autoencoder or generator.",
+    Autoencoder(image::Autoencoder), "AutoencoderInfo", Stats as "ImageModelStats"
+);
 
 #[wasm_bindgen]
 impl Autoencoder {
-    /// An `AutoencoderInfo`.
-    pub fn info(&self) -> Result<JsValue, JsValue> {
-        to_js(self.model.info())
-    }
-
-    /// An `ImageModelStats`.
-    pub fn stats(&self) -> Result<JsValue, JsValue> {
-        to_js(&Stats::from(self.model.stats()))
-    }
-
-    /// `{ width, height, data }` of a latent of `shape`.
-    #[wasm_bindgen(js_name = decodeLatent)]
+    /// The picture of a latent of `shape`.
+    #[wasm_bindgen(js_name = decodeLatent, unchecked_return_type = "Pixels")]
     pub async fn decode_latent(
         &self,
         latent: Float32Array,
-        shape: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "number[]")] shape: JsValue,
         cancel: &Cancel,
     ) -> Result<Object, JsValue> {
         let cancel = cancel.flag().clone();
@@ -55,11 +34,15 @@ impl Autoencoder {
         pixels(&decoded)
     }
 
-    /// `{ latent, shape }` of a picture `{ width, height, data }`.
-    #[wasm_bindgen(js_name = encodePicture)]
-    pub async fn encode_picture(&self, given: JsValue, cancel: &Cancel) -> Result<Object, JsValue> {
+    /// The latent of a picture.
+    #[wasm_bindgen(js_name = encodePicture, unchecked_return_type = "Latent")]
+    pub async fn encode_picture(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Pixels")] picture: JsValue,
+        cancel: &Cancel,
+    ) -> Result<Object, JsValue> {
         let cancel = cancel.flag().clone();
-        let given = picture(&given, "the picture").and_then(|given| {
+        let given = picture_of(&picture, "the picture").and_then(|given| {
             given.ok_or_else(|| Error::bad_argument("there is no picture; give ImageData, an ImageBitmap or a Blob"))
         });
         let (latent, shape) = self.model.encode(&given.map_err(thrown)?, &cancel).await.map_err(thrown)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use vitrine_jinja::LocalTime;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use super::{
+use super::super::{
     cancel::Cancel as WebCancel,
     js::{from_js, options_from_js, thrown, to_js},
     tokenizer::check_ids,
@@ -21,23 +21,10 @@ use crate::{
     },
 };
 
-/// A loaded text model. Freeing it closes it.
-#[wasm_bindgen]
-pub struct Model {
-    model: TextModel,
-}
-
-impl Model {
-    pub(super) fn new(model: TextModel) -> Self {
-        Self { model }
-    }
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        self.model.close();
-    }
-}
+loaded_model!(
+    "A loaded language model.",
+    Model(TextModel), "ModelInfo", Stats as "ModelStats"
+);
 
 /// What a model took; what no generation has measured yet is left out.
 #[derive(Serialize)]
@@ -92,26 +79,24 @@ struct Next {
 
 #[wasm_bindgen]
 impl Model {
-    /// A `ModelInfo`.
-    pub fn info(&self) -> Result<JsValue, JsValue> {
-        to_js(self.model.info())
-    }
-
-    /// A `ModelStats`.
-    pub fn stats(&self) -> Result<JsValue, JsValue> {
-        to_js(&Stats::from(self.model.stats()))
-    }
-
     /// Goes on from a text or from token ids.
-    pub fn generate(&self, prompt: JsValue, options: JsValue) -> Result<Generation, JsValue> {
+    pub fn generate(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "string | Uint32Array")] prompt: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
+    ) -> Result<Generation, JsValue> {
         self.begin(options, |options, cancel| match prompt.as_string() {
             Some(text) => self.model.generate(&text, options, cancel),
             None => self.model.generate_ids(&Uint32Array::new(&prompt).to_vec(), options, cancel),
         })
     }
 
-    /// Answers messages `[{ role, content, … }]`.
-    pub fn chat(&self, messages: JsValue, options: JsValue) -> Result<Generation, JsValue> {
+    /// Answers a conversation.
+    pub fn chat(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "ChatOptions")] options: JsValue,
+    ) -> Result<Generation, JsValue> {
         self.begin(options, |options, cancel| {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let chat = on_this_clock(options.chat);
@@ -125,7 +110,11 @@ impl Model {
 
     /// The ids of a conversation, as [`Self::chat`] would give them to the model.
     #[wasm_bindgen(js_name = tokenizeChat)]
-    pub fn tokenize_chat(&self, messages: JsValue, options: JsValue) -> Result<Vec<u32>, JsValue> {
+    pub fn tokenize_chat(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "TemplateOptions")] options: JsValue,
+    ) -> Result<Vec<u32>, JsValue> {
         let encode = || {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let options = on_this_clock(options_from_js::<ChatRequest>(options)?.check()?);
@@ -139,19 +128,22 @@ impl Model {
         Ok(self.model.tokenizer().decode(tokens))
     }
 
-    /// A `Score`.
+    /// How likely each token of a text is after those before it.
+    #[wasm_bindgen(unchecked_return_type = "Score")]
     pub async fn score(&self, text: String, cancel: &WebCancel) -> Result<JsValue, JsValue> {
         let score = self.model.score(&text, cancel.flag()).await.map_err(thrown)?;
         to_js(&score)
     }
 
-    /// `[{ part, runs, ms }]` of a decode step, the longest first.
+    /// Where the time of a decode step goes, the longest part first.
+    #[wasm_bindgen(unchecked_return_type = "StepPart[]")]
     pub async fn profile(&self, steps: u32, cancel: &WebCancel) -> Result<JsValue, JsValue> {
         let parts = self.model.profile(steps as usize, cancel.flag()).await.map_err(thrown)?;
         to_js(&parts)
     }
 
-    /// `[{ token, text, logprob, probability }]`, likeliest first.
+    /// The `k` likeliest tokens after a text, likeliest first.
+    #[wasm_bindgen(unchecked_return_type = "Next[]")]
     pub async fn next(&self, text: String, k: f64, cancel: &WebCancel) -> Result<JsValue, JsValue> {
         if k.fract() != 0.0 || k < 1.0 {
             return Err(thrown(Error::bad_argument(format!("k is {k}, but must be a whole number from 1"))));
@@ -201,7 +193,8 @@ struct Summary {
 
 #[wasm_bindgen]
 impl Generation {
-    /// A `Chunk`, or `undefined` at the end.
+    /// `undefined` at the end.
+    #[wasm_bindgen(unchecked_return_type = "Chunk | undefined")]
     pub async fn next(&self) -> Result<JsValue, JsValue> {
         let mut generation = self.generation.lock().await;
         let event = generation.next().await;
@@ -213,11 +206,13 @@ impl Generation {
         }
     }
 
+    /// The `next` under way ends at once, with text that was held back or `undefined`.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// A `GenerationSummary`, as far as it has come.
+    /// As far as it has come.
+    #[wasm_bindgen(unchecked_return_type = "GenerationSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {
         to_js(&Summary { finish_reason: self.end.get(), stats: self.stats.get() })
     }
