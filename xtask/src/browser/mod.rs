@@ -2,9 +2,11 @@
 //! the tests and the measurements need of it.
 
 mod find;
+mod script;
 mod session;
 mod webdriver;
 
 pub use find::{Browser, Engine};
+pub use script::Script;
 pub use session::{Gpu, Session, is_silence};
 pub use webdriver::{Driver, Element};

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    slice,
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    Browser, Engine,
+    Browser, Engine, Script,
     webdriver::{Driver, Element},
 };
 use crate::system;
@@ -46,33 +47,10 @@ pub struct Session<'driver> {
 }
 
 /// Deletes what pages of an origin can keep.
-const FORGET: &str = "
-    localStorage.clear();
-    sessionStorage.clear();
-    const all = async (list, forget) => Promise.all((await list ?? []).map(forget));
-    await all(navigator.serviceWorker?.getRegistrations(), (worker) => worker.unregister());
-    await all(globalThis.caches?.keys(), (name) => caches.delete(name));
-    await all(indexedDB.databases(), ({ name }) => new Promise((resolve, reject) => {
-        const request = indexedDB.deleteDatabase(name);
-        request.onsuccess = resolve;
-        request.onerror = request.onblocked = () => reject(new Error(`the database ${name} stays`));
-    }));
-    const folder = await navigator.storage?.getDirectory?.().catch(() => null);
-    if (folder) {
-        const names = [];
-        for await (const name of folder.keys()) names.push(name);
-        await all(names, (name) => folder.removeEntry(name, { recursive: true }));
-    }";
+const FORGET: Script = Script::new("", include_str!("session.js"), "forget");
 
 /// Counts it.
-const COUNT_KEPT: &str = "
-    const folder = await navigator.storage?.getDirectory?.().catch(() => null);
-    let files = 0;
-    if (folder) for await (const _ of folder.keys()) files += 1;
-    const count = async (list) => (await list ?? []).length;
-    return localStorage.length + sessionStorage.length + files + document.cookie.length
-        + await count(navigator.serviceWorker?.getRegistrations()) + (navigator.serviceWorker?.controller ? 1 : 0)
-        + await count(globalThis.caches?.keys()) + await count(indexedDB.databases());";
+const COUNT_KEPT: Script = Script::new("", include_str!("session.js"), "countKept");
 
 impl<'driver> Session<'driver> {
     /// Opens a window of some 1280 × 900 in a fresh profile of a browser that the driver can drive.
@@ -105,10 +83,10 @@ impl<'driver> Session<'driver> {
         self.post("frame", &json!({ "id": null }))?;
         self.goto(blank)?;
         self.driver.delete(&format!("/session/{}/cookie", self.id))?;
-        self.run_async(FORGET, &[])?;
+        self.call(FORGET, Value::Null)?;
         // A service worker goes with the last document that it serves.
         self.goto(blank)?;
-        if self.run_async(COUNT_KEPT, &[])? != 0 {
+        if self.call(COUNT_KEPT, Value::Null)? != 0 {
             return Ok(false);
         }
         let before = self.tabs()?;
@@ -254,6 +232,11 @@ impl<'driver> Session<'driver> {
         Ok(outcome["value"].take())
     }
 
+    /// Calls a function in the page and waits for it. What it throws is the error, with its code.
+    pub fn call(&self, script: Script, argument: Value) -> Result<Value> {
+        self.run_async(&script.body(), &[argument])
+    }
+
     /// The text of an element as a reader sees it; empty where there is none.
     pub fn text(&self, selector: &str) -> Result<String> {
         let text = self.run("return document.querySelector(arguments[0])?.innerText ?? ''", &[json!(selector)])?;
@@ -262,14 +245,20 @@ impl<'driver> Session<'driver> {
 
     /// Waits until a JavaScript expression is true.
     pub fn wait_for(&self, expression: &str, seconds: u64) -> Result<()> {
+        self.wait_for_with(expression, &Value::Null, seconds)
+    }
+
+    /// Waits until one is true of a value, which it calls `arguments[0]`.
+    pub fn wait_for_with(&self, expression: &str, value: &Value, seconds: u64) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(seconds) {
-            if self.run(&format!("return Boolean({expression})"), &[])? == Value::Bool(true) {
+            if self.run(&format!("return Boolean({expression})"), slice::from_ref(value))? == Value::Bool(true) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        bail!("after {seconds} s it is still not so that {expression}")
+        let of = if value.is_null() { String::new() } else { format!(", of {value}") };
+        bail!("after {seconds} s it is still not so that {expression}{of}")
     }
 
     /// A command of Chromium's own protocol.

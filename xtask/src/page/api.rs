@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, nothing, strings};
+use super::{Test, Visit, ensure_that, nothing, script, strings};
 use crate::browser::Gpu;
 
 pub const TESTS: &[Test] = &[
@@ -41,25 +41,10 @@ pub const TESTS: &[Test] = &[
     Test::new("the_openai_shape_is_served", openai).everywhere(),
 ];
 
-/// The first model of the catalogue, on a device.
-fn with_model(device: &str, body: &str) -> String {
-    format!(
-        "const engine = await Engine.create({{ device: '{device}' }});
-         if (engine.device.kind !== '{device}') throw new Error('computed by ' + JSON.stringify(engine.device));
-         const [entry] = await engine.catalog();
-         const model = await engine.load(entry.id);
-         const code = async (promise) => {{ try {{ await promise; return 'none'; }} catch (error) {{ return error.code ?? String(error); }} }};
-         {body}"
-    )
-}
-
 fn greedy(visit: &Visit, device: &str, file: &str, tokens: u32) -> Result<String> {
     visit.blank()?;
     let text = visit.call(
-        "const engine = await Engine.create({ device: args[0].device });
-         if (engine.device.kind !== args[0].device) throw new Error('computed by ' + JSON.stringify(engine.device));
-         const model = await engine.load(args[0].file);
-         return await model.generate('', { maxTokens: args[0].tokens, temperature: 0 }).text();",
+        script!("api.js", greedy),
         json!({ "device": device, "file": format!("/reference/llm/stories260K/{file}"), "tokens": tokens }),
     )?;
     Ok(text.as_str().context("no text came")?.to_owned())
@@ -122,22 +107,7 @@ fn common(a: &str, b: &str) -> usize {
 /// behind the first. 0.15 of a logit is what eight-bit products may cost, as in the native test.
 fn storyteller(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            device,
-            "const { cases } = await (await fetch('/fixtures/storyteller_greedy.json')).json();
-             const off = [];
-             for (const { prompt_ids, greedy, top_after_prompt, top_last } of cases)
-                 for (const [ids, top] of [[prompt_ids, top_after_prompt], [[...prompt_ids, ...greedy.slice(0, -1)], top_last]]) {
-                     const told = new Map();
-                     for await (const { token, logprob, alternatives } of model.generate(ids, { maxTokens: 1, temperature: 0, alternatives: 20 }))
-                         for (const each of [{ token, logprob }, ...alternatives]) told.set(each.token, each.logprob);
-                     for (const { token, logit } of top) off.push(Math.abs((told.get(token) - told.get(top[0].token)) - (logit - top[0].logit)));
-                 }
-             return { compared: off.length, most: Math.max(...off) };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", storyteller), json!(device))?;
     ensure_that!(seen["compared"] == 64, "{} logits were compared", seen["compared"]);
     ensure_that!(seen["most"].as_f64().is_some_and(|most| most < 0.15), "a logit is {} off", seen["most"]);
     Ok(())
@@ -145,10 +115,7 @@ fn storyteller(visit: &Visit, device: &str) -> Result<()> {
 
 fn seeds(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
-    let texts = visit.call(
-        &with_model(device, "const write = (seed) => model.generate('Once', { maxTokens: 24, temperature: 1, seed }).text(); return [await write(7), await write(7), await write(8)];"),
-        nothing(),
-    )?;
+    let texts = visit.call(script!("api.js", seeds), json!(device))?;
     let texts = strings(&texts);
     ensure_that!(texts.len() == 3 && texts[0] == texts[1], "one seed, two texts: {texts:?}");
     ensure_that!(texts[0] != texts[2], "two seeds, one text: {texts:?}");
@@ -165,18 +132,7 @@ fn seeds_on_gpu(visit: &Visit) -> Result<()> {
 
 fn agreement(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            device,
-            "const prompt = 'Once upon a time';
-             const next = await model.next(prompt, { k: 5 });
-             const stream = model.generate(prompt, { maxTokens: 1, temperature: 0, alternatives: 5 });
-             const { value: first } = await stream.next(); await stream.return();
-             const score = await model.score(prompt + first.text);
-             return { next, first, scored: score.tokens.at(-1), perplexity: score.perplexity, tokens: (await model.tokenize(prompt + first.text)).length, count: score.tokens.length };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", agreement), json!(device))?;
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     ensure_that!(seen["next"][0]["token"] == seen["first"]["token"], "the likeliest token was not taken: {seen}");
     let (told, drawn, scored) =
@@ -217,10 +173,7 @@ fn agreement_on_gpu(visit: &Visit) -> Result<()> {
 fn round_trip(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let text = "One day, a little girl named Lily found a needle in her room.";
-    let back = visit.call(
-        &with_model("cpu", "const ids = await model.tokenize(args[0], { addSpecialTokens: false }); return [await model.detokenize(ids), ids.constructor.name];"),
-        json!(text),
-    )?;
+    let back = visit.call(script!("api.js", roundTrip), json!(text))?;
     ensure_that!(strings(&back) == [text, "Uint32Array"], "{text:?} came back as {back}");
     Ok(())
 }
@@ -236,11 +189,7 @@ fn tokenizer_alone(visit: &Visit) -> Result<()> {
         let demanded: Vec<Vec<u32>> =
             demanded.lines().map(|line| line.split_whitespace().filter_map(|id| id.parse().ok()).collect()).collect();
         let ids = visit.call(
-            "const engine = await Engine.create({ device: 'cpu' });
-             const tokenizer = await engine.tokenizer(args[0].file);
-             const all = [];
-             for (const text of args[0].texts) all.push([...await tokenizer.encode(text, { addSpecialTokens: false })]);
-             return all;",
+            script!("api.js", tokenizer),
             json!({ "file": format!("/reference/tokenizers/ggml-vocab-{name}.gguf"), "texts": texts }),
         )?;
         for ((text, demanded), ids) in texts.iter().zip(&demanded).zip(ids.as_array().context("no ids came")?) {
@@ -253,20 +202,7 @@ fn tokenizer_alone(visit: &Visit) -> Result<()> {
 /// Aborts in the middle, then generates again.
 fn abort(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            device,
-            "const expected = await model.generate('A', { maxTokens: 8, temperature: 0 }).text();
-             const abort = new AbortController(); let tokens = 0;
-             const outcome = await code((async () => {
-                 for await (const _ of model.generate('One winter day, a fox was out in the snow.', { maxTokens: 400, temperature: 0, signal: abort.signal })) if (++tokens === 3) abort.abort();
-             })());
-             const before = new AbortController(); before.abort();
-             const early = await code(model.generate('Once', { signal: before.signal }).text());
-             return { outcome, early, tokens, same: expected === await model.generate('A', { maxTokens: 8, temperature: 0 }).text() };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", abort), json!(device))?;
     ensure_that!(seen["outcome"] == "aborted" && seen["early"] == "aborted", "the code is not \"aborted\": {seen}");
     ensure_that!(
         seen["tokens"].as_u64().is_some_and(|count| count < 60),
@@ -287,48 +223,21 @@ fn abort_generation_on_gpu(visit: &Visit) -> Result<()> {
 
 fn leave_early(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let text = visit.call(
-        &with_model(
-            "cpu",
-            "for await (const _ of model.generate('Once', { maxTokens: 500 })) break;
-             return await model.generate('Once', { maxTokens: 5 }).text();",
-        ),
-        nothing(),
-    )?;
+    let text = visit.call(script!("api.js", leaveEarly), nothing())?;
     ensure_that!(text.as_str().is_some_and(|text| !text.is_empty()), "nothing came after leaving early: {text}");
     Ok(())
 }
 
 fn take_turns(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            "cpu",
-            "const write = (prompt) => model.generate(prompt, { maxTokens: 16, temperature: 0 }).text();
-             const alone = [await write('The cat'), await write('A boy')];
-             const together = await Promise.all([write('The cat'), write('A boy')]);
-             return alone.map((text, at) => text === together[at]);",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", takeTurns), nothing())?;
     ensure_that!(seen == json!([true, true]), "two generations at once mix: {seen}");
     Ok(())
 }
 
 fn unload_while_generating(visit: &Visit, device: &str) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            device,
-            "let unloading; let tokens = 0;
-             const outcome = await code((async () => { for await (const _ of model.generate('One winter day, a fox was out in the snow.', { maxTokens: 400, temperature: 0 })) if (++tokens === 2) unloading = model.unload(); })());
-             await unloading; await model.unload();
-             const after = await code(model.tokenize('a'));
-             const fresh = await engine.load(entry.id);
-             return { outcome, after, text: await fresh.generate('Once', { maxTokens: 5, temperature: 0 }).text() };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", unload), json!(device))?;
     ensure_that!(seen["outcome"] == "closed", "the generation under way ended with {}", seen["outcome"]);
     ensure_that!(seen["after"] == "closed", "an unloaded model answers with {}", seen["after"]);
     ensure_that!(seen["text"] != "", "loading again gives a model that writes nothing");
@@ -345,17 +254,7 @@ fn unload_on_gpu(visit: &Visit) -> Result<()> {
 
 fn close_engine(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            "cpu",
-            "await engine.close(); await engine.close();
-             const codes = [await code(model.generate('a').text()), await code(engine.load(entry.id)), await code(engine.tokenizer(entry.id))];
-             const another = await Engine.create({ device: 'cpu' });
-             const fresh = await another.load(entry.id);
-             return { codes, text: await fresh.generate('Once', { maxTokens: 5, temperature: 0 }).text() };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", closeEngine), nothing())?;
     ensure_that!(strings(&seen["codes"]) == ["closed"; 3], "a closed engine answers {}", seen["codes"]);
     ensure_that!(seen["text"] != "", "the second engine writes nothing");
     Ok(())
@@ -363,38 +262,14 @@ fn close_engine(visit: &Visit) -> Result<()> {
 
 fn aborted_opening(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const unheard = [];
-         addEventListener('unhandledrejection', ({ reason }) => unheard.push(String(reason)));
-         const code = (work) => work.then(() => 'none', (error) => error.code);
-         const late = new AbortController();
-         const seen = [await code(Engine.create({ device: 'cpu', signal: AbortSignal.abort() }))];
-         const opening = code(Engine.create({ device: 'cpu', signal: late.signal }));
-         late.abort();
-         seen.push(await opening);
-         const engine = await Engine.create({ device: 'cpu' });
-         seen.push(await code(engine.load('/fixtures/tiny_llama.gguf', { signal: AbortSignal.abort() })));
-         await new Promise((resolve) => setTimeout(resolve, 300));
-         return { seen, unheard };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", abortedOpening), nothing())?;
     ensure_that!(seen == json!({ "seen": ["aborted", "aborted", "aborted"], "unheard": [] }), "{seen}");
     Ok(())
 }
 
 fn wrong_arguments(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let codes = visit.call(
-        &with_model(
-            "cpu",
-            "return [
-                 await code(Engine.create({ device: 'tpu' })), await code(engine.load(17)), await code(engine.load('')), await code(engine.load('no-such-model')),
-                 await code(model.generate(17).text()), await code(model.generate('a', { temperature: -1 }).text()), await code(model.generate('a', { temperature: NaN }).text()),
-                 await code(model.generate('a', { topP: 7 }).text()), await code(model.generate('a', { maxTokens: -5 }).text()),
-                 await code(model.detokenize([4294967295])), await code(model.generate([1, 4294967295]).text()), await code(model.next('a', { k: -1 }))];",
-        ),
-        nothing(),
-    )?;
+    let codes = visit.call(script!("api.js", wrongArguments), nothing())?;
     let codes = strings(&codes);
     ensure_that!(codes.len() == 12 && codes.iter().all(|code| code == "bad-argument"), "the codes are {codes:?}");
     Ok(())
@@ -402,31 +277,14 @@ fn wrong_arguments(visit: &Visit) -> Result<()> {
 
 fn odd_text(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            "cpu",
-            r"const odd = ['\uD800', 'a\uDFFFb', '\u0000', '🦊🏳️‍🌈', 'ا\u0301\u200F', '\r\n\t ', '﷽'.repeat(20)];
-              const counts = [];
-              for (const text of odd) { counts.push((await model.tokenize(text)).length); await model.generate(text, { maxTokens: 2 }).text(); }
-              return counts;",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", oddText), nothing())?;
     ensure_that!(seen.as_array().is_some_and(|counts| counts.len() == 7), "not all texts were taken: {seen}");
     Ok(())
 }
 
 fn much_text(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            "cpu",
-            "const text = 'The old house stood by the sea. '.repeat(32768);
-             const ids = await model.tokenize(text);
-             return { tokens: ids.length, refused: await code(model.generate(text, { maxTokens: 2 }).text()), after: await model.generate('Once', { maxTokens: 3 }).text() };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", muchText), nothing())?;
     ensure_that!(
         seen["tokens"].as_u64().is_some_and(|count| count > 100_000),
         "a megabyte became {} tokens",
@@ -439,17 +297,7 @@ fn much_text(visit: &Visit) -> Result<()> {
 
 fn stop_strings(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_model(
-            "cpu",
-            "const whole = await model.generate('Once upon a time', { maxTokens: 60, temperature: 0 }).text();
-             const stop = whole.slice(20, 27);
-             const stream = model.generate('Once upon a time', { maxTokens: 60, temperature: 0, stop: ['never there', stop] });
-             const text = await stream.text();
-             return { whole, stop, text, reason: stream.summary.finishReason };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", stopStrings), nothing())?;
     let word = |name: &str| seen[name].as_str().unwrap_or_default().to_owned();
     let (whole, stop, text) = (word("whole"), word("stop"), word("text"));
     ensure_that!(!text.contains(&stop), "{stop:?} appears in {text:?}");
@@ -460,13 +308,7 @@ fn stop_strings(visit: &Visit) -> Result<()> {
 
 fn statistics(visit: &Visit, device: &str) -> Result<Value> {
     visit.blank()?;
-    let stats = visit.call(
-        &with_model(
-            device,
-            "await model.generate('Once upon a time', { maxTokens: 20, temperature: 0 }).text(); return { ...model.stats, parts: await model.profile() };",
-        ),
-        nothing(),
-    )?;
+    let stats = visit.call(script!("api.js", statistics), json!(device))?;
     for name in ["loadMs", "timeToFirstTokenMs", "prefillTokensPerSecond", "decodeTokensPerSecond", "deviceBytes"] {
         ensure_that!(stats[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} is {} in {stats}", stats[name]);
     }
@@ -501,16 +343,7 @@ fn statistics_on_gpu(visit: &Visit) -> Result<()> {
 
 fn openai(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('/fixtures/tiny_llama.gguf');
-         const request = { model, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 6, temperature: 0 };
-         if (!model.info.chat) { try { await engine.chat.completions.create(request); return { code: 'none' }; } catch (error) { return { code: error.code }; } }
-         const whole = await engine.chat.completions.create(request);
-         let streamed = ''; for await (const chunk of await engine.chat.completions.create({ ...request, stream: true })) streamed += chunk.choices[0].delta.content ?? '';
-         return { whole, streamed };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("api.js", openai), nothing())?;
     if seen["code"].is_string() {
         ensure_that!(
             seen["code"] == "unsupported-model" || seen["code"] == "bad-argument",

@@ -3,13 +3,14 @@
 use std::{fs, sync::OnceLock};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Test, Visit, ensure_that,
     layout::nothing_sticks_out,
-    painter,
+    nothing, painter,
     reader::{self, set},
+    script,
 };
 use crate::{browser::Session, npm, workspace::Workspace};
 
@@ -44,13 +45,7 @@ pub fn faultless(page: &Session) -> Result<()> {
     if page.run("return typeof axe", &[])? == "undefined" {
         page.run(source()?, &[])?;
     }
-    let found = page.run_async(
-        "await Promise.all(document.getAnimations().map((each) => each.effect.getTiming().iterations === Infinity ? undefined : each.finished.catch(() => {})));
-         const { violations, passes } = await axe.run(document, { resultTypes: ['violations'] });
-         return { passes: passes.length, violations: violations.map(({ id, impact, help, nodes }) =>
-             `${id} (${impact}): ${help}: ` + nodes.map(({ target, failureSummary }) => `${target.join(' ')} ${failureSummary}`).join('; ')) };",
-        &[],
-    )?;
+    let found = page.call(script!("axe.js", faults), nothing())?;
     ensure_that!(found["passes"].as_u64().is_some_and(|rules| rules > 10), "axe looked at nothing: {found}");
     ensure_that!(found["violations"] == Value::Array(vec![]), "axe finds {:#}", found["violations"]);
     Ok(())
@@ -71,9 +66,10 @@ fn writing(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
     stands_everywhere(page, "an empty sheet")?;
-    page.run("for (const each of document.querySelectorAll('details')) each.open = each.id !== 'error-details'", &[])?;
+    page.call(script!("axe.js", unfold), json!(true))?;
     stands_everywhere(page, "all that opens is open")?;
-    page.run("for (const each of document.querySelectorAll('details')) each.open = false; document.querySelector('#tint').click()", &[])?;
+    page.call(script!("axe.js", unfold), json!(false))?;
+    page.run("document.querySelector('#tint').click()", &[])?;
     set(page, "#length", "500")?;
     set(page, "#seed", "11")?;
     reader::write_some(page, "One winter day, a fox was out in the snow with a supercalifragilisticexpialidocious.")?;
@@ -87,9 +83,9 @@ fn painting(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("paint.html")?;
     stands_everywhere(page, "an empty easel")?;
-    page.run("for (const each of document.querySelectorAll('details')) each.open = each.id !== 'error-details'", &[])?;
+    page.call(script!("axe.js", unfold), json!(true))?;
     stands_everywhere(page, "all that opens is open")?;
-    page.run("for (const each of document.querySelectorAll('details')) each.open = false", &[])?;
+    page.call(script!("axe.js", unfold), json!(false))?;
     set(page, "#steps", "24")?;
     painter::paint(page, "a happy fox, quixotically blue, in the snow", "7")?;
     page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
@@ -105,7 +101,7 @@ fn walking(visit: &Visit) -> Result<()> {
     visit.open("walk.html")?;
     page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 60)?;
     stands_everywhere(page, "a walk")?;
-    page.run("for (const each of document.querySelectorAll('details')) each.open = each.id !== 'error-details'", &[])?;
+    page.call(script!("axe.js", unfold), json!(true))?;
     page.click("[data-glyph]")?;
     page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
     page.click("#way [data-step='4']")?;
@@ -115,15 +111,11 @@ fn walking(visit: &Visit) -> Result<()> {
 fn widgets(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
-    let all = "[...document.querySelectorAll('vitrine-text, vitrine-image, vitrine-latent')]";
     page.wait_for(
-        &format!("{all}.every(({{ shadowRoot }}) => shadowRoot?.querySelector('button')?.disabled === false)"),
+        "[...document.querySelectorAll('vitrine-text, vitrine-image, vitrine-latent')].every(({ shadowRoot }) => shadowRoot?.querySelector('button')?.disabled === false)",
         120,
     )?;
     stands_everywhere(page, "widgets that wait")?;
-    page.run_async(
-        "await Promise.all([document.querySelector('#second').write(), document.querySelector('#third').paint()])",
-        &[],
-    )?;
+    page.call(script!("axe.js", answered), nothing())?;
     stands_everywhere(page, "widgets that have answered")
 }

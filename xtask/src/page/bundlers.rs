@@ -11,8 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that};
+use super::{Test, Visit, ensure_that, nothing, script};
 use crate::{
     build::copy_folder,
     npm::{self, Package},
@@ -140,24 +141,17 @@ fn title_at(visit: &Visit, address: &str) -> Result<String> {
 /// Looks at what the application of this folder has to say.
 fn works(title: &str, text: &str) -> Result<()> {
     let told = title.strip_prefix("OK ").with_context(|| title.to_owned())?;
-    let told: serde_json::Value = serde_json::from_str(told)?;
+    let told: Value = serde_json::from_str(told)?;
     ensure_that!(told["text"] == text, "it writes {}, and {text:?} without a bundler", told["text"]);
     ensure_that!(told["width"] == 64 && told["faces"] == "generator", "{told}");
-    ensure_that!(told["widget"] == serde_json::json!([true, "ready"]), "{told}");
+    ensure_that!(told["widget"] == json!([true, "ready"]), "{told}");
     Ok(())
 }
 
 /// What `vitrine.js` writes where nothing was bundled.
 pub fn text_without_bundler(visit: &Visit) -> Result<String> {
     visit.blank()?;
-    let text = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('storyteller');
-         const text = await model.generate('One day', { maxTokens: 8, temperature: 0 }).text();
-         await engine.close();
-         return text;",
-        super::nothing(),
-    )?;
+    let text = visit.call(script!("bundlers.js", text), nothing())?;
     Ok(text.as_str().context("no text came")?.to_owned())
 }
 
@@ -236,29 +230,17 @@ fn left_behind(visit: &Visit) -> Result<()> {
 /// A classic script knows no address of its own, so that the application says where a whole copy of Vitrine lies.
 fn without_address(visit: &Visit) -> Result<()> {
     let app = App::new(visit, &own_files(visit))?;
-    for (options, expected) in
-        [("{}", "ERR bad-argument: This bundle cannot tell"), ("{ worker: '/lib/worker.js' }", "OK")]
-    {
-        let main = format!(
-            "import {{ Engine }} from 'vitrine';
-             (async () => {{
-               try {{
-                 const engine = await Engine.create({options});
-                 const model = await engine.load('storyteller');
-                 document.title = 'OK ' + await model.generate('One day', {{ maxTokens: 8, temperature: 0 }}).text();
-               }} catch (error) {{
-                 document.title = `ERR ${{error.code}}: ${{error.message}}`;
-               }}
-             }})();"
-        );
-        fs::write(app.folder.join("main.js"), main)?;
-        let options = ["--bundle", "--format=iife", "--outdir=out", "--log-level=error"];
-        app.run(&ESBUILD, "esbuild", &[&["main.js"], &options[..]].concat())?;
+    let own = json!({});
+    let beside = json!({ "worker": "/lib/worker.js" });
+    for (engine, expected) in [(own, "ERR bad-argument: This bundle cannot tell"), (beside, "OK")] {
+        fs::write(app.folder.join("options.json"), engine.to_string())?;
+        let options = ["--bundle", "--format=iife", "--outfile=out/main.js", "--log-level=error"];
+        app.run(&ESBUILD, "esbuild", &[&["classic.js"], &options[..]].concat())?;
         let out = app.folder.join("out");
         fs::copy(app.folder.join("index.html"), out.join("index.html"))?;
         copy_folder(visit.site, &out.join("lib"))?;
         let title = title_of(visit, &out)?;
-        ensure_that!(title.starts_with(expected), "with {options:?}: {title}");
+        ensure_that!(title.starts_with(expected), "with {engine}: {title}");
     }
     Ok(())
 }

@@ -4,7 +4,9 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, axe, bundlers::text_without_bundler, ensure_that, open_page, painter, reader};
+use super::{
+    Test, Visit, axe, bundlers::text_without_bundler, ensure_that, nothing, open_page, painter, reader, script,
+};
 use crate::server::{self, Routes, Running};
 
 pub const TESTS: &[Test] = &[
@@ -45,39 +47,16 @@ pub fn site_with(visit: &Visit, headers: &[(&str, &str)]) -> Result<Running> {
 
 const FOR_ALL: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 
-/// What a page says when it tries to write with the `vitrine.js` of `origin` and these options: the text, or code and message.
-fn tries(origin: &str, options: &str) -> String {
-    format!(
-        "try {{
-           const {{ Engine }} = await import('{origin}/vitrine.js');
-           const engine = await Engine.create({{ device: 'cpu', {options} }});
-           const from = new Set();
-           const load = async () => {{ const model = await engine.load('storyteller', {{ onProgress: (step) => from.add(step.from) }}); return model; }};
-           const first = await load();
-           const text = await first.generate('One day', {{ maxTokens: 8, temperature: 0 }}).text();
-           await first.unload();
-           await load();
-           const kept = await engine.cache.list().then((entries) => entries.length, ({{ code }}) => code);
-           await engine.close();
-           said = {{ text, from: [...from], kept }};
-         }} catch (error) {{
-           said = {{ code: error.code ?? error.name, message: error.message }};
-         }}"
-    )
-}
-
-/// The same in the page that is open.
-fn tried(visit: &Visit, origin: &str, options: &str) -> Result<Value> {
-    visit.session.run_async(&format!("let said; {} return said;", tries(origin, options)), &[])
+/// What the page that is open says when it tries to write with the `vitrine.js` of `origin` and these options: the text, or code and message.
+fn tried(visit: &Visit, origin: &str, options: Value) -> Result<Value> {
+    visit.call(script!("embedded.js", tries), json!({ "origin": origin, "options": options }))
 }
 
 fn sandboxed(visit: &Visit, attribute: &str) -> Result<()> {
     let text = text_without_bundler(visit)?;
     let other = site_with(visit, &[FOR_ALL])?;
-    let html = format!(
-        "<!doctype html><script type=\"module\">let said; {} parent.postMessage({{ ...said, origin: self.origin }}, '*');</script>",
-        tries(&other.address(), "")
-    );
+    let telling = script!("embedded.js", tellsItsPage).call(&json!({ "origin": other.address(), "options": {} }));
+    let html = format!("<!doctype html><script type=\"module\">{telling}</script>");
     // The document of a `src` comes from a server, as a page of the site would.
     let folder = visit.scratch()?;
     std::fs::write(folder.join("index.html"), &html)?;
@@ -92,15 +71,7 @@ fn sandboxed(visit: &Visit, attribute: &str) -> Result<()> {
 /// What the document of a sandboxed frame says to its page.
 pub fn in_frame(visit: &Visit, attribute: &str, value: &str) -> Result<Value> {
     visit.blank()?;
-    visit.session.run_async(
-        "const said = new Promise((resolve) => addEventListener('message', ({ data }) => resolve(data), { once: true }));
-         const frame = document.createElement('iframe');
-         frame.setAttribute('sandbox', 'allow-scripts');
-         frame.setAttribute(args[0], args[1]);
-         document.documentElement.append(frame);
-         return await Promise.race([said, new Promise((resolve) => setTimeout(resolve, 60000, 'silence'))]);",
-        &[json!(attribute), json!(value)],
-    )
+    visit.call(script!("embedded.js", inFrame), json!({ "attribute": attribute, "value": value }))
 }
 
 /// The sandbox of a header is that of a frame, for a whole page.
@@ -129,12 +100,12 @@ fn all_pages(visit: &Visit, address: &str) -> Result<()> {
 fn other_origin(visit: &Visit) -> Result<()> {
     let text = text_without_bundler(visit)?;
     let other = site_with(visit, &[FOR_ALL])?;
-    let said = tried(visit, &other.address(), "")?;
+    let said = tried(visit, &other.address(), json!({}))?;
     ensure_that!(said["text"] == text.as_str(), "{text:?} is right: {said}");
     // Beside what the comparison kept.
     ensure_that!(said["from"] == json!(["network", "cache"]) && said["kept"] == 2, "nothing was kept: {said}");
     // A worker of another origin for the `vitrine.js` of this one, and the rest of that copy with it.
-    let said = tried(visit, "", &format!("worker: '{}/worker.js'", other.address()))?;
+    let said = tried(visit, "", json!({ "worker": format!("{}/worker.js", other.address()) }))?;
     ensure_that!(said["text"] == text.as_str(), "{text:?} is right: {said}");
     Ok(())
 }
@@ -143,21 +114,25 @@ fn closed_origin(visit: &Visit) -> Result<()> {
     let other = site_with(visit, &[])?;
     let theirs = other.address();
     visit.blank()?;
-    for (options, named) in [
-        (format!("worker: '{theirs}/worker.js'"), "/worker.js"),
-        (format!("wasm: '{theirs}/pkg/vitrine_bg.wasm'"), "/pkg/vitrine_bg.wasm"),
-        (format!("catalog: '{theirs}/models/catalog.json'"), "/models/catalog.json"),
+    for (option, address, named) in [
+        ("worker", format!("{theirs}/worker.js"), "/worker.js"),
+        ("wasm", format!("{theirs}/pkg/vitrine_bg.wasm"), "/pkg/vitrine_bg.wasm"),
+        ("catalog", format!("{theirs}/models/catalog.json"), "/models/catalog.json"),
         (
-            format!("catalog: '{}'", listing(&format!("{theirs}/models/storyteller/storyteller-q8_0.gguf"))),
+            "catalog",
+            listing(&format!("{theirs}/models/storyteller/storyteller-q8_0.gguf")),
             "/models/storyteller/storyteller-q8_0.gguf",
         ),
     ] {
-        let said = tried(visit, "", &options)?;
-        let message = said["message"].as_str().with_context(|| format!("{options}: {said}"))?;
-        ensure_that!(said["code"] == "network" && message.contains(&format!("{theirs}{named}")), "{options}: {said}");
+        let said = tried(visit, "", json!({ option: address }))?;
+        let message = said["message"].as_str().with_context(|| format!("{option} {address}: {said}"))?;
+        ensure_that!(
+            said["code"] == "network" && message.contains(&format!("{theirs}{named}")),
+            "{option} {address}: {said}"
+        );
         let named =
             format!("keeps it from pages of {}: it must answer with Access-Control-Allow-Origin", visit.address);
-        ensure_that!(message.contains(&named), "{options}: {said}");
+        ensure_that!(message.contains(&named), "{option} {address}: {said}");
     }
     Ok(())
 }
@@ -172,7 +147,7 @@ fn listing(file: &str) -> String {
 fn under_policy(visit: &Visit, policy: &str, theirs: Option<&str>) -> Result<Value> {
     let server = site_with(visit, &[("Content-Security-Policy", policy)])?;
     visit.session.goto(&format!("{}/fault/blank", server.address()))?;
-    tried(visit, theirs.unwrap_or_default(), "")
+    tried(visit, theirs.unwrap_or_default(), json!({}))
 }
 
 fn policies(visit: &Visit) -> Result<()> {
@@ -232,7 +207,7 @@ fn isolated(visit: &Visit) -> Result<()> {
     let other = site_with(visit, &[FOR_ALL])?;
     visit.session.goto(&format!("{}/fault/blank", server.address()))?;
     for origin in [String::new(), other.address()] {
-        let said = tried(visit, &origin, "")?;
+        let said = tried(visit, &origin, json!({}))?;
         ensure_that!(said["text"].is_string(), "{origin:?}: {said}");
     }
     ensure_that!(visit.session.run("return crossOriginIsolated", &[])? == true, "the page is not isolated");
@@ -243,24 +218,21 @@ fn pages_over_plain_http(visit: &Visit) -> Result<()> {
     let address = visit.address.replace("127.0.0.1", "lan.test");
     all_pages(visit, &address)?;
     ensure_that!(visit.session.run("return isSecureContext", &[])? == false, "the context is secure");
-    let said = tried(visit, "", "")?;
+    let said = tried(visit, "", json!({}))?;
     ensure_that!(said["text"].is_string() && said["kept"] == "storage", "{said}");
     Ok(())
 }
 
 fn other_worker(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let said = tried(visit, "", "worker: '/vitrine.js'")?;
+    let said = tried(visit, "", json!({ "worker": "/vitrine.js" }))?;
     let message = said["message"].as_str().with_context(|| said.to_string())?;
     ensure_that!(
         said["code"] == "bad-argument" && message.contains("/vitrine.js, and what lies there is another"),
         "{said}"
     );
-    let greets = visit.session.run_async(
-        "const { greets } = await import('/reach.js');
-         return Promise.all(['/worker.js', '/vitrine.js', 'http://127.0.0.1:1/worker.js'].map((each) => greets(new URL(each, location.href).href)));",
-        &[],
-    )?;
+    let greets = visit
+        .call(script!("embedded.js", greets), json!(["/worker.js", "/vitrine.js", "http://127.0.0.1:1/worker.js"]))?;
     ensure_that!(greets == json!([true, false, true]), "{greets}");
     Ok(())
 }
@@ -269,7 +241,7 @@ const PAGES: [&str; 4] = ["index.html", "paint.html", "walk.html", "widgets.html
 
 fn scriptless(visit: &Visit) -> Result<()> {
     let page = &visit.session;
-    let seen = "const it = document.querySelector('.unstarted'); return Boolean(it?.checkVisibility({ visibilityProperty: true }))";
+    let seen = || page.call(script!("embedded.js", isUnstarted), nothing());
     let folder = visit.scratch()?;
     for name in PAGES.into_iter().chain(["style.css", "walk.css", "icon.svg", "site.webmanifest"]) {
         std::fs::copy(visit.site.join(name), folder.join(name))?;
@@ -279,9 +251,9 @@ fn scriptless(visit: &Visit) -> Result<()> {
     for name in PAGES {
         for site in [&disk, &server.address()] {
             page.goto(&format!("{site}/{name}"))?;
-            ensure_that!(page.run(seen, &[])? == false, "{site}/{name} says at once that it does not start");
-            page.run("for (const each of document.getAnimations()) each.finish()", &[])?;
-            ensure_that!(page.run(seen, &[])? == true, "{site}/{name} does not say that it does not start");
+            ensure_that!(seen()? == false, "{site}/{name} says at once that it does not start");
+            page.call(script!("embedded.js", finishAnimations), nothing())?;
+            ensure_that!(seen()? == true, "{site}/{name} does not say that it does not start");
             let without = page.run("return document.querySelector('noscript').textContent", &[])?;
             ensure_that!(without.to_string().contains("JavaScript"), "{name} without scripts says {without}");
         }
@@ -298,7 +270,7 @@ fn absent_worker(visit: &Visit) -> Result<()> {
         ("/fault/status/404/worker.js", "It answers 404."),
         ("/fault/html/worker.js", "A web page answers in its place."),
     ] {
-        let said = tried(visit, "", &format!("worker: '{worker}'"))?;
+        let said = tried(visit, "", json!({ "worker": worker }))?;
         let message = said["message"].as_str().with_context(|| said.to_string())?;
         ensure_that!(said["code"] == "network" && message.contains(named) && message.contains(worker), "{said}");
     }

@@ -7,8 +7,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    Test, Visit, ensure_that,
+    Test, Visit, ensure_that, nothing,
     reader::{set, settled, token_count, write_some},
+    script,
 };
 use crate::browser::Session;
 
@@ -179,11 +180,7 @@ fn full_disk(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
     set(page, "#length", "20")?;
-    page.run(
-        "localStorage.removeItem('vitrine.story');
-         for (let size = 1 << 22; size > 8; size >>= 1) try { for (let i = 0; ; i++) localStorage.setItem(`full-${size}-${i}`, 'x'.repeat(size)); } catch {}",
-        &[],
-    )?;
+    page.call(script!("ending.js", fill), nothing())?;
     write_some(page, "A whale in the sea")?;
     page.wait_for("document.querySelector('#unkept').checkVisibility()", 10)?;
     let said = page.text("#unkept")?;
@@ -191,10 +188,7 @@ fn full_disk(visit: &Visit) -> Result<()> {
     let story = page.text("#story")?;
     reload(page)?;
     ensure_that!(page.text("#story")? == story, "after a reload the story is {:?}", page.text("#story")?);
-    page.run(
-        "for (const key of Object.keys(localStorage)) if (key.startsWith('full-')) localStorage.removeItem(key)",
-        &[],
-    )?;
+    page.call(script!("ending.js", empty), nothing())?;
     page.click("#edit")?;
     page.type_into("#prompt", " by day")?;
     page.wait_for("!document.querySelector('#unkept').checkVisibility()", 10)
@@ -204,7 +198,7 @@ fn keeps_nothing(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.devtools(
         "Page.addScriptToEvaluateOnNewDocument",
-        json!({ "source": "for (const store of ['localStorage', 'sessionStorage']) Object.defineProperty(window, store, { get() { throw new DOMException('refused', 'SecurityError'); } });" }),
+        json!({ "source": script!("ending.js", refuseStores).call(&nothing()) }),
     )?;
     visit.open("")?;
     set(page, "#length", "20")?;
@@ -226,10 +220,7 @@ fn nonsense(visit: &Visit) -> Result<()> {
         r#"{"own":"a","author":"b","tokens":[[1,"x",0,[["y"]]]]}"#,
     ] {
         page.goto(&format!("{}/fault/blank", visit.address))?;
-        page.run(
-            "for (const store of [localStorage, sessionStorage]) store.setItem('vitrine.story', arguments[0])",
-            &[json!(kept)],
-        )?;
+        page.call(script!("ending.js", keep), json!(kept))?;
         visit.open("")?;
         ensure_that!(shown(page, "#prompt")?, "a sheet with {kept} is not empty");
     }
@@ -260,13 +251,9 @@ fn taken_out(visit: &Visit) -> Result<()> {
     page.click("#copy")?;
     page.wait_for("document.querySelector('#copy').textContent === 'Copied'", 5)?;
     ensure_that!(focused(page)? == "copy", "copying leaves the focus on {}", focused(page)?);
-    page.run(
-        "const click = HTMLAnchorElement.prototype.click;
-         HTMLAnchorElement.prototype.click = function () { window.saved = { name: this.download, address: this.href }; };",
-        &[],
-    )?;
+    page.call(script!("ending.js", catchSaved), nothing())?;
     page.click("#save")?;
-    let saved = page.run_async("return { name: saved.name, text: await (await fetch(saved.address)).text() }", &[])?;
+    let saved = page.call(script!("ending.js", saved), nothing())?;
     ensure_that!(saved["name"] == "élan-the-fox.txt", "the file is called {}", saved["name"]);
     let text = saved["text"].as_str().unwrap_or_default();
     ensure_that!(story == text.trim_end_matches('\n') || story == text[..text.len() - 1], "the file holds {text:?}");

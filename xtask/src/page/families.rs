@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that};
+use super::{Test, Visit, ensure_that, nothing, script};
 use crate::browser::Gpu;
 
 pub const TESTS: &[Test] = &[
@@ -26,20 +26,7 @@ fn families(visit: &Visit, device: &str) -> Result<()> {
         let answers = fs::read_to_string(visit.root.join(format!("tests/fixtures/tiny_{family}.json")))?;
         let answers: Value = serde_json::from_str(&answers)?;
         let seen = visit.call(
-            "const engine = await Engine.create({ device: args[0].device });
-             if (engine.device.kind !== args[0].device) throw new Error('computed by ' + JSON.stringify(engine.device));
-             const folder = `/fixtures/tiny_${args[0].family}`;
-             const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
-             const files = Object.fromEntries(names.map((name) => [name, `${folder}/${name}`]));
-             const written = [];
-             for (const source of [`${folder}.gguf`, { files }]) {
-               const model = await engine.load(source);
-               const tokens = [];
-               for await (const { token } of model.generate(args[0].prompt, { maxTokens: 64, temperature: 0 })) if (token !== undefined) tokens.push(token);
-               written.push({ tokens, architecture: model.info.architecture, device: model.info.device.kind });
-               await model.unload();
-             }
-             return written;",
+            script!("families.js", families),
             json!({ "device": device, "family": family, "prompt": answers["prompt"] }),
         )?;
         for written in seen.as_array().context("nothing was written")? {
@@ -66,20 +53,7 @@ fn families_on_gpu(visit: &Visit) -> Result<()> {
 /// Fewer bytes on the device say nearly the same of a text.
 fn quantised(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
-         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
-         const seen = {};
-         for (const quantization of ['keep', 'q8_0', 'q4_0']) {
-           const model = await engine.load({ files }, { quantization });
-           const { logprob } = await model.score('the license of this software');
-           seen[quantization] = { logprob, bytes: model.stats.deviceBytes };
-           await model.unload();
-         }
-         return seen;",
-        json!(null),
-    )?;
+    let seen = visit.call(script!("families.js", quantised), nothing())?;
     let number =
         |how: &str, what: &str| seen[how][what].as_f64().with_context(|| format!("{how} has no {what}: {seen}"));
     let (kept, bytes) = (number("keep", "logprob")?, number("keep", "bytes")?);
@@ -94,18 +68,7 @@ fn quantised(visit: &Visit) -> Result<()> {
 /// The template of the tiny Qwen opens an answer with empty thoughts where it is asked to.
 fn thinking(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('/fixtures/tiny_qwen3.gguf');
-         const messages = [{ role: 'user', content: 'license' }];
-         const opened = async (options) => (await model.detokenize(await model.tokenize(messages, options))).split('assistant\\n').at(-1);
-         const first = await model.chat(messages, { maxTokens: 4, temperature: 0, thinking: false }).text();
-         const same = await model.generate(await model.tokenize(messages, { thinking: false }), { maxTokens: 4, temperature: 0 }).text();
-         let code = 'none';
-         try { await model.chat(messages, { thinking: 'deeply' }).text(); } catch (error) { code = error.code; }
-         return [await opened({}), await opened({ thinking: true }), await opened({ thinking: false }), first === same, code];",
-        Value::Null,
-    )?;
+    let seen = visit.call(script!("families.js", thinking), nothing())?;
     ensure_that!(seen == json!(["", "", "<think>\n\n</think>\n\n", true, "bad-argument"]), "{seen}");
     Ok(())
 }
@@ -113,24 +76,8 @@ fn thinking(visit: &Visit) -> Result<()> {
 /// A template that shows all that it is given, beside the tiny Qwen.
 fn given(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
-         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
-         const model = await engine.load({ files: { ...files, 'chat_template.jinja': new Blob([args[0]]) } });
-         const told = async (messages, options) => model.detokenize(await model.tokenize(messages, options));
-         const code = async (messages, options) => { try { await told(messages, options); return 'none'; } catch (error) { return error.code; } };
-         const user = { role: 'user', content: 'a' };
-         const circle = { role: 'user', content: 'a' };
-         circle.again = circle;
-         return [
-           await told([{ name: 'n', role: 'user', content: [{ type: 'text', text: 'x' }], extra: { z: 1.5, a: [true, null, undefined], gone: undefined } }]),
-           await told([{ role: 'assistant', content: null, tool_calls: [] }], { tools: [{ name: 'f' }], documents: [{ text: 'd' }], templateOptions: { date: 3 } }),
-           [await code([{ ...user, content: 5 }]), await code([{ ...user, at: new Date() }]), await code([{ ...user, n: NaN }]), await code([circle]), await code([{ content: 'a' }]), await code(['a'])],
-           [await code([user], { tools: {} }), await code([user], { tools: ['f'] }), await code([user], { templateOptions: { messages: [] } }), await code([user], { templateOptions: 'x' })],
-         ];",
-        Value::from("{{ messages }}|{{ tools }}|{{ documents }}|{{ date }}"),
-    )?;
+    let seen =
+        visit.call(script!("families.js", given), json!("{{ messages }}|{{ tools }}|{{ documents }}|{{ date }}"))?;
     let bad = "bad-argument";
     let expected = json!([
         "[{'name': 'n', 'role': 'user', 'content': [{'type': 'text', 'text': 'x'}], 'extra': {'z': 1.5, 'a': [True, None, None]}}]|None|None|",
@@ -152,20 +99,7 @@ fn hostile(visit: &Visit) -> Result<()> {
         "{{ 'a' * 10 ** 9 }}",
         "{% set ns = namespace(x='a') %}{% for i in range(99) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
     ];
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
-         const files = Object.fromEntries(names.map((name) => [name, `/fixtures/tiny_qwen3/${name}`]));
-         const codes = [];
-         for (const template of args[0]) {
-           const model = await engine.load({ files: { ...files, 'chat_template.jinja': new Blob([template]) } });
-           try { await model.tokenize([{ role: 'user', content: 'a' }]); codes.push('none'); } catch (error) { codes.push(error.code); }
-           await model.generate('license', { maxTokens: 2 }).text();
-           await model.unload();
-         }
-         return codes;",
-        json!(templates),
-    )?;
+    let seen = visit.call(script!("families.js", hostile), json!(templates))?;
     ensure_that!(seen == json!(vec!["bad-argument"; templates.len()]), "{seen}");
     Ok(())
 }

@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::{
-    Test, Visit, ensure_that,
+    Test, Visit, ensure_that, nothing,
     reader::{self, set, settled, token_count},
+    script,
 };
 use crate::browser::Session;
 
@@ -27,13 +28,7 @@ pub const TESTS: &[Test] = &[
 /// Does something by the page's own handlers and looks where the focus is then; gives what has it.
 fn after(page: &Session, what: &str, act: impl FnOnce() -> Result<()>) -> Result<String> {
     act().with_context(|| what.to_owned())?;
-    // The browser lets go of what it hid with the next frame.
-    page.run_async("await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))", &[])?;
-    let at = page.run(
-        "const { activeElement: at } = document;
-         return at === document.body || !at.checkVisibility() || at.matches(':disabled') ? '' : at.id || at.dataset.act || at.dataset.index || at.className || at.tagName",
-        &[],
-    )?;
+    let at = page.call(script!("focus.js", focused), nothing())?;
     let at = at.as_str().unwrap_or_default().to_owned();
     ensure_that!(!at.is_empty(), "after {what} the focus is nowhere");
     Ok(at)
@@ -63,11 +58,7 @@ fn writing(visit: &Visit) -> Result<()> {
         settled(page)
     })?;
     // The page itself presses the button, as soon as there is something to stop: a small model is faster than any driver.
-    page.run(
-        "new MutationObserver((_, observer) => { observer.disconnect(); const stop = document.querySelector('#stop'); stop.focus(); stop.click(); })
-             .observe(document.querySelector('#story'), { childList: true });",
-        &[],
-    )?;
+    page.call(script!("focus.js", pressStop), nothing())?;
     let at = after(page, "going on, and stopping with the button", || {
         press(page, "#continue")?;
         page.wait_for("document.activeElement.id !== 'story'", 10)?;
@@ -102,13 +93,13 @@ fn writing(visit: &Visit) -> Result<()> {
         press(page, "#keep-seed")
     })?;
     after(page, "a notice that is closed", || {
-        page.run("document.querySelector('#chooser').open = true; document.querySelector('#address').value = '/fault/status/404'; document.querySelector('#fetch').focus()", &[])?;
+        page.call(script!("focus.js", fillIn), json!("/fault/status/404"))?;
         page.press(&ENTER.to_string())?;
         page.wait_for("!document.querySelector('#error').hidden", 30)?;
         press(page, "#error-close")
     })?;
     after(page, "a load that is cancelled", || {
-        page.run("document.querySelector('#address').value = '/fault/stall/models/storyteller/storyteller-q4_0.gguf'; document.querySelector('#fetch').focus()", &[])?;
+        page.call(script!("focus.js", fillIn), json!("/fault/stall/models/storyteller/storyteller-q4_0.gguf"))?;
         page.press(&ENTER.to_string())?;
         page.wait_for("document.querySelector('#cancel-load').checkVisibility()", 30)?;
         press(page, "#cancel-load")
@@ -123,7 +114,7 @@ fn painting(visit: &Visit) -> Result<()> {
     // The film of the picture before hangs there until the next one is begun.
     let finished = || -> Result<()> {
         page.wait_for("document.body.dataset.state === 'ready' && document.querySelectorAll('#film button:not([data-old])').length > 1", 60)?;
-        page.run("for (const frame of document.querySelectorAll('#film button')) frame.dataset.old = ''", &[]).map(drop)
+        page.call(script!("focus.js", ageFilm), nothing()).map(drop)
     };
     after(page, "painting with Enter", || {
         page.run("document.querySelector('#prompt').focus()", &[])?;

@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use super::{
-    Test, Visit, ensure_that,
+    Test, Visit, ensure_that, nothing,
     reader::{set, write_some},
-    strings,
+    script, strings,
 };
 use crate::browser::Session;
 
@@ -22,27 +22,14 @@ fn desktop(visit: &Visit) -> Result<()> {
 
 fn phone(visit: &Visit) -> Result<()> {
     show(visit, 390, 844, true, false, "phone")?;
-    let small = visit.session.run(
-        "return [...document.querySelectorAll('button, input, select, textarea, summary')]
-             .filter((each) => each.offsetParent && each.getBoundingClientRect().height < 24 && !each.closest('#story') && each.type !== 'checkbox' && each.type !== 'file')
-             .map((each) => each.id || each.textContent.trim())",
-        &[],
-    )?;
+    let small = visit.session.call(script!("layout.js", small), nothing())?;
     ensure_that!(strings(&small).is_empty(), "too small for a finger: {small}");
     Ok(())
 }
 
 fn dark(visit: &Visit) -> Result<()> {
     show(visit, 1280, 900, false, true, "dark")?;
-    let page = visit.session.run(
-        "const style = getComputedStyle(document.body);
-         const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-         const rgb = (colour) => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data; };
-         const mean = ([r, g, b]) => (r + g + b) / 3;
-         const ground = [document.body, document.documentElement].map((each) => getComputedStyle(each).backgroundColor).find((each) => !/, 0\\)$|transparent/.test(each)) ?? 'white';
-         return { ground: mean(rgb(ground)), ink: mean(rgb(style.color)) };",
-        &[],
-    )?;
+    let page = visit.session.call(script!("layout.js", light), nothing())?;
     let level = |name: &str| page[name].as_f64().unwrap_or(128.0);
     ensure_that!(level("ground") < 80.0 && level("ink") > 150.0, "ground and ink in the dark: {page}");
     Ok(())
@@ -67,11 +54,7 @@ fn show(visit: &Visit, width: u32, height: u32, phone: bool, dark: bool, name: &
 pub fn nothing_sticks_out(page: &Session) -> Result<()> {
     let wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth", &[])?;
     ensure_that!(wide == 0, "the page is {wide} pixels wider than its window");
-    let cut = page.run(
-        "return [...document.querySelectorAll('main *, header *, footer *')].filter((each) => { const box = each.getBoundingClientRect();
-             return box.width > 1 && !each.closest('.unseen, .skip, #film') && (box.right > innerWidth + 1 || box.left < -1); }).map((each) => each.id || each.tagName)",
-        &[],
-    )?;
+    let cut = page.call(script!("layout.js", cut), nothing())?;
     ensure_that!(strings(&cut).is_empty(), "these stick out: {cut}");
     Ok(())
 }

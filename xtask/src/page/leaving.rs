@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Test, Visit, ensure_that, nothing};
+use super::{Test, Visit, ensure_that, nothing, script};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_generation_that_is_left_has_a_summary_and_stats", words),
@@ -12,23 +12,7 @@ pub const TESTS: &[Test] = &[
 
 fn words(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('storyteller');
-         const left = model.generate('Once upon a time', { maxTokens: 400, seed: 5 });
-         for await (const chunk of left) if (chunk.text.includes(' ')) break;
-         const stats = model.stats;
-         const abort = new AbortController();
-         const aborted = model.generate('Once upon a time', { maxTokens: 400, seed: 6, signal: abort.signal });
-         let code; try { for await (const chunk of aborted) abort.abort(); } catch (error) { code = error.code; }
-         await model.next('Once');
-         const never = model.generate('Once', { maxTokens: 4 });
-         await never.return();
-         const whole = model.generate('Once', { maxTokens: 4, seed: 7 });
-         await whole.text();
-         return { left: left.summary, stats, aborted: aborted.summary, code, never: never.summary ?? null, whole: whole.summary };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("leaving.js", words), nothing())?;
     ensure_that!(
         seen["left"]["seed"] == 5 && seen["left"]["finishReason"] == "aborted",
         "a story that was left: {seen}"
@@ -47,15 +31,7 @@ fn words(visit: &Visit) -> Result<()> {
 
 fn steps(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('illustrator');
-         const left = model.generate({ prompt: 'a fox, quixotically blue', steps: 50, seed: 5, preview: true });
-         let taken = 0;
-         for await (const step of left) if (++taken === 3) break;
-         return { left: left.summary ?? null, taken, stats: model.stats };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("leaving.js", steps), nothing())?;
     let left = &seen["left"];
     ensure_that!(left["seed"] == 5 && left["unknown"][0] == "quixotically", "a painting that was left: {seen}");
     let steps = left["steps"].as_u64().unwrap_or(0);

@@ -46,7 +46,7 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    browser::{self, Browser, Driver, Engine, Gpu, Session},
+    browser::{self, Browser, Driver, Engine, Gpu, Script, Session},
     build::{Site, WasmSize, types},
     npm::{self, Package},
     server::{self, Routes},
@@ -61,6 +61,19 @@ macro_rules! ensure_that {
     };
 }
 pub(crate) use ensure_that;
+
+/// What the scripts of several tests share.
+const COMMON: &str = include_str!("common.js");
+
+/// A function of a file of JavaScript beside the test, for [`Visit::call`].
+macro_rules! script {
+    ($file:literal, $name:ident) => {{
+        const SCRIPT: $crate::browser::Script =
+            $crate::browser::Script::new($crate::page::COMMON, include_str!($file), stringify!($name));
+        SCRIPT
+    }};
+}
+pub(crate) use script;
 
 /// One statement about the page.
 #[derive(Clone, Copy)]
@@ -176,12 +189,9 @@ impl Visit<'_> {
         self.session.goto(&format!("{}/fault/blank", self.address))
     }
 
-    /// Runs an `async` function body with `vitrine` (the module) and `args` in scope.
-    pub fn call(&self, body: &str, arguments: Value) -> Result<Value> {
-        self.session.run_async(
-            &format!("const vitrine = await import('/vitrine.js'); const {{ Engine }} = vitrine; {body}"),
-            &[arguments],
-        )
+    /// Calls a function in the page and waits for it.
+    pub fn call(&self, script: Script, argument: Value) -> Result<Value> {
+        self.session.call(script, argument)
     }
 }
 
@@ -463,4 +473,34 @@ fn strings(value: &Value) -> Vec<String> {
 /// Nothing to pass.
 fn nothing() -> Value {
     json!(null)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    /// What else would a file export for? And no other file's text stands before its own.
+    #[test]
+    fn scripts_export_what_their_tests_call_and_import_what_is_common() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page");
+        let mut functions = 0;
+        for entry in [page.clone(), page.join("cases")].iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            if !name.ends_with(".js") || name == "common.js" {
+                continue;
+            }
+            let tests = fs::read_to_string(file.with_extension("rs")).unwrap();
+            for line in fs::read_to_string(&file).unwrap().lines() {
+                if let Some(declared) = line.strip_prefix("export ") {
+                    let declared = declared.trim_start_matches("async ").strip_prefix("function ").unwrap();
+                    let function = declared.split('(').next().unwrap();
+                    assert!(tests.contains(&format!("script!(\"{name}\", {function})")), "{name}: {function}");
+                    functions += 1;
+                }
+                assert!(!line.starts_with("import ") || line.ends_with("common.js\";"), "{name}: {line}");
+            }
+        }
+        assert!(functions > 100);
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Test, Visit, axe, ensure_that};
+use super::{Test, Visit, axe, ensure_that, script};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_failed_address_is_told_plainly_with_the_exact_words_behind_a_button", plainly)
@@ -68,12 +68,7 @@ fn plainly(visit: &Visit) -> Result<()> {
         "a typing mistake has details"
     );
     page.click("#error-close")?;
-    page.run_async(
-        "const transfer = new DataTransfer();
-         transfer.items.add(new File(['no model'], 'desktop.gguf'));
-         document.querySelector('main').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));",
-        &[],
-    )?;
+    page.call(script!("notices.js", dropNoModel), json!("desktop.gguf"))?;
     page.wait_for("!document.querySelector('#error').hidden", 30)?;
     let said = page.text("#error .error-text")?;
     ensure_that!(said.starts_with("desktop.gguf"), "it says {said:?}");

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, nothing};
+use super::{Test, Visit, ensure_that, nothing, script};
 use crate::npm;
 
 pub const TESTS: &[Test] = &[
@@ -17,47 +17,9 @@ pub const TESTS: &[Test] = &[
     Test::new("a_loaded_file_is_called_by_its_name_and_hides_no_model_of_the_catalogue", file_names),
 ];
 
-/// The tiny Qwen's words with a template of our own, which shows all that it sees.
-const SHOWN: &str = "
-    const folder = '/fixtures/tiny_qwen3/';
-    const settings = await (await fetch(folder + 'tokenizer_config.json')).json();
-    settings.chat_template = `{% for m in messages %}<{{ m.role }}|{{ m.content }}|{{ m.reasoning_content }}|{{ m.name }}|{{ m.tool_call_id }}|{{ m.tool_calls | tojson if m.tool_calls else '' }}{{ '|refusal' if 'refusal' in m else '' }}>{% endfor %}`;
-    const files = Object.fromEntries(['model.safetensors', 'config.json', 'tokenizer.json'].map((name) => [name, folder + name]));
-    const showing = async (engine) => engine.load({ files: { ...files, 'tokenizer_config.json': new Blob([JSON.stringify(settings)]) } });";
-
-fn with_client(body: &str) -> String {
-    format!(
-        "const {{ default: OpenAI, BadRequestError, NotFoundError, APIUserAbortError, APIError }} = await import('/npm/openai/index.mjs');
-         const engine = await Engine.create({{ device: 'cpu' }});
-         const client = new OpenAI({{ apiKey: 'none', baseURL: 'http://vitrine/v1', fetch: engine.openai.fetch, dangerouslyAllowBrowser: true }});
-         const messages = [{{ role: 'user', content: 'Tell a story about a fox.' }}];
-         const asked = {{ model: 'storyteller', messages, max_tokens: 6, temperature: 0 }};
-         {body}"
-    )
-}
-
 fn answered(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_client(
-            "const model = await engine.load('storyteller');
-             const own = model.chat(messages, { maxTokens: 6, temperature: 0 });
-             const text = await own.text();
-             const whole = await client.chat.completions.create(asked);
-             const chunks = [];
-             for await (const chunk of await client.chat.completions.create({ ...asked, stream: true, stream_options: { include_usage: true } })) chunks.push(chunk);
-             const plain = [];
-             for await (const chunk of await client.chat.completions.create({ ...asked, stream: true })) plain.push(chunk);
-             const helper = client.chat.completions.stream(asked);
-             let heard = '';
-             helper.on('content', (delta) => (heard += delta));
-             const final = await helper.finalChatCompletion();
-             // Without a limit an answer ends where the model ends it, or with the context: not after a default's 256 tokens.
-             const free = await client.chat.completions.create({ ...asked, max_tokens: null, seed: 1 });
-             return { text, prompt: own.summary.promptTokens, whole, chunks, plain, heard, final: final.choices[0], free: free.choices[0].finish_reason, device: model.info.device.kind };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("openai.js", answered), nothing())?;
     let text = &seen["text"];
     ensure_that!(text.as_str().is_some_and(|text| !text.is_empty()), "the model says nothing: {seen}");
     let whole = &seen["whole"];
@@ -98,26 +60,7 @@ fn answered(visit: &Visit) -> Result<()> {
 
 fn ended(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_client(
-            "const model = await engine.load('storyteller');
-             const long = { ...asked, max_tokens: 400 };
-             const streamed = await client.chat.completions.create({ ...long, stream: true });
-             let chunks = 0;
-             for await (const _ of streamed) if (++chunks === 3) streamed.controller.abort();
-             const abort = new AbortController();
-             setTimeout(() => abort.abort(), 30);
-             const begun = performance.now();
-             let whole = 'nothing';
-             try { await client.chat.completions.create(long, { signal: abort.signal }); } catch (error) { whole = error instanceof APIUserAbortError; }
-             let left = 0;
-             for await (const _ of await client.chat.completions.create({ ...long, stream: true })) if (++left === 3) break;
-             // The model is free again at once.
-             const text = await model.generate('A', { maxTokens: 3, temperature: 0 }).text();
-             return { chunks, whole, left, text, waited: performance.now() - begun };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("openai.js", ended), nothing())?;
     ensure_that!(seen["chunks"] == 3 && seen["whole"] == true && seen["left"] == 3, "{seen}");
     ensure_that!(seen["text"] != "", "afterwards the model writes nothing");
     ensure_that!(seen["waited"].as_f64().is_some_and(|ms| ms < 4000.0), "the model was busy for {} ms", seen["waited"]);
@@ -126,24 +69,7 @@ fn ended(visit: &Visit) -> Result<()> {
 
 fn errors(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_client(
-            "const thrown = async (more, call = () => client.chat.completions.create({ ...asked, ...more })) => {
-                 try { await call(); return ['nothing']; } catch (error) {
-                     const kind = error instanceof BadRequestError ? 'bad request' : error instanceof NotFoundError ? 'not found' : error instanceof APIError ? 'api' : String(error);
-                     return [kind, error.status, error.code, error.param, error.type, error.message];
-                 }
-             };
-             const all = [];
-             for (const more of args[0]) all.push(await thrown(more));
-             all.push(await thrown({}, () => client.embeddings.create({ model: 'storyteller', input: 'a' })));
-             all.push(await thrown({}, () => client.models.retrieve('no-such-model')));
-             all.push(await thrown({}, () => client.models.delete('storyteller')));
-             const raw = await engine.openai.fetch('http://vitrine/v1/chat/completions', { method: 'POST', body: '{' });
-             all.push(['raw', raw.status, (await raw.json()).error.code]);
-             return all;",
-        ),
-        json!([
+    let seen = visit.call(script!("openai.js", errors), json!([
             { "n": 2 },
             { "frequency_penalty": 0.5 },
             { "temprature": 1 },
@@ -158,8 +84,7 @@ fn errors(visit: &Visit) -> Result<()> {
             { "messages": [{ "role": "user", "content": "a fox in the snow ".repeat(400) }] },
             { "model": "no-such-model" },
             { "model": "illustrator" },
-        ]),
-    )?;
+        ]))?;
     let expected = [
         ("bad request", 400, "unsupported_value", json!("n")),
         ("bad request", 400, "unsupported_value", json!("frequency_penalty")),
@@ -198,24 +123,7 @@ fn errors(visit: &Visit) -> Result<()> {
 
 fn models(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &with_client(
-            "const opened = await engine.load('/fixtures/tiny_llama.gguf');
-             const file = await engine.load(await (await fetch('/fixtures/tiny_gpt2.gguf')).blob());
-             const listed = [];
-             for await (const model of client.models.list()) listed.push(model.id);
-             const one = await client.models.retrieve('/fixtures/tiny_llama.gguf');
-             const completed = await client.completions.create({ model: '/fixtures/tiny_llama.gguf', prompt: 'One', max_tokens: 4, temperature: 0, logprobs: 2 });
-             const own = await opened.generate('One', { maxTokens: 4, temperature: 0 }).text();
-             let streamed = '';
-             for await (const chunk of await client.completions.create({ model: file.info.name, prompt: ['One'], max_tokens: 4, temperature: 0, stream: true })) streamed += chunk.choices[0].text;
-             const named = await file.generate('One', { maxTokens: 4, temperature: 0 }).text();
-             await opened.unload();
-             const after = []; for await (const model of client.models.list()) after.push(model.id);
-             return { listed, one, completed, own, streamed, named, name: file.info.name, after };",
-        ),
-        nothing(),
-    )?;
+    let seen = visit.call(script!("openai.js", models), nothing())?;
     let listed = super::strings(&seen["listed"]);
     let name = seen["name"].as_str().unwrap_or_default();
     for id in ["storyteller", "/fixtures/tiny_llama.gguf", name] {
@@ -256,17 +164,7 @@ fn models(visit: &Visit) -> Result<()> {
 /// A chosen token's is the one that `score` gives it; those beside it come likeliest first.
 fn logprobs(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('storyteller');
-         const messages = [{ role: 'user', content: 'Tell a story about a fox.' }];
-         const answer = await engine.chat.completions.create({ model, messages, max_tokens: 5, temperature: 0, logprobs: true, top_logprobs: 3 });
-         const none = await engine.chat.completions.create({ model, messages, max_tokens: 1, temperature: 0 });
-         const own = [];
-         for await (const { piece, logprob, alternatives } of model.chat(messages, { maxTokens: 5, temperature: 0, alternatives: 3 })) if (logprob !== undefined) own.push([piece, logprob, alternatives.length]);
-         return { content: answer.choices[0].logprobs.content, own, none: none.choices[0].logprobs };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("openai.js", logprobs), nothing())?;
     ensure_that!(seen["none"].is_null(), "log-probabilities come unasked: {}", seen["none"]);
     let content = seen["content"].as_array().map(Vec::as_slice).unwrap_or_default();
     ensure_that!(content.len() == 5, "{} tokens have one", content.len());
@@ -289,22 +187,7 @@ fn logprobs(visit: &Visit) -> Result<()> {
 /// What the template sees is compared with the ids that the same text has.
 fn messages(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        &format!(
-            "{SHOWN}
-             const engine = await Engine.create({{ device: 'cpu' }});
-             const model = await showing(engine);
-             const heard = [];
-             const listening = {{ info: model.info, chat: (messages, options) => (heard.push(messages), model.chat(messages, options)) }};
-             const out = [];
-             for (const messages of args[0]) {{
-                 const {{ usage }} = await engine.chat.completions.create({{ model: listening, messages, max_tokens: 1, temperature: 0 }});
-                 const ids = await model.tokenize(heard.at(-1));
-                 out.push([await model.detokenize(ids), usage.prompt_tokens === ids.length]);
-             }}
-             return out;"
-        ),
-        json!([
+    let seen = visit.call(script!("openai.js", messages), json!([
             [{ "role": "developer", "content": [{ "type": "text", "text": "Be " }, { "type": "text", "text": "brief." }] }, { "role": "user", "content": "Hi", "name": "Ann" }],
             [
                 { "role": "user", "content": "a" },
@@ -313,8 +196,7 @@ fn messages(visit: &Visit) -> Result<()> {
             ],
             [{ "role": "assistant", "tool_calls": [] }, { "role": "assistant", "content": [{ "type": "refusal", "refusal": "no" }] }, { "role": "user", "content": "b" }],
             [{ "role": "user", "content": "a" }, { "role": "assistant", "content": "x", "reasoning_content": "zzz" }, { "role": "user", "content": "b" }],
-        ]),
-    )?;
+        ]))?;
     // On its way from here to the page the keys of an object were sorted; those inside the arguments' text were not.
     let expected = [
         "<system|Be brief.||||><user|Hi||Ann||>",
@@ -331,24 +213,7 @@ fn messages(visit: &Visit) -> Result<()> {
 fn own_words(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const model = await engine.load('storyteller');
-         const messages = [{ role: 'user', content: 'Tell a story about a fox.' }];
-         const asked = { model, messages, max_tokens: 2, temperature: 0 };
-         const said = async (work) => { try { await work(); return 'nothing'; } catch (error) { return `${error.code} ${error.param ?? ''}: ${error.message}`; } };
-         const { create } = engine.chat.completions;
-         const abort = new AbortController();
-         const long = said(() => create({ ...asked, max_tokens: 400 }, { signal: abort.signal }));
-         setTimeout(() => abort.abort(), 50);
-         const body = (body) => engine.openai.fetch('http://vitrine/v1/chat/completions', { method: 'POST', body: JSON.stringify(body) }).then((answer) => answer.json());
-         const refused = [await long];
-         for (const options of [{ signal: 5 }, { timeout: 5 }, { headers: {} }, { max_tokens: 5 }, 'x']) refused.push(await said(() => create(asked, options)));
-         for (const request of ['x', [], null]) refused.push(await said(() => create(request)));
-         refused.push((await body('x')).error.message);
-         for (const more of args[0]) refused.push(await said(() => create({ ...asked, ...more })));
-         refused.push(await said(() => create({ ...asked, chat_template_kwargs: { when: new Map() } })));
-         const none = await create({ ...asked, top_logprobs: 0 }, { signal: null, timeout: null });
-         return { refused, none: none.choices[0].logprobs };",
+        script!("openai.js", ownWords),
         json!([
             { "messages": [{ "role": "user", "content": "a fox in the snow ".repeat(400) }] },
             { "chat_template_kwargs": { "enable_thinking": true } },
@@ -389,20 +254,7 @@ fn own_words(visit: &Visit) -> Result<()> {
 
 fn file_names(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const bytes = await (await fetch('/fixtures/tiny_llama.gguf')).arrayBuffer();
-         const mine = await engine.load(new File([bytes], 'my.gguf'));
-         const named = mine.info.name;
-         const first = async (model) => { const { choices } = await (await engine.openai.fetch('http://vitrine/v1/completions', { method: 'POST', body: JSON.stringify({ model, prompt: 'One', max_tokens: 4, temperature: 0 }) })).json(); return choices?.[0].text ?? 'nothing'; };
-         const own = await mine.generate('One', { maxTokens: 4, temperature: 0 }).text();
-         const found = [await first('my.gguf'), await first(named)];
-         const hiding = await engine.load(new File([bytes], 'storyteller'));
-         const listed = (await (await engine.openai.fetch('http://vitrine/v1/models')).json()).data.map(({ id }) => id);
-         const story = await first('storyteller');
-         return { own, found, listed, hidden: story === own, ambiguous: await first(named) };",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("openai.js", fileNames), nothing())?;
     ensure_that!(seen["found"] == json!([seen["own"], seen["own"]]) && seen["own"] != "", "{seen}");
     let listed = super::strings(&seen["listed"]);
     ensure_that!(listed.iter().filter(|id| *id == "my.gguf").count() == 1, "{listed:?}");

@@ -4,9 +4,10 @@ use anyhow::Result;
 use serde_json::json;
 
 use super::{
-    Test, Visit, ensure_that, open_page,
+    Test, Visit, ensure_that, nothing, open_page,
     painter::{finished, paint, pixels},
     reader::{self, set},
+    script,
 };
 use crate::browser::Session;
 
@@ -73,11 +74,7 @@ fn strip(visit: &Visit) -> Result<()> {
         set(page, "#steps", "24")?;
         paint(page, "a fox in the snow", "7")?;
         let seen = |frame: &str| -> Result<bool> {
-            let seen = page.run(
-                "const box = document.querySelector(arguments[0]).getBoundingClientRect(), film = document.querySelector('#film').getBoundingClientRect();
-                 return box.left >= film.left - 1 && box.right <= film.right + 1;",
-                &[json!(frame)],
-            )?;
+            let seen = page.call(script!("paint_details.js", inSight), json!(frame))?;
             Ok(seen == true)
         };
         ensure_that!(seen("#film button")?, "at {width} pixels the first step is out of sight");
@@ -87,12 +84,7 @@ fn strip(visit: &Visit) -> Result<()> {
         );
         let label = page.run("return document.querySelector('#film button').ariaLabel", &[])?;
         ensure_that!(label == "Step 1 of 24", "the first of the strip is {label}");
-        let apart = page.run(
-            "const [a, b] = ['#film button', '#film button:last-child'].map((each) => { const canvas = document.querySelector(each + ' canvas');
-                 return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data; });
-             return a.reduce((sum, value, at) => sum + Math.abs(value - b[at]), 0) / a.length;",
-            &[],
-        )?;
+        let apart = page.call(script!("paint_details.js", apart), nothing())?;
         ensure_that!(apart.as_f64().is_some_and(|mean| mean > 8.0), "the first step is {apart} from the picture");
     }
     Ok(())
@@ -105,11 +97,7 @@ fn crisp(visit: &Visit) -> Result<()> {
     page.wait_for("document.querySelector('#gallery canvas')", 10)?;
     for width in [1280, 390, 320] {
         page.look_like(width, 800, width < 400, false)?;
-        let scales = page.run(
-            "return ['#picture', '#gallery canvas'].map((each) => { const canvas = document.querySelector(each);
-                 return { scale: canvas.getBoundingClientRect().width / canvas.width, drawn: getComputedStyle(canvas).imageRendering }; })",
-            &[],
-        )?;
+        let scales = page.call(script!("paint_details.js", scales), json!(["#picture", "#gallery canvas"]))?;
         for (at, least) in [(0, 3.0), (1, 1.0)] {
             let scale = scales[at]["scale"].as_f64().unwrap_or(0.0);
             ensure_that!(
@@ -122,7 +110,7 @@ fn crisp(visit: &Visit) -> Result<()> {
     visit.open("walk.html")?;
     for width in [1280, 390, 320] {
         page.look_like(width, 800, width < 400, false)?;
-        let scale = page.run("const canvas = document.querySelector('#picture'), style = getComputedStyle(canvas); return parseFloat(style.width) / canvas.width", &[])?;
+        let scale = page.call(script!("paint_details.js", walkScale), nothing())?;
         let scale = scale.as_f64().unwrap_or(0.0);
         ensure_that!((scale - scale.round()).abs() < 0.01 && scale >= 1.0, "walking at {width} pixels: {scale}");
     }
@@ -149,9 +137,9 @@ fn brought_back(visit: &Visit) -> Result<()> {
     for (figure, strength, expected, masked) in [(1, "0.9", third, true), (2, "0.6", second, false)] {
         page.wait_for("document.querySelectorAll('#gallery figure').length >= 3", 10)?;
         page.click(&format!("#gallery figure:nth-last-child({}) [data-act=again]", 4 - figure))?;
-        page.wait_for(&format!("Number(document.querySelector('#strength').value) === {strength}"), 5)?;
+        page.wait_for_with("document.querySelector('#strength').value === arguments[0]", &json!(strength), 5)?;
         let which = if masked { "mask" } else { "beginning" };
-        page.wait_for(&format!("document.querySelector('#{which}').checkVisibility()"), 5)?;
+        page.wait_for_with("document.querySelector(arguments[0]).checkVisibility()", &json!(format!("#{which}")), 5)?;
         ensure_that!(
             shown(page, "#mask")? == masked && shown(page, "#beginning")? != masked,
             "it brings back the other"
@@ -167,15 +155,7 @@ fn not_to_be_had(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     open(visit)?;
     // A picture of a visit that kept less, by another model.
-    page.run_async(
-        "const { pngWithSettings } = await import('./png.js');
-         const file = await pngWithSettings(new ImageData(64, 64), { prompt: 'a fox', steps: 3, strength: 0.5, scheduler: 'lms', width: 640, height: 640, seed: 5, model: 'sd-turbo' });
-         const request = indexedDB.open('vitrine.gallery', 1);
-         const database = await new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-         const put = database.transaction('pictures', 'readwrite').objectStore('pictures').put({ id: 1, file });
-         await new Promise((resolve) => (put.onsuccess = resolve)); database.close();",
-        &[],
-    )?;
+    page.call(script!("paint_details.js", keepLess), nothing())?;
     open(visit)?;
     page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
     page.click("#gallery [data-act=again]")?;
@@ -241,7 +221,7 @@ fn strict(visit: &Visit) -> Result<()> {
     // From the first moment: what a policy forbids is told by an event.
     page.devtools(
         "Page.addScriptToEvaluateOnNewDocument",
-        json!({ "source": "window.forbidden = []; addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sourceFile }) => forbidden.push([violatedDirective, blockedURI, sourceFile]));" }),
+        json!({ "source": script!("paint_details.js", noteForbidden).call(&nothing()) }),
     )?;
     let quiet = |what: &str| -> Result<()> {
         let forbidden = page.run("return forbidden", &[])?;
@@ -256,11 +236,7 @@ fn strict(visit: &Visit) -> Result<()> {
     set(page, "#steps", "2")?;
     paint(page, "a fox in the snow", "7")?;
     page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
-    let drawn = page.run(
-        "const canvas = document.querySelector('#gallery canvas');
-         return new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size",
-        &[],
-    )?;
+    let drawn = page.call(script!("paint_details.js", values), nothing())?;
     ensure_that!(drawn.as_u64().is_some_and(|colours| colours > 20), "the picture in the gallery has {drawn} values");
     page.click("#gallery [data-act=from]")?;
     page.wait_for("document.querySelector('#beginning canvas')?.width > 64", 5)?;
@@ -294,17 +270,13 @@ fn no_seed(visit: &Visit) -> Result<()> {
         [("", "#prompt", "#write", "writing"), ("paint.html", "#prompt", "#paint", "painting")]
     {
         visit.open(address)?;
-        page.run("new MutationObserver(() => (window.states = [...(window.states ?? []), document.body.dataset.state])).observe(document.body, { attributeFilter: ['data-state'] })", &[])?;
+        page.call(script!("paint_details.js", noteStates), nothing())?;
         set(page, words, "a fox")?;
         for seed in ["-1", "4294967296", "1.5", "1e"] {
             page.clear("#seed")?;
             page.type_into("#seed", seed)?;
             page.click(button)?;
-            let seen = page.run(
-                "const field = document.querySelector('#seed'), said = document.getElementById(field.getAttribute('aria-describedby').split(' ')[1]);
-                 return [field.ariaInvalid, document.activeElement === field, said.checkVisibility() && said.textContent]",
-                &[],
-            )?;
+            let seen = page.call(script!("paint_details.js", saidOfSeed), nothing())?;
             let told = "A seed is a whole number from 0 to 4294967295. Leave it empty for a new one each time.";
             ensure_that!(seen == json!(["true", true, told]), "{address:?}, {seed}: {seen}");
         }
@@ -316,7 +288,7 @@ fn no_seed(visit: &Visit) -> Result<()> {
         let seen = page.run("return [document.querySelector('#seed').ariaInvalid, document.querySelector('#seed-fault').checkVisibility()]", &[])?;
         ensure_that!(seen == json!([null, false]), "{address:?}: {seen}");
         page.click(button)?;
-        page.wait_for(&format!("window.states?.includes('{state}')"), 20)?;
+        page.wait_for_with("window.states?.includes(arguments[0])", &json!(state), 20)?;
     }
     Ok(())
 }

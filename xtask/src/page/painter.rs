@@ -1,9 +1,11 @@
 //! What a reader does on the page for pictures: paints, watches the steps, stops, begins from a picture, changes a part, keeps what came out.
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use std::ops::Range;
 
-use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, reader::set};
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, nothing, reader::set, script};
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
@@ -39,7 +41,7 @@ pub fn paint(page: &Session, words: &str, seed: &str) -> Result<String> {
 
 pub fn finished(page: &Session) -> Result<()> {
     page.wait_for("document.body.dataset.state === 'ready'", 120)?;
-    let said = page.run("const box = document.querySelector('#error'); return box.hidden ? '' : box.innerText", &[])?;
+    let said = page.run("return document.querySelector('#error:not([hidden])')?.innerText ?? ''", &[])?;
     ensure_that!(said == "", "a notice says {said}");
     Ok(())
 }
@@ -51,14 +53,7 @@ pub fn pixels(page: &Session) -> Result<String> {
 
 /// The spread of a picture's brightness: a flat one has none.
 fn spread(page: &Session) -> Result<f64> {
-    let spread = page.run(
-        "const canvas = document.querySelector('#picture');
-         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-         const light = []; for (let at = 0; at < data.length; at += 4) light.push((data[at] + data[at + 1] + data[at + 2]) / 3);
-         const mean = light.reduce((a, b) => a + b) / light.length;
-         return Math.sqrt(light.reduce((sum, each) => sum + (each - mean) ** 2, 0) / light.length);",
-        &[],
-    )?;
+    let spread = page.call(script!("painter.js", spread), nothing())?;
     spread.as_f64().context("no spread")
 }
 
@@ -138,11 +133,7 @@ fn gallery(visit: &Visit) -> Result<()> {
     set(page, "#steps", "3")?;
     paint(page, "a whale in the sea, “calm”", "11")?;
     page.wait_for("document.querySelectorAll('#gallery figure').length === 1", 10)?;
-    let settings = page.run_async(
-        "const { settingsOfPng } = await import('./png.js');
-         return await settingsOfPng(await (await fetch(document.querySelector('#gallery a').href)).blob());",
-        &[],
-    )?;
+    let settings = page.call(script!("painter.js", settings), nothing())?;
     ensure_that!(
         settings["prompt"] == "a whale in the sea, “calm”" && settings["seed"] == 11 && settings["steps"] == 3,
         "the file says {settings}"
@@ -185,31 +176,15 @@ fn several(visit: &Visit) -> Result<()> {
     let frames = page.run("return document.querySelectorAll('#film button').length", &[])?;
     ensure_that!(frames == 3, "two steps and a second picture are {frames} frames");
     page.click("#film button:last-child")?;
-    let apart = difference(page, &alone, "true")?;
+    let apart = difference(page, &alone, 0.0..1.0)?;
     ensure_that!(apart < 2.0, "the second picture of seed 5 is {apart} from that of seed 6");
     Ok(())
 }
 
-/// The mean difference of two pictures in a region, from 0 to 255; `inside` is a condition on `x` and `y` in shares of the sides.
-fn difference(page: &Session, before: &str, inside: &str) -> Result<f64> {
-    let mean = page.run_async(
-        &format!(
-            "const load = async (url) => {{ const bitmap = await createImageBitmap(await (await fetch(url)).blob());
-                 const canvas = new OffscreenCanvas(bitmap.width, bitmap.height); const context = canvas.getContext('2d'); context.drawImage(bitmap, 0, 0);
-                 return context.getImageData(0, 0, bitmap.width, bitmap.height); }};
-             const a = await load(args[0]), b = await load(document.querySelector('#picture').toDataURL());
-             let sum = 0, count = 0;
-             for (let row = 0; row < a.height; row++) for (let column = 0; column < a.width; column++) {{
-                 const x = (column + 0.5) / a.width, y = (row + 0.5) / a.height;
-                 if (!({inside})) continue;
-                 for (let c = 0; c < 3; c++) sum += Math.abs(a.data[4 * (row * a.width + column) + c] - b.data[4 * (row * a.width + column) + c]);
-                 count += 3;
-             }}
-             return sum / count;"
-        ),
-        &[Value::from(before)],
-    )?;
-    mean.as_f64().context("no difference")
+/// The mean difference from a picture before, from 0 to 255, in a part of the width.
+fn difference(page: &Session, before: &str, part: Range<f64>) -> Result<f64> {
+    let place = json!({ "before": before, "from": part.start, "to": part.end });
+    page.call(script!("painter.js", difference), place)?.as_f64().context("no difference")
 }
 
 fn image_to_image(visit: &Visit) -> Result<()> {
@@ -222,10 +197,10 @@ fn image_to_image(visit: &Visit) -> Result<()> {
     page.wait_for("!document.querySelector('#beginning').hidden", 10)?;
     set(page, "#strength", "0.2")?;
     paint(page, "a fox in the snow", "8")?;
-    let near = difference(page, &first, "true")?;
+    let near = difference(page, &first, 0.0..1.0)?;
     set(page, "#strength", "1")?;
     paint(page, "a fox in the snow", "8")?;
-    let far = difference(page, &first, "true")?;
+    let far = difference(page, &first, 0.0..1.0)?;
     ensure_that!(near < far, "a little strength changes {near}, all of it {far}");
     page.click("#forget")?;
     page.wait_for("document.querySelector('#beginning').hidden", 10)?;
@@ -239,18 +214,10 @@ fn inpainting(visit: &Visit) -> Result<()> {
     let first = paint(page, "a fox in the snow", "7")?;
     page.click("#repaint")?;
     page.wait_for("!document.querySelector('#mask').hidden", 10)?;
-    // The brush of the keyboard begins in the middle: over the left half of the picture.
-    page.run(
-        "const mask = document.querySelector('#mask');
-         const press = (key, shiftKey = false) => mask.dispatchEvent(new KeyboardEvent('keydown', { key, shiftKey, bubbles: true, cancelable: true }));
-         for (let i = 0; i < 14; i++) press('ArrowUp');
-         for (let i = 0; i < 3; i++) press('ArrowLeft');
-         for (let row = 0; row < 14; row++) { for (let i = 0; i < 8; i++) press(row % 2 ? 'ArrowRight' : 'ArrowLeft', true); press('ArrowDown', true); }",
-        &[],
-    )?;
+    page.call(script!("painter.js", brushLeft), nothing())?;
     set(page, "#strength", "1")?;
     paint(page, "a red house in the forest", "9")?;
-    let (left, right) = (difference(page, &first, "x < 0.2")?, difference(page, &first, "x > 0.85")?);
+    let (left, right) = (difference(page, &first, 0.0..0.2)?, difference(page, &first, 0.85..1.0)?);
     ensure_that!(left > 2.0 * right, "under the brush {left} changed, elsewhere {right}");
     Ok(())
 }
@@ -299,11 +266,7 @@ fn widget(visit: &Visit) -> Result<()> {
     page.goto(&format!("{}/widgets.html", visit.address))?;
     page.run("document.querySelector('#third').scrollIntoView()", &[])?;
     page.wait_for("!document.querySelector('#third').button.disabled", 120)?;
-    let sides = page.run_async(
-        "const widget = document.querySelector('#third'); widget.setAttribute('steps', '3');
-         const picture = await widget.paint(); return [picture?.width ?? 0, picture?.height ?? 0];",
-        &[],
-    )?;
+    let sides = page.call(script!("painter.js", painted), nothing())?;
     ensure_that!(sides[0].as_u64().is_some_and(|n| n >= 64) && sides[0] == sides[1], "the picture's sides are {sides}");
     Ok(())
 }

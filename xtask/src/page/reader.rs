@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, strings};
+use super::{Test, Visit, ensure_that, nothing, script, strings};
 use crate::browser::{Element, Gpu, Session};
 
 /// WebDriver's names for keys (section 17.4.2).
@@ -44,12 +44,7 @@ pub const TESTS: &[Test] = &[
 fn tokens_stream(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
-    page.run(
-        "window.lengths = [];
-         new MutationObserver(() => lengths.push(document.querySelector('#story').innerText.length))
-             .observe(document.querySelector('#story'), { childList: true, subtree: true, characterData: true });",
-        &[],
-    )?;
+    page.call(script!("reader.js", noteLengths), nothing())?;
     set(page, "#length", "300")?;
     page.type_into("#prompt", "Once upon a time")?;
     page.click("#write")?;
@@ -117,13 +112,7 @@ fn stop_and_go_on(visit: &Visit) -> Result<()> {
     let mut stopped = whole.clone();
     for _ in 0..6 {
         page.click("#clear")?;
-        page.run(
-            "new MutationObserver((_, observer) => {
-                 if (document.querySelectorAll('#story .token').length < 3) return;
-                 observer.disconnect(); document.querySelector('#stop').click();
-             }).observe(document.querySelector('#story'), { childList: true });",
-            &[],
-        )?;
+        page.call(script!("reader.js", stopAt), json!(3))?;
         stopped = write_with_seed(page, "One day a girl", "3")?;
         ensure_that!(whole.starts_with(stopped.trim_end()), "stopped, it is {stopped:?} of {whole:?}");
         if stopped.len() < whole.len() {
@@ -135,7 +124,7 @@ fn stop_and_go_on(visit: &Visit) -> Result<()> {
     thread::sleep(Duration::from_millis(600));
     ensure_that!(page.text("#story")? == stopped, "the story went on after it was stopped");
     page.click("#continue")?;
-    page.wait_for(&format!("document.querySelectorAll('#story .token').length > {tokens}"), 60)?;
+    page.wait_for_with("document.querySelectorAll('#story .token').length > arguments[0]", &json!(tokens), 60)?;
     settled(page)?;
     let more = page.text("#story")?;
     ensure_that!(more.starts_with(stopped.trim_end()), "going on changed what stood there:\n{stopped:?}\n{more:?}");
@@ -200,11 +189,8 @@ fn alternatives_by_mouse(visit: &Visit) -> Result<()> {
 
 fn rounding(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let told = visit.session.run_async(
-        "const { percent } = await import('/page/dom.js');
-         return [1, 0.99999, 0.9994, 0.999, 0.996, 0.994, 0.5, 0.0996, 0.0994, 0.0312, 0.001, 0.0009, 0].map(percent);",
-        &[],
-    )?;
+    let probabilities = [1.0, 0.99999, 0.9994, 0.999, 0.996, 0.994, 0.5, 0.0996, 0.0994, 0.0312, 0.001, 0.0009, 0.0];
+    let told = visit.call(script!("reader.js", percentages), json!(probabilities))?;
     let expected = [
         "> 99.9 %", "> 99.9 %", "> 99.9 %", "99.9 %", "99.6 %", "99 %", "50 %", "10 %", "9.9 %", "3.1 %", "0.1 %",
         "< 0.1 %", "< 0.1 %",
@@ -248,7 +234,7 @@ fn alternatives_by_keyboard(visit: &Visit) -> Result<()> {
     page.press(&DOWN.to_string())?;
     let chosen = page.run("return document.activeElement.dataset.alternative", &[])?;
     page.press(&ENTER.to_string())?;
-    page.wait_for(&format!("document.querySelectorAll('#story .token')[1]?.dataset.token === {chosen}"), 30)?;
+    page.wait_for_with("document.querySelectorAll('#story .token')[1]?.dataset.token === arguments[0]", &chosen, 30)?;
     settled(page)?;
     let after = strings(&tokens_of(page)?);
     ensure_that!(after[0] == before[0], "what stood before the turn changed");
@@ -309,7 +295,7 @@ fn empty_prompt(visit: &Visit) -> Result<()> {
 fn outgrown_context(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
-    page.run("const p = document.querySelector('#prompt'); p.value = 'The dog ran home. '.repeat(20000); p.dispatchEvent(new Event('input'));", &[])?;
+    set(page, "#prompt", &"The dog ran home. ".repeat(20000))?;
     page.click("#write")?;
     page.wait_for("!document.querySelector('#error').hidden", 120)?;
     let code = page.run("return document.querySelector('#error').dataset.code", &[])?;
@@ -426,12 +412,7 @@ fn write_with_seed(page: &Session, beginning: &str, seed: &str) -> Result<String
 /// Sets a control as the reader's hand would: the value, then the events.
 pub fn set(page: &Session, selector: &str, value: &str) -> Result<()> {
     page.find(selector)?;
-    page.run(
-        "const [selector, value] = arguments; const input = document.querySelector(selector); input.value = value;
-         input.dispatchEvent(new Event('input', { bubbles: true })); input.dispatchEvent(new Event('change', { bubbles: true }));",
-        &[json!(selector), json!(value)],
-    )
-    .map(drop)
+    page.call(script!("reader.js", set), json!({ "selector": selector, "value": value })).map(drop)
 }
 
 /// Waits until the model has written what it was asked for.
@@ -444,12 +425,7 @@ pub fn settled(page: &Session) -> Result<()> {
 
 /// Makes every new token cost the page a few milliseconds, so that a small model on a fast machine can be caught in the act.
 pub fn slow_down(page: &Session) -> Result<()> {
-    page.run(
-        "new MutationObserver(() => { const end = performance.now() + 40; while (performance.now() < end); })
-             .observe(document.querySelector('#story'), { childList: true });",
-        &[],
-    )
-    .map(drop)
+    page.call(script!("reader.js", slowDown), nothing()).map(drop)
 }
 
 pub fn token_count(page: &Session) -> Result<u64> {

@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, reader::write_some, strings};
-use crate::browser::Gpu;
+use super::{Test, Visit, ensure_that, nothing, reader::write_some, script, strings};
+use crate::browser::{Gpu, Script};
 
 /// A Llama of 0.2 MB that lies in the repository.
 const TINY: &str = "/fixtures/tiny_llama.gguf";
@@ -48,15 +48,10 @@ pub const TESTS: &[Test] = &[
     Test::new("a_folder_of_a_repository_opens", repository),
 ];
 
-/// Helpers that the scripts below share.
-const PRELUDE: &str = "
-    const code = async (promise) => { try { await promise; return 'none'; } catch (error) { return error.code ?? String(error); } };
-    const bytes = async (address) => (await fetch(address)).arrayBuffer();
-    const writes = async (model) => (await model.generate('', { maxTokens: 6, temperature: 0 }).text());";
-
-fn script(visit: &Visit, body: &str, arguments: Value) -> Result<Value> {
+/// Calls it in an empty document of the site.
+fn on_blank(visit: &Visit, script: Script, argument: Value) -> Result<Value> {
     visit.blank()?;
-    visit.call(&format!("{PRELUDE} {body}"), arguments)
+    visit.call(script, argument)
 }
 
 fn choose_file(visit: &Visit) -> Result<()> {
@@ -134,18 +129,7 @@ fn cancel_load(visit: &Visit) -> Result<()> {
 }
 
 fn bad_addresses(visit: &Visit) -> Result<()> {
-    let codes = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const codes = {};
-         for (const path of ['status/404/model.gguf', 'status/500/model.gguf', 'html/model.gguf', 'cut' + args[0]])
-             codes[path.split('/')[0] + path.split('/')[1]] = await code(engine.load('/fault/' + path));
-         codes.nobody = await code(engine.load('http://127.0.0.1:9/model.gguf'));
-         codes.scheme = await code(engine.load('ftp://example.org/model.gguf'));
-         codes.after = await code(engine.load(args[0]));
-         return codes;",
-        json!(TINY),
-    )?;
+    let codes = on_blank(visit, script!("sources.js", badAddresses), json!(TINY))?;
     for (path, code) in [
         ("status404", "network"),
         ("status500", "network"),
@@ -164,47 +148,20 @@ fn bad_addresses(visit: &Visit) -> Result<()> {
 }
 
 fn odd_servers(visit: &Visit) -> Result<()> {
-    let texts = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const texts = [];
-         for (const way of ['', '/fault/redirect', '/fault/no-range']) texts.push(await writes(await engine.load(way + args[0])));
-         return texts;",
-        json!(TINY),
-    )?;
+    let texts = on_blank(visit, script!("sources.js", oddServers), json!(TINY))?;
     ensure_that!(texts[0] == texts[1] && texts[0] == texts[2], "one file, several texts: {texts}");
     Ok(())
 }
 
 fn stalled(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const abort = new AbortController();
-         setTimeout(() => abort.abort(), 1500);
-         const stalled = await code(engine.load('/fault/stall' + args[0], { signal: abort.signal }));
-         return { stalled, after: await writes(await engine.load(args[0])) };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", stalled), json!(TINY))?;
     ensure_that!(seen["stalled"] == "aborted", "the code is {}", seen["stalled"]);
     ensure_that!(seen["after"] != "", "afterwards nothing is written");
     Ok(())
 }
 
 fn abort_a_load(visit: &Visit, device: &str) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: args[0].device });
-         const codes = [];
-         for (let round = 0; round < 3; round++) {
-             const abort = new AbortController();
-             codes.push(await code(engine.load('/fault/slow' + args[0].file, { signal: abort.signal, cache: false, onProgress: ({ loaded, total }) => { if (loaded > total / 3) abort.abort(); } })));
-         }
-         const model = await engine.load(args[0].file);
-         const alone = model.stats.deviceBytes;
-         return { codes, text: await writes(model), alone };",
-        json!({ "device": device, "file": TINY }),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", abortLoad), json!({ "device": device, "file": TINY }))?;
     ensure_that!(seen["codes"] == json!(["aborted", "aborted", "aborted"]), "the codes are {}", seen["codes"]);
     ensure_that!(seen["text"] != "", "afterwards nothing is written");
     Ok(())
@@ -219,16 +176,7 @@ fn abort_load_on_gpu(visit: &Visit) -> Result<()> {
 }
 
 fn two_loads(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const [entry] = await engine.catalog();
-         const [one, other, same] = await Promise.all([engine.load(entry.id), engine.load(args[0]), engine.load(args[0])]);
-         const texts = await Promise.all([writes(one), writes(other), writes(same)]);
-         await other.unload();
-         return { texts, still: await writes(same) };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", twoLoads), json!(TINY))?;
     ensure_that!(seen["texts"][1] == seen["texts"][2], "one file, two texts: {seen}");
     ensure_that!(seen["still"] == seen["texts"][2], "unloading one took the other along: {seen}");
     ensure_that!(seen["texts"][0] != "", "the first model writes nothing");
@@ -237,29 +185,7 @@ fn two_loads(visit: &Visit) -> Result<()> {
 
 /// Files that are wrong in one way each.
 fn damage(visit: &Visit, device: &str) -> Result<()> {
-    let codes = script(
-        visit,
-        "const engine = await Engine.create({ device: args[0].device });
-         const whole = new Uint8Array(await bytes(args[0].file));
-         const changed = (change) => { const copy = whole.slice(); change(new DataView(copy.buffer), copy); return copy; };
-         const architecture = new TextDecoder('latin1').decode(whole).indexOf('llama');
-         const bad = {
-             empty: new Uint8Array(0),
-             short: whole.slice(0, 20),
-             half: whole.slice(0, whole.length >> 1),
-             magic: changed((view) => view.setUint32(0, 0x12345678)),
-             version: changed((view) => view.setUint32(4, 99, true)),
-             tensors: changed((view) => view.setBigUint64(8, 1n << 60n, true)),
-             metadata: changed((view) => view.setBigUint64(16, 1n << 60n, true)),
-             architecture: changed((_, copy) => copy.set(new TextEncoder().encode('zzzzz'), architecture)),
-             noise: crypto.getRandomValues(new Uint8Array(5000)),
-         };
-         const codes = {};
-         for (const [name, file] of Object.entries(bad)) codes[name] = await code(engine.load(file));
-         codes.after = await code(engine.load(whole));
-         return codes;",
-        json!({ "device": device, "file": TINY }),
-    )?;
+    let codes = on_blank(visit, script!("sources.js", damage), json!({ "device": device, "file": TINY }))?;
     for name in ["empty", "short", "half", "magic", "version", "tensors", "metadata", "noise"] {
         ensure_that!(
             codes[name] == "corrupt-file" || (name == "version" && codes[name] == "unsupported-model"),
@@ -281,32 +207,14 @@ fn damaged_files_on_gpu(visit: &Visit) -> Result<()> {
 }
 
 fn bytes_and_blobs(visit: &Visit) -> Result<()> {
-    let texts = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const buffer = await bytes(args[0]);
-         const texts = [];
-         for (const source of [args[0], new URL(args[0], location.href), buffer, new Uint8Array(buffer), new Blob([buffer]), new File([buffer], 'some.gguf'), { 'model.gguf': new Blob([buffer]) }])
-             texts.push(await writes(await engine.load(source)));
-         return texts;",
-        json!(TINY),
-    )?;
+    let texts = on_blank(visit, script!("sources.js", bytesAndBlobs), json!(TINY))?;
     let texts = texts.as_array().context("no texts came")?;
     ensure_that!(texts.len() == 7 && texts.iter().all(|text| *text == texts[0]), "one file, several texts: {texts:?}");
     Ok(())
 }
 
 fn cache(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const from = async () => { const seen = new Set(); const model = await engine.load(args[0], { onProgress: ({ from }) => seen.add(from) }); await model.unload(); return [...seen]; };
-         const first = await from(), second = await from();
-         const list = await engine.cache.list();
-         await engine.cache.delete();
-         return { first, second, kept: list.map(({ address }) => address), left: (await engine.cache.list()).length, third: await from() };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", cache), json!(TINY))?;
     ensure_that!(seen["first"].to_string().contains("network"), "the first load: {seen}");
     ensure_that!(seen["second"] == json!(["cache"]), "the second load: {seen}");
     ensure_that!(seen["kept"].to_string().contains("tiny_llama"), "the list: {seen}");
@@ -315,60 +223,17 @@ fn cache(visit: &Visit) -> Result<()> {
 }
 
 fn forgotten(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const load = async (source) => (await engine.load(source)).unload();
-         const count = async () => (await engine.cache.list()).length;
-         await load(args[0]);
-         const refused = new Set();
-         for (const which of [5, true, null, undefined, ['x'], {}, { address: 5 }, Symbol.iterator, () => 1, 'no-such-model', 'ftp://x.org/a.gguf']) refused.add(await code(engine.cache.delete(which)));
-         const counts = [await count(), await engine.cache.delete('/no/such.gguf')];
-         for (const which of [() => args[0], () => new URL(args[0] + '#x', location.href), async () => (await engine.cache.list())[0]]) {
-             await load(args[0]);
-             counts.push(await engine.cache.delete(await which()));
-         }
-         await load('faces-gan');
-         counts.push(await engine.cache.delete('faces-gan'));
-         const folder = '/fixtures/tiny_sd/model_index.json';
-         await load(args[0]);
-         const before = await count();
-         await load(folder);
-         const all = await count();
-         const gone = await engine.cache.delete(folder);
-         const { broughtBy } = await import('/sources.js');
-         const hub = 'https://huggingface.co/o/r/resolve/';
-         const kept = [hub + 'main/a.gguf', hub + 'main/unet/b.bin', hub + 'refs%2Fpr%2F1/a.gguf', 'https://x.org/m-00001-of-00002.safetensors', 'https://x.org/m-00002-of-00002.safetensors', 'https://x.org/m.safetensors.index.json',
-             'https://x.org/config.json', 'https://x.org/n-00001-of-00002.safetensors', 'https://x.org/d/m-00001-of-00002.safetensors'];
-         const brought = ['hf://o/r', 'hf://o/r@refs/pr/1', 'hf://o/r/a.gguf', 'https://x.org/m-00002-of-00002.safetensors', 'https://x.org/m.safetensors.index.json'].map((address) => broughtBy(address, kept).map((each) => kept.indexOf(each)).sort().join());
-         return { refused: [...refused], counts, folder: all - before === gone && gone > 5, left: await count(), everything: await engine.cache.delete(), brought };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", forgotten), json!(TINY))?;
     ensure_that!(seen["refused"] == json!(["bad-argument"]), "{seen}");
     ensure_that!(seen["counts"] == json!([1, 0, 1, 1, 1, 1]), "{seen}");
     ensure_that!(seen["folder"] == true && seen["left"] == 1 && seen["everything"] == 1, "{seen}");
-    ensure_that!(seen["brought"] == json!(["0,1", "2", "0", "3,4,6", "3,4,5,6"]), "{seen}");
+    let brought = visit.call(script!("sources.js", brought), nothing())?;
+    ensure_that!(brought == json!(["0,1", "2", "0", "3,4,6", "3,4,5,6"]), "{brought}");
     Ok(())
 }
 
 fn chosen(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const named = async (name, path = '') => { const file = new File([await bytes('/fixtures/tiny_qwen3/' + name)], name); Object.defineProperty(file, 'webkitRelativePath', { value: path && path + name }); return file; };
-         const folder = async (path) => Promise.all(['config.json', 'model.safetensors', 'tokenizer.json'].map((name) => named(name, path)));
-         const list = (files) => { const transfer = new DataTransfer(); for (const file of files) transfer.items.add(file); return transfer.files; };
-         const gguf = new File([await bytes(args[0])], 'my.gguf');
-         const texts = [];
-         for (const source of [list(await folder()), await folder(), await folder('a/b/'), { files: list(await folder()) }, list([gguf]), [gguf]]) {
-             const model = await engine.load(source);
-             texts.push(model.info.architecture);
-             await model.unload();
-         }
-         const said = async (source) => engine.load(source).catch(({ code, message }) => `${code}: ${message}`);
-         return { texts, refused: [await said(list([])), await said([gguf, gguf]), await said([gguf, new Blob([])])] };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", chosen), json!(TINY))?;
     ensure_that!(seen["texts"] == json!(["qwen3", "qwen3", "qwen3", "qwen3", "llama", "llama"]), "{seen}");
     for (at, words) in ["none was chosen", "called \"my.gguf\"", "Number 2 of the files is a Blob"].iter().enumerate() {
         let said = seen["refused"][at].as_str().unwrap_or_default();
@@ -378,19 +243,17 @@ fn chosen(visit: &Visit) -> Result<()> {
 }
 
 fn no_catalogue(visit: &Visit) -> Result<()> {
-    let seen = script(
+    let seen = on_blank(
         visit,
-        "const seen = [];
-         for (const catalog of args[0]) {
-             const engine = await Engine.create({ device: 'cpu', catalog });
-             const said = (work) => work.then(() => 'nothing', ({ code, message }) => `${code}: ${message}`);
-             const { error } = await (await engine.openai.fetch('http://vitrine/v1/models')).json();
-             seen.push([await said(engine.catalog()), await said(engine.load('storyteller')), `${error?.code}: ${error?.message}`]);
-             await engine.close();
-         }
-         const engine = await Engine.create({ device: 'cpu', catalog: 'data:application/json,{\"models\":[{\"id\":\"mine\",\"file\":\"a.gguf\"}]}' });
-         return { seen, nowhere: await engine.load('mine').catch(({ code, message }) => `${code}: ${message}`) };",
-        json!(["/fault/html/catalog.json", "data:application/json,", "data:application/json,[1]", "data:application/json,{\"models\":[{}]}", "data:,%7B", "/fault/status/404/catalog.json"]),
+        script!("sources.js", noCatalogue),
+        json!([
+            "/fault/html/catalog.json",
+            "data:application/json,",
+            "data:application/json,[1]",
+            "data:application/json,{\"models\":[{}]}",
+            "data:,%7B",
+            "/fault/status/404/catalog.json",
+        ]),
     )?;
     let expected = ["web page", "empty", "holds no", "number 1", "holds no", "answers 404"];
     let nowhere = seen["nowhere"].as_str().unwrap_or_default();
@@ -411,13 +274,9 @@ fn no_catalogue(visit: &Visit) -> Result<()> {
 }
 
 fn owner_and_repository(visit: &Visit) -> Result<()> {
-    let seen = script(
+    let seen = on_blank(
         visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const seen = [];
-         for (const address of args[0]) seen.push(await engine.load(address).catch(({ message }) => message));
-         seen.push(await engine.tokenizer(args[0][0]).catch(({ message }) => message));
-         return seen;",
+        script!("sources.js", ownerAndRepository),
         json!(["owner/repo", "HuggingFaceTB/SmolLM2-135M-Instruct", "owner/repo/model.gguf", "models/absent.gguf"]),
     )?;
     let meant = [
@@ -438,39 +297,14 @@ fn owner_and_repository(visit: &Visit) -> Result<()> {
 }
 
 fn checksum(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const digest = async (buffer) => [...new Uint8Array(await crypto.subtle.digest('SHA-256', buffer))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-         const right = await digest(await bytes(args[0]));
-         return { wrong: await code(engine.load(args[0], { sha256: 'ab'.repeat(32) })), right: await code(engine.load(args[0], { sha256: right })) };",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", checksum), json!(TINY))?;
     ensure_that!(seen["wrong"] == "corrupt-file", "a wrong checksum: {seen}");
     ensure_that!(seen["right"] == "none", "the right checksum: {seen}");
     Ok(())
 }
 
 fn listings(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const { modelFiles } = await import('/pipeline.js');
-         const choose = (paths, index) => { try { return { files: modelFiles(paths, 'hf://o/r', index) }; } catch ({ code, message }) { return { code, message }; } };
-         const listings = await (await fetch('/fixtures/listings.json')).json();
-         const wrong = [];
-         for (const { of, paths, index = {}, files, refused } of listings) {
-             const indexes = [new Map(Object.entries(index))];
-             // Where parts are numbered as usual, their names alone tell what the index says.
-             if (Object.values(index).flat().every((path) => !files || paths.includes(path))) if (Object.values(index).flat().every((path) => /-of-/.test(path))) indexes.push(new Map());
-             for (const each of indexes) {
-                 const chosen = choose(paths, each);
-                 const right = files ? JSON.stringify(chosen.files) === JSON.stringify(files) : chosen.code && refused.every((words) => chosen.message.includes(words));
-                 if (!right) wrong.push([of, chosen]);
-             }
-         }
-         return { count: listings.length, wrong };",
-        Value::Null,
-    )?;
+    let seen = on_blank(visit, script!("sources.js", listings), nothing())?;
     ensure_that!(seen["wrong"] == json!([]), "wrongly chosen: {:#}", seen["wrong"]);
     ensure_that!(seen["count"].as_u64() > Some(30), "only {} listings", seen["count"]);
     Ok(())
@@ -478,28 +312,17 @@ fn listings(visit: &Visit) -> Result<()> {
 
 /// The hub is played here: no network is needed to see what would be asked of it.
 fn hub(visit: &Visit) -> Result<()> {
-    let seen = script(
+    let seen = on_blank(
         visit,
-        "const { resolveSource } = await import('/catalog.js');
-         const network = fetch;
-         const paths = ['README.md', 'config.json', 'model.safetensors', 'model.safetensors.index.json', 'my shard #1.safetensors', 'tokenizer.json', '100%.safetensors'];
-         const map = { a: 'my shard #1.safetensors', b: '100%.safetensors', c: 'my shard #1.safetensors' };
-         const seen = [];
-         for (const address of ['hf://o/r', 'hf://o/r/', 'hf://o/r@refs/pr/1', 'hf://o/r@feature%2Fnew', 'hf://o/r@50% #2', 'hf://o/r/model.safetensors.index.json']) {
-             const asked = [];
-             globalThis.fetch = (address, options) => {
-                 if (!String(address).startsWith('https://huggingface.co/')) return network(address, options);
-                 asked.push((options?.headers?.Range ?? '') + address);
-                 if (address.endsWith('.index.json')) return Promise.resolve(new Response(JSON.stringify({ weight_map: map })));
-                 if (address.includes('/resolve/')) return Promise.resolve(new Response('', { status: /tokenizer_config|template|generation/.test(address) ? 404 : 206 }));
-                 return Promise.resolve(new Response(JSON.stringify({ siblings: paths.map((rfilename) => ({ rfilename })) })));
-             };
-             const { files } = await resolveSource({ address });
-             seen.push({ asked: asked.slice(0, 2), files: files.map(({ name, address }) => name + ' ' + address) });
-         }
-         globalThis.fetch = network;
-         return seen;",
-        Value::Null,
+        script!("sources.js", hub),
+        json!([
+            "hf://o/r",
+            "hf://o/r/",
+            "hf://o/r@refs/pr/1",
+            "hf://o/r@feature%2Fnew",
+            "hf://o/r@50% #2",
+            "hf://o/r/model.safetensors.index.json"
+        ]),
     )?;
     let names = ["my shard #1.safetensors", "100%.safetensors", "config.json", "tokenizer.json"];
     let paths = ["my%20shard%20%231.safetensors", "100%25.safetensors", "config.json", "tokenizer.json"];
@@ -529,15 +352,17 @@ fn hub(visit: &Visit) -> Result<()> {
 }
 
 fn addresses(visit: &Visit) -> Result<()> {
-    let seen = script(
+    let seen = on_blank(
         visit,
-        "const { resolveSource } = await import('/catalog.js');
-         const seen = {};
-         for (const address of ['https://x.org/a/m-00001-of-00003.gguf', 'https://x.org/a/m-00002-of-00003.gguf?token=1#x', 'hf://o/r@v1/q/m-00003-of-00003.gguf', 'https://x.org/m-00001-of-00001.gguf',
-             'https://x.org/part-of-me.gguf', 'https://x.org/tale-1-of-99999999.gguf'])
-             seen[address] = (await resolveSource({ address })).files.map((file) => file.name + ' ' + file.address);
-         return seen;",
-        Value::Null,
+        script!("sources.js", addresses),
+        json!([
+            "https://x.org/a/m-00001-of-00003.gguf",
+            "https://x.org/a/m-00002-of-00003.gguf?token=1#x",
+            "hf://o/r@v1/q/m-00003-of-00003.gguf",
+            "https://x.org/m-00001-of-00001.gguf",
+            "https://x.org/part-of-me.gguf",
+            "https://x.org/tale-1-of-99999999.gguf",
+        ]),
     )?;
     let three = |start: &str, end: &str| {
         json!(
@@ -558,19 +383,7 @@ fn addresses(visit: &Visit) -> Result<()> {
 }
 
 fn folders(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const kinds = {};
-         for (const way of ['spa', 'head/405', 'head/hang', 'no-range']) {
-             const begun = performance.now();
-             const model = await engine.load(`/fault/${way}/fixtures/tiny_sd/model_index.json`, { cache: false });
-             kinds[way] = model.info.kind + (performance.now() - begun > 20000 ? ', late' : '');
-             await model.unload();
-         }
-         return { kinds, absent: await code(engine.load('/fault/spa/fixtures/nothing/model_index.json')), page: await code(engine.load('/fault/spa/nothing.gguf')) };",
-        Value::Null,
-    )?;
+    let seen = on_blank(visit, script!("sources.js", folders), nothing())?;
     let kinds = json!({ "spa": "image", "head/405": "image", "head/hang": "image", "no-range": "image" });
     ensure_that!(seen["kinds"] == kinds, "the kinds are {}", seen["kinds"]);
     ensure_that!(seen["absent"] == "network" && seen["page"] == "network", "{seen}");
@@ -578,22 +391,7 @@ fn folders(visit: &Visit) -> Result<()> {
 }
 
 fn no_head(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const seen = {};
-         for (const way of ['405', '403', '501', 'gzip', 'hang']) {
-             const load = async () => {
-                 const from = new Set(), begun = performance.now();
-                 const model = await engine.load(`/fault/head/${way}${args[0]}`, { onProgress: (step) => from.add(step.from) });
-                 await model.unload();
-                 return { from: [...from].join(), late: performance.now() - begun > 3000 };
-             };
-             seen[way] = [await load(), await load()];
-         }
-         return seen;",
-        json!(TINY),
-    )?;
+    let seen = on_blank(visit, script!("sources.js", noHead), json!(TINY))?;
     for way in ["405", "403", "501", "gzip", "hang"] {
         ensure_that!(seen[way][0]["from"] == "network" && seen[way][1]["from"] == "cache", "{way}: {seen}");
         ensure_that!(seen[way][1]["late"] == false, "{way}: a kept model was waited for: {seen}");
@@ -602,17 +400,7 @@ fn no_head(visit: &Visit) -> Result<()> {
 }
 
 fn edited(visit: &Visit) -> Result<()> {
-    let seen = script(
-        visit,
-        "const engine = await Engine.create({ device: 'cpu' });
-         const address = '/fault/edited/fixtures/tiny_llama.gguf?then=fixtures/tiny_qwen3.gguf';
-         const load = async () => { const from = new Set(); const model = await engine.load(address, { onProgress: (step) => from.add(step.from) }); const { architecture } = model.info; await model.unload(); return [architecture, ...from].join(' '); };
-         const seen = [await load(), await load()];
-         document.cookie = 'edited=1; path=/';
-         seen.push(await load(), await load());
-         return { seen, kept: (await engine.cache.list()).length };",
-        Value::Null,
-    )?;
+    let seen = on_blank(visit, script!("sources.js", edited), nothing())?;
     let wanted = json!(["llama network", "llama cache", "qwen3 network", "qwen3 cache"]);
     ensure_that!(seen["seen"] == wanted && seen["kept"] == 1, "{seen}");
     Ok(())
@@ -621,14 +409,10 @@ fn edited(visit: &Visit) -> Result<()> {
 fn dropped(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.open("")?;
-    page.run_async(
-        "const transfer = new DataTransfer();
-         for (const name of ['config.json', 'model.safetensors', 'tokenizer.json']) transfer.items.add(new File([await (await fetch('/fixtures/tiny_qwen3/' + name)).blob()], name));
-         for (const name of ['LICENSE', 'README.md', '.gitattributes', 'training_args.bin']) transfer.items.add(new File(['# A text'], name));
-         for (const type of ['dragenter', 'dragover', 'drop'])
-             document.querySelector('main').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));",
-        &[],
-    )?;
+    let model =
+        ["config.json", "model.safetensors", "tokenizer.json"].map(|name| format!("/fixtures/tiny_qwen3/{name}"));
+    let texts = ["LICENSE", "README.md", ".gitattributes", "training_args.bin"];
+    visit.call(script!("sources.js", dropFolder), json!({ "model": model, "texts": texts }))?;
     page.wait_for(
         "document.body.dataset.state === 'ready' && /qwen3/i.test(document.querySelector('#model-facts').innerText)",
         60,
@@ -654,21 +438,9 @@ fn repository(visit: &Visit) -> Result<()> {
     for name in ["README.md", "pytorch_model.bin", "onnx/model.onnx", "onnx/model.safetensors", ".git/config"] {
         fs::write(root.join(name), "version https://git-lfs.github.com/spec/v1\n")?;
     }
-    page.run(
-        "const input = document.createElement('input');
-         Object.assign(input, { type: 'file', id: 'any-folder', webkitdirectory: true });
-         document.querySelector('main').prepend(input);",
-        &[],
-    )?;
+    visit.call(script!("sources.js", anyFolder), nothing())?;
     page.type_into("#any-folder", &fs::canonicalize(&root)?.to_string_lossy())?;
-    page.run(
-        "const input = document.querySelector('#any-folder'), transfer = new DataTransfer();
-         for (const file of input.files) transfer.items.add(file);
-         for (const type of ['dragenter', 'dragover', 'drop'])
-             document.querySelector('main').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-         input.remove();",
-        &[],
-    )?;
+    visit.call(script!("sources.js", dropChosen), nothing())?;
     page.wait_for(
         "document.body.dataset.state === 'ready' && /qwen3/i.test(document.querySelector('#model-facts').innerText)",
         60,
@@ -685,15 +457,7 @@ fn open_chooser(visit: &Visit) -> Result<()> {
 /// Drops a file on the page, as the hand would: enter, over, drop.
 fn drop_bytes(visit: &Visit, address: &str, name: &str) -> Result<()> {
     visit
-        .session
-        .run_async(
-            "const [address, name] = args;
-             const transfer = new DataTransfer();
-             transfer.items.add(new File([await (await fetch(address)).arrayBuffer()], name));
-             for (const type of ['dragenter', 'dragover', 'drop'])
-                 document.querySelector('main').dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));",
-            &[json!(address), json!(name)],
-        )
+        .call(script!("sources.js", dropBytes), json!({ "address": address, "name": name }))
         .map(drop)
         .with_context(|| format!("could not drop {name}"))
 }

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, nothing, reader::set};
+use super::{Test, Visit, ensure_that, layout::nothing_sticks_out, nothing, reader::set, script};
 use crate::browser::{Gpu, Session};
 
 pub const TESTS: &[Test] = &[
@@ -33,7 +33,7 @@ fn open(visit: &Visit, query: &str) -> Result<()> {
 }
 
 fn quiet(page: &Session) -> Result<()> {
-    let said = page.run("const box = document.querySelector('#error'); return box.hidden ? '' : box.innerText", &[])?;
+    let said = page.run("return document.querySelector('#error:not([hidden])')?.innerText ?? ''", &[])?;
     ensure_that!(said == "", "a notice says {said}");
     Ok(())
 }
@@ -65,7 +65,8 @@ fn walks(visit: &Visit) -> Result<()> {
     seen.push(another(page, &seen[0])?);
     let across = value(page, 0)?;
     ensure_that!((across - start - 0.3).abs() < 1e-6, "three steps to the right lead from {start} to {across}");
-    page.wait_for(&format!("document.querySelector('#announcer').textContent.includes('+{across:.1}')"), 10)?;
+    let place = json!(format!("+{across:.1}"));
+    page.wait_for_with("document.querySelector('#announcer').textContent.includes(arguments[0])", &place, 10)?;
     page.click("#plane")?;
     let back = another(page, &seen[1])?;
     ensure_that!(value(page, 0)?.abs() < 0.03, "a click in the middle leads to {}", value(page, 0)?);
@@ -145,13 +146,7 @@ fn encodes(visit: &Visit) -> Result<()> {
     set(page, "#axis-0", "1.5")?;
     set(page, "#axis-5", "-1.5")?;
     page.wait_for("document.querySelector('#announcer').textContent.includes('+1.5')", 10)?;
-    page.run_async(
-        "const blob = await new Promise((resolve) => document.querySelector('#picture').toBlob(resolve));
-         document.querySelector('#middle').click();
-         const files = new DataTransfer(); files.items.add(new File([blob], 'face.png', { type: 'image/png' }));
-         dispatchEvent(new DragEvent('drop', { dataTransfer: files, cancelable: true }));",
-        &[],
-    )?;
+    page.call(script!("walk.js", dropPicture), nothing())?;
     page.wait_for("document.querySelector('#likeness').value.includes('dB')", 30)?;
     let (mood, colour) = (value(page, 0)?, value(page, 5)?);
     ensure_that!((mood - 1.5).abs() < 0.4 && (colour + 1.5).abs() < 0.4, "it is led to {mood} and {colour}");
@@ -195,11 +190,7 @@ fn looks(visit: &Visit) -> Result<()> {
             page.screenshot(&visit.root.join(folder).join(format!("{name}.png")))?;
         }
     }
-    let nameless = page.run(
-        "return [...document.querySelectorAll('button, select, input, canvas[tabindex]')].filter((each) => each.offsetParent
-             && !(each.getAttribute('aria-label') ?? each.labels?.[0]?.textContent ?? each.textContent ?? '').trim()).map((each) => each.id)",
-        &[],
-    )?;
+    let nameless = page.call(script!("walk.js", nameless), nothing())?;
     ensure_that!(nameless == json!([]), "controls without a name: {nameless}");
     Ok(())
 }
@@ -208,43 +199,17 @@ fn widget(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
     page.run("document.querySelector('#fourth').scrollIntoView()", &[])?;
-    let drawn = "document.querySelector('#fourth').shadowRoot.querySelector('canvas').getAttribute('aria-label')";
-    page.wait_for(&format!("{drawn}.includes('0.0')"), 120)?;
+    let drawn = "document.querySelector('#fourth').shadowRoot.querySelector('canvas').getAttribute('aria-label').includes(arguments[0])";
+    page.wait_for_with(drawn, &json!("0.0"), 120)?;
     page.run("document.querySelector('#fourth').shadowRoot.querySelector('canvas').focus()", &[])?;
     page.press("\u{E014}\u{E014}\u{E013}")?;
-    page.wait_for(&format!("{drawn}.includes('0.5, 0.0, 0.0, 0.0, 0.0, 0.3')"), 10)?;
+    page.wait_for_with(drawn, &json!("0.5, 0.0, 0.0, 0.0, 0.0, 0.3"), 10)?;
     Ok(())
 }
 
 fn agree(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let seen = visit.call(
-        "const tensors = async (name) => {
-             const buffer = await (await fetch(`/fixtures/pictures/${name}/expected.safetensors`)).arrayBuffer();
-             const length = Number(new DataView(buffer).getBigUint64(0, true));
-             const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
-             return (tensor) => { const { dtype, data_offsets: [from, to] } = header[tensor]; return Float32Array.from(new { F16: Float16Array, F32: Float32Array }[dtype](buffer.slice(8 + length + from, 8 + length + to))); };
-         };
-         const psnr = (a, b, range) => { let sum = 0; for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2; return 10 * Math.log10(range ** 2 * a.length / sum); };
-         const planes = ({ data }) => Float32Array.from({ length: 3 * 4096 }, (_, i) => data[4 * (i % 4096) + Math.floor(i / 4096)] / 127.5 - 1);
-         const engine = await Engine.create({ device: 'cpu' });
-         const all = {};
-         for (const quantization of ['keep', 'q8_0']) for (const name of ['faces-vae', 'faces-gan']) {
-             const model = await engine.load(name, { quantization });
-             const expected = await tensors(name.replace('-', '_'));
-             const made = await model.decode(expected('latent').slice(0, 8), [1, 8]);
-             all[`${name} decodes, ${quantization}`] = psnr(planes(made), expected('decoded').slice(0, 3 * 4096), 2);
-             if (model.info.encodes) {
-                 const given = expected('picture');
-                 const picture = new ImageData(64, 64);
-                 for (let i = 0; i < 4 * 4096; i++) picture.data[i] = i % 4 === 3 ? 255 : Math.round(127.5 * given[i % 4 * 4096 + Math.floor(i / 4)] + 127.5);
-                 all[`${name} encodes, ${quantization}`] = psnr((await model.encode(picture)).latent, expected('mean').slice(0, 8), 6);
-             }
-             await model.unload();
-         }
-         return all;",
-        nothing(),
-    )?;
+    let seen = visit.call(script!("walk.js", agree), nothing())?;
     let all = seen.as_object().context("no figures")?;
     ensure_that!(all.len() == 6, "these were compared: {seen}");
     for (what, decibels) in all {

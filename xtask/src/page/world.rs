@@ -4,8 +4,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    Test, Visit, ensure_that, painter,
+    Test, Visit, ensure_that, nothing, painter,
     reader::{set, settled, token_count, write_some},
+    script,
 };
 
 pub const TESTS: &[Test] = &[
@@ -98,10 +99,8 @@ fn joined(visit: &Visit) -> Result<()> {
 
 fn told_apart(visit: &Visit) -> Result<()> {
     visit.blank()?;
-    let told = visit.session.run_async(
-        "const { languageOf } = await import('/page/languages.js'); return args[0].map(([text]) => languageOf(text) ?? '');",
-        &[texts()],
-    )?;
+    let all: Vec<Value> = texts().as_array().into_iter().flatten().map(|pair| pair[0].clone()).collect();
+    let told = visit.call(script!("world.js", languages), json!(all))?;
     let expected: Vec<Value> = texts().as_array().into_iter().flatten().map(|pair| pair[1].clone()).collect();
     ensure_that!(told == Value::Array(expected), "of {} it takes {told}", texts());
     Ok(())
@@ -147,13 +146,8 @@ fn reads_anything(visit: &Visit) -> Result<()> {
 }
 
 fn once(visit: &Visit) -> Result<()> {
-    let page = &visit.session;
     visit.blank()?;
-    let said = page.run_async(
-        "const { outside } = await import('/page/world.js');
-         return outside('a zeppelin, a Zeppelin and a zeppelin', { languages: [], words: [], adjectives: new Map(), idle: [] }, ['zeppelin', 'zeppelin', 'zeppelin']);",
-        &[],
-    )?;
+    let said = visit.call(script!("world.js", once), nothing())?;
     ensure_that!(said == json!(["It never met “zeppelin”."]), "{said}");
     Ok(())
 }

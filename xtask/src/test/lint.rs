@@ -1,4 +1,4 @@
-//! Format, clippy for the machine and for the page, and the types of the page's JavaScript.
+//! Format, clippy for the machine and for the page, and the types of JavaScript: the page's, its tests' and the documents'.
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,8 @@ pub fn run(workspace: &Workspace, alone: bool, tally: &mut Tally) -> Result<()> 
     if alone {
         clippy(workspace, tally)?;
     }
-    tally.check("types of the page's JavaScript", check_javascript(workspace));
+    tally.check("types of the page's JavaScript", check_javascript(workspace, "www"));
+    tally.check("types of the page tests' JavaScript", check_javascript(workspace, "xtask/src"));
     tally.check("types of the documents' JavaScript", readme::check(workspace));
     Ok(())
 }
@@ -37,9 +38,9 @@ fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     Ok(())
 }
 
-/// `tsc` over `www/`, by the page's own `tsconfig.json`.
-fn check_javascript(workspace: &Workspace) -> Result<()> {
+/// `tsc` over a folder, by its own `tsconfig.json`.
+fn check_javascript(workspace: &Workspace, folder: &str) -> Result<()> {
     find_program(&["node"]).context("Node.js is not installed; tsc needs version 20 or later")?;
     let tsc = npm::program(workspace, &npm::TYPESCRIPT, "tsc")?;
-    workspace::run(workspace.command(tsc).args(["--noEmit", "--project", "www"]))
+    workspace::run(workspace.command(tsc).args(["--noEmit", "--project", folder]))
 }

@@ -42,7 +42,7 @@ pub struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Stage {
-    /// Format, clippy for both targets, and the types of the page's JavaScript
+    /// Format, clippy for both targets, and the types of JavaScript, the page's and its tests'
     Lint,
     /// `cargo test` on this machine, GPU kernels included
     Native,

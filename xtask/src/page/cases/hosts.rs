@@ -9,8 +9,9 @@ use super::super::{
     Test, Visit,
     bundlers::{App, Bundler, text_without_bundler, title_of},
     embedded::{in_frame, site_with},
-    ensure_that,
+    ensure_that, nothing,
     reader::write_some,
+    script,
 };
 
 pub const TESTS: &[Test] = &[
@@ -36,15 +37,7 @@ fn bundlers(visit: &Visit) -> Result<()> {
 
 fn plain_http(visit: &Visit) -> Result<()> {
     visit.session.goto(&format!("{}/fault/blank", visit.address.replace("127.0.0.1", "lan.test")))?;
-    let said = visit.call(
-        "const engine = await Engine.create({ device: 'cpu' });
-         const ask = { model: 'storyteller', messages: [{ role: 'user', content: 'Tell a story.' }], max_tokens: 5 };
-         const ids = [];
-         for (const round of [1, 2]) ids.push((await engine.chat.completions.create(ask)).id);
-         for await (const { id } of await engine.chat.completions.create({ ...ask, stream: true })) ids[2] = id;
-         return { ids, secure: isSecureContext, randomUUID: typeof crypto.randomUUID };",
-        json!(null),
-    )?;
+    let said = visit.call(script!("hosts.js", plainHttp), nothing())?;
     ensure_that!(said["secure"] == false && said["randomUUID"] == "undefined", "the context is secure: {said}");
     let ids: Vec<&str> = said["ids"].as_array().into_iter().flatten().filter_map(|id| id.as_str()).collect();
     let unique: std::collections::HashSet<&str> =
@@ -65,15 +58,7 @@ fn policy(visit: &Visit) -> Result<()> {
     ] {
         let server = site_with(visit, &[("Content-Security-Policy", &format!("{rest}; worker-src {workers}"))])?;
         visit.session.goto(&format!("{}/fault/blank", server.address()))?;
-        let said = visit.session.run_async(
-            "try {
-               const { Engine } = await import(args[0]);
-               const engine = await Engine.create({ device: 'cpu' });
-               const model = await engine.load('storyteller');
-               return 'OK ' + await model.generate('One day', { maxTokens: 5, temperature: 0 }).text();
-             } catch (error) { return error.message; }",
-            &[json!(format!("{l}/vitrine.js"))],
-        )?;
+        let said = visit.call(script!("hosts.js", writes), json!(format!("{l}/vitrine.js")))?;
         let said = said.as_str().context("nothing was said")?;
         ensure_that!(said.contains(right), "worker-src {workers}: {said}");
     }
@@ -88,14 +73,7 @@ fn frame(visit: &Visit) -> Result<()> {
     ensure_that!(said.as_str().is_some_and(|said| said.starts_with("OK ")), "{said}");
     // A page of the site as the `src` of such a frame.
     visit.blank()?;
-    visit.session.run(
-        "const frame = document.createElement('iframe');
-         frame.sandbox = 'allow-scripts';
-         frame.src = arguments[0];
-         frame.style = 'width: 1000px; height: 800px';
-         document.documentElement.append(frame);",
-        &[json!(format!("{}/", server.address()))],
-    )?;
+    visit.call(script!("hosts.js", sandbox), json!(format!("{}/", server.address())))?;
     visit.session.enter("iframe")?;
     visit.session.wait_for("document.body?.dataset.state === 'ready'", 60)?;
     write_some(visit.session, "Once")?;

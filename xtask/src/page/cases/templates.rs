@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::super::{Test, Visit, ensure_that};
+use super::super::{Test, Visit, ensure_that, nothing, script};
 
 pub const TESTS: &[Test] = &[
     Test::new("a_template_tells_the_date_and_hour_of_the_pages_time_zone", local_time).with_case("17-strftime"),
@@ -13,27 +13,11 @@ pub const TESTS: &[Test] = &[
         .with_case("03-template-list"),
 ];
 
-/// Loads the files of a case.
-const LOAD: &str = "
-    const engine = await Engine.create({ device: 'cpu' });
-    const names = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json', ...args[0].more];
-    const files = Object.fromEntries(names.map((name) => [name, `/cases/${args[0].folder}/${name}`]));
-    const model = await engine.load({ files });";
-
 fn local_time(visit: &Visit) -> Result<()> {
     visit.blank()?;
     // Fourteen hours ahead of UTC: never the same date and hour.
     visit.session.devtools("Emulation.setTimezoneOverride", json!({ "timezoneId": "Pacific/Kiritimati" }))?;
-    let seen = visit.call(
-        &format!(
-            "{LOAD}
-             const there = () => new Date(Date.now() + 14 * 3600e3).toISOString().slice(0, 13).replace('T', ' ');
-             const before = there();
-             const told = await model.detokenize(await model.tokenize([{{ role: 'user', content: 'a' }}]));
-             return [told, before, there()];"
-        ),
-        json!({ "folder": "17-strftime", "more": [] }),
-    )?;
+    let seen = visit.call(script!("templates.js", localTime), nothing())?;
     ensure_that!(seen[0] == seen[1] || seen[0] == seen[2], "the template tells {}, the clock {}", seen[0], seen[1]);
     Ok(())
 }
@@ -41,15 +25,7 @@ fn local_time(visit: &Visit) -> Result<()> {
 fn answers(visit: &Visit, folder: &str) -> Result<()> {
     visit.blank()?;
     let more: &[&str] = if folder.starts_with("02") { &["chat_template.jinja"] } else { &[] };
-    let seen = visit.call(
-        &format!(
-            "{LOAD}
-             const messages = [{{ role: 'user', content: 'abc' }}];
-             const answer = await model.chat(messages, {{ maxTokens: 12, temperature: 0 }}).text();
-             return [model.info.chat, [...await model.tokenize(messages)], answer];"
-        ),
-        json!({ "folder": folder, "more": more }),
-    )?;
+    let seen = visit.call(script!("templates.js", answers), json!({ "folder": folder, "more": more }))?;
     let ids = [1, 30, 28, 14, 27, 4, 10, 11, 12, 2, 4, 1, 10, 28, 28, 18, 28, 29, 10, 23, 29, 4];
     ensure_that!(seen == json!([true, ids, "helo"]), "{seen}");
     Ok(())

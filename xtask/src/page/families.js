@@ -1,0 +1,102 @@
+// @ts-check
+import { code, engineOn, filesOf, tokensOf } from "./common.js";
+
+/** @typedef {import("./common.js").Device} Device */
+/** @typedef {import("/vitrine.js").Message} Message */
+/** @typedef {import("/vitrine.js").TokenizeChatOptions} TokenizeChatOptions */
+
+const NAMES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/** @param {{ device: Device, family: string, prompt: string }} args */
+export async function families({ device, family, prompt }) {
+  const engine = await engineOn(device);
+  const folder = `/fixtures/tiny_${family}`;
+  const written = [];
+  for (const source of [`${folder}.gguf`, { files: filesOf(folder, NAMES) }]) {
+    const model = await engine.load(source);
+    const tokens = await tokensOf(model.generate(prompt, { maxTokens: 64, temperature: 0 }));
+    written.push({ tokens, architecture: model.info.architecture, device: model.info.device.kind });
+    await model.unload();
+  }
+  return written;
+}
+
+export async function quantised() {
+  const engine = await engineOn("cpu");
+  const files = filesOf("/fixtures/tiny_qwen3", NAMES);
+  /** @type {Record<string, { logprob: number, bytes: number }>} */
+  const seen = {};
+  for (const quantization of /** @type {const} */ (["keep", "q8_0", "q4_0"])) {
+    const model = await engine.load({ files }, { quantization });
+    const { logprob } = await model.score("the license of this software");
+    seen[quantization] = { logprob, bytes: model.stats.deviceBytes };
+    await model.unload();
+  }
+  return seen;
+}
+
+export async function thinking() {
+  const engine = await engineOn("cpu");
+  const model = await engine.load("/fixtures/tiny_qwen3.gguf");
+  const messages = [{ role: "user", content: "license" }];
+  const opened = async (/** @type {TokenizeChatOptions} */ options) =>
+    (await model.detokenize(await model.tokenize(messages, options))).split("assistant\n").at(-1);
+  const first = await model.chat(messages, { maxTokens: 4, temperature: 0, thinking: false }).text();
+  const tokens = await model.tokenize(messages, { thinking: false });
+  const same = await model.generate(tokens, { maxTokens: 4, temperature: 0 }).text();
+  // @ts-expect-error neither true nor false
+  const deeply = await code(model.chat(messages, { thinking: "deeply" }).text());
+  return [await opened({}), await opened({ thinking: true }), await opened({ thinking: false }), first === same, deeply];
+}
+
+/** @param {string} template */
+export async function given(template) {
+  const engine = await engineOn("cpu");
+  const files = filesOf("/fixtures/tiny_qwen3", NAMES);
+  const model = await engine.load({ files: { ...files, "chat_template.jinja": new Blob([template]) } });
+  // Of any shape, wrong ones too.
+  const told = async (/** @type {any} */ messages, /** @type {any} */ options = undefined) =>
+    model.detokenize(await model.tokenize(messages, options));
+  const refused = (/** @type {unknown} */ messages, /** @type {unknown} */ options = undefined) => code(told(messages, options));
+  const user = { role: "user", content: "a" };
+  /** @type {Message} */
+  const circle = { role: "user", content: "a" };
+  circle.again = circle;
+  const extra = { z: 1.5, a: [true, null, undefined], gone: undefined };
+  return [
+    await told([{ name: "n", role: "user", content: [{ type: "text", text: "x" }], extra }]),
+    await told([{ role: "assistant", content: null, tool_calls: [] }], {
+      tools: [{ name: "f" }],
+      documents: [{ text: "d" }],
+      templateOptions: { date: 3 },
+    }),
+    [
+      await refused([{ ...user, content: 5 }]),
+      await refused([{ ...user, at: new Date() }]),
+      await refused([{ ...user, n: NaN }]),
+      await refused([circle]),
+      await refused([{ content: "a" }]),
+      await refused(["a"]),
+    ],
+    [
+      await refused([user], { tools: {} }),
+      await refused([user], { tools: ["f"] }),
+      await refused([user], { templateOptions: { messages: [] } }),
+      await refused([user], { templateOptions: "x" }),
+    ],
+  ];
+}
+
+/** @param {string[]} templates */
+export async function hostile(templates) {
+  const engine = await engineOn("cpu");
+  const files = filesOf("/fixtures/tiny_qwen3", NAMES);
+  const codes = [];
+  for (const template of templates) {
+    const model = await engine.load({ files: { ...files, "chat_template.jinja": new Blob([template]) } });
+    codes.push(await code(model.tokenize([{ role: "user", content: "a" }])));
+    await model.generate("license", { maxTokens: 2 }).text();
+    await model.unload();
+  }
+  return codes;
+}

@@ -1,0 +1,203 @@
+// @ts-check
+import { bytes, engineOn, filesOf, listening } from "./common.js";
+
+/** @typedef {import("/vitrine.js").ChatCompletionRequest} Request */
+/** @typedef {import("/vitrine.js").ChatCompletionMessage} Message */
+
+const MESSAGES = [{ role: "user", content: "Tell a story about a fox." }];
+const ASKED = { model: "storyteller", messages: MESSAGES, max_tokens: 6, temperature: 0 };
+
+/** OpenAI's own client; its package brings types for Node.js alone. */
+async function client() {
+  /** @type {any} */
+  const openai = await import(new URL("/npm/openai/index.mjs", location.href).href);
+  const engine = await engineOn("cpu");
+  const { fetch } = engine.openai;
+  const client = new openai.default({ apiKey: "none", baseURL: "http://vitrine/v1", fetch, dangerouslyAllowBrowser: true });
+  return { openai, engine, client };
+}
+
+export async function answered() {
+  const { engine, client: { chat } } = await client();
+  const model = await engine.load("storyteller");
+  const own = model.chat(MESSAGES, { maxTokens: 6, temperature: 0 });
+  const text = await own.text();
+  const whole = await chat.completions.create(ASKED);
+  const chunks = [];
+  const asked = { ...ASKED, stream: true, stream_options: { include_usage: true } };
+  for await (const chunk of await chat.completions.create(asked)) chunks.push(chunk);
+  const plain = [];
+  for await (const chunk of await chat.completions.create({ ...ASKED, stream: true })) plain.push(chunk);
+  const helper = chat.completions.stream(ASKED);
+  let heard = "";
+  helper.on("content", (/** @type {string} */ delta) => (heard += delta));
+  const final = await helper.finalChatCompletion();
+  // Without a limit an answer ends where the model ends it, or with the context: not after a default's 256 tokens.
+  const free = await chat.completions.create({ ...ASKED, max_tokens: null, seed: 1 });
+  return {
+    text,
+    prompt: own.summary?.promptTokens,
+    whole,
+    chunks,
+    plain,
+    heard,
+    final: final.choices[0],
+    free: free.choices[0].finish_reason,
+    device: model.info.device.kind,
+  };
+}
+
+export async function ended() {
+  const { openai, engine, client: { chat } } = await client();
+  const model = await engine.load("storyteller");
+  const long = { ...ASKED, max_tokens: 400 };
+  const streamed = await chat.completions.create({ ...long, stream: true });
+  let chunks = 0;
+  for await (const _ of streamed) if (++chunks === 3) streamed.controller.abort();
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 30);
+  const begun = performance.now();
+  const whole = await chat.completions.create(long, { signal: abort.signal }).then(
+    () => "nothing",
+    (/** @type {unknown} */ error) => error instanceof openai.APIUserAbortError,
+  );
+  let left = 0;
+  for await (const _ of await chat.completions.create({ ...long, stream: true })) if (++left === 3) break;
+  // The model is free again at once.
+  const text = await model.generate("A", { maxTokens: 3, temperature: 0 }).text();
+  return { chunks, whole, left, text, waited: performance.now() - begun };
+}
+
+/** What OpenAI's client throws at each of these changes of a request, and at other calls. @param {object[]} changes */
+export async function errors(changes) {
+  const { openai, engine, client: { chat, embeddings, models } } = await client();
+  const kinds = { "bad request": openai.BadRequestError, "not found": openai.NotFoundError, api: openai.APIError };
+  const thrown = async (/** @type {() => Promise<unknown>} */ call) => {
+    try {
+      await call();
+      return ["nothing"];
+    } catch (caught) {
+      const error = /** @type {any} */ (caught);
+      const kind = Object.entries(kinds).find(([, type]) => error instanceof type);
+      return [kind?.[0] ?? String(error), error.status, error.code, error.param, error.type, error.message];
+    }
+  };
+  const all = [];
+  for (const more of changes) all.push(await thrown(() => chat.completions.create({ ...ASKED, ...more })));
+  all.push(await thrown(() => embeddings.create({ model: "storyteller", input: "a" })));
+  all.push(await thrown(() => models.retrieve("no-such-model")));
+  all.push(await thrown(() => models.delete("storyteller")));
+  const raw = await engine.openai.fetch("http://vitrine/v1/chat/completions", { method: "POST", body: "{" });
+  all.push(["raw", raw.status, (await raw.json()).error.code]);
+  return all;
+}
+
+export async function models() {
+  const { engine, client: { completions, models } } = await client();
+  const opened = await engine.load("/fixtures/tiny_llama.gguf");
+  const file = await engine.load(new Blob([await bytes("/fixtures/tiny_gpt2.gguf")]));
+  const ids = async () => {
+    const ids = [];
+    for await (const { id } of models.list()) ids.push(id);
+    return ids;
+  };
+  const listed = await ids();
+  const one = await models.retrieve("/fixtures/tiny_llama.gguf");
+  const asked = { max_tokens: 4, temperature: 0 };
+  const completed = await completions.create({ ...asked, model: "/fixtures/tiny_llama.gguf", prompt: "One", logprobs: 2 });
+  const own = await opened.generate("One", { maxTokens: 4, temperature: 0 }).text();
+  let streamed = "";
+  for await (const chunk of await completions.create({ ...asked, model: file.info.name, prompt: ["One"], stream: true })) {
+    streamed += chunk.choices[0].text;
+  }
+  const named = await file.generate("One", { maxTokens: 4, temperature: 0 }).text();
+  await opened.unload();
+  return { listed, one, completed, own, streamed, named, name: file.info.name, after: await ids() };
+}
+
+export async function logprobs() {
+  const engine = await engineOn("cpu");
+  const { completions } = engine.chat;
+  const model = await engine.load("storyteller");
+  const asked = { model, messages: MESSAGES, temperature: 0 };
+  const answer = await completions.create({ ...asked, max_tokens: 5, logprobs: true, top_logprobs: 3 });
+  const none = await completions.create({ ...asked, max_tokens: 1 });
+  const own = [];
+  for await (const { piece, logprob, alternatives } of model.chat(MESSAGES, { maxTokens: 5, temperature: 0, alternatives: 3 })) {
+    if (logprob !== undefined) own.push([piece, logprob, alternatives.length]);
+  }
+  return { content: answer.choices[0].logprobs?.content, own, none: none.choices[0].logprobs };
+}
+
+/** A template that shows all that it sees. */
+const TEMPLATE =
+  "{% for m in messages %}<{{ m.role }}|{{ m.content }}|{{ m.reasoning_content }}|{{ m.name }}|{{ m.tool_call_id }}|{{ m.tool_calls | tojson if m.tool_calls else '' }}{{ '|refusal' if 'refusal' in m else '' }}>{% endfor %}";
+
+/** What the template of the tiny Qwen's words sees of these conversations. @param {Message[][]} conversations */
+export async function messages(conversations) {
+  const engine = await engineOn("cpu");
+  const folder = "/fixtures/tiny_qwen3";
+  const settings = { ...(await (await fetch(`${folder}/tokenizer_config.json`)).json()), chat_template: TEMPLATE };
+  const files = filesOf(folder, ["model.safetensors", "config.json", "tokenizer.json"]);
+  const model = await engine.load({ files: { ...files, "tokenizer_config.json": new Blob([JSON.stringify(settings)]) } });
+  const { heard, listener } = listening(model);
+  const out = [];
+  for (const messages of conversations) {
+    const { usage } = await engine.chat.completions.create({ model: listener, messages, max_tokens: 1, temperature: 0 });
+    const ids = await model.tokenize(heard[heard.length - 1]);
+    out.push([await model.detokenize(ids), usage.prompt_tokens === ids.length]);
+  }
+  return out;
+}
+
+/** What requests of other shapes, among them these changes of a good one, are refused with. @param {object[]} changes */
+export async function ownWords(changes) {
+  const engine = await engineOn("cpu");
+  const model = await engine.load("storyteller");
+  /** @type {any} what follows is of any shape */
+  const asked = { model, messages: MESSAGES, max_tokens: 2, temperature: 0 };
+  const said = async (/** @type {() => Promise<unknown>} */ work) => {
+    try {
+      await work();
+      return "nothing";
+    } catch (caught) {
+      const error = /** @type {any} */ (caught);
+      return `${error.code} ${error.param ?? ""}: ${error.message}`;
+    }
+  };
+  /** @type {{ create(request: any, options?: any): Promise<import("/vitrine.js").ChatCompletion> }} */
+  const { create } = engine.chat.completions;
+  const abort = new AbortController();
+  const long = said(() => create({ ...asked, max_tokens: 400 }, { signal: abort.signal }));
+  setTimeout(() => abort.abort(), 50);
+  const refused = [await long];
+  for (const options of [{ signal: 5 }, { timeout: 5 }, { headers: {} }, { max_tokens: 5 }, "x"]) {
+    refused.push(await said(() => create(asked, options)));
+  }
+  for (const request of ["x", [], null]) refused.push(await said(() => create(request)));
+  const sent = await engine.openai.fetch("http://vitrine/v1/chat/completions", { method: "POST", body: JSON.stringify("x") });
+  refused.push((await sent.json()).error.message);
+  for (const more of changes) refused.push(await said(() => create({ ...asked, ...more })));
+  refused.push(await said(() => create({ ...asked, chat_template_kwargs: { when: new Map() } })));
+  const none = await create({ ...asked, top_logprobs: 0 }, { signal: null, timeout: null });
+  return { refused, none: none.choices[0].logprobs };
+}
+
+export async function fileNames() {
+  const engine = await engineOn("cpu");
+  const file = await bytes("/fixtures/tiny_llama.gguf");
+  const mine = await engine.load(new File([file], "my.gguf"));
+  const named = mine.info.name;
+  const first = async (/** @type {string} */ model) => {
+    const body = JSON.stringify({ model, prompt: "One", max_tokens: 4, temperature: 0 });
+    const { choices } = await (await engine.openai.fetch("http://vitrine/v1/completions", { method: "POST", body })).json();
+    return choices?.[0].text ?? "nothing";
+  };
+  const own = await mine.generate("One", { maxTokens: 4, temperature: 0 }).text();
+  const found = [await first("my.gguf"), await first(named)];
+  await engine.load(new File([file], "storyteller"));
+  const { data } = await (await engine.openai.fetch("http://vitrine/v1/models")).json();
+  const listed = data.map((/** @type {{ id: string }} */ { id }) => id);
+  const story = await first("storyteller");
+  return { own, found, listed, hidden: story === own, ambiguous: await first(named) };
+}
