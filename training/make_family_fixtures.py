@@ -1,14 +1,18 @@
-"""Makes tests/fixtures/tiny_{qwen3,gpt2,gemma3}*: small random models of each family, and what PyTorch says of them.
+"""Makes tests/fixtures/tiny_FAMILY*: small random models of each family, and what PyTorch says of them.
 
-    python training/make_family_fixtures.py [qwen3] [gpt2] [gemma3]
+    python training/make_family_fixtures.py [FAMILY …]
 
 tiny_FAMILY.gguf        f32, with llama.cpp's names for keys and tensors
 tiny_FAMILY/            config.json as published models have it, model.safetensors (f16, the same weights exactly), tokenizer.json …
 tiny_FAMILY.json        prompt ids, 64 greedy tokens, logits after the prompt and after the last token
+
+Those of SMALL have no tokenizer, matrices in f16 in both files, and stand below tests/fixtures/families/.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import sys
 from pathlib import Path
@@ -18,9 +22,9 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, Qwen3Config, Qwen3ForCausalLM
 
-from llama_gguf import Vocabulary, greedy
+from llama_gguf import Vocabulary, greedy, interleave_rope_rows
 from smol_shapes import ROOT, SEED, SHAPES, licence_text, make_prompts, make_vocabulary, write_json
 
 OUT = ROOT / "tests" / "fixtures"
@@ -29,14 +33,14 @@ CHATML = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' +
 TURNS = "{{ bos_token }}{% for message in messages %}{{ '<start_of_turn>' + ('model' if message.role == 'assistant' else message.role) + '\n' + message.content | trim + '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 
 
-def draw(model: torch.nn.Module, spread: float, seed: int) -> None:
-    """Fills every parameter from a seed: norms about their neutral value, all else about zero; rounded to f16. Gemma enlarges its embedding."""
+def draw(model: torch.nn.Module, spread: float, seed: int, embedding: float = 0.1) -> None:
+    """Fills every parameter from a seed: norms about their neutral value, all else about zero; rounded to f16. Gemma enlarges its embedding, which is drawn by a spread of its own."""
     rng = np.random.Generator(np.random.PCG64(seed))
-    gemma = isinstance(model, Gemma3ForCausalLM)
+    gemma = isinstance(model, (Gemma2ForCausalLM, Gemma3ForCausalLM))
     for name, parameter in model.named_parameters():
         x = rng.standard_normal(tuple(parameter.shape), dtype=np.float32)
         neutral = 1.0 if parameter.ndim == 1 and name.endswith("weight") and not gemma else 0.0
-        x = neutral + (0.2 if parameter.ndim == 1 else 0.1 if gemma and "embed" in name else spread) * x
+        x = neutral + (0.2 if parameter.ndim == 1 else embedding if gemma and "embed" in name else spread) * x
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(x.astype(np.float16).astype(np.float32)))
 
@@ -55,11 +59,12 @@ def quiet_embedding(model: torch.nn.Module, tokens: list[str], special: set[str]
                 table[index] = (table[index] * 0.01).half().float()
 
 
-def write_gguf(family: str, arch: gguf.MODEL_ARCH, keys: dict, weights: dict[str, np.ndarray], layers: int, tokenizer: dict, turn) -> None:
+def write_gguf(family: str, arch: gguf.MODEL_ARCH, keys: dict, weights: dict[str, np.ndarray], layers: int, tokenizer: dict, turn, matrices=np.float32) -> None:
     """`turn(name, tensor)` gives a tensor as llama.cpp's converter stores it; `tokenizer` the keys below `tokenizer.`."""
-    w = gguf.GGUFWriter(str(OUT / f"tiny_{family}.gguf"), gguf.MODEL_ARCH_NAMES[arch])
+    path = OUT / "families" / family / "model.gguf" if family in SMALL else OUT / f"tiny_{family}.gguf"
+    w = gguf.GGUFWriter(str(path), gguf.MODEL_ARCH_NAMES[arch])
     w.add_name(f"tiny_{family}")
-    w.add_file_type(gguf.LlamaFileType.ALL_F32)
+    w.add_file_type(gguf.LlamaFileType.ALL_F32 if matrices == np.float32 else gguf.LlamaFileType.MOSTLY_F16)
     for group, prefix in ((keys, f"{gguf.MODEL_ARCH_NAMES[arch]}."), (tokenizer, "tokenizer.")):
         for key, value in group.items():
             if isinstance(value, list):
@@ -74,10 +79,10 @@ def write_gguf(family: str, arch: gguf.MODEL_ARCH, keys: dict, weights: dict[str
                 w.add_uint32(prefix + key, value)
     names = gguf.get_tensor_name_map(arch, layers)
     for name, x in weights.items():
-        new = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        new = name if name.startswith("rope_factors") else names.get_name(name, try_suffixes=(".weight", ".bias"))
         if new is None:
             raise ValueError(f"llama.cpp has no name for {name}")
-        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=np.float32))
+        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=matrices if x.ndim > 1 else np.float32))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
@@ -256,7 +261,136 @@ def gemma3() -> None:
     write_answers("gemma3", model, text, t.encode(text).ids)
 
 
+# What most of SMALL have in common, so that kernels are compiled once for all: heads of 12 numbers, in windows of 12.
+HIDDEN, HEADS, VOCABULARY, CONTEXT, WINDOW = 36, 3, 80, 128, 12
+SHAPE = {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": HEADS, "max_position_embeddings": CONTEXT}
+GROUPED = SHAPE | {"num_key_value_heads": 1}
+ROPE = {"rope_type": "default", "rope_theta": 10000.0}
+LONG = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.3], "long_factor": [1.0, 2.5, 6.0], "original_max_position_embeddings": 32, "partial_rotary_factor": 0.5}
+
+# What makes a Qwen look back no further than a window in its second layer.
+WINDOWS = {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}
+
+# By family: settings beside bos, eos and the like; GGUF keys beside those of sizes; what the converter permutes like a Llama's; the draw's spread.
+SMALL = {
+    "qwen2": (GROUPED | {"rope_parameters": ROPE | {"rope_theta": 1000000.0}, "tie_word_embeddings": True, "use_sliding_window": False}, {}, False, 0.35),
+    "mistral": (GROUPED | {"rope_parameters": ROPE, "sliding_window": WINDOW, "tie_word_embeddings": False}, {"attention.sliding_window": WINDOW}, True, 0.35),
+    "granite": (GROUPED | {"rope_parameters": ROPE, "embedding_multiplier": 3.0, "attention_multiplier": 0.4, "residual_multiplier": 0.7, "logits_scaling": 2.0, "tie_word_embeddings": True},
+        {"embedding_scale": 3.0, "attention.scale": 0.4, "residual_scale": 0.7, "logit_scale": 2.0}, True, 0.35),
+    "smollm3": (GROUPED | {"num_hidden_layers": 4, "rope_parameters": ROPE, "tie_word_embeddings": True, "no_rope_layers": [1, 1, 1, 0]}, {}, True, 0.3),
+    "phi3": (GROUPED | {"rope_parameters": LONG, "original_max_position_embeddings": 32, "sliding_window": 50, "tie_word_embeddings": False},
+        {"attention.sliding_window": 50, "rope.scaling.original_context_length": 32, "rope.scaling.attn_factor": 1.18321595661992, "rope.dimension_count": 6}, False, 0.35),
+    "olmo2": (GROUPED | {"rope_parameters": ROPE, "tie_word_embeddings": False}, {}, False, 0.35),
+    "gemma2": (GROUPED | {"num_hidden_layers": 3, "head_dim": 12, "rope_parameters": ROPE, "sliding_window": WINDOW, "query_pre_attn_scalar": 12, "attn_logit_softcapping": 8.0, "final_logit_softcapping": 15.0, "tie_word_embeddings": True},
+        {"attention.sliding_window": WINDOW, "attn_logit_softcapping": 8.0, "final_logit_softcapping": 15.0}, False, 0.4),
+    "stablelm": (GROUPED | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "use_qkv_bias": True, "use_parallel_residual": True, "tie_word_embeddings": False},
+        {"use_parallel_residual": True, "rope.dimension_count": 6}, False, 0.35),
+    "gpt_neox": (SHAPE | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "use_parallel_residual": True, "tie_word_embeddings": False}, {"use_parallel_residual": True, "rope.dimension_count": 6}, False, 0.3),
+    "opt": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": HIDDEN, "tie_word_embeddings": True}, None, False, 0.7),
+}
+NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox"}
+
+# Kinds of rotary scaling, as a config.json has them and as a GGUF does where it knows the kind. The text is longer than what each counts as its original context.
+SCALINGS = {
+    "linear": ({"rope_type": "linear", "factor": 4.0}, {"rope.scaling.type": "linear", "rope.scaling.factor": 4.0}),
+    "dynamic": ({"rope_type": "dynamic", "factor": 2.0}, None),
+    "llama3": ({"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 40}, None),
+    "yarn": ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 4.0}, {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 32, "rope.scaling.yarn_beta_fast": 4.0}),
+    "yarn of two mscales, not truncated": ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "beta_fast": 4.0, "beta_slow": 0.5, "mscale": 1.5, "mscale_all_dim": 0.5, "truncate": False}, None),
+    "yarn with an attention factor": ({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "attention_factor": 1.3}, None),
+    "longrope": ({"rope_type": "longrope", "short_factor": [1.0, 1.0, 1.1, 1.2, 1.3, 1.4], "long_factor": [1.0, 1.5, 2.0, 3.0, 5.0, 8.0], "original_max_position_embeddings": 32, "factor": 4.0}, None),
+}
+
+
+def small_config(family: str, changes: dict):
+    settings = SMALL[family][0] | {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "attn_implementation": "eager"} | changes
+    return AutoConfig.for_model(family, **copy.deepcopy(settings))
+
+
+def small_model(config, weights: dict | None = None) -> torch.nn.Module:
+    model = AutoModelForCausalLM.from_config(config).float().eval()
+    if weights:
+        missing, unknown = model.load_state_dict({name: torch.from_numpy(x) for name, x in weights.items()}, strict=False)
+        assert not unknown, unknown
+        model.tie_weights()
+    return model
+
+
+def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[str, np.ndarray]) -> None:
+    """As llama.cpp's converters write it, but for a tokenizer."""
+    name = NAMES_IN_GGUF.get(family, family)
+    arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == name)
+    layers = config.num_hidden_layers
+    norm = "layer_norm_epsilon" if hasattr(config, "layer_norm_eps") else "layer_norm_rms_epsilon"
+    keys = {
+        "context_length": CONTEXT, "embedding_length": HIDDEN, "block_count": layers, "feed_forward_length": config.intermediate_size, "attention.head_count": HEADS,
+        "attention.head_count_kv": getattr(config, "num_key_value_heads", HEADS), f"attention.{norm}": float(getattr(config, "layer_norm_eps", None) or config.rms_norm_eps),
+        "rope.freq_base": float(config.rope_parameters["rope_theta"]),
+    } | keys
+
+    def turn(name: str, x: np.ndarray) -> np.ndarray:
+        if family == "gemma2" and "norm" in name:
+            return x + 1.0
+        if permuted and name.endswith(("q_proj.weight", "k_proj.weight")):
+            return interleave_rope_rows(x, HEADS if "q_proj" in name else config.num_key_value_heads)
+        if "query_key_value" in name:
+            return x.reshape(HEADS, 3, HIDDEN // HEADS, -1).swapaxes(0, 1).reshape(x.shape)
+        return x
+
+    write_gguf(family, arch, keys, weights, layers, {}, turn, np.float16)
+
+
+def small(family: str) -> None:
+    settings, keys, permuted, spread = SMALL[family]
+    (OUT / "families" / family).mkdir(parents=True, exist_ok=True)
+    config = small_config(family, {})
+    rng = np.random.Generator(np.random.PCG64(SEED))
+    prompt = [int(id) for id in rng.integers(3, VOCABULARY, 40 if family == "phi3" else PROMPT_TOKENS)]
+    for seed in range(SEED, SEED + 4000):
+        model = small_model(config)
+        draw(model, spread, seed, 0.08)
+        first = greedy(model, prompt, 16)
+        if first["smallest_lead"] < 0.01 or len(set(first["tokens"])) < 5:
+            continue
+        run = greedy(model, prompt, 64)
+        if run["smallest_lead"] >= 0.01 and len(set(run["tokens"])) >= 12:
+            break
+    else:
+        raise RuntimeError(f"{family}: no seed leads to 64 tokens of 12 kinds, each by 0.01")
+    weights = own_weights(model)
+    folder = OUT / "families" / family
+    # Files keep the name that the head of a GPT-NeoX had in older versions.
+    files = {name.replace("lm_head", "embed_out") if family == "gpt_neox" else name: np.ascontiguousarray(x.astype(np.float16)) for name, x in weights.items()}
+    save_file(files, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "config.json").write_text(config.to_json_string(use_diff=True), encoding="utf-8")
+    if keys is not None:
+        tables = {f"rope_factors_{kind}.weight": np.array(config.rope_parameters[f"{kind}_factor"], dtype=np.float32) for kind in ("long", "short")} if family == "phi3" else {}
+        small_gguf(family, config, keys, permuted, weights | tables)
+
+    def answers(model, prompt: list[int], steps: int) -> dict:
+        first, run = greedy(model, prompt, 1), greedy(model, prompt, steps)
+        assert run["smallest_lead"] >= 0.01, run["smallest_lead"]
+        rounded = {"logits_after_prompt": first["logits"], "logits_last": run["logits"]}
+        return {"prompt_ids": prompt, "greedy": run["tokens"], "smallest_lead": run["smallest_lead"]} | {k: [round(v, 5) for v in x] for k, x in rounded.items()}
+
+    about = {"about": "Greedy continuation by PyTorch transformers in f32. Remake: python training/make_family_fixtures.py"}
+    write_json(folder / "answers.json", about | answers(model, prompt, 64))
+    if family == "phi3":
+        write_json(folder / "short.json", about | answers(model, prompt[:8], 16))
+    if family == "qwen2":
+        windowed = small_model(small_config(family, WINDOWS), weights)
+        write_json(folder / "windowed.json", about | answers(windowed, prompt, 24))
+    if family == "mistral":
+        for i, (name, (rope, _)) in enumerate(SCALINGS.items()):
+            scaled = small_model(small_config(family, {"rope_parameters": ROPE | rope, "sliding_window": None}), weights)
+            begin = next(b for b in range(100) if greedy(scaled, [b + 3 - 3 * (b > 70), *prompt, *prompt[:12]], 24)["smallest_lead"] >= 0.01)
+            text = [begin + 3 - 3 * (begin > 70), *prompt, *prompt[:12]]
+            write_json(folder / f"scaling_{i}.json", {"name": name, "rope_parameters": ROPE | rope, "gguf": SCALINGS[name][1]} | answers(scaled, text, 24))
+    sizes = {f.name: f.stat().st_size for f in folder.iterdir()}
+    print(f"{family}: seed {seed}, {len(set(run['tokens']))} different tokens of 64, smallest lead {run['smallest_lead']:.4f}, files {sizes}")
+
+
 if __name__ == "__main__":
-    families = {"qwen3": qwen3, "gpt2": gpt2, "gemma3": gemma3}
+    families = {"qwen3": qwen3, "gpt2": gpt2, "gemma3": gemma3} | {family: functools.partial(small, family) for family in SMALL}
     for family in sys.argv[1:] or families:
         families[family]()

@@ -4,9 +4,9 @@ use super::{Attention, DType, GraphBuilder, Keys, Mask, Op, StateId, ValueId};
 use crate::Result;
 
 impl Attention {
-    /// Without bias and lengths.
+    /// Without softcap, bias and lengths.
     pub fn plain(heads: usize, kv_heads: usize, head_dim: usize, scale: f32, mask: Mask, batch: usize) -> Self {
-        Self { heads, kv_heads, head_dim, scale, mask, batch, bias: None, lengths: false }
+        Self { heads, kv_heads, head_dim, scale, softcap: None, mask, batch, bias: None, lengths: false }
     }
 }
 
@@ -84,6 +84,9 @@ impl GraphBuilder {
     ) -> Result<(usize, usize)> {
         let Attention { heads, kv_heads, head_dim, batch, .. } = *of;
         let refuse = |why: &str| Err(self.misfit(op, inputs, why));
+        if of.softcap.is_some_and(|cap| !(cap.is_finite() && cap > 0.0)) {
+            return refuse("scores can be kept below a positive number alone");
+        }
         if of.mask.window == Some(0) {
             return refuse("a window must hold the row itself");
         }

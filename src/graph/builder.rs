@@ -1,7 +1,7 @@
 //! Makes graphs and refuses shapes that do not fit, with the operation, both shapes and the weight by name.
 
 use super::{
-    Attention, Binary, DType, Graph, Mask, Node, Op, RopeLayout, Sampled, StateId, StateSpec, Unary, ValueId, WeightId,
+    Attention, Binary, DType, Graph, Mask, Node, Op, Rope, Sampled, StateId, StateSpec, Unary, ValueId, WeightId,
     WeightSpec,
 };
 use crate::{Error, Result};
@@ -158,19 +158,9 @@ impl GraphBuilder {
     }
 
     /// `[t, heads · head_dim]` → the same shape.
-    #[allow(clippy::too_many_arguments)]
-    pub fn rope(
-        &mut self,
-        heads: usize,
-        head_dim: usize,
-        rotary_dim: usize,
-        base: f32,
-        frequency_scale: f32,
-        factors: Option<WeightId>,
-        layout: RopeLayout,
-        x: ValueId,
-    ) -> Result<ValueId> {
-        let op = Op::Rope { heads, head_dim, rotary_dim, base, frequency_scale, factors, layout };
+    pub fn rope(&mut self, of: Rope, x: ValueId) -> Result<ValueId> {
+        let op = Op::Rope(of);
+        let Rope { heads, head_dim, rotary_dim, factors, .. } = of;
         let (t, n) = self.rows(&op, x)?;
         self.placed(&op, t, &[x])?;
         if n != heads * head_dim || rotary_dim > head_dim || !rotary_dim.is_multiple_of(2) || rotary_dim == 0 {

@@ -20,7 +20,7 @@ mod step;
 
 pub use builder::GraphBuilder;
 pub use dtype::{DType, Quants};
-pub use op::{Attention, Binary, Cell, Grid, Keys, Mask, Op, Pooling, RopeLayout, Unary, Window};
+pub use op::{Attention, Binary, Cell, Grid, Keys, Mask, Op, Pooling, Rope, RopeLayout, Unary, Window};
 pub use slots::MOST_SLOTS;
 pub use step::{SampleParams, Sampled, StepParams};
 

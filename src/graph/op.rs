@@ -11,6 +11,38 @@ pub enum RopeLayout {
     HalfSplit,
 }
 
+/// A rotary position embedding: the first `rotary_dim` numbers of each head turn with frequencies
+/// `base^(-2i / rotary_dim) · frequency_scale`, and are `magnitude` times as long afterwards.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rope {
+    pub heads: usize,
+    pub head_dim: usize,
+    pub rotary_dim: usize,
+    pub base: f32,
+    pub frequency_scale: f32,
+    /// YaRN (arXiv 2309.00071) and LongRoPE (arXiv 2402.13753) sharpen attention by it.
+    pub magnitude: f32,
+    /// What each frequency is divided by, `[rotary_dim / 2]` (Llama 3).
+    pub factors: Option<WeightId>,
+    pub layout: RopeLayout,
+}
+
+impl Rope {
+    /// Turns whole heads, by frequencies as they are.
+    pub fn plain(heads: usize, head_dim: usize, base: f32, layout: RopeLayout) -> Self {
+        Self {
+            heads,
+            head_dim,
+            rotary_dim: head_dim,
+            base,
+            frequency_scale: 1.0,
+            magnitude: 1.0,
+            factors: None,
+            layout,
+        }
+    }
+}
+
 /// Where an attention's keys and values live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keys {
@@ -63,6 +95,8 @@ pub struct Attention {
     pub head_dim: usize,
     /// What products of queries and keys are multiplied by.
     pub scale: f32,
+    /// What these scores are kept below, before a bias: `softcap · tanh(score / softcap)` (Gemma 2, arXiv 2408.00118).
+    pub softcap: Option<f32>,
     pub mask: Mask,
     pub batch: usize,
     /// With a bias `[distances, heads]` (an input after v): its row for a key at the query's own place. A key `d` places later gets what
@@ -273,17 +307,7 @@ pub enum Op {
         eps: f32,
     },
     /// Rotary position embedding of `[t, heads · head_dim]`; row `r` stands at `position + r`, or where it was placed.
-    /// Turns the first `rotary_dim` numbers of each head with frequencies `base^(-2i / rotary_dim) · frequency_scale`,
-    /// divided by `factors[i]` where there are any (`[rotary_dim / 2]`, Llama 3).
-    Rope {
-        heads: usize,
-        head_dim: usize,
-        rotary_dim: usize,
-        base: f32,
-        frequency_scale: f32,
-        factors: Option<WeightId>,
-        layout: RopeLayout,
-    },
+    Rope(Rope),
     /// Writes `[t, kv_heads · head_dim]` into rows `position ..` of a cache `[capacity, kv_heads · head_dim]`, or each row where it was
     /// placed in one `[slots · capacity, kv_heads · head_dim]`. Rows past the capacity are dropped. The value stands for the cache as it
     /// is afterwards.
@@ -429,7 +453,7 @@ impl Op {
             Self::AddPositions { .. } => "add_positions",
             Self::Linear { .. } => "linear",
             Self::RmsNorm { .. } => "rms_norm",
-            Self::Rope { .. } => "rope",
+            Self::Rope(_) => "rope",
             Self::CacheWrite { .. } => "cache_write",
             Self::CopySlots { .. } => "copy_slots",
             Self::Attention(_) => "attention",
@@ -486,7 +510,7 @@ impl Op {
             Self::Binary(f) if f.commutes() => 2,
             Self::AddPositions { .. }
             | Self::RmsNorm { .. }
-            | Self::Rope { .. }
+            | Self::Rope(_)
             | Self::Softmax
             | Self::Unary(_)
             | Self::Binary(_)
@@ -509,7 +533,7 @@ impl Op {
             Self::LayerNorm { weight, bias, .. } => (*weight, *bias),
             Self::GroupNorm { weight, bias, .. } => (Some(*weight), Some(*bias)),
             Self::RmsNorm { weight, .. } => (Some(*weight), None),
-            Self::Rope { factors, .. } => (*factors, None),
+            Self::Rope(of) => (of.factors, None),
             _ => (None, None),
         };
         a.into_iter().chain(b)

@@ -11,7 +11,7 @@ impl GraphBuilder {
     /// position there, and not one after another from the step's position on. Caches are `[slots · capacity, n]` then.
     pub fn place_rows(&mut self, rows: usize, slots: usize) -> Result<ValueId> {
         let minds = |op: &Op| match op {
-            Op::Rope { .. } | Op::AddPositions { .. } | Op::CacheWrite { .. } => true,
+            Op::Rope(_) | Op::AddPositions { .. } | Op::CacheWrite { .. } => true,
             Op::Attention(of) | Op::AttentionWeights(of) => of.mask.keys == Keys::Cache,
             _ => false,
         };
@@ -62,7 +62,7 @@ impl GraphBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::RopeLayout;
+    use crate::graph::{Rope, RopeLayout};
 
     #[test]
     fn rows_are_placed_once_and_all_of_them() {
@@ -72,7 +72,7 @@ mod tests {
         g.place_rows(3, 2).unwrap();
         assert!(g.place_rows(3, 2).unwrap_err().to_string().contains("once"));
         let y = g.input("y", &[4, 8], DType::F32);
-        let rope = |g: &mut GraphBuilder, x| g.rope(1, 8, 8, 1e4, 1.0, None, RopeLayout::HalfSplit, x);
+        let rope = |g: &mut GraphBuilder, x| g.rope(Rope::plain(1, 8, 1e4, RopeLayout::HalfSplit), x);
         assert!(rope(&mut g, x).is_ok());
         assert!(rope(&mut g, y).unwrap_err().to_string().contains("3 rows were placed"));
         let odd = g.state("odd", &[7, 8], DType::F32).unwrap();

@@ -36,6 +36,8 @@ pub enum Form {
     Whole,
     /// Several weights on top of each other, this one the part `which` of its rows.
     Part { which: usize },
+    /// The rows from `first` on.
+    From { first: usize },
     /// The matrix turned, `[in, out]`.
     Transposed,
     /// Less by this number.
@@ -57,6 +59,7 @@ impl Origin {
         match form {
             Form::Whole => Recipe::Tensor(name),
             Form::Part { which } => Recipe::rows(name, which * shape.first().copied().unwrap_or(0)),
+            Form::From { first } => Recipe::rows(name, first),
             Form::Transposed => Recipe::conv_transpose(name, [1, 1]),
             Form::Plus(plus) => Recipe::Plus { tensor: name, plus },
         }
@@ -322,14 +325,6 @@ impl<'a> Builder<'a> {
     pub fn linear_without_bias(&mut self, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
         let weight = self.matrix(name, out, x)?;
         self.g.linear(weight, None, x)
-    }
-
-    /// The same, with a bias where the file has one.
-    pub fn linear_as_stored(&mut self, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
-        match self.has(&format!("{name}.bias")) {
-            true => self.linear(name, out, x),
-            false => self.linear_without_bias(name, out, x),
-        }
     }
 
     /// `name.weight` `[rows, width]`: ids `[t]` → `[t, width]`.

@@ -14,8 +14,9 @@ mod graph;
 mod hugging_face;
 mod names;
 mod probe;
+mod rope_scaling;
 
-pub use config::{Block, LanguageConfig, Local, Rotary};
+pub use config::{Biases, Block, HeadNorms, LanguageConfig, Local, Long, Projections, Residual, Rotary};
 pub use names::Names;
 
 use self::names::Place;
@@ -46,8 +47,7 @@ impl LanguageModel {
     /// Reads the configuration from a GGUF's metadata and finds every weight in the file's index. A missing or
     /// mis-shaped weight is a corrupt file, by its name.
     pub fn from_gguf(metadata: &Metadata, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
-        let embedding = tensors.tensor("token_embd.weight").map(|(_, shape)| shape.to_vec());
-        Self::new(LanguageConfig::from_gguf(metadata, embedding.as_deref())?, tensors, storage)
+        Self::new(LanguageConfig::from_gguf(metadata, tensors)?, tensors, storage)
     }
 
     /// The same from the text of a Hugging Face `config.json` and the index of its safetensors.

@@ -61,6 +61,9 @@ pub enum Recipe {
     Tensor(String),
     /// Rows `first ..` of a tensor, as many as the weight has.
     Rows { tensor: String, first: usize },
+    /// Every `of`th of the runs of `run` rows of a tensor, from the run `which` on: the queries, say, of heads whose queries, keys and values lie
+    /// head by head.
+    Runs { tensor: String, run: usize, of: usize, which: usize },
     /// The rows of several tensors, one after another.
     Join(Vec<String>),
     /// PyTorch's convolution `[out, in, height, width]` → `[out, height · width · in]`.
@@ -101,7 +104,7 @@ impl Recipe {
 
     /// Whether rows of the file's tensors are rows of the weight, so that their bytes may serve as they are.
     pub(super) fn keeps_rows(&self) -> bool {
-        matches!(self, Self::Tensor(_) | Self::Rows { .. } | Self::Join(_))
+        matches!(self, Self::Tensor(_) | Self::Rows { .. } | Self::Runs { .. } | Self::Join(_))
     }
 
     /// The tensors that it reads, its main one first.
@@ -110,6 +113,7 @@ impl Recipe {
             Self::Tensor(tensor)
             | Self::Plus { tensor, .. }
             | Self::Rows { tensor, .. }
+            | Self::Runs { tensor, .. }
             | Self::Conv { tensor, .. }
             | Self::ConvTranspose { tensor, .. } => vec![tensor],
             Self::Join(tensors) => tensors.iter().map(String::as_str).collect(),
@@ -140,6 +144,12 @@ impl Recipe {
         };
         match self {
             Self::Tensor(tensor) | Self::Plus { tensor, .. } => expect(tensor, shape),
+            Self::Runs { tensor, run, of, which } => {
+                if *run == 0 || !rows.is_multiple_of(*run) || which >= of {
+                    return Err(Error::internal(format!("{self:?} cannot make a weight {shape:?}")));
+                }
+                expect(tensor, &[&[rows.saturating_mul(*of)], &shape[1..]].concat())
+            }
             Self::Rows { tensor, first } => {
                 let (dtype, found) = find(tensor)?;
                 let there = found.first().copied().unwrap_or(0);

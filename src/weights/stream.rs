@@ -127,7 +127,7 @@ impl WeightFile {
             let mut bytes = 0u64;
             for name in recipe.tensors() {
                 let tensor = self.tensor(name)?;
-                let part = if matches!(*recipe, Recipe::Rows { .. }) {
+                let part = if matches!(*recipe, Recipe::Rows { .. } | Recipe::Runs { .. }) {
                     line_bytes(tensor)?.saturating_mul(spec.shape.first().copied().unwrap_or(0) as u64)
                 } else {
                     tensor.bytes
@@ -226,6 +226,20 @@ impl<L: RowSink> Stream<'_, L> {
                 let tensor = self.file.tensor(tensor)?;
                 let start = tensor.offset + *first as u64 * line_bytes(tensor)?;
                 self.pieces(&rows, tensor, 0, start, rows_of(spec)).await
+            }
+            Recipe::Runs { tensor, run, of, which } if spec.shape.len() == 1 => {
+                let numbers = self.numbers(tensor).await?;
+                let runs = numbers.chunks_exact(*run).skip(*which).step_by(*of).flatten().copied().collect();
+                self.put(&rows, 0, runs)
+            }
+            Recipe::Runs { tensor, run, of, which } => {
+                let tensor = self.file.tensor(tensor)?;
+                let bytes = line_bytes(tensor)? * *run as u64;
+                for i in 0..rows_of(spec) / run {
+                    let start = tensor.offset + (i * of + which) as u64 * bytes;
+                    self.pieces(&rows, tensor, i * run, start, *run).await?;
+                }
+                Ok(())
             }
             Recipe::Join(names) if spec.shape.len() == 1 => {
                 let mut numbers = vec![];

@@ -126,7 +126,12 @@ fn what_does_not_run_here_is_told_with_what_does() {
     assert_eq!(error.code(), ErrorCode::UnsupportedModel);
     assert!(error.to_string().contains("\"mamba\"") && error.to_string().contains("llama"), "{error}");
     assert_eq!(with("llama.expert_count", Value::U32(8)).code(), ErrorCode::UnsupportedModel);
-    assert_eq!(with("llama.rope.scaling.type", Value::String("yarn".into())).code(), ErrorCode::UnsupportedModel);
+    let error = with("llama.rope.scaling.type", Value::String("spiral".into()));
+    assert_eq!(error.code(), ErrorCode::UnsupportedModel);
+    assert!(error.to_string().contains("\"spiral\"") && error.to_string().contains("yarn"), "{error}");
+    let error = with("llama.rope.scaling.type", Value::String("yarn".into()));
+    assert_eq!(error.code(), ErrorCode::CorruptFile);
+    assert!(error.to_string().contains("llama.rope.scaling.factor"), "{error}");
 }
 
 #[test]
@@ -171,8 +176,8 @@ fn llama_3s_rotary_factors_follow_from_its_configuration() {
     for (got, want) in factors.iter().zip([1.0, 1.0, third, 8.0]) {
         assert!((f64::from(*got) - want).abs() < 1e-4, "{got} is not {want}");
     }
-    let yarn = hugging_face(r#"{"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}"#).expect_err("yarn");
-    assert_eq!(yarn.code(), ErrorCode::UnsupportedModel);
+    let unknown = hugging_face(r#"{"rope_scaling": {"rope_type": "spiral", "factor": 4.0}}"#).expect_err("spiral");
+    assert_eq!(unknown.code(), ErrorCode::UnsupportedModel);
     assert_eq!(
         hugging_face(r#"{"hidden_size": 1152921504606846976}"#).expect_err("2^60").code(),
         ErrorCode::CorruptFile

@@ -1,6 +1,6 @@
 //! Small models of each family with PyTorch's answers beside them: `training/make_family_fixtures.py` makes them.
 
-use std::path::PathBuf;
+use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{Device, Tensor, quantized::gguf_file};
 use candle_transformers::models::quantized_qwen3;
@@ -9,7 +9,7 @@ use vitrine::{
     ErrorCode,
     graph::DType,
     models::{LanguageModel, language::LanguageConfig},
-    weights::{Recipe, Storage},
+    weights::{self, Metadata, Recipe, Storage},
 };
 
 use super::{Running, damaged::Small, trained::goes_on_as_pytorch_does};
@@ -17,13 +17,103 @@ use crate::common::{cosine, fixture, ids_in, json};
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
+/// Those whose files hold no tokenizer.
+const SMALL: [&str; 10] =
+    ["qwen2", "mistral", "granite", "smollm3", "phi3", "olmo2", "gemma2", "stablelm", "gpt_neox", "opt"];
+
+/// Both formats that a family comes in; llama.cpp has no OPT.
+fn formats(family: &str) -> &'static [bool] {
+    if family == "opt" { &[true] } else { &[false, true] }
+}
+
+/// The folder of a family's safetensors.
+fn folder(family: &str) -> String {
+    if SMALL.contains(&family) { format!("families/{family}") } else { format!("tiny_{family}") }
+}
+
+fn answers(family: &str) -> String {
+    if SMALL.contains(&family) { format!("families/{family}/answers.json") } else { format!("tiny_{family}.json") }
+}
+
 fn open(family: &str, safetensors: bool) -> Running {
-    if safetensors {
-        let part = |name: &str| fixture(&format!("tiny_{family}/{name}"));
-        Running::open(&[&part("model.safetensors"), &part("config.json")])
-    } else {
-        Running::open(&[&fixture(&format!("tiny_{family}.gguf"))])
+    let part = |name: &str| fixture(&format!("{}/{name}", folder(family)));
+    match safetensors {
+        true => Running::open(&[&part("model.safetensors"), &part("config.json")]),
+        false if SMALL.contains(&family) => Running::open(&[&part("model.gguf")]),
+        false => Running::open(&[&fixture(&format!("tiny_{family}.gguf"))]),
     }
+}
+
+#[test]
+fn every_small_family_gives_pytorchs_64_tokens() {
+    for family in SMALL {
+        for safetensors in formats(family) {
+            println!("{family}, safetensors: {safetensors}");
+            goes_on_as_pytorch_does(&mut open(family, *safetensors), &answers(family));
+        }
+    }
+}
+
+/// One model whose frequencies are scaled in every way that PyTorch knows, of texts that are longer than what each counts as its first context.
+#[test]
+fn every_kind_of_rotary_scaling_gives_pytorchs_tokens() {
+    for i in 0..7 {
+        let path = format!("families/mistral/scaling_{i}.json");
+        let case = json(&path);
+        println!("{}", case["name"]);
+        let change = serde_json::json!({ "rope_parameters": case["rope_parameters"], "sliding_window": null });
+        let config = changed("mistral", &change.to_string()).expect("a configuration");
+        goes_on_as_pytorch_does(&mut open("mistral", true).with_config(config), &path);
+        let Some(keys) = case["gguf"].as_object() else { continue };
+        let running = open("mistral", false);
+        let mut metadata: HashMap<_, _> =
+            running.file.metadata.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+        metadata.insert("llama.attention.sliding_window".into(), weights::Value::U32(0));
+        for (key, value) in keys {
+            let value = match value {
+                Value::String(word) => weights::Value::String(word.clone()),
+                number if number.is_u64() => weights::Value::U32(number.as_u64().expect("a count") as u32),
+                number => weights::Value::F32(number.as_f64().expect("a number") as f32),
+            };
+            metadata.insert(format!("llama.{key}"), value);
+        }
+        let config = LanguageConfig::from_gguf(&Metadata::new(metadata), &running.file).expect("a configuration");
+        goes_on_as_pytorch_does(&mut running.with_config(config), &path);
+    }
+}
+
+/// The second of two layers has a window, which a GGUF could not say.
+#[test]
+fn a_tiny_qwen2_with_windows_gives_pytorchs_tokens() {
+    let change = r#"{"use_sliding_window": true, "sliding_window": 12, "max_window_layers": 1, "layer_types": null}"#;
+    let config = changed("qwen2", change).expect("a configuration");
+    goes_on_as_pytorch_does(&mut open("qwen2", true).with_config(config), "families/qwen2/windowed.json");
+}
+
+/// Caches with room for no more than what the model was first trained on turn by the short divisors.
+#[test]
+fn a_tiny_phi3_of_short_texts_turns_by_the_short_factors() {
+    for safetensors in [false, true] {
+        let Running { file, model, .. } = open("phi3", safetensors);
+        goes_on_as_pytorch_does(&mut Running::load(file, model.with_capacity(32)), "families/phi3/short.json");
+    }
+}
+
+#[test]
+fn rotary_scalings_are_read_as_older_configurations_write_them() {
+    let mut newer = config_json("mistral");
+    newer["rope_parameters"] = serde_json::json!({ "rope_type": "yarn", "factor": 4.0, "rope_theta": 5000.0, "original_max_position_embeddings": 32 });
+    let mut older = newer.clone();
+    older["rope_theta"] = 5000.0.into();
+    older["rope_scaling"] =
+        serde_json::json!({ "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32 });
+    older.as_object_mut().expect("an object").remove("rope_parameters");
+    let read = |config: &Value| LanguageConfig::from_hugging_face(&config.to_string()).expect("a configuration");
+    assert_eq!(read(&older), read(&newer));
+    let mut phi = config_json("phi3");
+    let newer = read(&phi);
+    phi["rope_parameters"]["rope_type"] = "su".into();
+    assert_eq!(read(&phi), newer);
 }
 
 #[test]
@@ -76,13 +166,14 @@ fn every_family_of_full_numbers_is_quantised_while_it_loads() {
 /// Windows and learned positions count from the text's beginning, however the text comes.
 #[test]
 fn a_prefill_in_chunks_a_token_at_a_time_and_a_score_agree_in_every_family() {
-    for family in FAMILIES {
-        let answers = json(&format!("tiny_{family}.json"));
+    for family in FAMILIES.into_iter().chain(SMALL) {
+        let answers = json(&answers(family));
         let text: Vec<u32> =
             ids_in(&answers["prompt_ids"]).into_iter().chain(ids_in(&answers["greedy"])).take(61).collect();
-        let scored = open(family, false).score(&text);
+        let safetensors = formats(family)[0];
+        let scored = open(family, safetensors).score(&text);
         for chunk in [1, 3, 7, 16, 61] {
-            let mut model = open(family, false);
+            let mut model = open(family, safetensors);
             let mut end = 0;
             for ids in text.chunks(chunk) {
                 end += ids.len();
@@ -135,13 +226,18 @@ fn tensors(family: &str, safetensors: bool) -> Small {
 }
 
 fn config_json(family: &str) -> Value {
-    json(&format!("tiny_{family}/config.json"))
+    json(&format!("{}/config.json", folder(family)))
 }
 
 #[test]
 fn a_missing_or_misshapen_weight_of_any_family_is_named() {
-    for family in FAMILIES {
-        for safetensors in [false, true] {
+    // A GGUF without a head has the embedding for one; a StableLM has biases or has none.
+    let may_lack = |family: &str, name: &str| {
+        name == "output.weight"
+            || family == "stablelm" && name.starts_with("blk.") && name.ends_with(".bias") && !name.contains("norm")
+    };
+    for family in FAMILIES.into_iter().chain(SMALL) {
+        for safetensors in formats(family).iter().copied() {
             let running = open(family, safetensors);
             let config = config_json(family).to_string();
             let find = |tensors: &Small| match safetensors {
@@ -156,7 +252,8 @@ fn a_missing_or_misshapen_weight_of_any_family_is_named() {
                 without.0.remove(name);
                 let mut misshapen = whole.clone();
                 misshapen.0.entry(name.clone()).and_modify(|(_, shape)| *shape.last_mut().expect("a side") += 1);
-                for tensors in [without, misshapen] {
+                let faulty = if may_lack(family, name) { vec![misshapen] } else { vec![without, misshapen] };
+                for tensors in faulty {
                     let error = find(&tensors).expect_err(name);
                     assert_eq!(error.code(), ErrorCode::CorruptFile, "{family}: {error}");
                     assert!(error.to_string().contains(name), "{family}: {error} does not name {name}");
@@ -188,7 +285,7 @@ fn changed(family: &str, change: &str) -> vitrine::Result<LanguageConfig> {
 fn gemma_3s_layers_and_bases_are_read_as_old_and_new_configurations_write_them() {
     let published = changed("gemma3", "{}").expect("a configuration");
     let local = published.local.as_ref().expect("windows");
-    assert_eq!((local.window, local.base), (12, 10_000.0));
+    assert_eq!((local.window, local.base), (12, Some(10_000.0)));
     assert_eq!(local.layers, [true, true, true, true, true, false, true]);
     let older = changed("gemma3", r#"{"layer_types": null}"#).expect("a configuration");
     assert_eq!(older, published);
@@ -200,7 +297,10 @@ fn gemma_3s_layers_and_bases_are_read_as_old_and_new_configurations_write_them()
     );
     let newer = newer.expect("a configuration");
     let rotary = newer.rotary.expect("a rotary");
-    assert_eq!((rotary.base, rotary.frequency_scale, newer.local.expect("windows").base), (500_000.0, 0.125, 5000.0));
+    assert_eq!(
+        (rotary.base, rotary.frequency_scale, newer.local.expect("windows").base),
+        (500_000.0, 0.125, Some(5000.0))
+    );
     assert_eq!(changed("gemma3", r#"{"query_pre_attn_scalar": 64}"#).expect("a configuration").attention_scale, 0.125);
 }
 
@@ -210,8 +310,11 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
         ("gemma3", r#"{"final_logit_softcapping": 30.0}"#, "final_logit_softcapping"),
         ("gemma3", r#"{"model_type": "gemma3"}"#, "gemma3_text"),
         ("gemma3", r#"{"use_bidirectional_attention": true}"#, "embeds texts"),
-        ("qwen3", r#"{"use_sliding_window": true}"#, "sliding windows"),
         ("qwen3", r#"{"hidden_act": "relu"}"#, "relu"),
+        ("mistral", r#"{"rope_parameters": {"rope_type": "spiral"}}"#, "spiral"),
+        ("stablelm", r#"{"qk_layernorm": true}"#, "norms each head"),
+        ("opt", r#"{"word_embed_proj_dim": 12}"#, "word_embed_proj_dim"),
+        ("opt", r#"{"do_layer_norm_before": false}"#, "do_layer_norm_before"),
         ("gpt2", r#"{"activation_function": "relu"}"#, "gelu_new"),
         ("gpt2", r#"{"scale_attn_by_inverse_layer_idx": true}"#, "scales its attention"),
     ] {
@@ -219,6 +322,22 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
         assert_eq!(error.code(), ErrorCode::UnsupportedModel, "{error}");
         assert!(error.to_string().contains(part), "{error}");
     }
+    for (family, change, part) in [
+        (
+            "phi3",
+            r#"{"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]}}"#,
+            "LongRope",
+        ),
+        ("mistral", r#"{"rope_parameters": {"rope_type": "yarn", "factor": -2.0}}"#, "-2.0"),
+        ("mistral", r#"{"rope_parameters": {"rope_type": "llama3", "factor": 8.0}}"#, "low_freq_factor"),
+    ] {
+        let error = changed(family, change).expect_err(change);
+        assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let turning = changed("smollm3", r#"{"no_rope_layers": [1, 0]}"#).expect("a configuration");
+    let error = LanguageModel::new(turning, &tensors("smollm3", true), Storage::Keep).expect_err("two layers of four");
+    assert!(error.to_string().contains("2 layers are said to turn or not, of 4"), "{error}");
     let short = changed("gemma3", r#"{"layer_types": ["full_attention"]}"#).expect("a configuration");
     let error = LanguageModel::new(short, &tensors("gemma3", true), Storage::Keep).expect_err("one layer of seven");
     assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");

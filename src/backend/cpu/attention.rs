@@ -17,6 +17,17 @@ pub struct Heads {
     pub kv_heads: usize,
     pub head_dim: usize,
     pub scale: f32,
+    /// What scores are kept below.
+    pub softcap: Option<f32>,
+}
+
+impl Heads {
+    fn cap(&self, scores: &mut [f32]) {
+        let Some(cap) = self.softcap else { return };
+        for score in scores {
+            *score = cap * (*score / cap).tanh();
+        }
+    }
 }
 
 /// Which keys a row sees, and how far they are from it.
@@ -124,6 +135,7 @@ fn few_rows(
             let stride = h.kv_heads * dim;
             let rows = k[seen.start * stride..seen.end * stride].chunks_exact(stride);
             scratch.scores.extend(rows.map(|row| dot(q, &row[at..at + dim]) * h.scale));
+            h.cap(&mut scratch.scores);
             sight.lean(&mut scratch.scores, seen.start, r, head, h.heads);
             softmax(&mut scratch.scores);
             weighted_sum(&scratch.scores, &v[seen.start * stride..], stride, at, out);
@@ -144,6 +156,7 @@ pub fn weights(h: &Heads, sight: &Sight, q: &[f32], k: &[f32], columns: usize, o
         for (score, row) in scores.iter_mut().zip(k[seen.start * stride..].chunks_exact(stride)) {
             *score = dot(q, &row[column..column + dim]) * h.scale;
         }
+        h.cap(scores);
         sight.lean(scores, seen.start, r, head, h.heads);
         softmax(scores);
     }
@@ -230,6 +243,7 @@ fn many_rows(
                     let scores = &mut scores[l * padded..][..span];
                     let seen = sight.seen(row(l), keys);
                     let those = &mut scores[seen.start - begin..seen.end - begin];
+                    h.cap(those);
                     sight.lean(those, seen.start, row(l), head, heads);
                     softmax(those);
                     scores[..seen.start - begin].fill(0.0);

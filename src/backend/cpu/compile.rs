@@ -65,8 +65,8 @@ pub enum Found {
 
 /// A rotary table and the rows that it holds.
 pub struct Rope {
-    /// Size, bits of base and scale, factors, rows: what makes two tables one.
-    key: (usize, u32, u32, Option<usize>, usize),
+    /// Size, bits of base, scale and magnitude, factors, rows: what makes two tables one.
+    key: (usize, [u32; 3], Option<usize>, usize),
     pub table: RopeTable,
     pub rows: usize,
     pub at: Option<u32>,
@@ -263,7 +263,7 @@ impl<'a> Compiler<'a> {
         let gain = fused.gain.map(|v| self.side(v, rows)).transpose()?;
         let residual = fused.residual.map(|v| self.side(v, rows)).transpose()?;
         let found = match op {
-            Op::Rope { .. } => Found::Rope(self.rope(i)?),
+            Op::Rope(_) => Found::Rope(self.rope(i)?),
             Op::Linear { weight, .. } => {
                 let quantised = match &self.shared.weights[self.weight(*weight)] {
                     Weight::Matrix(m) => m.dtype.is_quantised(),
@@ -346,12 +346,13 @@ impl<'a> Compiler<'a> {
     /// The table that node `i`, a rope, turns by.
     fn rope(&mut self, i: usize) -> Result<usize> {
         let node = &self.graph.nodes[i];
-        let Op::Rope { rotary_dim, base, frequency_scale, factors, .. } = &node.op else {
+        let Op::Rope(of) = &node.op else {
             return Err(Error::internal("a rotary table was asked for by another operation"));
         };
-        let factors = factors.map(|w| self.weight(w));
+        let factors = of.factors.map(|w| self.weight(w));
         let rows = node.shape[0];
-        let key = (*rotary_dim, base.to_bits(), frequency_scale.to_bits(), factors, rows);
+        let bits = [of.base, of.frequency_scale, of.magnitude].map(f32::to_bits);
+        let key = (of.rotary_dim, bits, factors, rows);
         if let Some(at) = self.ropes.iter().position(|r| r.key == key) {
             return Ok(at);
         }
@@ -360,7 +361,7 @@ impl<'a> Compiler<'a> {
             Some(Weight::Matrix(_)) => return Err(Error::invalid_graph("frequency factors are a vector")),
             None => None,
         };
-        let table = RopeTable::new(*rotary_dim, *base, *frequency_scale, divisors);
+        let table = RopeTable::new(of, divisors);
         self.ropes.push(Rope { key, table, rows, at: None });
         Ok(self.ropes.len() - 1)
     }

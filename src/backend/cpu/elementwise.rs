@@ -1,7 +1,7 @@
 //! What happens to each row by itself: norms, rotary positions, activations, softmax.
 
 use super::simd::F32x4;
-use crate::graph::{Binary, RopeLayout, Unary};
+use crate::graph::{Binary, Rope, RopeLayout, Unary};
 
 /// A function of one value, in place.
 pub fn unary(f: Unary, x: &mut [f32]) {
@@ -198,17 +198,19 @@ pub fn softmax(x: &mut [f32]) {
 #[derive(Default)]
 pub struct RopeTable {
     pub frequencies: Vec<f32>,
+    magnitude: f32,
     cos_sin: Vec<[f32; 2]>,
 }
 
 impl RopeTable {
     /// Frequencies `base^(-2i / rotary_dim) · scale / factors[i]`.
-    pub fn new(rotary_dim: usize, base: f32, scale: f32, factors: Option<&[f32]>) -> Self {
+    pub fn new(of: &Rope, factors: Option<&[f32]>) -> Self {
+        let &Rope { rotary_dim, base, frequency_scale: scale, magnitude, .. } = of;
         let frequency = |i: usize| {
             let plain = f64::from(base).powf(-2.0 * i as f64 / rotary_dim as f64) as f32 * scale;
             factors.map_or(plain, |f| plain / f[i])
         };
-        Self { frequencies: (0..rotary_dim / 2).map(frequency).collect(), cos_sin: vec![] }
+        Self { frequencies: (0..rotary_dim / 2).map(frequency).collect(), magnitude, cos_sin: vec![] }
     }
 
     /// Makes the table for rows at `positions`.
@@ -218,7 +220,7 @@ impl RopeTable {
             let at = position as f32;
             self.cos_sin.extend(self.frequencies.iter().map(|f| {
                 let (sin, cos) = (at * f).sin_cos();
-                [cos, sin]
+                [cos * self.magnitude, sin * self.magnitude]
             }));
         }
     }

@@ -256,11 +256,11 @@ impl Program {
                     step.finish(buffers, 0, v);
                 });
             }
-            Op::Rope { heads, head_dim, layout, .. } => {
+            Op::Rope(of) => {
                 let Found::Rope(table) = step.found else {
                     return Err(Error::internal("a rotation without its table"));
                 };
-                in_place(buffers, step, |_, v| ropes[table].table.apply(v, *heads, *head_dim, *layout));
+                in_place(buffers, step, |_, v| ropes[table].table.apply(v, of.heads, of.head_dim, of.layout));
             }
             Op::CacheWrite { cache } if let Some(places) = self.places => {
                 let state = self.state(states, *cache);
@@ -571,7 +571,7 @@ impl Step {
 }
 
 fn heads(of: &Attention) -> Heads {
-    Heads { heads: of.heads, kv_heads: of.kv_heads, head_dim: of.head_dim, scale: of.scale }
+    Heads { heads: of.heads, kv_heads: of.kv_heads, head_dim: of.head_dim, scale: of.scale, softcap: of.softcap }
 }
 
 fn sight<'a>(of: &Attention, params: &StepParams, bias: Option<(&'a [f32], usize)>) -> Sight<'a> {

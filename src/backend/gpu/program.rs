@@ -110,6 +110,7 @@ pub struct Rotary {
     pub rotary_dim: usize,
     pub base: f32,
     pub frequency_scale: f32,
+    pub magnitude: f32,
     pub factors: Option<WeightId>,
     pub layout: RopeLayout,
 }
@@ -123,6 +124,7 @@ pub struct AttentionShape {
     pub head_dim: usize,
     pub capacity: usize,
     pub scale: f32,
+    pub softcap: Option<f32>,
     pub mask: Mask,
     /// Rows and capacity are those of one member.
     pub batch: usize,
@@ -137,10 +139,10 @@ pub struct AttentionShape {
 impl AttentionShape {
     /// That of `of` over `rows` queries and `keys` of all members, where caches have so many `slots` if rows are placed.
     pub fn new(of: &Attention, rows: usize, keys: usize, slots: Option<usize>) -> Self {
-        let Attention { heads, kv_heads, head_dim, scale, mask, batch, bias: zero, lengths } = *of;
+        let Attention { heads, kv_heads, head_dim, scale, softcap, mask, batch, bias: zero, lengths } = *of;
         let slots = slots.filter(|_| mask.keys == Keys::Cache);
         let (rows, capacity, placed) = (rows / batch, keys / batch / slots.unwrap_or(1), slots.is_some());
-        Self { rows, heads, kv_heads, head_dim, capacity, scale, mask, batch, zero, lengths, placed }
+        Self { rows, heads, kv_heads, head_dim, capacity, scale, softcap, mask, batch, zero, lengths, placed }
     }
 }
 

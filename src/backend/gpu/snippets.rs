@@ -10,6 +10,7 @@ pub fn snippet(name: &str) -> Option<&'static str> {
         "stand" => include_str!("kernels/stand.wgsl"),
         "keys_seen" => include_str!("kernels/keys_seen.wgsl"),
         "keys_between" => include_str!("kernels/keys_between.wgsl"),
+        "attention_softcap" => include_str!("kernels/attention_softcap.wgsl"),
         "attention_bias" => include_str!("kernels/attention_bias.wgsl"),
         "linear_weight" => include_str!("kernels/linear_weight.wgsl"),
         "linear_gather" => include_str!("kernels/linear_gather.wgsl"),

@@ -27,8 +27,16 @@ pub struct LanguageConfig {
     pub eps: f32,
     /// What the products of queries and keys are multiplied by.
     pub attention_scale: f32,
+    /// What these scores are kept below.
+    pub attention_softcap: Option<f32>,
     /// What the rows of the embedding are multiplied by, where they are.
     pub embedding_scale: Option<f32>,
+    /// What the results of attention and feed-forward layer are multiplied by before they are added, where they are.
+    pub residual_scale: Option<f32>,
+    /// What the logits are multiplied by, where they are.
+    pub logit_scale: Option<f32>,
+    /// What the logits are kept below.
+    pub logit_softcap: Option<f32>,
     /// How heads turn with their position; `None`: positions are learned.
     pub rotary: Option<Rotary>,
     /// Layers that see the last few tokens alone.
@@ -43,28 +51,74 @@ pub struct LanguageConfig {
 pub struct Block {
     /// LayerNorm with a bias, else RMSNorm.
     pub layer_norms: bool,
-    /// Queries and keys are normed head by head before they turn.
-    pub head_norms: bool,
+    /// What goes into attention and feed-forward layer is normed.
+    pub input_norms: bool,
+    /// Queries and keys are normed before they turn.
+    pub head_norms: HeadNorms,
     /// What attention and feed-forward layer give is normed before it is added.
     pub result_norms: bool,
-    /// Query, key and value are rows of one weight.
-    pub fused_attention: bool,
-    /// Every layer has its bias. Where not, one that is in the file is taken.
-    pub biases: bool,
+    /// Whether the feed-forward layer reads what attention gave.
+    pub residual: Residual,
+    pub attention: Projections,
+    /// Which layers must have a bias. Of the others one that is in the file is taken.
+    pub biases: Biases,
     /// The feed-forward layer is `down(f(gate) · up)`, else `down(f(up))`.
     pub gated: bool,
+    /// Gate and up are rows of one weight, the gate's first.
+    pub fused_gate: bool,
     /// That f.
     pub activation: Unary,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Biases {
+    AsStored,
+    /// Those that make queries, keys and values.
+    Projections,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadNorms {
+    None,
+    /// Head by head, with one weight for all.
+    Heads,
+    /// All heads of a row together.
+    Row,
+}
+
+/// How attention and feed-forward layer join the residual stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Residual {
+    /// One after another.
+    Sequential,
+    /// Both read what the layer is given, each through a norm of its own (GPT-J and GPT-NeoX, arXiv 2204.06745).
+    Parallel,
+    /// Both read it through the norm of attention.
+    ParallelOneNorm,
+}
+
+/// How the weights of query, key and value lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projections {
+    Apart,
+    /// As rows of one weight: all of the queries', the keys', the values'.
+    Fused,
+    /// As rows of one weight, head by head: the query's, the key's and the value's of each.
+    FusedByHead,
 }
 
 impl Block {
     pub const LLAMA: Self = Self {
         layer_norms: false,
-        head_norms: false,
+        input_norms: true,
+        head_norms: HeadNorms::None,
         result_norms: false,
-        fused_attention: false,
-        biases: false,
+        residual: Residual::Sequential,
+        attention: Projections::Apart,
+        biases: Biases::AsStored,
         gated: true,
+        fused_gate: false,
         activation: Unary::Silu,
     };
 }
@@ -80,6 +134,27 @@ pub struct Rotary {
     pub layout: RopeLayout,
     /// One divisor for each rotated pair, where they follow from the configuration (Llama 3 in a `config.json`).
     pub factors: Option<Vec<f32>>,
+    /// The same by how long texts may be, instead.
+    pub long: Option<Long>,
+    /// How many times as long what is turned becomes.
+    pub magnitude: f32,
+    /// Which layers' heads turn; `None`: all.
+    pub layers: Option<Vec<bool>>,
+}
+
+impl Rotary {
+    /// The first `dim` numbers of each head turn.
+    pub fn plain(dim: usize, base: f32, layout: RopeLayout) -> Self {
+        Self { base, frequency_scale: 1.0, dim, layout, factors: None, long: None, magnitude: 1.0, layers: None }
+    }
+}
+
+/// LongRoPE's divisors (arXiv 2402.13753): `short` ones where the caches have room for `original` tokens at most, else `long` ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Long {
+    pub original: usize,
+    /// Short and long ones; `None`: they are weights of the file.
+    pub factors: Option<[Vec<f32>; 2]>,
 }
 
 /// Layers with a sliding window (arXiv 2004.05150).
@@ -89,8 +164,8 @@ pub struct Local {
     pub window: usize,
     /// Which layers have one.
     pub layers: Vec<bool>,
-    /// Of these layers' rotary frequencies, which are not scaled.
-    pub base: f32,
+    /// Of these layers' rotary frequencies, which are then not scaled; `None`: they turn as the others do.
+    pub base: Option<f32>,
 }
 
 /// Larger numbers than any model has, so that products of two stay far from overflow on a 32-bit machine's tensors.
@@ -118,7 +193,7 @@ pub(super) fn missing(key: &str) -> Error {
 
 pub(super) fn unsupported_scaling(kind: &str) -> Error {
     Error::unsupported_model(format!(
-        "rotary scaling of the kind {kind:?} does not run here; these do: none, linear, llama3"
+        "rotary scaling of the kind {kind:?} does not run here; these do: default, linear, dynamic, llama3, yarn, longrope"
     ))
 }
 
@@ -139,6 +214,12 @@ impl LanguageConfig {
         self.local.as_ref().is_some_and(|local| local.layers.get(i) == Some(&true))
     }
 
+    /// Whether the heads of layer `i` turn with their position.
+    pub fn turns(&self, i: usize) -> bool {
+        let layers = self.rotary.as_ref().and_then(|rotary| rotary.layers.as_ref());
+        self.rotary.is_some() && layers.is_none_or(|layers| layers.get(i) == Some(&true))
+    }
+
     /// Whether the numbers fit each other; a corrupt file where they do not.
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |why: String| Err(Error::corrupt_file(format!("{why}; the file's configuration is damaged")));
@@ -155,17 +236,31 @@ impl LanguageConfig {
         if !(self.eps.is_finite() && self.eps >= 0.0) {
             return wrong(format!("the norms' epsilon is {}", self.eps));
         }
-        if !(self.attention_scale.is_finite() && self.attention_scale > 0.0) {
-            return wrong(format!("the attention's scale is {}", self.attention_scale));
+        let factors = [
+            ("the attention's scale", Some(self.attention_scale)),
+            ("the bound of the attention's scores", self.attention_softcap),
+            ("the embedding's scale", self.embedding_scale),
+            ("the residual scale", self.residual_scale),
+            ("the logits' scale", self.logit_scale),
+            ("the bound of the logits", self.logit_softcap),
+        ];
+        for (name, factor) in factors {
+            if let Some(factor) = factor.filter(|factor| !(factor.is_finite() && *factor > 0.0)) {
+                return wrong(format!("{name} is {factor}"));
+            }
         }
-        let bases = [self.rotary.as_ref().map(|rotary| rotary.base), self.local.as_ref().map(|local| local.base)];
+        let bases = [self.rotary.as_ref().map(|rotary| rotary.base), self.local.as_ref().and_then(|local| local.base)];
         if let Some(base) = bases.into_iter().flatten().find(|base| !(base.is_finite() && *base > 0.0)) {
             return wrong(format!("the base of the rotary frequencies is {base}"));
         }
-        if let Some(local) = &self.local
-            && local.layers.len() != self.layers
-        {
-            return wrong(format!("{} layers are said to see all or few, of {}", local.layers.len(), self.layers));
+        let lists = [
+            ("to see all or few", self.local.as_ref().map(|local| &local.layers)),
+            ("to turn or not", self.rotary.as_ref().and_then(|rotary| rotary.layers.as_ref())),
+        ];
+        for (what, layers) in lists {
+            if let Some(layers) = layers.filter(|layers| layers.len() != self.layers) {
+                return wrong(format!("{} layers are said {what}, of {}", layers.len(), self.layers));
+            }
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! A configuration from a GGUF's metadata: the keys of the GGUF specification, below the architecture's name.
 
 use super::{
-    config::{Block, LanguageConfig, Rotary, count, linear_scale, missing, most, unsupported_scaling},
+    config::{Block, LanguageConfig, Long, Rotary, count, missing, most, unsupported_scaling},
+    graph::LONG_ROPE_FACTORS,
     names,
+    rope_scaling::{Scaling, yarn_magnitude},
 };
 use crate::{
     Error, Result,
     graph::RopeLayout,
+    models::Tensors,
     weights::{Metadata, Value},
 };
 
@@ -14,8 +17,7 @@ use crate::{
 pub(super) struct Gguf<'a> {
     pub metadata: &'a Metadata,
     pub architecture: &'static str,
-    /// The shape of the token embedding.
-    pub embedding: Option<&'a [usize]>,
+    pub tensors: &'a dyn Tensors,
 }
 
 impl Gguf<'_> {
@@ -63,7 +65,7 @@ impl Gguf<'_> {
         Ok(LanguageConfig {
             architecture,
             block,
-            vocabulary: vocabulary(metadata, self.embedding, said)?,
+            vocabulary: vocabulary(metadata, self.tensors, said)?,
             dim,
             layers,
             heads,
@@ -73,7 +75,11 @@ impl Gguf<'_> {
             context_length: self.needed("context_length", most::CONTEXT)?,
             eps: metadata.require(&self.key(&format!("attention.{norm}")))?,
             attention_scale: 1.0 / (head_dim as f32).sqrt(),
+            attention_softcap: None,
             embedding_scale: None,
+            residual_scale: None,
+            logit_scale: None,
+            logit_softcap: None,
             rotary: None,
             local: None,
             tied: None,
@@ -81,32 +87,57 @@ impl Gguf<'_> {
         })
     }
 
-    /// How heads of `head_dim` turn, by `base` unless the file says another.
-    pub fn rotary(&self, head_dim: usize, base: f32, layout: RopeLayout) -> Result<Rotary> {
-        let said: Option<f32> = self.metadata.get(&self.key("rope.freq_base"))?;
-        Ok(Rotary {
-            base: said.unwrap_or(base),
-            frequency_scale: self.frequency_scale()?,
-            dim: self.optional("rope.dimension_count", most::WIDTH)?.unwrap_or(head_dim),
-            layout,
-            factors: None,
-        })
+    /// A number that may be missing.
+    pub fn number(&self, name: &str) -> Result<Option<f32>> {
+        self.metadata.get(&self.key(name))
     }
 
-    fn frequency_scale(&self) -> Result<f32> {
-        let scaling = self.metadata.get(&self.key("rope.scaling.type"))?.unwrap_or("linear");
-        let factor: Option<f32> = self.metadata.get(&self.key("rope.scaling.factor"))?;
-        match (scaling, factor.or(self.metadata.get(&self.key("rope.scale_linear"))?)) {
-            ("none", _) | ("linear", None) => Ok(1.0),
-            ("linear", Some(factor)) => linear_scale("rope.scaling.factor", f64::from(factor)),
-            (other, _) => Err(unsupported_scaling(other)),
+    /// How many tokens a layer with a window sees; none where the file says 0.
+    pub fn window(&self) -> Result<Option<usize>> {
+        match self.metadata.get::<u64>(&self.key("attention.sliding_window"))? {
+            Some(0) => Ok(None),
+            _ => self.optional("attention.sliding_window", most::CONTEXT),
+        }
+    }
+
+    /// How heads of `head_dim` turn, by `base` unless the file says another. LongRoPE is told by its divisors, which stand among the tensors.
+    pub fn rotary(&self, head_dim: usize, base: f32, layout: RopeLayout) -> Result<Rotary> {
+        let base = self.number("rope.freq_base")?.unwrap_or(base);
+        let dim = self.optional("rope.dimension_count", most::WIDTH)?.unwrap_or(head_dim);
+        let rotary = Rotary::plain(dim, base, layout);
+        let magnitude = f64::from(self.number("rope.scaling.attn_factor")?.unwrap_or(1.0));
+        let original = self.optional("rope.scaling.original_context_length", most::CONTEXT)?;
+        let in_file = LONG_ROPE_FACTORS.iter().any(|name| self.tensors.tensor(name).is_some());
+        let kind = self.metadata.get(&self.key("rope.scaling.type"))?.unwrap_or("linear");
+        let factor = self.number("rope.scaling.factor")?.or(self.number("rope.scale_linear")?).map(f64::from);
+        let needed = |key: &str| missing(&self.key(&format!("rope.scaling.{key}")));
+        match if in_file && kind == "linear" { "longrope" } else { kind } {
+            "none" => Ok(rotary),
+            "linear" => factor.map_or(Ok(rotary.clone()), |factor| rotary.scaled(Scaling::Linear { factor })),
+            "yarn" => {
+                let factor = factor.ok_or_else(|| needed("factor"))?;
+                let beta = |name: &str, usual: f32| Ok::<_, Error>(f64::from(self.number(name)?.unwrap_or(usual)));
+                rotary.scaled(Scaling::Yarn {
+                    factor,
+                    original: original.ok_or_else(|| needed("original_context_length"))? as f64,
+                    beta_fast: beta("rope.scaling.yarn_beta_fast", 32.0)?,
+                    beta_slow: beta("rope.scaling.yarn_beta_slow", 1.0)?,
+                    truncate: true,
+                    magnitude: magnitude * yarn_magnitude(factor, 1.0),
+                })
+            }
+            "longrope" => {
+                let original = original.ok_or_else(|| needed("original_context_length"))?;
+                rotary.scaled(Scaling::LongRope { long: Long { original, factors: None }, magnitude })
+            }
+            other => Err(unsupported_scaling(other)),
         }
     }
 }
 
-fn vocabulary(metadata: &Metadata, embedding: Option<&[usize]>, said: Option<usize>) -> Result<usize> {
-    let vocabulary = match embedding {
-        Some(&[rows, _]) => count("the number of rows of token_embd.weight", rows as u64, most::VOCABULARY)?,
+fn vocabulary(metadata: &Metadata, tensors: &dyn Tensors, said: Option<usize>) -> Result<usize> {
+    let vocabulary = match tensors.tensor("token_embd.weight") {
+        Some((_, &[rows, _])) => count("the number of rows of token_embd.weight", rows as u64, most::VOCABULARY)?,
         _ => return Err(missing("a weight token_embd.weight of two dimensions")),
     };
     if let Some(said) = said

@@ -1,15 +1,20 @@
 //! A language model's graphs.
 
-use super::LanguageModel;
+use super::{
+    LanguageModel,
+    config::{Biases, HeadNorms, Projections, Residual},
+};
 use crate::{
     Result,
-    graph::{Attention, Binary, DType, Graph, Mask, Sampled, StateId, Unary, ValueId, WeightId},
+    graph::{Attention, Binary, DType, Graph, Mask, Rope, Sampled, StateId, Unary, ValueId, WeightId},
     models::Builder,
     weights::Recipe,
 };
 
 /// Holds one frequency divisor for each rotated pair (Llama 3).
 const ROPE_FACTORS: &str = "rope_freqs.weight";
+/// The same of LongRoPE, for short texts and for long ones.
+pub(super) const LONG_ROPE_FACTORS: [&str; 2] = ["rope_factors_short.weight", "rope_factors_long.weight"];
 
 /// Where the rows of a graph come from and which of them go on to the head.
 enum Rows {
@@ -69,9 +74,7 @@ impl LanguageModel {
             Rows::One(t) | Rows::All(t) | Rows::Watched(t) => b.g.input("ids", &[t], DType::U32),
         };
         let mut x = b.g.embedding(table, ids)?;
-        if let Some(scale) = c.embedding_scale {
-            x = b.g.unary(Unary::Affine { scale, shift: 0.0 }, x);
-        }
+        x = scaled(&mut b, c.embedding_scale, x);
         if c.rotary.is_none() {
             let positions = b.weight("position_embd.weight", &[c.context_length, c.dim])?;
             x = b.g.add_positions(positions, x)?;
@@ -83,9 +86,17 @@ impl LanguageModel {
             let mut layer = b.pp(format!("blk.{i}"));
             layer.g.at(format!("layer {i} attention"));
             let watched = matches!(rows, Rows::Watched(_));
-            x = self.attention(&mut layer, i, watched, [keys, values], factors, x)?;
+            let h = self.input_norm(&mut layer, "attn_norm", x)?;
+            let attended = self.attention(&mut layer, i, watched, [keys, values], factors, h)?;
+            let after = self.add(&mut layer, x, "post_attention_norm", attended)?;
             layer.g.at(format!("layer {i} feed-forward"));
-            x = self.feed_forward(&mut layer, x)?;
+            let h = match c.block.residual {
+                Residual::Sequential => self.input_norm(&mut layer, "ffn_norm", after)?,
+                Residual::Parallel => self.input_norm(&mut layer, "ffn_norm", x)?,
+                Residual::ParallelOneNorm => h,
+            };
+            let down = self.feed_forward(&mut layer, h)?;
+            x = self.add(&mut layer, after, "post_ffw_norm", down)?;
         }
 
         b.g.at("output");
@@ -98,6 +109,8 @@ impl LanguageModel {
         };
         let x = self.norm(&mut b, "output_norm", x)?;
         let logits = b.g.linear(head, None, x)?;
+        let logits = scaled(&mut b, c.logit_scale, logits);
+        let logits = kept_below(&mut b, c.logit_softcap, logits);
         if matches!(rows, Rows::Last | Rows::One(_)) {
             let sampled = b.g.sample(seen, token, self.alternatives, logits)?;
             debug_assert_eq!(b.g.shape(sampled), [Sampled::words(self.alternatives)]);
@@ -111,6 +124,14 @@ impl LanguageModel {
     fn rope_factors(&self, b: &mut Builder) -> Result<Option<WeightId>> {
         let Some(rotary) = &self.config.rotary else { return Ok(None) };
         let pairs = [rotary.dim / 2];
+        if let Some(long) = &rotary.long {
+            let mut weight = |which: usize| match &long.factors {
+                Some(lists) => b.made(LONG_ROPE_FACTORS[which], &pairs, |_| Recipe::Computed(lists[which].clone())),
+                None => b.weight(LONG_ROPE_FACTORS[which], &pairs),
+            };
+            let factors = [weight(0)?, weight(1)?];
+            return Ok(Some(factors[usize::from(self.capacity > long.original)]));
+        }
         if let Some(factors) = &rotary.factors {
             return b.made(ROPE_FACTORS, &pairs, |_| Recipe::Computed(factors.clone())).map(Some);
         }
@@ -123,18 +144,66 @@ impl LanguageModel {
         if c.block.layer_norms {
             return b.layer_norm(name, c.eps, x);
         }
+        let columns = b.columns_of(x);
         let head = name == "attn_q_norm" || name == "attn_k_norm";
-        b.rms_norm(name, if head { c.head_dim } else { c.dim }, c.eps, x)
+        b.rms_norm(name, if head && c.block.head_norms == HeadNorms::Heads { c.head_dim } else { columns }, c.eps, x)
+    }
+
+    /// What goes into a part of a layer, normed where it is.
+    fn input_norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
+        if self.config.block.input_norms { self.norm(b, name, x) } else { Ok(x) }
+    }
+
+    fn has_bias(&self, b: &Builder, name: &str) -> bool {
+        let projection = ["attn_q", "attn_k", "attn_v", "attn_qkv"].contains(&name);
+        match self.config.block.biases {
+            Biases::All => true,
+            Biases::Projections if projection => true,
+            Biases::Projections | Biases::AsStored => b.has(&format!("{name}.bias")),
+        }
     }
 
     fn linear(&self, b: &mut Builder, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
-        if self.config.block.biases { b.linear(name, out, x) } else { b.linear_as_stored(name, out, x) }
+        if self.has_bias(b, name) { b.linear(name, out, x) } else { b.linear_without_bias(name, out, x) }
     }
 
-    /// What a part of a layer gives, normed where it is, and what went in.
+    /// What a part of a layer gives, normed and scaled where it is, and what went in.
     fn add(&self, b: &mut Builder, x: ValueId, norm: &str, result: ValueId) -> Result<ValueId> {
         let result = if self.config.block.result_norms { self.norm(b, norm, result)? } else { result };
+        let result = scaled(b, self.config.residual_scale, result);
         b.g.binary(Binary::Add, x, result)
+    }
+
+    /// Queries, keys and values of rows that are normed.
+    fn projections(&self, b: &mut Builder, h: ValueId) -> Result<[ValueId; 3]> {
+        let c = &self.config;
+        let (q_width, kv_width) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
+        match c.block.attention {
+            Projections::Apart => {
+                let q = self.linear(b, "attn_q", q_width, h)?;
+                Ok([q, self.linear(b, "attn_k", kv_width, h)?, self.linear(b, "attn_v", kv_width, h)?])
+            }
+            Projections::Fused => {
+                let all = self.linear(b, "attn_qkv", q_width + 2 * kv_width, h)?;
+                Ok([
+                    b.g.slice_columns(0, q_width, all)?,
+                    b.g.slice_columns(q_width, kv_width, all)?,
+                    b.g.slice_columns(q_width + kv_width, kv_width, all)?,
+                ])
+            }
+            Projections::FusedByHead => {
+                let mut part = |name: &str, which: usize| -> Result<ValueId> {
+                    let recipe = |tensor| Recipe::Runs { tensor, run: c.head_dim, of: 3, which };
+                    let weight = b.made(&format!("{name}.weight"), &[q_width, c.dim], recipe)?;
+                    let bias = match self.has_bias(b, name) {
+                        true => Some(b.made(&format!("{name}.bias"), &[q_width], recipe)?),
+                        false => None,
+                    };
+                    b.g.linear(weight, bias, h)
+                };
+                Ok([part("attn_q", 0)?, part("attn_k", 1)?, part("attn_v", 2)?])
+            }
+        }
     }
 
     fn attention(
@@ -144,64 +213,62 @@ impl LanguageModel {
         watched: bool,
         [keys, values]: [StateId; 2],
         factors: Option<WeightId>,
-        x: ValueId,
+        h: ValueId,
     ) -> Result<ValueId> {
         let c = &self.config;
-        let local = c.is_local(layer);
-        let (q_width, kv_width) = (c.heads * c.head_dim, c.kv_heads * c.head_dim);
-        let h = self.norm(b, "attn_norm", x)?;
-        let [mut q, mut k, v] = if c.block.fused_attention {
-            let all = self.linear(b, "attn_qkv", q_width + 2 * kv_width, h)?;
-            let v = q_width + kv_width;
-            [
-                b.g.slice_columns(0, q_width, all)?,
-                b.g.slice_columns(q_width, kv_width, all)?,
-                b.g.slice_columns(v, kv_width, all)?,
-            ]
-        } else {
-            let q = self.linear(b, "attn_q", q_width, h)?;
-            [q, self.linear(b, "attn_k", kv_width, h)?, self.linear(b, "attn_v", kv_width, h)?]
-        };
-        if c.block.head_norms {
+        let local = c.local.as_ref().filter(|_| c.is_local(layer));
+        let [mut q, mut k, v] = self.projections(b, h)?;
+        if c.block.head_norms != HeadNorms::None {
             (q, k) = (self.norm(b, "attn_q_norm", q)?, self.norm(b, "attn_k_norm", k)?);
         }
-        if let Some(rotary) = &c.rotary {
-            let (base, scale) = match &c.local {
-                Some(window) if local => (window.base, 1.0),
-                _ => (rotary.base, rotary.frequency_scale),
+        if let Some(rotary) = c.rotary.as_ref().filter(|_| c.turns(layer)) {
+            let plain = Rope { rotary_dim: rotary.dim, ..Rope::plain(c.heads, c.head_dim, rotary.base, rotary.layout) };
+            let of = match local.and_then(|local| local.base) {
+                Some(base) => Rope { base, ..plain },
+                None => Rope { frequency_scale: rotary.frequency_scale, magnitude: rotary.magnitude, factors, ..plain },
             };
-            let mut turn = |heads: usize, x: ValueId| {
-                b.g.rope(heads, c.head_dim, rotary.dim, base, scale, factors, rotary.layout, x)
-            };
-            (q, k) = (turn(c.heads, q)?, turn(c.kv_heads, k)?);
+            (q, k) = (b.g.rope(of, q)?, b.g.rope(Rope { heads: c.kv_heads, ..of }, k)?);
         }
         let k = b.g.cache_write(keys, k)?;
         let v = b.g.cache_write(values, v)?;
-        let window = c.local.as_ref().filter(|_| local).map(|local| local.window);
-        let mask = Mask::CACHED.within(window);
-        let of = Attention::plain(c.heads, c.kv_heads, c.head_dim, c.attention_scale, mask, 1);
+        let mask = Mask::CACHED.within(local.map(|local| local.window));
+        let plain = Attention::plain(c.heads, c.kv_heads, c.head_dim, c.attention_scale, mask, 1);
+        let of = Attention { softcap: c.attention_softcap, ..plain };
         let a = b.g.attend(of, [q, k, v], None, None)?;
         if watched {
             let weights = b.g.attention_weights(of, [q, k], None, None)?;
             b.g.output(&format!("attention.{layer}"), weights);
         }
-        let o = self.linear(b, "attn_output", c.dim, a)?;
-        self.add(b, x, "post_attention_norm", o)
+        self.linear(b, "attn_output", c.dim, a)
     }
 
-    fn feed_forward(&self, b: &mut Builder, x: ValueId) -> Result<ValueId> {
+    fn feed_forward(&self, b: &mut Builder, h: ValueId) -> Result<ValueId> {
         let c = &self.config;
-        let h = self.norm(b, "ffn_norm", x)?;
         let h = if c.block.gated {
-            let gate = self.linear(b, "ffn_gate", c.feed_forward, h)?;
-            let up = self.linear(b, "ffn_up", c.feed_forward, h)?;
+            let [gate, up] = if c.block.fused_gate {
+                let both = self.linear(b, "ffn_up", 2 * c.feed_forward, h)?;
+                [b.g.slice_columns(0, c.feed_forward, both)?, b.g.slice_columns(c.feed_forward, c.feed_forward, both)?]
+            } else {
+                [self.linear(b, "ffn_gate", c.feed_forward, h)?, self.linear(b, "ffn_up", c.feed_forward, h)?]
+            };
             let gate = b.g.unary(c.block.activation, gate);
             b.g.binary(Binary::Mul, gate, up)?
         } else {
             let up = self.linear(b, "ffn_up", c.feed_forward, h)?;
             b.g.unary(c.block.activation, up)
         };
-        let down = self.linear(b, "ffn_down", c.dim, h)?;
-        self.add(b, x, "post_ffw_norm", down)
+        self.linear(b, "ffn_down", c.dim, h)
     }
+}
+
+fn scaled(b: &mut Builder, scale: Option<f32>, x: ValueId) -> ValueId {
+    scale.map_or(x, |scale| b.g.unary(Unary::Affine { scale, shift: 0.0 }, x))
+}
+
+/// `cap · tanh(x / cap)`
+fn kept_below(b: &mut Builder, cap: Option<f32>, x: ValueId) -> ValueId {
+    let Some(cap) = cap else { return x };
+    let x = scaled(b, Some(1.0 / cap), x);
+    let x = b.g.unary(Unary::Tanh, x);
+    scaled(b, Some(cap), x)
 }

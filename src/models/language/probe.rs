@@ -12,10 +12,10 @@ impl LanguageModel {
     /// of one kind whose weights are of the same types count once.
     pub fn probe(&self) -> Self {
         let mut probe = self.clone();
-        let kind = |i: usize| -> (bool, Vec<_>) {
+        let kind = |i: usize| -> ([bool; 2], Vec<_>) {
             let prefix = format!("blk.{i}.");
             let types = self.weights.below(&prefix).map(|spec| (spec.name[prefix.len()..].to_string(), spec.dtype));
-            (self.config.is_local(i), types.collect())
+            ([self.config.is_local(i), self.config.turns(i)], types.collect())
         };
         let mut seen = vec![];
         probe.layers.retain(|layer| {
@@ -33,6 +33,7 @@ impl LanguageModel {
         probe.weights = self.weights.reshaped(|spec| {
             let part = spec.name.rsplit('.').nth(1).unwrap_or_default();
             let (side, most) = match part {
+                "ffn_up" if c.block.fused_gate => (0, 2 * c.feed_forward),
                 "ffn_gate" | "ffn_up" => (0, c.feed_forward),
                 "ffn_down" if spec.shape.len() == 2 => (1, c.feed_forward),
                 "token_embd" | "output" => (0, c.vocabulary),

@@ -52,7 +52,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// What each row makes of the values, and how much it takes from each key.
     fn plainly(&self, q: &[f32], k: &[f32], v: &[f32]) -> (Vec<f64>, Vec<f64>) {
-        let Attention { heads, kv_heads, head_dim: dim, scale, batch, bias: zero, .. } = self.of;
+        let Attention { heads, kv_heads, head_dim: dim, scale, softcap, batch, bias: zero, .. } = self.of;
         let (width, kv_width) = (heads * dim, kv_heads * dim);
         let mut out = vec![0.0; batch * self.rows * width];
         let mut weights = vec![0.0; batch * heads * self.rows * self.keys];
@@ -65,7 +65,8 @@ impl Case<'_> {
                 let lean = zero
                     .zip(self.bias)
                     .map_or(0.0, |(zero, bias)| f64::from(bias[(key + zero - (self.position + r)) * heads + h]));
-                (sum * f64::from(scale) + lean).exp()
+                let score = sum * f64::from(scale);
+                (softcap.map(f64::from).map_or(score, |cap| cap * (score / cap).tanh()) + lean).exp()
             };
             let total: f64 = (self.seen)(m, r).map(score).sum();
             for key in (self.seen)(m, r) {
@@ -87,13 +88,14 @@ proptest! {
     fn between_values_bias_and_lengths_count(
         batch in 1usize..4, rows in prop::sample::select(vec![1usize, 3, 17, 40]), keys in prop::sample::select(vec![1usize, 7, 33]),
         kv_heads in 1usize..3, share in 1usize..3, dim in prop::sample::select(vec![3usize, 8, 16]),
-        causal: bool, biased: bool, uneven: bool, window in prop::sample::select(vec![None, Some(1usize), Some(6)]),
+        causal: bool, biased: bool, uneven: bool, capped: bool, window in prop::sample::select(vec![None, Some(1usize), Some(6)]),
     ) {
         let keys = if causal { rows } else { keys };
         let heads = kv_heads * share;
         let mask = if causal { Mask::CAUSAL } else { Mask::FULL }.within(window);
         let zero = rows + 1;
-        let of = Attention { bias: biased.then_some(zero), ..Attention::plain(heads, kv_heads, dim, 0.3, mask, batch) };
+        let plain = Attention::plain(heads, kv_heads, dim, 0.3, mask, batch);
+        let of = Attention { softcap: capped.then_some(0.4), bias: biased.then_some(zero), ..plain };
         let lengths: Vec<u32> = (0..batch).map(|m| if uneven { 1 + ((m * 5 + 2) % keys) as u32 } else { keys as u32 }).collect();
         let [q, k, v] = [(1, rows * heads), (2, keys * kv_heads), (3, keys * kv_heads)]
             .map(|(seed, n)| numbers(seed, batch * n * dim));
@@ -133,12 +135,13 @@ proptest! {
     #[test]
     fn over_a_cache_a_bias_counts_from_the_step(
         rows in prop::sample::select(vec![1usize, 1, 2, 20]), kv_heads in 1usize..3, share in 1usize..3,
-        dim in prop::sample::select(vec![3usize, 8, 16]), position in 0usize..100, window in prop::sample::select(vec![None, Some(5), Some(90)]),
+        dim in prop::sample::select(vec![3usize, 8, 16]), position in 0usize..100, capped: bool, window in prop::sample::select(vec![None, Some(5), Some(90)]),
     ) {
         let (heads, capacity) = (kv_heads * share, 130);
         let mask = Mask::CACHED.within(window);
         let zero = capacity - 1;
-        let of = Attention { bias: Some(zero), ..Attention::plain(heads, kv_heads, dim, 0.3, mask, 1) };
+        let plain = Attention::plain(heads, kv_heads, dim, 0.3, mask, 1);
+        let of = Attention { softcap: capped.then_some(0.4), bias: Some(zero), ..plain };
         let [mut k, mut v] = [2, 3].map(|seed| numbers(seed, capacity * kv_heads * dim));
         let q = numbers(1, rows * heads * dim);
         let bias = numbers(4, capacity * heads);

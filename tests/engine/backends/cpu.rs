@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use vitrine::{
     Error, ErrorCode, Result,
     backend::{Plan, Resident},
-    graph::{Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, WeightId},
+    graph::{Binary, DType, Graph, GraphBuilder, Rope, RopeLayout, SampleParams, Sampled, StepParams, Unary, WeightId},
 };
 
 use super::{ALL, half_scales, numbers, random, read_by_candle, scale_block};
@@ -249,7 +249,11 @@ fn norms_activations_and_rotary_positions_match_plain_arithmetic() {
         let factors = g.weight("factors", &[rotary / 2], DType::F32).unwrap();
         let x = g.input("x", &[t, heads * dim], DType::F32);
         let n = g.rms_norm(norm, 1e-3, x).unwrap();
-        let r = g.rope(heads, dim, rotary, 100.0, 0.5, Some(factors), layout, x).unwrap();
+        let r = {
+            let plain = Rope::plain(heads, dim, 100.0, layout);
+            let of = Rope { rotary_dim: rotary, frequency_scale: 0.5, magnitude: 1.5, factors: Some(factors), ..plain };
+            g.rope(of, x).unwrap()
+        };
         let s = g.unary(Unary::Silu, x);
         let e = g.unary(Unary::GeluTanh, x);
         let m = g.binary(Binary::Mul, s, x).unwrap();
@@ -287,7 +291,7 @@ fn norms_activations_and_rotary_positions_match_plain_arithmetic() {
                         RopeLayout::HalfSplit => (i, i + rotary / 2),
                     };
                     let frequency = 100f64.powf(-2.0 * i as f64 / rotary as f64) * 0.5 / f64::from(f[i]);
-                    let (sin, cos) = ((17 + row) as f64 * frequency).sin_cos();
+                    let [sin, cos] = <[f64; 2]>::from(((17 + row) as f64 * frequency).sin_cos()).map(|v| 1.5 * v);
                     (head[a], head[b]) = (head[a] * cos - head[b] * sin, head[a] * sin + head[b] * cos);
                 }
             }

@@ -7,7 +7,8 @@ use vitrine::{
     ErrorCode,
     backend::{Device, Plan, Resident, gpu},
     graph::{
-        Binary, DType, Graph, GraphBuilder, RopeLayout, SampleParams, Sampled, StepParams, Unary, ValueId, WeightId,
+        Binary, DType, Graph, GraphBuilder, Rope, RopeLayout, SampleParams, Sampled, StepParams, Unary, ValueId,
+        WeightId,
     },
 };
 
@@ -119,13 +120,14 @@ proptest! {
     #[test]
     fn rotary_positions_agree(
         rows in 1usize..4, heads in 1usize..4, pairs in 1usize..20, left in 0usize..5, position in 0u32..9000,
-        halves: bool, with_factors: bool, scale in prop::sample::select(vec![1.0f32, 0.25]),
+        halves: bool, with_factors: bool, scale in prop::sample::select(vec![1.0f32, 0.25]), magnitude in 1.0f32..2.0,
     ) {
         let layout = if halves { RopeLayout::HalfSplit } else { RopeLayout::Interleaved };
         let head_dim = 2 * pairs + left;
         let (graph, x) = one(rows, heads * head_dim, |g, x| {
             let factors = with_factors.then(|| g.weight("factors", &[pairs], DType::F32).unwrap());
-            g.rope(heads, head_dim, 2 * pairs, 10_000.0, scale, factors, layout, x).unwrap()
+            let plain = Rope::plain(heads, head_dim, 10_000.0, layout);
+            g.rope(Rope { rotary_dim: 2 * pairs, frequency_scale: scale, magnitude, factors, ..plain }, x).unwrap()
         });
         agree(&graph, &[("x", x)], &at(position));
     }
@@ -176,7 +178,10 @@ fn attention(rows: usize, heads: usize, kv_heads: usize, head_dim: usize, capaci
             x = g.rms_norm(weight, 1e-6, x).unwrap();
         }
         match extras.rotary {
-            Some((n, layout)) => g.rope(heads, head_dim, n, 10_000.0, 1.0, None, layout, x).unwrap(),
+            Some((n, layout)) => {
+                let plain = Rope::plain(heads, head_dim, 10_000.0, layout);
+                g.rope(Rope { rotary_dim: n, ..plain }, x).unwrap()
+            }
             None => x,
         }
     };
@@ -320,8 +325,8 @@ fn transformer(rows: usize, layers: usize, alternatives: usize) -> Graph {
         let q = layer(&mut g, "q", heads * head_dim, dim, h);
         let k = layer(&mut g, "k", kv_heads * head_dim, dim, h);
         let v = layer(&mut g, "v", kv_heads * head_dim, dim, h);
-        let q = g.rope(heads, head_dim, head_dim, 10_000.0, 1.0, None, RopeLayout::Interleaved, q).unwrap();
-        let k = g.rope(kv_heads, head_dim, head_dim, 10_000.0, 1.0, None, RopeLayout::Interleaved, k).unwrap();
+        let q = g.rope(Rope::plain(heads, head_dim, 10_000.0, RopeLayout::Interleaved), q).unwrap();
+        let k = g.rope(Rope::plain(kv_heads, head_dim, 10_000.0, RopeLayout::Interleaved), k).unwrap();
         let keys = g.state(&format!("keys {i}"), &[capacity, kv_heads * head_dim], DType::F32).unwrap();
         let values = g.state(&format!("values {i}"), &[capacity, kv_heads * head_dim], DType::F32).unwrap();
         let k = g.cache_write(keys, k).unwrap();

@@ -4,7 +4,7 @@ use pollster::block_on;
 use vitrine::{
     ErrorCode,
     backend::{Device, Plan, Resident},
-    graph::{Attention, Binary, DType, Graph, GraphBuilder, Mask, RopeLayout, StepParams, WeightId},
+    graph::{Attention, Binary, DType, Graph, GraphBuilder, Mask, Rope, RopeLayout, StepParams, WeightId},
 };
 
 use super::{every_device, numbers};
@@ -32,7 +32,7 @@ fn model(rows: usize, slots: Option<usize>) -> Graph {
             let weight = g.weight(&format!("{layer}.{name}"), &[out, WIDTH], DType::F32).unwrap();
             g.linear(weight, None, x).unwrap()
         });
-        let mut turn = |heads: usize, x| g.rope(heads, DIM, DIM, 1e4, 1.0, None, RopeLayout::HalfSplit, x).unwrap();
+        let mut turn = |heads: usize, x| g.rope(Rope::plain(heads, DIM, 1e4, RopeLayout::HalfSplit), x).unwrap();
         let (q, k) = if layer == 0 { (turn(HEADS, q), turn(KV_HEADS, k)) } else { (q, k) };
         let [k, v] = [("k", k), ("v", v)].map(|(name, value)| {
             let shape = [slots.unwrap_or(1) * CAPACITY, KV];

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Error, Result,
     backend::fusion::{self, Fused, Readers},
-    graph::{Attention, Graph, Node, Op, StateId, ValueId, WeightId},
+    graph::{Attention, Graph, Node, Op, Rope, StateId, ValueId, WeightId},
 };
 use abilities::Layers;
 
@@ -286,7 +286,7 @@ impl<'a> Fuser<'a> {
                 out
             }
             Op::LayerNorm { .. } | Op::GroupNorm { .. } => self.norm(at, &fused)?,
-            Op::Rope { .. } => {
+            Op::Rope(_) => {
                 let (x, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
                 let rotary = rotary(&node.op);
                 self.emit(Work::RopeCache { rotary, norm: None, q: Some((x, out)), k: None, v: None }, label);
@@ -403,8 +403,10 @@ impl<'a> Fuser<'a> {
 }
 
 fn rotary(op: &Op) -> Option<Rotary> {
-    let &Op::Rope { head_dim, rotary_dim, base, frequency_scale, factors, layout, .. } = op else { return None };
-    Some(Rotary { head_dim, rotary_dim, base, frequency_scale, factors, layout })
+    let &Op::Rope(Rope { head_dim, rotary_dim, base, frequency_scale, magnitude, factors, layout, .. }) = op else {
+        return None;
+    };
+    Some(Rotary { head_dim, rotary_dim, base, frequency_scale, magnitude, factors, layout })
 }
 
 fn refused(node: &Node, why: &str) -> Error {

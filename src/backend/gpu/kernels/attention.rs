@@ -34,7 +34,7 @@ const FARTHEST: usize = 1 << 30;
 const MOST_PRODUCTS: u64 = 2 << 30;
 
 impl AttentionShape {
-    /// Flags and constants of what is seen, and how far away.
+    /// Flags and constants of what is seen, how far away, and what scores become.
     fn windowed(&self, mut variant: Variant) -> Result<Variant> {
         if let Some(window) = self.mask.window {
             variant.numbers.push(("WINDOW", Const::size(window.min(FARTHEST))?));
@@ -42,12 +42,15 @@ impl AttentionShape {
         if let Some(zero) = self.zero {
             variant.numbers.push(("ZERO", Const::size(zero)?));
         }
+        if let Some(cap) = self.softcap {
+            variant.numbers.push(("CAP", Const::F32(cap)));
+        }
         if self.placed {
             variant.constants.push(("PLACED", Const::size(self.rows)?));
         }
         let variant = variant.flag("PLACES", self.placed).flag("SLIDING", self.mask.window.is_some());
         let variant = variant.flag("MEMORY", self.mask.keys == Keys::Memory).flag("BIAS", self.zero.is_some());
-        Ok(variant.flag("LENGTHS", self.lengths))
+        Ok(variant.flag("LENGTHS", self.lengths).flag("SOFTCAP", self.softcap.is_some()))
     }
 
     fn splits(&self) -> usize {
@@ -115,7 +118,7 @@ pub fn lanes_variant(shape: &AttentionShape) -> Result<Variant> {
 /// Puts together what [`SPLIT`] left or, on `software`, [`LANES`].
 pub fn reduce_variant(shape: &AttentionShape, software: bool) -> Result<Variant> {
     let (tile, splits) = if software { (1, shape.lanes_splits()) } else { (THREADS, shape.splits()) };
-    let shape = &AttentionShape { zero: None, ..*shape };
+    let shape = &AttentionShape { zero: None, softcap: None, ..*shape };
     shape.windowed(Variant::new(&[("THREADS", Const::size(THREADS)?)]).with_numbers(&[
         ("TILE", Const::size(tile)?),
         ("SPLITS", Const::size(splits)?),

@@ -1,8 +1,8 @@
 // Attention of query rows one by one on a device made of software, first half: an invocation takes one query head over a run of
 // keys by itself, without a barrier. Leaves what `attention_split` leaves, for `attention_reduce` with TILE 1.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
-// BIAS.
-// Constants: THREADS, HEAD_DIM. Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
+// BIAS; SOFTCAP (scores are kept below CAP).
+// Constants: THREADS, HEAD_DIM. Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS, CAP with SOFTCAP.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -23,6 +23,9 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
+#endif
+#if SOFTCAP
+#include attention_softcap
 #endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
@@ -50,6 +53,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let start = ((cache + key) * KV_HEADS + kv_head) * WIDTH;
         var score = 0.0;
         for (var i = 0u; i < WIDTH; i++) { score += inner(query[i], k[start + i]); }
+#if SOFTCAP
+        score = capped(score);
+#endif
 #if BIAS
         score += bias_of(head, position_of(row), key);
 #endif

@@ -20,6 +20,9 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
 #endif
+#if SOFTCAP
+#include attention_softcap
+#endif
 #if LENGTHS
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
 #endif
@@ -54,6 +57,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let x = query[i];
             scores += vec4(inner(x, k[k_at.x + i]), inner(x, k[k_at.y + i]), inner(x, k[k_at.z + i]), inner(x, k[k_at.w + i]));
         }
+#if SOFTCAP
+        scores = vec4(capped(scores.x), capped(scores.y), capped(scores.z), capped(scores.w));
+#endif
 #if BIAS
         scores += vec4(bias_of(head, row, key.x), bias_of(head, row, key.y), bias_of(head, row, key.z), bias_of(head, row, key.w));
 #endif

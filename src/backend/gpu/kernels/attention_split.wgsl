@@ -1,9 +1,9 @@
 // Attention of query rows one by one, first half: a workgroup takes the query heads that share a key head, over a run of keys
 // (flash-decoding). Each leaves an unscaled sum, its maximum and its weight for `attention_reduce`.
 // Flags: VEC4 (HEAD_DIM and the rows are multiples of 4); SLIDING (the last WINDOW keys alone are seen), MEMORY (those that were stored);
-// BIAS; those of `stand.wgsl`.
+// BIAS; SOFTCAP (scores are kept below CAP); those of `stand.wgsl`.
 // Constants: THREADS (also the keys of a tile), SHARE (query heads a workgroup takes, a divisor of HEADS / KV_HEADS), HEAD_DIM.
-// Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS.
+// Numbers: HEADS, KV_HEADS, CAPACITY, SPLITS, SCALE; WINDOW with SLIDING, ZERO with BIAS, CAP with SOFTCAP.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -24,6 +24,9 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
+#endif
+#if SOFTCAP
+#include attention_softcap
 #endif
 
 const WIDTH: u32 = HEAD_DIM / LANES;
@@ -66,6 +69,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 let lanes = k[start + i];
                 for (var g = 0u; g < SHARE; g++) { score[g] += inner(queries[g * WIDTH + i], lanes); }
             }
+#if SOFTCAP
+            for (var g = 0u; g < SHARE; g++) { score[g] = capped(score[g]); }
+#endif
 #if BIAS
             for (var g = 0u; g < SHARE; g++) { score[g] += bias_of(head + g, position_of(row), seen.x + key); }
 #endif

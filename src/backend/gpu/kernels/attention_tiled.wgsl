@@ -2,10 +2,10 @@
 // one head over its keys, 32 at a time. Scores go through workgroup memory; q, k and v come through the caches.
 // Flags: VEC4 (HEAD_DIM and all windows are multiples of 4, and counted in fours); BETWEEN (keys are values of the step, for each member of
 // the batch its own; else they are a cache), FULL (every row sees all keys; else those up to its own), SLIDING (of a
-// cache each row sees the last WINDOW alone), MEMORY (of a cache each row sees what was stored); BIAS; LENGTHS (of each member's keys so many
+// cache each row sees the last WINDOW alone), MEMORY (of a cache each row sees what was stored); BIAS; SOFTCAP (scores are kept below CAP); LENGTHS (of each member's keys so many
 // count, with BETWEEN).
 // Constant: HEAD_DIM. Numbers: ROWS, CAPACITY (of a member), HEADS, KV_HEADS, SCALE; Q_FIRST, Q_STRIDE, K_FIRST, K_STRIDE, V_FIRST, V_STRIDE;
-// FIRST_TILE (the first 16 rows of this dispatch) with BETWEEN, WINDOW with SLIDING, ZERO with BIAS.
+// FIRST_TILE (the first 16 rows of this dispatch) with BETWEEN, WINDOW with SLIDING, ZERO with BIAS, CAP with SOFTCAP.
 
 #if VEC4
 alias Lanes = vec4<f32>;
@@ -28,6 +28,9 @@ fn inner(a: Lanes, b: Lanes) -> f32 { return a * b; }
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
+#endif
+#if SOFTCAP
+#include attention_softcap
 #endif
 #if LENGTHS
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
@@ -116,14 +119,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             b += vec4(inner(z, k0), inner(z, k1), inner(z, k2), inner(z, k3));
         }
         for (var j = 0u; j < 4u; j++) {
+            var score_a = a[j] * SCALE;
+            var score_b = b[j] * SCALE;
+#if SOFTCAP
+            score_a = capped(score_a);
+            score_b = capped(score_b);
+#endif
 #if BIAS
             let key = min(first_key + score_key + j, keys - 1u);
-            scores[score_row * PITCH + score_key + j] = a[j] * SCALE + bias_of(head, first_query + row_a, key);
-            scores[(score_row + 1u) * PITCH + score_key + j] = b[j] * SCALE + bias_of(head, first_query + row_b, key);
-#else
-            scores[score_row * PITCH + score_key + j] = a[j] * SCALE;
-            scores[(score_row + 1u) * PITCH + score_key + j] = b[j] * SCALE;
+            score_a += bias_of(head, first_query + row_a, key);
+            score_b += bias_of(head, first_query + row_b, key);
 #endif
+            scores[score_row * PITCH + score_key + j] = score_a;
+            scores[(score_row + 1u) * PITCH + score_key + j] = score_b;
         }
         workgroupBarrier();
 

@@ -1,8 +1,8 @@
 // How much each row of an attention takes from each key, for those who want to see it: each invocation takes one row of one head, and goes
 // through its keys three times (products and their top, exponentials and their sum, shares).
 // Flags: BETWEEN (keys are values of the step, for each member of the batch its own; else they are a cache), FULL, SLIDING, MEMORY, BIAS,
-// LENGTHS as in `attention_tiled.wgsl`. Numbers: ROWS, CAPACITY (of a member), BATCH, HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE,
-// K_FIRST, K_STRIDE; WINDOW with SLIDING, ZERO with BIAS.
+// SOFTCAP, LENGTHS as in `attention_tiled.wgsl`. Numbers: ROWS, CAPACITY (of a member), BATCH, HEADS, KV_HEADS, HEAD_DIM, SCALE; Q_FIRST, Q_STRIDE,
+// K_FIRST, K_STRIDE; WINDOW with SLIDING, ZERO with BIAS, CAP with SOFTCAP.
 
 #if !BETWEEN
 #include stand
@@ -14,6 +14,9 @@
 #if BIAS
 @group(0) @binding(5) var<storage, read> bias: array<f32>;                // [distances, HEADS]
 #include attention_bias
+#endif
+#if SOFTCAP
+#include attention_softcap
 #endif
 #if LENGTHS
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;             // [batch]
@@ -46,6 +49,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var score = 0.0;
         for (var i = 0u; i < HEAD_DIM; i++) { score += q[q_start + i] * k[k_start + key * K_STRIDE + i]; }
         score *= SCALE;
+#if SOFTCAP
+        score = capped(score);
+#endif
 #if BIAS
         score += bias_of(head, query, key);
 #endif

@@ -107,6 +107,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         rotary_dim: 48,
         base: 10_000.0,
         frequency_scale: 1.0,
+        magnitude: 1.0,
         factors,
         layout,
     };
@@ -141,6 +142,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
         head_dim: 64,
         capacity: 2048,
         scale: 0.125,
+        softcap: None,
         mask: Mask::CACHED,
         batch: 1,
         zero: None,
@@ -170,7 +172,7 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     // With a bias, over what was stored, and with members of several lengths.
     let (q, kv) = (tensor(128, 9 * 64), tensor(2048, 3 * 64));
     let operands = Operands { q, k: kv, v: kv };
-    let biased = AttentionShape { zero: Some(2047), ..heads };
+    let biased = AttentionShape { zero: Some(2047), softcap: Some(50.0), ..heads };
     let placed = AttentionShape { placed: true, rows: 5, ..biased };
     let call = attention::weights(&placed, [&q, &kv], Leanings { bias: Some(3), lengths: None }, 2)?;
     all.push((call.kernel, call.variant));

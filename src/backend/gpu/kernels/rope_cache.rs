@@ -55,6 +55,7 @@ pub fn variant(
     let mut head_units = head_dim;
     if let Some(rotary) = rotary {
         constants.push(("ROTARY_DIM", Const::size(rotary.rotary_dim)?));
+        numbers.push(("MAGNITUDE", Const::F32(rotary.magnitude)));
         head_units -= rotary.rotary_dim / 2;
     }
     let has_heads = parts.q.is_some() || parts.k.is_some();

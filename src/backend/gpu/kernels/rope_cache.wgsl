@@ -2,7 +2,7 @@
 // Each part may be absent.
 // Flags: Q, K, V, ROTARY, FACTORS, HALF_SPLIT (else neighbours are pairs), NORM; those of `stand.wgsl`.
 // Constants: HEAD_DIM, ROTARY_DIM, THREADS. Numbers: ROWS, CAPACITY, and for each part its FIRST, STRIDE and HEADS (q, k) or WIDTH (v); EPS
-// with NORM.
+// with NORM, MAGNITUDE with ROTARY.
 
 #include stand
 #if Q
@@ -38,7 +38,7 @@ fn turn(pair: u32, position: u32, value: vec2<f32>) -> vec2<f32> {
 #if FACTORS
     frequency /= factors[pair];
 #endif
-    let cs = cos_sin(f32(position) * frequency);
+    let cs = MAGNITUDE * cos_sin(f32(position) * frequency);
     return vec2(value.x * cs.x - value.y * cs.y, value.x * cs.y + value.y * cs.x);
 }
 

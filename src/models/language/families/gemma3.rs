@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use super::super::{
-    config::{Block, LanguageConfig, Local, most},
+    config::{Block, HeadNorms, LanguageConfig, Local, Rotary, most},
     family::Family,
     gguf::Gguf,
-    hugging_face::{Config, rotary},
+    hugging_face::Config,
     names::Names,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 pub const FAMILY: Family = Family { name: "gemma3", model_type: "gemma3_text", gguf, hugging_face };
 
 /// The norms' weights lie about 0 here; llama.cpp's converter has added the 1 already.
-const NAMES: Names = Names {
+pub const NAMES: Names = Names {
     prefix: "model.",
     whole: &[
         ("token_embd", "embed_tokens", Form::Whole),
@@ -45,7 +45,8 @@ const NAMES: Names = Names {
     ],
 };
 
-const BLOCK: Block = Block { head_norms: true, result_norms: true, activation: Unary::GeluTanh, ..Block::LLAMA };
+const BLOCK: Block =
+    Block { head_norms: HeadNorms::Heads, result_norms: true, activation: Unary::GeluTanh, ..Block::LLAMA };
 
 /// Layers of the one Gemma 3 whose queries are scaled by other than a head's width.
 const LAYERS_OF_27B: usize = 62;
@@ -53,10 +54,10 @@ const LAYERS_OF_27B: usize = 62;
 fn gguf(file: &Gguf) -> Result<LanguageConfig> {
     let mut config = file.decoder(BLOCK)?;
     config.rotary = Some(file.rotary(config.head_dim, 1_000_000.0, RopeLayout::HalfSplit)?);
-    if let Some(window) = file.optional("attention.sliding_window", most::CONTEXT)? {
+    if let Some(window) = file.window()? {
         let pattern = file.optional("attention.sliding_window_pattern", most::LAYERS)?.unwrap_or(6);
         let base = file.metadata.get(&file.key("rope.freq_base_swa"))?.unwrap_or(10_000.0);
-        config.local = Some(Local { window, layers: every(pattern, config.layers), base });
+        config.local = Some(Local { window, layers: every(pattern, config.layers), base: Some(base) });
     }
     if config.layers == LAYERS_OF_27B {
         config.attention_scale = 1.0 / ((config.dim / config.heads) as f32).sqrt();
@@ -75,50 +76,26 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
     if config.0["use_bidirectional_attention"] == true {
         return Err(Error::unsupported_model("this Gemma 3 embeds texts and writes none; use one that writes"));
     }
-    let dim = config.needed("hidden_size", most::WIDTH)?;
-    let layers = config.needed("num_hidden_layers", most::LAYERS)?;
-    let head_dim = config.optional("head_dim", most::WIDTH)?.unwrap_or(256);
+    let mut decoder = config.decoder("gemma3", BLOCK, &NAMES, Some(256))?;
     let window = config.optional("sliding_window", most::CONTEXT)?.unwrap_or(4096);
-    let kinds = match &config.0["layer_types"] {
-        Value::Array(kinds) => kinds.iter().map(|kind| kind == "sliding_attention").collect(),
-        _ => {
-            let pattern = ["sliding_window_pattern", "_sliding_window_pattern"];
-            let pattern = pattern.iter().find_map(|key| config.optional(key, most::LAYERS).transpose());
-            every(pattern.transpose()?.unwrap_or(6), layers)
-        }
-    };
+    let pattern = ["sliding_window_pattern", "_sliding_window_pattern"];
+    let pattern = pattern.iter().find_map(|key| config.optional(key, most::LAYERS).transpose());
+    let usual = every(pattern.transpose()?.unwrap_or(6), decoder.layers);
     // Newer versions write the two bases below `rope_parameters`.
     let ropes = &config.0["rope_parameters"];
     let base = |key: &str, kind: &str, default: f64| {
-        config.number(key).or_else(|| ropes[kind]["rope_theta"].as_f64()).unwrap_or(default)
+        config.number(key).or_else(|| ropes[kind]["rope_theta"].as_f64()).unwrap_or(default) as f32
     };
+    let local = config.local(window, decoder.layers, |layer| usual[layer]);
+    decoder.local = Some(Local { base: Some(base("rope_local_base_freq", "sliding_attention", 10_000.0)), ..local });
     let global = base("rope_theta", "full_attention", 1_000_000.0);
-    let local = base("rope_local_base_freq", "sliding_attention", 10_000.0) as f32;
-    let heads = config.needed("num_attention_heads", most::HEADS)?;
-    let parsed = LanguageConfig {
-        architecture: "gemma3",
-        block: BLOCK,
-        vocabulary: config.needed("vocab_size", most::VOCABULARY)?,
-        dim,
-        layers,
-        heads,
-        kv_heads: config.optional("num_key_value_heads", most::HEADS)?.unwrap_or(heads),
-        head_dim,
-        feed_forward: config.needed("intermediate_size", most::WIDTH)?,
-        context_length: config.needed("max_position_embeddings", most::CONTEXT)?,
-        eps: config.number("rms_norm_eps").unwrap_or(1e-6) as f32,
-        attention_scale: 1.0 / config.number("query_pre_attn_scalar").unwrap_or(256.0).sqrt() as f32,
-        embedding_scale: Some((dim as f32).sqrt()),
-        rotary: Some(rotary(head_dim, global)),
-        local: Some(Local { window, layers: kinds, base: local }),
-        tied: config.0["tie_word_embeddings"].as_bool().or(Some(true)),
-        names: &NAMES,
-    };
-    let rope = [&config.0["rope_scaling"], &ropes["full_attention"]].into_iter().find(|v| v.is_object());
-    match rope {
-        Some(rope) => parsed.scaled(global, rope),
-        None => Ok(parsed),
-    }
+    let rope = [&ropes["full_attention"], &config.0["rope_scaling"]].into_iter().find(|v| v.is_object());
+    let rotary = Rotary::plain(decoder.head_dim, global, RopeLayout::HalfSplit);
+    decoder.rotary = Some(config.scaled(rotary, rope.unwrap_or(&Value::Null))?);
+    decoder.attention_scale = 1.0 / config.number("query_pre_attn_scalar").unwrap_or(256.0).sqrt() as f32;
+    decoder.embedding_scale = Some((decoder.dim as f32).sqrt());
+    decoder.tied = config.0["tie_word_embeddings"].as_bool().or(Some(true));
+    Ok(decoder)
 }
 
 /// The last layer of every `pattern` sees all tokens.

@@ -1,7 +1,7 @@
 //! GPT-2 (Radford et al., 2019): LayerNorm, learned positions, biases, a feed-forward layer without a gate.
 
 use super::super::{
-    config::{Block, LanguageConfig, most},
+    config::{Biases, Block, LanguageConfig, Projections, most},
     family::Family,
     gguf::Gguf,
     hugging_face::Config,
@@ -33,8 +33,8 @@ const NAMES: Names = Names {
 
 const BLOCK: Block = Block {
     layer_norms: true,
-    fused_attention: true,
-    biases: true,
+    attention: Projections::Fused,
+    biases: Biases::All,
     gated: false,
     activation: Unary::GeluTanh,
     ..Block::LLAMA
@@ -67,7 +67,11 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
         context_length: config.needed("n_positions", most::CONTEXT)?,
         eps: config.number("layer_norm_epsilon").unwrap_or(1e-5) as f32,
         attention_scale: 1.0 / (head_dim as f32).sqrt(),
+        attention_softcap: None,
         embedding_scale: None,
+        residual_scale: None,
+        logit_scale: None,
+        logit_softcap: None,
         rotary: None,
         local: None,
         tied: config.0["tie_word_embeddings"].as_bool().or(Some(true)),

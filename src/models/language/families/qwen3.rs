@@ -2,18 +2,19 @@
 
 use super::{
     super::{
-        config::{Block, LanguageConfig},
+        config::{Block, HeadNorms, LanguageConfig},
         family::Family,
         gguf::Gguf,
         hugging_face::Config,
     },
     llama::like_llama,
+    qwen2::windowed,
 };
-use crate::{Error, Result, graph::RopeLayout};
+use crate::{Result, graph::RopeLayout};
 
 pub const FAMILY: Family = Family { name: "qwen3", model_type: "qwen3", gguf, hugging_face };
 
-const BLOCK: Block = Block { head_norms: true, ..Block::LLAMA };
+const BLOCK: Block = Block { head_norms: HeadNorms::Heads, ..Block::LLAMA };
 
 fn gguf(file: &Gguf) -> Result<LanguageConfig> {
     let config = file.decoder(BLOCK)?;
@@ -22,8 +23,5 @@ fn gguf(file: &Gguf) -> Result<LanguageConfig> {
 }
 
 fn hugging_face(config: &Config) -> Result<LanguageConfig> {
-    if config.0["use_sliding_window"] == true {
-        return Err(Error::unsupported_model("sliding windows in a Qwen do not run here; use a model without them"));
-    }
-    like_llama(config, "qwen3", BLOCK, 128)
+    windowed(config, like_llama(config, "qwen3", BLOCK, Some(128))?)
 }
