@@ -286,6 +286,8 @@ SMALL = {
     "stablelm": (GROUPED | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "use_qkv_bias": True, "use_parallel_residual": True, "tie_word_embeddings": False},
         {"use_parallel_residual": True, "rope.dimension_count": 6}, False, 0.35),
     "gpt_neox": (SHAPE | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "use_parallel_residual": True, "tie_word_embeddings": False}, {"use_parallel_residual": True, "rope.dimension_count": 6}, False, 0.3),
+    "lfm2": (GROUPED | {"num_hidden_layers": 3, "rope_parameters": ROPE | {"rope_theta": 1000000.0}, "norm_eps": 1e-5, "tie_word_embeddings": True, "conv_L_cache": 3, "layer_types": ["conv", "full_attention", "conv"],
+        "intermediate_size": 60, "block_multiple_of": 8, "block_auto_adjust_ff_dim": True}, {"shortconv.l_cache": 3, "attention.head_count_kv": [0, 1, 0], "feed_forward_length": 40}, False, 0.5),
     "opt": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": HIDDEN, "tie_word_embeddings": True}, None, False, 0.7),
 }
 NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox"}
@@ -324,7 +326,7 @@ def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[st
     norm = "layer_norm_epsilon" if hasattr(config, "layer_norm_eps") else "layer_norm_rms_epsilon"
     keys = {
         "context_length": CONTEXT, "embedding_length": HIDDEN, "block_count": layers, "feed_forward_length": config.intermediate_size, "attention.head_count": HEADS,
-        "attention.head_count_kv": getattr(config, "num_key_value_heads", HEADS), f"attention.{norm}": float(getattr(config, "layer_norm_eps", None) or config.rms_norm_eps),
+        "attention.head_count_kv": getattr(config, "num_key_value_heads", HEADS), f"attention.{norm}": float(getattr(config, "layer_norm_eps", None) or getattr(config, "rms_norm_eps", None) or config.norm_eps),
         "rope.freq_base": float(config.rope_parameters["rope_theta"]),
     } | keys
 
@@ -333,6 +335,8 @@ def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[st
             return x + 1.0
         if permuted and name.endswith(("q_proj.weight", "k_proj.weight")):
             return interleave_rope_rows(x, HEADS if "q_proj" in name else config.num_key_value_heads)
+        if name.endswith("conv.conv.weight"):
+            return x[:, 0]
         if "query_key_value" in name:
             return x.reshape(HEADS, 3, HIDDEN // HEADS, -1).swapaxes(0, 1).reshape(x.shape)
         return x

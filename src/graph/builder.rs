@@ -102,7 +102,8 @@ impl GraphBuilder {
 
     /// The token chosen in the step before: `[1]` U32.
     pub fn last_token(&mut self, token: StateId) -> ValueId {
-        self.push(Op::LastToken { token }, &[], vec![1], DType::U32)
+        let shape = self.graph.state(token).shape.clone();
+        self.push(Op::LastToken { token }, &[], shape, DType::U32)
     }
 
     /// ids `[t]` → `[t, dim]`.
@@ -188,6 +189,29 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], shape, DType::F32))
     }
 
+    /// Each column of a cache `[slots · capacity, n]` that this step wrote, convolved over the last `width` rows up to each of the step's `t` →
+    /// `[t, n]`; weight `[n · width]`, bias `[n]`.
+    pub fn causal_conv(
+        &mut self,
+        weight: WeightId,
+        bias: Option<WeightId>,
+        width: usize,
+        cache: ValueId,
+    ) -> Result<ValueId> {
+        let op = Op::CausalConv { weight, bias, width };
+        let Node { op: Op::CacheWrite { .. }, inputs, .. } = self.graph.node(cache) else {
+            return Err(self.misfit(&op, &[cache], "expected a cache that this step wrote"));
+        };
+        let (t, n) = self.rows(&op, inputs[0])?;
+        if width == 0 || width.checked_mul(n) != Some(self.graph.weight(weight).shape.iter().product()) {
+            return Err(self.misfit(&op, &[cache], &format!("expected a weight of {n} · {width} numbers")));
+        }
+        if bias.is_some_and(|bias| self.graph.weight(bias).shape != [n]) {
+            return Err(self.misfit(&op, &[cache], "expected one bias a column"));
+        }
+        Ok(self.push(op, &[cache], vec![t, n], DType::F32))
+    }
+
     /// q `[t, heads · head_dim]`, k and v caches `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`. With a `window` each row
     /// sees so many tokens at most, itself among them.
     #[allow(clippy::too_many_arguments)]
@@ -234,6 +258,26 @@ impl GraphBuilder {
             return Err(self.misfit(&op, &[logits], "expected one row, and a `seen` count for each of its tokens"));
         }
         Ok(self.push(op, &[logits], vec![Sampled::words(alternatives)], DType::U32))
+    }
+
+    /// logits `[rows, vocabulary]` and seeds `[rows]` U32 → a [`Sampled`] record for each row.
+    pub fn sample_rows(
+        &mut self,
+        seen: StateId,
+        token: StateId,
+        alternatives: usize,
+        logits: ValueId,
+        seeds: ValueId,
+    ) -> Result<ValueId> {
+        let op = Op::Sample { seen, token, alternatives };
+        let (rows, vocabulary) = self.rows(&op, logits)?;
+        let states = self.graph.state(seen).shape == [rows, vocabulary] && self.graph.state(token).shape == [rows];
+        let seeded = self.shape(seeds) == [rows] && self.graph.node(seeds).dtype == DType::U32;
+        if !states || !seeded || alternatives > vocabulary {
+            let why = "expected for each row a token, `seen` counts and a seed";
+            return Err(self.misfit(&op, &[logits, seeds], why));
+        }
+        Ok(self.push(op, &[logits, seeds], vec![rows, Sampled::words(alternatives)], DType::U32))
     }
 }
 

@@ -282,7 +282,7 @@ pub enum Op {
     Input {
         name: String,
     },
-    /// The token that [`Op::Sample`] chose in the step before, `[1]` U32.
+    /// The tokens that [`Op::Sample`] chose in the step before, `[rows]` U32.
     LastToken {
         token: StateId,
     },
@@ -313,6 +313,14 @@ pub enum Op {
     /// is afterwards.
     CacheWrite {
         cache: StateId,
+    },
+    /// A convolution of each column by itself over the rows of a cache up to the row's own, `[slots · capacity, n]` → `[t, n]`: row `r` is the
+    /// sum over `k` of `weight[column · width + k]` times what stands `width − 1 − k` rows before it, and nothing stands before the
+    /// first; plus `bias` `[n]` (the short convolutions of Hyena, arXiv 2302.10866).
+    CausalConv {
+        weight: WeightId,
+        bias: Option<WeightId>,
+        width: usize,
     },
     /// Copies slots of a cache `[slots · capacity, n]` to one another, all at once: `[slots, 2]` U32 say of each which slot it becomes, and
     /// how many rows of it. The value stands for the cache as it is afterwards.
@@ -433,9 +441,10 @@ pub enum Op {
         shift: f32,
         cosine_first: bool,
     },
-    /// Chooses the next token from logits `[1, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it to `token` and
-    /// counts it in `seen` (`[vocabulary]` U32: how often each token stands in the text so far). The value is a
-    /// [`Sampled`](super::Sampled) record, `[2 + 2 · alternatives]` U32.
+    /// Chooses the next token from each row of logits `[rows, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it to
+    /// `token` `[rows]` and counts it in `seen` (`[rows, vocabulary]` U32: how often each token stands in the text so far). The value
+    /// holds a [`Sampled`](super::Sampled) record for each, `[rows, 2 + 2 · alternatives]` U32. With a second input, `[rows]` U32, each row
+    /// draws by a seed of its own.
     Sample {
         seen: StateId,
         token: StateId,
@@ -455,6 +464,7 @@ impl Op {
             Self::RmsNorm { .. } => "rms_norm",
             Self::Rope(_) => "rope",
             Self::CacheWrite { .. } => "cache_write",
+            Self::CausalConv { .. } => "causal_conv",
             Self::CopySlots { .. } => "copy_slots",
             Self::Attention(_) => "attention",
             Self::AttentionWeights(_) => "attention_weights",
@@ -527,6 +537,7 @@ impl Op {
         let (a, b) = match self {
             Self::Embedding { table } | Self::AddPositions { table } => (Some(*table), None),
             Self::Linear { weight, bias }
+            | Self::CausalConv { weight, bias, .. }
             | Self::Recurrent { weight, bias, .. }
             | Self::Conv2d { weight, bias, .. }
             | Self::ConvTranspose2d { weight, bias, .. } => (Some(*weight), *bias),

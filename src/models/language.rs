@@ -4,7 +4,8 @@
 //! `transformers` calls its weights; `families.rs` lists them. What its layers are made of is told by a [`Block`], and all go through
 //! the same layers. One [`LanguageModel`] makes three graphs over the same weights and states: [`LanguageModel::decode`],
 //! [`LanguageModel::prefill`] and [`LanguageModel::score`]. Weights are called as llama.cpp calls them (`blk.0.attn_q.weight`), whatever the
-//! file does. States: `cache.k.N` and `cache.v.N` `[capacity, kv_heads · head_dim]` F32, `seen` `[vocabulary]` U32, `token` `[1]` U32.
+//! file does. States: `cache.k.N` and `cache.v.N` `[capacity, kv_heads · head_dim]` F32 (`cache.conv.N` `[capacity, dim]` of a layer that
+//! convolves), `seen` `[vocabulary]` U32, `token` `[1]` U32.
 
 mod config;
 mod families;
@@ -16,7 +17,7 @@ mod names;
 mod probe;
 mod rope_scaling;
 
-pub use config::{Biases, Block, HeadNorms, LanguageConfig, Local, Long, Projections, Residual, Rotary};
+pub use config::{Biases, Block, HeadNorms, LanguageConfig, Local, Long, Projections, Residual, Rotary, ShortConvs};
 pub use names::Names;
 
 use self::names::Place;

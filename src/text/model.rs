@@ -417,7 +417,7 @@ mod tests {
         (("attention_tiled", "weight = exp(scores[slot] - top);", "weight = 1.0;"), false),
         (("matvec", "{ partial[lid] += partial[lid + width]; }", "{ }"), false),
         (("matmul", "sums[3] += w * a.w;", "sums[3] += w * a.z;"), false),
-        (("sample", "record[0] = chosen;", "record[0] = chosen ^ 1u;"), false),
+        (("sample", "record[row * RECORD] = chosen;", "record[row * RECORD] = chosen ^ 1u;"), false),
     ];
 
     /// What the other families add to these.

@@ -77,6 +77,8 @@ pub enum Recipe {
     FoldedBias { bias: Option<String>, norm: BatchNorm },
     /// One tensor, a number added to all of it: Gemma's norms in safetensors lie about 0.
     Plus { tensor: String, plus: f32 },
+    /// All numbers of one tensor, one after another.
+    Flat(String),
     /// Numbers that stand in no file because the model computes them.
     Computed(Vec<f32>),
 }
@@ -111,6 +113,7 @@ impl Recipe {
     pub(super) fn tensors(&self) -> Vec<&str> {
         match self {
             Self::Tensor(tensor)
+            | Self::Flat(tensor)
             | Self::Plus { tensor, .. }
             | Self::Rows { tensor, .. }
             | Self::Runs { tensor, .. }
@@ -144,6 +147,11 @@ impl Recipe {
         };
         match self {
             Self::Tensor(tensor) | Self::Plus { tensor, .. } => expect(tensor, shape),
+            Self::Flat(tensor) => {
+                let (_, found) = find(tensor)?;
+                let count = found.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+                if count == Some(rows) && shape.len() == 1 { Ok(DType::F32) } else { Err(misfit(tensor, found, shape)) }
+            }
             Self::Runs { tensor, run, of, which } => {
                 if *run == 0 || !rows.is_multiple_of(*run) || which >= of {
                     return Err(Error::internal(format!("{self:?} cannot make a weight {shape:?}")));

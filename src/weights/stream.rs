@@ -218,6 +218,10 @@ impl<L: RowSink> Stream<'_, L> {
                 let tensor = self.file.tensor(tensor)?;
                 self.pieces(&rows, tensor, 0, tensor.offset, rows_of(spec)).await
             }
+            Recipe::Flat(tensor) => {
+                let numbers = self.numbers(tensor).await?;
+                self.put(&rows, 0, numbers)
+            }
             Recipe::Plus { tensor, plus } => {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, numbers.into_iter().map(|v| v + plus).collect())

@@ -18,8 +18,8 @@ use crate::common::{cosine, fixture, ids_in, json};
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
 /// Those whose files hold no tokenizer.
-const SMALL: [&str; 10] =
-    ["qwen2", "mistral", "granite", "smollm3", "phi3", "olmo2", "gemma2", "stablelm", "gpt_neox", "opt"];
+const SMALL: [&str; 11] =
+    ["qwen2", "mistral", "granite", "smollm3", "phi3", "olmo2", "gemma2", "stablelm", "gpt_neox", "opt", "lfm2"];
 
 /// Both formats that a family comes in; llama.cpp has no OPT.
 fn formats(family: &str) -> &'static [bool] {

@@ -1,4 +1,4 @@
-//! Recurrent cells, and what sequences become at their end.
+//! What looks back along a sequence: recurrent cells, causal convolutions, and what sequences become at their end.
 
 use super::{elementwise, matmul, matrix::Matrix};
 use crate::graph::{Cell, Pooling, Unary};
@@ -94,6 +94,17 @@ pub fn pool(how: Pooling, x: &[f32], out: &mut [f32]) {
             for row in rows {
                 out.iter_mut().zip(row).for_each(|(v, x)| *v = v.max(*x));
             }
+        }
+    }
+}
+
+/// Adds to the row `out` what the last `width` rows of `seen` up to `position` give, column by column.
+pub fn causal_conv(out: &mut [f32], weight: &[f32], width: usize, seen: &[f32], position: usize) {
+    let columns = out.len();
+    for back in 0..width.min(position + 1) {
+        let row = &seen[(position - back) * columns..][..columns];
+        for (column, (out, x)) in out.iter_mut().zip(row).enumerate() {
+            *out += weight[column * width + width - 1 - back] * x;
         }
     }
 }

@@ -207,8 +207,8 @@ impl Program {
         match &step.op {
             Op::Input { .. } => {}
             Op::LastToken { token } => {
-                let last = self.state(states, *token).first(1)?[0];
-                buffers[step.out][0] = last;
+                let last = self.state(states, *token).first(columns)?;
+                buffers[step.out].copy_from_slice(last);
             }
             Op::Embedding { table } => {
                 let table = self.matrix(*table)?;
@@ -269,6 +269,28 @@ impl Program {
                 {
                     let first = (slot * capacity + position) * columns;
                     state.first(first + columns)?[first..].copy_from_slice(row);
+                }
+            }
+            Op::CausalConv { weight, bias, width } => {
+                let (weight, bias) = (self.vector(*weight)?, bias.map(|bias| self.vector(bias)).transpose()?);
+                let slots = self.places.map_or(1, |places| places.slots);
+                let capacity = states[input(0)].len() / columns / slots;
+                let standing: Vec<[usize; 2]> = match self.places {
+                    Some(places) => places.read(buffers),
+                    None => (0..rows).map(|r| [0, params.position as usize + r]).collect(),
+                };
+                for (r, [slot, position]) in standing.into_iter().enumerate() {
+                    let out = &mut buffers[step.out][r * columns..][..columns];
+                    match bias {
+                        Some(bias) => out.copy_from_slice(bias),
+                        None => out.fill(0.0),
+                    }
+                    // Rows past the capacity were dropped.
+                    if position < capacity {
+                        let first = slot * capacity;
+                        let seen = states[input(0)].first((first + position + 1) * columns)?;
+                        recurrent::causal_conv(out, weight, *width, &seen[first * columns..], position);
+                    }
                 }
             }
             Op::CopySlots { cache } => {
@@ -413,17 +435,22 @@ impl Program {
                 overwrite(buffers, a, step.out, |buffers, v| elementwise::binary(*f, v, &buffers[b]));
             }
             Op::Sample { seen, token, alternatives } => {
-                let counts = self.state(states, *seen);
-                let all = counts.len();
-                let counts: &mut [u32] = bytemuck::cast_slice_mut(counts.first(all)?);
-                let logits = &buffers[input(0)];
-                let chosen = sample::sample(&params.sample, logits, counts, *alternatives, &mut scratch.sample);
-                if let Some(n) = counts.get_mut(chosen.token as usize) {
-                    *n = n.saturating_add(1);
+                let (vocabulary, words) = (buffers[input(0)].len() / rows, Sampled::words(*alternatives));
+                for r in 0..rows {
+                    let mut how = params.sample;
+                    if let Some(seeds) = step.inputs.get(1) {
+                        how.seed = buffers[*seeds][r].to_bits();
+                    }
+                    let counts = self.state(states, *seen).first((r + 1) * vocabulary)?;
+                    let counts: &mut [u32] = bytemuck::cast_slice_mut(&mut counts[r * vocabulary..]);
+                    let logits = &buffers[input(0)][r * vocabulary..][..vocabulary];
+                    let chosen = sample::sample(&how, logits, counts, *alternatives, &mut scratch.sample);
+                    if let Some(n) = counts.get_mut(chosen.token as usize) {
+                        *n = n.saturating_add(1);
+                    }
+                    self.state(states, *token).first(r + 1)?[r] = f32::from_bits(chosen.token);
+                    buffers[step.out][r * words..][..words].copy_from_slice(bytemuck::cast_slice(&chosen.to_words()));
                 }
-                self.state(states, *token).first(1)?[0] = f32::from_bits(chosen.token);
-                buffers[step.out].copy_from_slice(bytemuck::cast_slice(&chosen.to_words()));
-                debug_assert_eq!(buffers[step.out].len(), Sampled::words(*alternatives));
             }
             Op::Broadcast { f, batch } => {
                 in_place(buffers, step, |buffers, v| {

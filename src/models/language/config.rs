@@ -41,6 +41,8 @@ pub struct LanguageConfig {
     pub rotary: Option<Rotary>,
     /// Layers that see the last few tokens alone.
     pub local: Option<Local>,
+    /// Layers that convolve instead of attending.
+    pub short_convs: Option<ShortConvs>,
     /// Whether the embedding serves as output; `None`: it does where the file has no output of its own.
     pub tied: Option<bool>,
     pub names: &'static Names,
@@ -168,6 +170,15 @@ pub struct Local {
     pub base: Option<f32>,
 }
 
+/// Layers of a short causal convolution between two gates (Hyena, arXiv 2302.10866; LFM2): `out(c ∗ conv(b ∗ x))` of b, c and x side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShortConvs {
+    /// Tokens that a token of such a layer sees, itself among them.
+    pub width: usize,
+    /// Which layers are so.
+    pub layers: Vec<bool>,
+}
+
 /// Larger numbers than any model has, so that products of two stay far from overflow on a 32-bit machine's tensors.
 pub(super) mod most {
     pub const VOCABULARY: u64 = 1 << 24;
@@ -214,6 +225,11 @@ impl LanguageConfig {
         self.local.as_ref().is_some_and(|local| local.layers.get(i) == Some(&true))
     }
 
+    /// The width of layer `i`'s convolution, where it has one instead of attention.
+    pub fn conv_width(&self, i: usize) -> Option<usize> {
+        self.short_convs.as_ref().filter(|convs| convs.layers.get(i) == Some(&true)).map(|convs| convs.width)
+    }
+
     /// Whether the heads of layer `i` turn with their position.
     pub fn turns(&self, i: usize) -> bool {
         let layers = self.rotary.as_ref().and_then(|rotary| rotary.layers.as_ref());
@@ -256,6 +272,7 @@ impl LanguageConfig {
         let lists = [
             ("to see all or few", self.local.as_ref().map(|local| &local.layers)),
             ("to turn or not", self.rotary.as_ref().and_then(|rotary| rotary.layers.as_ref())),
+            ("to attend or to convolve", self.short_convs.as_ref().map(|convs| &convs.layers)),
         ];
         for (what, layers) in lists {
             if let Some(layers) = layers.filter(|layers| layers.len() != self.layers) {

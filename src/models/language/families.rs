@@ -5,6 +5,7 @@ mod gemma3;
 mod gpt2;
 mod gpt_neox;
 mod granite;
+mod lfm2;
 mod llama;
 mod mistral;
 mod olmo2;
@@ -18,7 +19,7 @@ mod stablelm;
 use super::{config::LanguageConfig, family::Family, gguf::Gguf, hugging_face::Config};
 use crate::{Error, Result, models::Tensors, weights::Metadata};
 
-const FAMILIES: [Family; 14] = [
+const FAMILIES: [Family; 15] = [
     llama::FAMILY,
     mistral::FAMILY,
     qwen2::FAMILY,
@@ -33,6 +34,7 @@ const FAMILIES: [Family; 14] = [
     stablelm::FAMILY,
     gemma2::FAMILY,
     gemma3::FAMILY,
+    lfm2::FAMILY,
 ];
 
 fn find(name: &str, called: impl Fn(&Family) -> &'static str) -> Result<&'static Family> {

@@ -42,7 +42,7 @@ impl Gguf<'_> {
                 "this model is a mixture of experts, which does not run here; use a dense model",
             ));
         }
-        for name in ["attention.head_count", "attention.head_count_kv", "feed_forward_length"] {
+        for name in ["attention.head_count", "feed_forward_length"] {
             let key = self.key(name);
             if metadata.iter().any(|(k, v)| k == key && matches!(v, Value::Array(_))) {
                 let why = format!("{key} differs from layer to layer, which does not run here");
@@ -69,7 +69,7 @@ impl Gguf<'_> {
             dim,
             layers,
             heads,
-            kv_heads: self.optional("attention.head_count_kv", most::HEADS)?.unwrap_or(heads),
+            kv_heads: self.kv_heads()?.unwrap_or(heads),
             head_dim,
             feed_forward: self.needed("feed_forward_length", most::WIDTH)?,
             context_length: self.needed("context_length", most::CONTEXT)?,
@@ -82,9 +82,28 @@ impl Gguf<'_> {
             logit_softcap: None,
             rotary: None,
             local: None,
+            short_convs: None,
             tied: None,
             names: &names::GGUF,
         })
+    }
+
+    /// Of those layers that have any.
+    fn kv_heads(&self) -> Result<Option<usize>> {
+        let key = self.key("attention.head_count_kv");
+        let is_list = self.metadata.iter().any(|(k, v)| k == key && matches!(v, Value::Array(_)));
+        if !is_list {
+            return self.optional("attention.head_count_kv", most::HEADS);
+        }
+        let heads: Vec<u64> = self.metadata.require(&key)?;
+        let mut some = heads.into_iter().filter(|heads| *heads > 0);
+        let Some(first) = some.next() else { return Err(missing(&key)) };
+        if some.any(|heads| heads != first) {
+            return Err(Error::unsupported_model(format!(
+                "{key} differs from layer to layer, which does not run here"
+            )));
+        }
+        count(&key, first, most::HEADS).map(Some)
     }
 
     /// A number that may be missing.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Result,
-    graph::{Attention, Binary, DType, Graph, Mask, Rope, Sampled, StateId, Unary, ValueId, WeightId},
+    graph::{Attention, Binary, DType, Graph, Mask, Rope, Sampled, Unary, ValueId, WeightId},
     models::Builder,
     weights::Recipe,
 };
@@ -80,15 +80,21 @@ impl LanguageModel {
             x = b.g.add_positions(positions, x)?;
         }
         for i in self.layers.iter().copied() {
-            let cache = [self.capacity, c.kv_heads * c.head_dim];
-            let keys = b.g.state(&format!("cache.k.{i}"), &cache, DType::F32)?;
-            let values = b.g.state(&format!("cache.v.{i}"), &cache, DType::F32)?;
             let mut layer = b.pp(format!("blk.{i}"));
-            layer.g.at(format!("layer {i} attention"));
-            let watched = matches!(rows, Rows::Watched(_));
-            let h = self.input_norm(&mut layer, "attn_norm", x)?;
-            let attended = self.attention(&mut layer, i, watched, [keys, values], factors, h)?;
-            let after = self.add(&mut layer, x, "post_attention_norm", attended)?;
+            let (h, looked_back) = match c.conv_width(i) {
+                Some(width) => {
+                    layer.g.at(format!("layer {i} convolution"));
+                    let h = self.input_norm(&mut layer, "attn_norm", x)?;
+                    (h, self.short_conv(&mut layer, i, width, h)?)
+                }
+                None => {
+                    layer.g.at(format!("layer {i} attention"));
+                    let watched = matches!(rows, Rows::Watched(_));
+                    let h = self.input_norm(&mut layer, "attn_norm", x)?;
+                    (h, self.attention(&mut layer, i, watched, factors, h)?)
+                }
+            };
+            let after = self.add(&mut layer, x, "post_attention_norm", looked_back)?;
             layer.g.at(format!("layer {i} feed-forward"));
             let h = match c.block.residual {
                 Residual::Sequential => self.input_norm(&mut layer, "ffn_norm", after)?,
@@ -211,11 +217,13 @@ impl LanguageModel {
         b: &mut Builder,
         layer: usize,
         watched: bool,
-        [keys, values]: [StateId; 2],
         factors: Option<WeightId>,
         h: ValueId,
     ) -> Result<ValueId> {
         let c = &self.config;
+        let cache = [self.capacity, c.kv_heads * c.head_dim];
+        let keys = b.g.state(&format!("cache.k.{layer}"), &cache, DType::F32)?;
+        let values = b.g.state(&format!("cache.v.{layer}"), &cache, DType::F32)?;
         let local = c.local.as_ref().filter(|_| c.is_local(layer));
         let [mut q, mut k, v] = self.projections(b, h)?;
         if c.block.head_norms != HeadNorms::None {
@@ -240,6 +248,26 @@ impl LanguageModel {
             b.g.output(&format!("attention.{layer}"), weights);
         }
         self.linear(b, "attn_output", c.dim, a)
+    }
+
+    /// A causal convolution over the last `width` tokens, each column by itself, between two gates.
+    fn short_conv(&self, b: &mut Builder, layer: usize, width: usize, h: ValueId) -> Result<ValueId> {
+        let dim = self.config.dim;
+        let cache = b.g.state(&format!("cache.conv.{layer}"), &[self.capacity, dim], DType::F32)?;
+        let all = self.linear(b, "shortconv.in_proj", 3 * dim, h)?;
+        let before = b.g.slice_columns(0, dim, all)?;
+        let after = b.g.slice_columns(dim, dim, all)?;
+        let x = b.g.slice_columns(2 * dim, dim, all)?;
+        let gated = b.g.binary(Binary::Mul, before, x)?;
+        let cached = b.g.cache_write(cache, gated)?;
+        let weight = b.made("shortconv.conv.weight", &[dim * width], Recipe::Flat)?;
+        let bias = match self.has_bias(b, "shortconv.conv") {
+            true => Some(b.weight("shortconv.conv.bias", &[dim])?),
+            false => None,
+        };
+        let y = b.g.causal_conv(weight, bias, width, cached)?;
+        let y = b.g.binary(Binary::Mul, after, y)?;
+        self.linear(b, "shortconv.out_proj", dim, y)
     }
 
     fn feed_forward(&self, b: &mut Builder, h: ValueId) -> Result<ValueId> {

@@ -67,7 +67,7 @@ impl Config {
             head_dim,
             feed_forward: self.needed("intermediate_size", most::WIDTH)?,
             context_length: self.needed("max_position_embeddings", most::CONTEXT)?,
-            eps: self.needed_number(norm)? as f32,
+            eps: self.number(norm).map_or_else(|| self.needed_number("norm_eps"), Ok)? as f32,
             attention_scale: 1.0 / (head_dim as f32).sqrt(),
             attention_softcap: None,
             embedding_scale: None,
@@ -76,6 +76,7 @@ impl Config {
             logit_softcap: None,
             rotary: None,
             local: None,
+            short_convs: None,
             tied: self.0["tie_word_embeddings"].as_bool().or(Some(false)),
             names,
         })

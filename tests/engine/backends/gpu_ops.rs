@@ -510,6 +510,47 @@ proptest! {
     }
 }
 
+/// Several sequences in one step draw what each would alone.
+#[test]
+fn rows_are_sampled_by_seeds_and_counts_of_their_own() {
+    let (rows, vocabulary, alternatives) = (4, 500, 6);
+    let mut g = GraphBuilder::new("samplers");
+    let seen = g.state("seen", &[rows, vocabulary], DType::U32).unwrap();
+    let token = g.state("token", &[rows], DType::U32).unwrap();
+    let logits = g.input("logits", &[rows, vocabulary], DType::F32);
+    let seeds = g.input("seeds", &[rows], DType::U32);
+    let sampled = g.sample_rows(seen, token, alternatives, logits, seeds).unwrap();
+    g.output("sampled", sampled);
+    let graph = g.finish();
+    let logits: Vec<Vec<f32>> =
+        (0..rows).map(|r| numbers(r as u64 + 7, vocabulary).iter().map(|v| v * 4.0).collect()).collect();
+    let sample = SampleParams { temperature: 1.2, top_k: 60, repetition_penalty: 1.5, ..Default::default() };
+    let seeds: Vec<u32> = vec![11, 12, 12, 99];
+    let steps = |seed: u32| (0..6).map(move |step| SampleParams { seed, step, ..sample });
+    let alone: Vec<Vec<Sampled>> = (0..rows)
+        .map(|r| {
+            let [expected, _] =
+                choices(&sampler(vocabulary, alternatives), &logits[r], &steps(seeds[r]).collect::<Vec<_>>());
+            expected
+        })
+        .collect();
+    for device in [on_cpu(), on_gpu(), as_hardware(true)] {
+        let resident = load(&device, &graph);
+        let mut plan = compile(&resident, &graph);
+        plan.write_input("logits", &bits(&logits.concat())).unwrap();
+        plan.write_input("seeds", &seeds).unwrap();
+        for (i, sample) in steps(0).enumerate() {
+            let params = StepParams { sample, ..Default::default() };
+            let outputs = block_on(plan.step(&params, &["sampled"]).unwrap()).unwrap();
+            let records =
+                outputs[0].chunks_exact(Sampled::words(alternatives)).map(|row| Sampled::from_words(row).unwrap());
+            for (r, record) in records.enumerate() {
+                same_choice(&alone[r][i], &record, &format!("row {r} of step {i}"));
+            }
+        }
+    }
+}
+
 #[test]
 fn equal_logits_are_told_lowest_id_first_and_all_kept() {
     let logits = vec![0.5; 600];

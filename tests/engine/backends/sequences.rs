@@ -174,6 +174,44 @@ proptest! {
     }
 
     #[test]
+    fn causal_convolutions_of_a_cache_match_candle(
+        first in 1usize..6, then in 1usize..6, columns in 1usize..70, width in 1usize..6, biased: bool,
+    ) {
+        let graph = |t: usize| {
+            let mut g = GraphBuilder::new("a causal convolution");
+            let w = g.weight("w", &[columns * width], DType::F32).unwrap();
+            let bias = biased.then(|| g.weight("bias", &[columns], DType::F32).unwrap());
+            let cache = g.state("cache", &[12, columns], DType::F32).unwrap();
+            let x = g.input("x", &[t, columns], DType::F32);
+            let cached = g.cache_write(cache, x).unwrap();
+            let y = g.causal_conv(w, bias, width, cached).unwrap();
+            g.output("y", y);
+            g.finish()
+        };
+        let t = first + then;
+        let values = numbers(6, t * columns);
+        let x = tensor(&values, &[1, t, columns]).transpose(1, 2).unwrap();
+        let x = x.pad_with_zeros(2, width - 1, 0).unwrap().contiguous().unwrap();
+        let wanted = x.conv1d(&tensor(&weight(0, columns * width), &[columns, 1, width]), 0, 1, 1, columns).unwrap();
+        let mut wanted = flat(&wanted.transpose(1, 2).unwrap());
+        if biased {
+            wanted.iter_mut().zip(weight(1, columns).iter().cycle()).for_each(|(v, bias)| *v += bias);
+        }
+        for device in every_device() {
+            let graphs = [graph(first), graph(then)];
+            let resident = load(&device, &graphs[0]);
+            let mut got = vec![];
+            for (graph, rows) in graphs.iter().zip([0..first, first..t]) {
+                let mut plan = block_on(resident.compile(graph)).unwrap();
+                plan.write_input("x", &bits(&values[rows.start * columns..rows.end * columns])).unwrap();
+                let params = StepParams { position: rows.start as u32, ..StepParams::default() };
+                got.extend(floats(&block_on(plan.step(&params, &["y"]).unwrap()).unwrap()[0]));
+            }
+            close(&device, &got, &wanted);
+        }
+    }
+
+    #[test]
     fn softmax_of_rows_matches_candle(rows in 1usize..5, cols in 1usize..1500, scale in 0.1f32..40.0) {
         let x: Vec<f32> = numbers(3, rows * cols).iter().map(|v| v * scale).collect();
         let wanted = flat(&candle_nn::ops::softmax(&tensor(&x, &[rows, cols]), D::Minus1).unwrap());

@@ -18,7 +18,8 @@ const KV: usize = KV_HEADS * DIM;
 const CAPACITY: usize = 24;
 const SLOTS: usize = 8;
 
-/// Two layers of attention over rows `[rows, WIDTH]`: one with learned positions and a rotary, one through a window with a bias.
+/// Two layers of attention over rows `[rows, WIDTH]`: one with learned positions and a rotary, one through a window with a bias; then a causal
+/// convolution.
 fn model(rows: usize, slots: Option<usize>) -> Graph {
     let mut g = GraphBuilder::new("two layers");
     let mut x = g.input("x", &[rows, WIDTH], DType::F32);
@@ -49,7 +50,12 @@ fn model(rows: usize, slots: Option<usize>) -> Graph {
         let out = g.linear(weight, None, seen).unwrap();
         x = g.binary(Binary::Add, x, out).unwrap();
     }
-    g.output("y", x);
+    let cache = g.state("conv cache", &[slots.unwrap_or(1) * CAPACITY, WIDTH], DType::F32).unwrap();
+    let weight = g.weight("conv", &[WIDTH * 3], DType::F32).unwrap();
+    let bias = g.weight("conv bias", &[WIDTH], DType::F32).unwrap();
+    let cached = g.cache_write(cache, x).unwrap();
+    let y = g.causal_conv(weight, Some(bias), 3, cached).unwrap();
+    g.output("y", y);
     g.finish()
 }
 
@@ -57,8 +63,9 @@ fn model(rows: usize, slots: Option<usize>) -> Graph {
 fn copies() -> Graph {
     let mut g = GraphBuilder::new("copies");
     let copies = g.input("copies", &[SLOTS, 2], DType::U32);
-    for cache in ["0.k cache", "0.v cache", "1.k cache", "1.v cache"] {
-        let state = g.state(cache, &[SLOTS * CAPACITY, KV], DType::F32).unwrap();
+    let caches = [("0.k cache", KV), ("0.v cache", KV), ("1.k cache", KV), ("1.v cache", KV), ("conv cache", WIDTH)];
+    for (cache, columns) in caches {
+        let state = g.state(cache, &[SLOTS * CAPACITY, columns], DType::F32).unwrap();
         g.copy_slots(state, copies).unwrap();
     }
     g.finish()

@@ -297,6 +297,12 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::RopeCache { rotary: None, norm: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
+            Op::CausalConv { weight, bias, width } => {
+                let (cache, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
+                let slots = self.graph.places.map(|places| places.slots);
+                self.call(row_kernels::causal_conv(*width, slots, &cache, (*weight, *bias), &out)?, label);
+                out
+            }
             Op::CopySlots { cache } => {
                 let (copies, out) = (self.tensor(node.inputs[0])?, self.state(*cache));
                 self.call(row_kernels::copy_slots(copies.rows, &out, copies.store)?, label);
@@ -390,8 +396,10 @@ impl<'a> Fuser<'a> {
             Op::Sample { seen, token, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
                 let logits = self.contiguous(logits, label)?;
+                let seeds = node.inputs.get(1).map(|seeds| self.tensor(*seeds)).transpose()?.map(|seeds| seeds.store);
                 let (seen, token, out) = (self.state(*seen), self.state(*token), self.fresh(rows, cols));
-                let call = sample::sample(self.features.software, *alternatives, &logits, [&seen, &token, &out])?;
+                let written = [&seen, &token, &out];
+                let call = sample::sample(self.features.software, *alternatives, &logits, seeds, written)?;
                 self.call(call, label);
                 out
             }

@@ -201,7 +201,9 @@ pub fn all_variants(features: Features) -> Result<Vec<(Kernel, Variant)>> {
     all.push((call.kernel, call.variant));
     for alternatives in [0, 1, 20] {
         for software in [false, true] {
-            all.push((sample::KERNEL, sample::variant(49_152, alternatives, software)?));
+            for seeded in [false, true] {
+                all.push((sample::KERNEL, sample::variant(49_152, alternatives, seeded, software)?));
+            }
         }
     }
     Ok(all)

@@ -1,16 +1,17 @@
-//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells.
+//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells, causal convolutions.
 
 use crate::{
     Result,
     backend::gpu::{
-        program::{Bound, Call, StoreId, Tensor},
+        program::{Bound, Call, STAND, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
-    graph::{Cell, Pooling},
+    graph::{Cell, Pooling, WeightId},
 };
 
 const SOFTMAX: Kernel = Kernel { name: "softmax", source: include_str!("softmax.wgsl") };
 const POOL: Kernel = Kernel { name: "pool", source: include_str!("pool.wgsl") };
+const CAUSAL_CONV: Kernel = Kernel { name: "causal_conv", source: include_str!("causal_conv.wgsl") };
 const COPY_SLOTS: Kernel = Kernel { name: "copy_slots", source: include_str!("copy_slots.wgsl") };
 const CELL: Kernel = Kernel { name: "cell", source: include_str!("cell.wgsl") };
 
@@ -70,6 +71,30 @@ pub fn cell(
     Ok(Call::new(CELL, variant, bound, [(batch * y.cols).div_ceil(64), 1, 1]))
 }
 
+/// The last `width` rows of `cache` up to each of `y`'s own, column by column, by a weight and a bias → `y`. Rows stand in `slots` where they were
+/// placed.
+pub fn causal_conv(
+    width: usize,
+    slots: Option<usize>,
+    cache: &Tensor,
+    (weight, bias): (WeightId, Option<WeightId>),
+    y: &Tensor,
+) -> Result<Call> {
+    let placed = slots.map(|_| Ok(("PLACED", Const::size(y.rows)?))).transpose()?;
+    let variant = Variant::new(placed.as_slice()).with_numbers(&[
+        ("ROWS", Const::size(y.rows)?),
+        ("COLS", Const::size(y.cols)?),
+        ("CAPACITY", Const::size(cache.rows / slots.unwrap_or(1))?),
+        ("WIDTH", Const::size(width)?),
+    ]);
+    let variant = variant.flag("BIAS", bias.is_some()).flag("PLACES", slots.is_some());
+    let stand = if slots.is_some() { Bound::Places } else { Bound::Step };
+    let mut bound =
+        vec![(0, Bound::Read(cache.store)), (1, Bound::Vector(weight)), (3, Bound::Write(y.store)), (STAND, stand)];
+    bound.extend(bias.map(|bias| (2, Bound::Vector(bias))));
+    Ok(Call::new(CAUSAL_CONV, variant, bound, [(y.rows * y.cols).div_ceil(64), 1, 1]).in_lines())
+}
+
 /// Slots of `cache` become copies of one another, as `copies` `[slots, 2]` say.
 pub fn copy_slots(slots: usize, cache: &Tensor, copies: StoreId) -> Result<Call> {
     let capacity = cache.rows / slots;
@@ -91,5 +116,8 @@ pub fn every() -> Result<Vec<Call>> {
         all.push(cell(kind, 1, [&x, &tensor(6, 70)], (&Tensor { rows: 2, ..x }, (2, memory)))?);
     }
     all.push(copy_slots(4, &tensor(64, 70), 1)?);
+    for (slots, bias) in [(None, None), (None, Some(WeightId(1))), (Some(4), None), (Some(4), Some(WeightId(1)))] {
+        all.push(causal_conv(3, slots, &tensor(64, 70), (WeightId(0), bias), &tensor(5, 70))?);
+    }
     Ok(all)
 }

@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     backend::gpu::{
-        program::{Bound, Call, Tensor},
+        program::{Bound, Call, StoreId, Tensor},
         wgsl::{Const, Kernel, Variant},
     },
 };
@@ -18,7 +18,7 @@ pub const MOST_ALTERNATIVES: usize = 256;
 const MOST_FOR_ONE: usize = 3200;
 
 /// On `software` the one workgroup is one core's anyway, and every invocation more makes its barriers dearer.
-pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result<Variant> {
+pub fn variant(vocabulary: usize, alternatives: usize, seeded: bool, software: bool) -> Result<Variant> {
     if alternatives > MOST_ALTERNATIVES || vocabulary == 0 {
         let why = format!("sample: {alternatives} alternatives of {vocabulary} tokens");
         return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
@@ -28,18 +28,21 @@ pub fn variant(vocabulary: usize, alternatives: usize, software: bool) -> Result
     if alternatives > 0 {
         variant.constants.push(("ALTERNATIVES", Const::size(alternatives)?));
     }
-    Ok(variant.flag("ALTERNATIVES", alternatives > 0).with_numbers(&[("VOCABULARY", Const::size(vocabulary)?)]))
+    let variant = variant.flag("ALTERNATIVES", alternatives > 0).flag("SEEDS", seeded);
+    Ok(variant.with_numbers(&[("VOCABULARY", Const::size(vocabulary)?)]))
 }
 
-/// Chooses from `logits`; shapes as in [`crate::graph::Op::Sample`].
+/// Chooses from `logits`, a workgroup a row; shapes as in [`crate::graph::Op::Sample`].
 pub fn sample(
     software: bool,
     alternatives: usize,
     logits: &Tensor,
+    seeds: Option<StoreId>,
     [seen, token, record]: [&Tensor; 3],
 ) -> Result<Call> {
     let written = [seen, token, record].map(|tensor| Bound::Write(tensor.store));
     let bound = [Bound::Step, Bound::Read(logits.store)].into_iter().chain(written);
-    let bound = (0..).zip(bound).collect();
-    Ok(Call::new(KERNEL, variant(logits.cols, alternatives, software)?, bound, [1, 1, 1]))
+    let bound = (0..).zip(bound.chain(seeds.map(Bound::Read))).collect();
+    let variant = variant(logits.cols, alternatives, seeds.is_some(), software)?;
+    Ok(Call::new(KERNEL, variant, bound, [logits.rows, 1, 1]))
 }

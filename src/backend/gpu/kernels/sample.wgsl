@@ -1,14 +1,38 @@
-// Chooses the next token. One workgroup; thresholds are found by radix selection over keys that order like the logits,
+// Chooses the next token of each row. One workgroup a row; thresholds are found by radix selection over keys that order like the logits,
 // 11, 11 and 10 bits at a time, by count (top-k, alternatives) or by probability in fixed point (top-p): integer sums, so
 // the same logits always give the same choice.
-// Flag: ALTERNATIVES. Constants: THREADS (a multiple of 16 that divides BINS), ALTERNATIVES. Number: VOCABULARY.
+// Flags: ALTERNATIVES, SEEDS (several rows, each with a seed of its own; else there is one). Constants: THREADS (a multiple of 16 that divides BINS),
+// ALTERNATIVES. Number: VOCABULARY.
 
 #include step
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;              // [VOCABULARY]
-@group(0) @binding(2) var<storage, read_write> seen: array<u32>;          // [VOCABULARY]
-@group(0) @binding(3) var<storage, read_write> token: array<u32>;         // [1]
-@group(0) @binding(4) var<storage, read_write> record: array<u32>;        // [2 + 2 · ALTERNATIVES]
+@group(0) @binding(1) var<storage, read> logits: array<f32>;              // [rows, VOCABULARY]
+@group(0) @binding(2) var<storage, read_write> seen: array<u32>;          // [rows, VOCABULARY]
+@group(0) @binding(3) var<storage, read_write> token: array<u32>;         // [rows]
+@group(0) @binding(4) var<storage, read_write> record: array<u32>;        // [rows, 2 + 2 · ALTERNATIVES]
+#if SEEDS
+@group(0) @binding(5) var<storage, read> seeds: array<u32>;               // [rows]
+
+var<private> row: u32;
+
+// As `SampleParams::uniform`.
+fn pcg(v: u32) -> u32 {
+    let state = v * 747796405u + 2891336453u;
+    let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+    return (word >> 22u) ^ word;
+}
+
+fn draw() -> f32 { return f32(pcg(seeds[row] ^ pcg(step.step)) >> 8u) / 16777216.0; }
+#else
+const row: u32 = 0u;
+
+fn draw() -> f32 { return step.draw; }
+#endif
+#if ALTERNATIVES
+const RECORD: u32 = 2u + 2u * ALTERNATIVES;
+#else
+const RECORD: u32 = 2u;
+#endif
 
 const BINS: u32 = 2048u;
 // Sums over the workgroup are made of 16 shares, and a thread's own bins of so many.
@@ -35,14 +59,14 @@ var<workgroup> candidate_keys: array<u32, ALTERNATIVES>;
 #endif
 
 fn raw(i: u32) -> f32 {
-    let value = logits[i];
+    let value = logits[row * VOCABULARY + i];
     // By its bits: a compiler may assume that there are no infinities and no NaN.
     if ((bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u) { return LOWEST; }
     return clamp(value, LOWEST, -LOWEST);
 }
 
 fn penalty(i: u32, value: f32) -> f32 {
-    if (step.repetition_penalty == 1.0 || seen[i] == 0u) { return value; }
+    if (step.repetition_penalty == 1.0 || seen[row * VOCABULARY + i] == 0u) { return value; }
     return clamp(select(value * step.repetition_penalty, value / step.repetition_penalty, value > 0.0), LOWEST, -LOWEST);
 }
 
@@ -168,7 +192,10 @@ fn threshold(lid: u32, mode: u32, goal: u32, least: u32, top: f32, per_weight: f
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+#if SEEDS
+    row = group.x;
+#endif
     // The likeliest token after the penalty, and the logarithm of the sum of all before it.
     var best = 0u;
     var best_id = 0u;
@@ -241,7 +268,7 @@ fn main(@builtin(local_invocation_index) lid: u32) {
         if (lid == 0u) {
             var total = 0.0;
             for (var i = 0u; i < THREADS; i++) { total += floats[i]; }
-            var target_mass = step.draw * total;
+            var target_mass = draw() * total;
             // The last run with anything in it takes what rounding leaves over.
             var owner = 0u;
             var rest = 0.0;
@@ -315,15 +342,15 @@ fn main(@builtin(local_invocation_index) lid: u32) {
             let other = candidate_keys[i];
             if (other > key || (other == key && candidate_ids[i] < id)) { rank += 1u; }
         }
-        record[2u + 2u * rank] = id;
-        record[3u + 2u * rank] = logprob_bits(value_of(key), log_sum, raw_top > LOWEST);
+        record[row * RECORD + 2u + 2u * rank] = id;
+        record[row * RECORD + 3u + 2u * rank] = logprob_bits(value_of(key), log_sum, raw_top > LOWEST);
     }
 #endif
 
     if (lid == 0u) {
-        record[0] = chosen;
-        record[1] = logprob_bits(raw(chosen), log_sum, raw_top > LOWEST);
-        token[0] = chosen;
-        seen[chosen] += 1u;
+        record[row * RECORD] = chosen;
+        record[row * RECORD + 1u] = logprob_bits(raw(chosen), log_sum, raw_top > LOWEST);
+        token[row] = chosen;
+        seen[row * VOCABULARY + chosen] += 1u;
     }
 }

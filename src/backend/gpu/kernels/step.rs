@@ -23,8 +23,9 @@ numbers! {
     // The row that is selected.
     row: u32,
     top_k: u32,
-    // The draw in [0, 1).
+    // The draw in [0, 1), and which token of the text it is for.
     draw: f32,
+    step: u32,
     // 0 is greedy.
     temperature: f32,
     top_p: f32,
@@ -46,6 +47,7 @@ impl StepWords {
             row: params.row,
             top_k: sample.top_k,
             draw: sample.uniform(),
+            step: sample.step,
             temperature: or(sample.temperature, sample.temperature > 0.0, 0.0),
             top_p: or(sample.top_p, sample.top_p < 1.0, 1.0).max(0.0),
             min_p: or(sample.min_p, sample.min_p > 0.0, 0.0).min(1.0),

@@ -83,6 +83,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
         logit_softcap: None,
         rotary: None,
         local: None,
+        short_convs: None,
         tied: config.0["tie_word_embeddings"].as_bool().or(Some(true)),
         names: &NAMES,
     })
