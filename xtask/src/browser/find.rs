@@ -4,9 +4,11 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::{Child, Command},
+    sync::{Mutex, PoisonError},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::{
@@ -90,6 +92,55 @@ fn find_chromium() -> Option<Browser> {
     Some(Browser { engine: Engine::Chromium, program, driver })
 }
 
+/// A build of geckodriver that goes on beside other work.
+static BUILDING: Mutex<Option<Child>> = Mutex::new(None);
+
+/// Where it is built, and what the build said.
+fn geckodriver_folder(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("tools")
+}
+
+fn geckodriver_log(workspace: &Workspace) -> PathBuf {
+    geckodriver_folder(workspace).join("geckodriver.log")
+}
+
+fn find_geckodriver(workspace: &Workspace) -> Option<PathBuf> {
+    let built = geckodriver_folder(workspace).join("bin/geckodriver");
+    named("GECKODRIVER").or_else(|| find_program(&["geckodriver"])).or_else(|| built.is_file().then_some(built))
+}
+
+/// Builds what Firefox is driven with in the time that other work leaves, where it is missing; [`Browser::ensure`] waits for it.
+pub fn build_geckodriver_beside(workspace: &Workspace) -> Result<()> {
+    if find_geckodriver(workspace).is_some() {
+        return Ok(());
+    }
+    fs::create_dir_all(geckodriver_folder(workspace))?;
+    let log = fs::File::create(geckodriver_log(workspace))?;
+    let cargo = install_geckodriver(workspace);
+    // At the lowest priority, where there is such a program.
+    let mut build = match find_program(&["nice"]) {
+        Some(nice) => {
+            let mut build = workspace.command(nice);
+            build.args(["-n", "19"]).arg(cargo.get_program()).args(cargo.get_args());
+            build.envs(cargo.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            build
+        }
+        None => cargo,
+    };
+    let building = build.stdout(log.try_clone()?).stderr(log).spawn().context("could not start cargo")?;
+    *BUILDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(building);
+    Ok(())
+}
+
+fn install_geckodriver(workspace: &Workspace) -> Command {
+    let mut cargo = workspace.cargo_of_others();
+    cargo.args(["install", "geckodriver", "--locked", "--version", GECKODRIVER, "--root"]);
+    cargo.arg(geckodriver_folder(workspace));
+    // It passes messages on; optimising it would take longer than all that it does.
+    cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
+    cargo
+}
+
 /// `FIREFOX` and `GECKODRIVER` come first.
 fn ensure_firefox(workspace: &Workspace) -> Result<Browser> {
     let find = || named("FIREFOX").or_else(|| find_program(&["firefox", "firefox-esr"]));
@@ -97,20 +148,16 @@ fn ensure_firefox(workspace: &Workspace) -> Result<Browser> {
         apt_install(&["firefox-esr"]);
     }
     let program = find().context("no Firefox: `apt-get install firefox-esr`, or set FIREFOX")?;
-    let built = workspace.target.join("tools");
-    let find = || {
-        let built = built.join("bin/geckodriver");
-        named("GECKODRIVER").or_else(|| find_program(&["geckodriver"])).or_else(|| built.is_file().then_some(built))
-    };
-    if find().is_none() {
-        let mut cargo = workspace.cargo_of_others();
-        cargo.args(["install", "geckodriver", "--locked", "--version", GECKODRIVER, "--root"]).arg(&built);
-        // It passes messages on; optimising it would take longer than all that it does.
-        cargo.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
-        workspace::run(&mut cargo)
+    if let Some(mut building) = BUILDING.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let told = geckodriver_log(workspace);
+        ensure!(building.wait()?.success(), "geckodriver could not be built from crates.io, see {}", told.display());
+    }
+    if find_geckodriver(workspace).is_none() {
+        workspace::run(&mut install_geckodriver(workspace))
             .context("no geckodriver, and it could not be built from crates.io; set GECKODRIVER")?;
     }
-    let driver = find().context("no geckodriver: `cargo install geckodriver`, or set GECKODRIVER")?;
+    let driver =
+        find_geckodriver(workspace).context("no geckodriver: `cargo install geckodriver`, or set GECKODRIVER")?;
     Ok(Browser { engine: Engine::Firefox, program, driver })
 }
 

@@ -6,7 +6,7 @@ mod script;
 mod session;
 mod webdriver;
 
-pub use find::{Browser, Engine};
+pub use find::{Browser, Engine, build_geckodriver_beside};
 pub use script::Script;
 pub use session::{Gpu, Session, is_silence};
 pub use webdriver::{Driver, Element};

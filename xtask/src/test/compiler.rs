@@ -40,8 +40,9 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
             }
         }
     }
+    let strict = if is_read_with_its_tests(&arguments) { &["-D", "warnings"][..] } else { &[] };
     let Some((rustc, arguments)) = arguments.split_first() else { return ExitCode::FAILURE };
-    match Command::new(rustc).args(arguments).status() {
+    match Command::new(rustc).args(arguments).args(strict).status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -51,12 +52,18 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
+/// Whether this is a library for this machine, which clippy reads once more with its tests: then rustc's own warnings are enough here.
+fn is_read_with_its_tests(arguments: &[OsString]) -> bool {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    arguments.iter().any(|word| Path::new(word).ends_with("src/lib.rs")) && !has("--test") && !has("--target")
+}
+
 /// Clippy's arguments for a crate: those of rustc, but nothing is made of it and every warning is an error. A program's tests are read as the
 /// program alone too, which no test compiles.
 fn lints(arguments: &[OsString]) -> Vec<Vec<OsString>> {
     let is_emitted = |word: &OsString| word.to_str().is_some_and(|word| word.starts_with("--emit="));
-    if !arguments.iter().any(is_emitted) {
-        // Cargo asks rustc about itself.
+    // Without it cargo asks rustc about itself.
+    if !arguments.iter().any(is_emitted) || is_read_with_its_tests(arguments) {
         return vec![];
     }
     let mut lint: Vec<OsString> = vec![];
@@ -96,8 +103,11 @@ mod tests {
     fn what_is_linted_is_not_made() {
         let line =
             "rustc --crate-name a src/lib.rs --json=artifacts,future-incompat --emit=dep-info,link --out-dir t/deps";
-        let lint = "rustc --crate-name a src/lib.rs --json=future-incompat --emit=metadata --out-dir t/deps/linted -D warnings";
-        assert_eq!(lints_of(line), [lint]);
+        let lint = "rustc --crate-name a src/lib.rs --json=future-incompat --emit=metadata --out-dir t/deps/linted";
+        assert_eq!(lints_of(&format!("{line} --test")), [format!("{lint} --test -D warnings")]);
+        assert_eq!(lints_of(&format!("{line} --target wasm")), [format!("{lint} --target wasm -D warnings")]);
+        // Its tests are read, and it is in them.
+        assert!(lints_of(line).is_empty());
     }
 
     #[test]

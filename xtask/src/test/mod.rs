@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    browser::Engine,
+    browser::{Engine, build_geckodriver_beside},
     build::{self, BuildProfile},
     page,
     tally::Tally,
@@ -68,6 +68,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         println!("\n== {stage:?}");
         let start = Instant::now();
         let mut tally = Tally::default();
+        if stage == Stage::Native && options.stage.is_none() {
+            // The native tests leave some of a processor's time, and the stage after them wants it.
+            build_geckodriver_beside(workspace)?;
+        }
         let outcome = match stage {
             Stage::Lint => lint::run(workspace, options.stage.is_some(), &mut tally),
             Stage::Native => native::run(workspace, filter, &mut tally),
