@@ -330,6 +330,8 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
         ),
         ("mistral", r#"{"rope_parameters": {"rope_type": "yarn", "factor": -2.0}}"#, "-2.0"),
         ("mistral", r#"{"rope_parameters": {"rope_type": "llama3", "factor": 8.0}}"#, "low_freq_factor"),
+        ("lfm2", r#"{"block_ffn_dim_multiplier": 1e30}"#, "1e30"),
+        ("lfm2", r#"{"block_ffn_dim_multiplier": -1.0}"#, "-1"),
     ] {
         let error = changed(family, change).expect_err(change);
         assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");
@@ -338,6 +340,9 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
     let turning = changed("smollm3", r#"{"no_rope_layers": [1, 0]}"#).expect("a configuration");
     let error = LanguageModel::new(turning, &tensors("smollm3", true), Storage::Keep).expect_err("two layers of four");
     assert!(error.to_string().contains("2 layers are said to turn or not, of 4"), "{error}");
+    let wide = changed("lfm2", r#"{"conv_L_cache": 1000000}"#).expect("a configuration");
+    let error = LanguageModel::new(wide, &tensors("lfm2", true), Storage::Keep).expect_err("a million tokens");
+    assert!(error.to_string().contains("convolutions see 1000000 tokens"), "{error}");
     let short = changed("gemma3", r#"{"layer_types": ["full_attention"]}"#).expect("a configuration");
     let error = LanguageModel::new(short, &tensors("gemma3", true), Storage::Keep).expect_err("one layer of seven");
     assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");

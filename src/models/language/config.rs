@@ -219,7 +219,49 @@ pub(super) fn linear_scale(key: &str, factor: f64) -> Result<f32> {
     Ok((1.0 / factor) as f32)
 }
 
+/// The numbers that every model has.
+pub(super) struct Sizes {
+    pub vocabulary: usize,
+    pub dim: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub feed_forward: usize,
+    pub context_length: usize,
+    pub eps: f32,
+}
+
 impl LanguageConfig {
+    /// A model of these sizes with nothing beside: positions are learned, every layer sees all, the file says whether the head is tied.
+    pub(super) fn plain(architecture: &'static str, block: Block, names: &'static Names, sizes: Sizes) -> Self {
+        let Sizes { vocabulary, dim, layers, heads, kv_heads, head_dim, feed_forward, context_length, eps } = sizes;
+        Self {
+            architecture,
+            block,
+            vocabulary,
+            dim,
+            layers,
+            heads,
+            kv_heads,
+            head_dim,
+            feed_forward,
+            context_length,
+            eps,
+            attention_scale: 1.0 / (head_dim as f32).sqrt(),
+            attention_softcap: None,
+            embedding_scale: None,
+            residual_scale: None,
+            logit_scale: None,
+            logit_softcap: None,
+            rotary: None,
+            local: None,
+            short_convs: None,
+            tied: None,
+            names,
+        }
+    }
+
     /// Whether layer `i` sees the last few tokens alone.
     pub fn is_local(&self, i: usize) -> bool {
         self.local.as_ref().is_some_and(|local| local.layers.get(i) == Some(&true))
@@ -251,6 +293,11 @@ impl LanguageConfig {
         }
         if !(self.eps.is_finite() && self.eps >= 0.0) {
             return wrong(format!("the norms' epsilon is {}", self.eps));
+        }
+        if let Some(convs) = &self.short_convs
+            && convs.width.checked_mul(self.dim).is_none_or(|n| n as u64 > most::WIDTH)
+        {
+            return wrong(format!("convolutions see {} tokens of {} numbers", convs.width, self.dim));
         }
         let factors = [
             ("the attention's scale", Some(self.attention_scale)),

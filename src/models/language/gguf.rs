@@ -1,7 +1,7 @@
 //! A configuration from a GGUF's metadata: the keys of the GGUF specification, below the architecture's name.
 
 use super::{
-    config::{Block, LanguageConfig, Long, Rotary, count, missing, most, unsupported_scaling},
+    config::{Block, LanguageConfig, Long, Rotary, Sizes, count, missing, most, unsupported_scaling},
     graph::LONG_ROPE_FACTORS,
     names,
     rope_scaling::{Scaling, yarn_magnitude},
@@ -62,9 +62,7 @@ impl Gguf<'_> {
         }
         let said = self.optional("vocab_size", most::VOCABULARY)?;
         let norm = if block.layer_norms { "layer_norm_epsilon" } else { "layer_norm_rms_epsilon" };
-        Ok(LanguageConfig {
-            architecture,
-            block,
+        let sizes = Sizes {
             vocabulary: vocabulary(metadata, self.tensors, said)?,
             dim,
             layers,
@@ -74,18 +72,8 @@ impl Gguf<'_> {
             feed_forward: self.needed("feed_forward_length", most::WIDTH)?,
             context_length: self.needed("context_length", most::CONTEXT)?,
             eps: metadata.require(&self.key(&format!("attention.{norm}")))?,
-            attention_scale: 1.0 / (head_dim as f32).sqrt(),
-            attention_softcap: None,
-            embedding_scale: None,
-            residual_scale: None,
-            logit_scale: None,
-            logit_softcap: None,
-            rotary: None,
-            local: None,
-            short_convs: None,
-            tied: None,
-            names: &names::GGUF,
-        })
+        };
+        Ok(LanguageConfig::plain(architecture, block, &names::GGUF, sizes))
     }
 
     /// Of those layers that have any.

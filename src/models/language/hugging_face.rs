@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    config::{Block, LanguageConfig, Local, Long, Rotary, count, missing, most, unsupported_scaling},
+    config::{Block, LanguageConfig, Local, Long, Rotary, Sizes, count, missing, most, unsupported_scaling},
     names::Names,
     rope_scaling::{Scaling, long_magnitude, yarn_magnitude},
 };
@@ -56,9 +56,7 @@ impl Config {
         let heads = self.needed("num_attention_heads", most::HEADS)?;
         let head_dim = self.optional("head_dim", most::WIDTH)?.or(head_dim).unwrap_or(dim / heads);
         let norm = if block.layer_norms { "layer_norm_eps" } else { "rms_norm_eps" };
-        Ok(LanguageConfig {
-            architecture,
-            block,
+        let sizes = Sizes {
             vocabulary: self.needed("vocab_size", most::VOCABULARY)?,
             dim,
             layers: self.needed("num_hidden_layers", most::LAYERS)?,
@@ -68,18 +66,9 @@ impl Config {
             feed_forward: self.needed("intermediate_size", most::WIDTH)?,
             context_length: self.needed("max_position_embeddings", most::CONTEXT)?,
             eps: self.number(norm).map_or_else(|| self.needed_number("norm_eps"), Ok)? as f32,
-            attention_scale: 1.0 / (head_dim as f32).sqrt(),
-            attention_softcap: None,
-            embedding_scale: None,
-            residual_scale: None,
-            logit_scale: None,
-            logit_softcap: None,
-            rotary: None,
-            local: None,
-            short_convs: None,
-            tied: self.0["tie_word_embeddings"].as_bool().or(Some(false)),
-            names,
-        })
+        };
+        let tied = self.0["tie_word_embeddings"].as_bool().or(Some(false));
+        Ok(LanguageConfig { tied, ..LanguageConfig::plain(architecture, block, names, sizes) })
     }
 
     /// What is said of the rotary embedding: below `rope_parameters`, or in older versions `rope_scaling`.

@@ -1,7 +1,7 @@
 //! GPT-2 (Radford et al., 2019): LayerNorm, learned positions, biases, a feed-forward layer without a gate.
 
 use super::super::{
-    config::{Biases, Block, LanguageConfig, Projections, most},
+    config::{Biases, Block, LanguageConfig, Projections, Sizes, most},
     family::Family,
     gguf::Gguf,
     hugging_face::Config,
@@ -54,9 +54,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
     let dim = config.needed("n_embd", most::WIDTH)?;
     let heads = config.needed("n_head", most::HEADS)?;
     let head_dim = dim / heads;
-    Ok(LanguageConfig {
-        architecture: "gpt2",
-        block: BLOCK,
+    let sizes = Sizes {
         vocabulary: config.needed("vocab_size", most::VOCABULARY)?,
         dim,
         layers: config.needed("n_layer", most::LAYERS)?,
@@ -66,16 +64,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
         feed_forward: config.optional("n_inner", most::WIDTH)?.unwrap_or(4 * dim),
         context_length: config.needed("n_positions", most::CONTEXT)?,
         eps: config.number("layer_norm_epsilon").unwrap_or(1e-5) as f32,
-        attention_scale: 1.0 / (head_dim as f32).sqrt(),
-        attention_softcap: None,
-        embedding_scale: None,
-        residual_scale: None,
-        logit_scale: None,
-        logit_softcap: None,
-        rotary: None,
-        local: None,
-        short_convs: None,
-        tied: config.0["tie_word_embeddings"].as_bool().or(Some(true)),
-        names: &NAMES,
-    })
+    };
+    let tied = config.0["tie_word_embeddings"].as_bool().or(Some(true));
+    Ok(LanguageConfig { tied, ..LanguageConfig::plain("gpt2", BLOCK, &NAMES, sizes) })
 }

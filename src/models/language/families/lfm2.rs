@@ -91,10 +91,9 @@ fn feed_forward(config: &Config) -> Result<usize> {
     };
     let multiple = config.optional("block_multiple_of", most::WIDTH)?.unwrap_or(256);
     let width = (factor * (2 * said / 3) as f64) as usize;
-    let width = width.next_multiple_of(multiple);
-    if width == 0 || width as u64 > most::WIDTH {
-        let why = format!("block_ffn_dim_multiplier is {factor}, which makes a feed-forward layer {width} wide");
-        return Err(Error::corrupt_file(format!("{why}; the file's configuration is damaged")));
-    }
-    Ok(width)
+    let sane = |width: &usize| (1..=most::WIDTH).contains(&(*width as u64));
+    width.checked_next_multiple_of(multiple).filter(sane).ok_or_else(|| {
+        let why = format!("block_ffn_dim_multiplier is {factor:?}, which no feed-forward layer can be wide by");
+        Error::corrupt_file(format!("{why}; the file's configuration is damaged"))
+    })
 }

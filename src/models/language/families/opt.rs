@@ -1,7 +1,7 @@
 //! OPT (arXiv 2205.01068): LayerNorms, biases, learned positions, ReLU. No GGUF holds one.
 
 use super::super::{
-    config::{Biases, Block, LanguageConfig, most},
+    config::{Biases, Block, LanguageConfig, Sizes, most},
     family::Family,
     gguf::Gguf,
     hugging_face::Config,
@@ -63,9 +63,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
     }
     let heads = config.needed("num_attention_heads", most::HEADS)?;
     let head_dim = dim / heads;
-    Ok(LanguageConfig {
-        architecture: "opt",
-        block: BLOCK,
+    let sizes = Sizes {
         vocabulary: config.needed("vocab_size", most::VOCABULARY)?,
         dim,
         layers: config.needed("num_hidden_layers", most::LAYERS)?,
@@ -75,16 +73,7 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
         feed_forward: config.needed("ffn_dim", most::WIDTH)?,
         context_length: config.needed("max_position_embeddings", most::CONTEXT)?,
         eps: 1e-5,
-        attention_scale: 1.0 / (head_dim as f32).sqrt(),
-        attention_softcap: None,
-        embedding_scale: None,
-        residual_scale: None,
-        logit_scale: None,
-        logit_softcap: None,
-        rotary: None,
-        local: None,
-        short_convs: None,
-        tied: config.0["tie_word_embeddings"].as_bool().or(Some(true)),
-        names: &NAMES,
-    })
+    };
+    let tied = config.0["tie_word_embeddings"].as_bool().or(Some(true));
+    Ok(LanguageConfig { tied, ..LanguageConfig::plain("opt", BLOCK, &NAMES, sizes) })
 }
