@@ -11,7 +11,7 @@ import { keepOffline } from "./page/offline.js";
 import { Settings } from "./page/settings.js";
 import "./page/started.js";
 import { Story } from "./page/story.js";
-import { copyText, saveText } from "./page/take-out.js";
+import { copyAtClick, saveText } from "./page/take-out.js";
 import { Unread } from "./page/unread.js";
 import { outside, readWorld } from "./page/world.js";
 
@@ -21,8 +21,6 @@ import { outside, readWorld } from "./page/world.js";
 
 /** Words that might have been, told for each token. */
 const ALTERNATIVES = 8;
-/** How long a button says what it did. */
-const SAID_MS = 2500;
 /** How long a change may go unkept. */
 const KEEP_MS = 800;
 
@@ -335,12 +333,12 @@ buttons.write.addEventListener("click", () => write(heed));
 buttons.continue.addEventListener("click", goOn);
 buttons.another.addEventListener("click", tellAnother);
 buttons.again.addEventListener("click", tellAgain);
-buttons.copy.addEventListener("click", async () => {
-  const copied = await copyText(story.text);
-  buttons.copy.textContent = copied ? "Copied" : "Not copied";
-  story.announce(copied ? "The story is copied." : "The browser did not let it be copied. Save it as a file.");
-  setTimeout(() => (buttons.copy.textContent = "Copy"), SAID_MS);
-});
+copyAtClick(
+  buttons.copy,
+  () => story.text,
+  "Not copied",
+  (copied) => story.announce(copied ? "The story is copied." : "The browser did not let it be copied. Save it as a file."),
+);
 buttons.save.addEventListener("click", () => saveText(story.text, story.own.trim() || story.text.trim()));
 buttons.stop.addEventListener("click", stop);
 buttons.edit.addEventListener("click", () => alter(() => (story.remember(), story.edit())));

@@ -3,7 +3,7 @@
 import { causeOf } from "../causes.js";
 import { VitrineError } from "../vitrine.js";
 import { element } from "./dom.js";
-import { copyText } from "./take-out.js";
+import { copyAtClick } from "./take-out.js";
 
 /** @type {Record<string, string>} */
 const TITLES = {
@@ -34,7 +34,6 @@ const ANSWERS = {
 
 /** Whose exact words help more than the sentence alone. */
 const DETAILED = ["network", "internal", "storage", "device-lost", "device-faulty", "corrupt-file", "unsupported-model", "invalid-graph"];
-const SAID_MS = 2500;
 
 export class Notices {
   #box = element("error", HTMLElement);
@@ -52,11 +51,8 @@ export class Notices {
       this.close();
       act?.();
     });
-    const copy = element("error-copy", HTMLButtonElement);
-    copy.addEventListener("click", async () => {
-      copy.textContent = (await copyText(this.#part("error-technical").innerText)) ? "Copied" : "Not copied: select them by hand";
-      setTimeout(() => (copy.textContent = "Copy the details"), SAID_MS);
-    });
+    const details = () => this.#part("error-technical").innerText;
+    copyAtClick(element("error-copy", HTMLButtonElement), details, "Not copied: select them by hand");
     this.#box.addEventListener("focusin", ({ relatedTarget }) => {
       if (relatedTarget instanceof Element && !this.#box.contains(relatedTarget)) this.#before = relatedTarget;
     });

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 
 /** Whether it is in the clipboard now. @param {string} text */
-export async function copyText(text) {
+async function copyText(text) {
   try {
     // Absent where the page came over plain http.
     await navigator.clipboard.writeText(text);
@@ -11,6 +11,30 @@ export async function copyText(text) {
   } catch {
     return copyByHand(text);
   }
+}
+
+/** How long a button says what it did. */
+const SAID_MS = 2500;
+
+/**
+ * Has a button copy a text at each click, and say for a moment how that went.
+ * @param {HTMLButtonElement} button
+ * @param {() => string} text
+ * @param {string} failed what it says where the browser does not let it be copied
+ * @param {(copied: boolean) => void} [heard]
+ */
+export function copyAtClick(button, text, failed, heard) {
+  const label = button.textContent;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  button.addEventListener("click", async () => {
+    const copied = await copyText(text());
+    button.textContent = copied ? "Copied" : failed;
+    heard?.(copied);
+    // Only the last click's moment ends.
+    clearTimeout(timer);
+    timer = setTimeout(() => (button.textContent = label), SAID_MS);
+  });
 }
 
 /** The old way: a text that is selected for a moment. @param {string} text */
