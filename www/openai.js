@@ -26,6 +26,9 @@ import { isRecord, shown } from "./options.js";
  * }} Shape
  */
 
+/** Where neither the request nor the model's context bounds an answer. */
+const UNBOUNDED_TOKENS = 2048;
+
 /** @type {Shape} */
 const CHAT = {
   prefix: "chatcmpl",
@@ -97,7 +100,7 @@ export function openai(engine, loaded) {
   const complete = async (shape, { model: wanted, options, told }, request, signal, begin) => {
     const model = await modelFor(wanted, signal);
     // An answer without a limit ends with the context, as it does with OpenAI.
-    const stream = begin(model, { ...options, maxTokens: options.maxTokens ?? model.info.contextLength, signal });
+    const stream = begin(model, { ...options, maxTokens: options.maxTokens ?? model.info.contextLength ?? UNBOUNDED_TOKENS, signal });
     const head = {
       id: `${shape.prefix}-${nonce()}`,
       created: Math.floor(Date.now() / 1000),

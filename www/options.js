@@ -68,6 +68,7 @@ const generate = {
   stop: strings,
   alternatives: whole,
   overflow: word("error", "slide"),
+  decoderPrompt: string,
 };
 const template = {
   thinking: flag,
@@ -165,6 +166,7 @@ const ELSEWHERE = {
   stop: "stopsequences stopstrings stopsequence antiprompt",
   alternatives: "logprobs toplogprobs nprobs outputscores",
   overflow: "contextshift truncation",
+  decoderPrompt: "decoderinputtext decodertext forceddecodertext",
   thinking: "enablethinking think reasoning reasoningeffort",
   tools: "functions",
   templateOptions: "chattemplatekwargs templatekwargs chattemplateoptions",

@@ -29,7 +29,11 @@ const alternatives = new Alternatives(story);
 /** @type {Models<TextModel>} */
 const models = new Models({
   kind: "text",
-  facts: (info) => [`looks back ${info.contextLength.toLocaleString("en")} tokens`],
+  facts: ({ contextLength, encoderDecoder }) => [
+    contextLength === undefined
+      ? "remembers as much as its states hold"
+      : `${encoderDecoder ? "reads and writes" : "looks back"} ${contextLength.toLocaleString("en")} tokens`,
+  ],
   none: "Open a GGUF file of a Llama, Qwen 3, GPT-2 or Gemma 3, or fetch one by its address.",
   other: (kind) => (kind === "image" ? "This model paints. Open it on the page for pictures." : "This model writes no text."),
 });

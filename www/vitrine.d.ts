@@ -185,6 +185,8 @@ export interface GenerateOptions extends CallOptions {
   alternatives?: number;
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
+  /** What the written text begins with, of a model that reads its prompt and writes another text (`info.encoderDecoder`); others refuse it. */
+  decoderPrompt?: string;
 }
 
 export interface ChatOptions extends GenerateOptions, TemplateOptions {}
@@ -266,9 +268,11 @@ export interface ModelInfo {
   vocabulary: number;
   layers: number;
   width: number;
-  /** Tokens that the context holds here, and that the model was made for. */
-  contextLength: number;
-  trainedContextLength: number;
+  /** Tokens that the context holds here, and that the model was made for; absent of a recurrent model, whose states have one size whatever they met. */
+  contextLength?: number;
+  trainedContextLength?: number;
+  /** Whether it reads its prompt as a whole and writes another text (T5, BART, Marian, Pegasus); else it goes on from the prompt. */
+  encoderDecoder: boolean;
   /** Whether its files bring a chat template that can be read. */
   chat: boolean;
   /** How the model is sampled where `GenerateOptions` leaves it open. */

@@ -26,15 +26,15 @@ pub struct Probe<'a> {
     pub sampled: Option<&'a str>,
 }
 
-/// Runs `probes` one after the other on `device` and on the CPU. All name the same weights and states. A GPU that computes wrongly with its
+/// Runs `probes` one after the other on `device` and on the CPU; `whole` names all weights and states of theirs. A GPU that computes wrongly with its
 /// best kernels is asked again with plainer ones, and keeps to those.
 ///
 /// Errors: `device-faulty` where the results of the plainest differ; whatever the device says otherwise.
-pub async fn check(device: &Device, probes: &[Probe<'_>]) -> Result<()> {
+pub async fn check(device: &Device, whole: &Graph, probes: &[Probe<'_>]) -> Result<()> {
     let Device::Gpu(gpu) = device else { return Ok(()) };
     loop {
         let tried = gpu.context().features();
-        let Some(why) = fault(device, probes).await? else { return Ok(()) };
+        let Some(why) = fault(device, whole, probes).await? else { return Ok(()) };
         if !gpu.context().make_do(tried, &why) {
             let name = device.info().name;
             let what_to_do = "update its driver, or use the CPU";
@@ -44,11 +44,10 @@ pub async fn check(device: &Device, probes: &[Probe<'_>]) -> Result<()> {
 }
 
 /// Which probe gives other numbers on the device than on the CPU, and by how much they differ.
-async fn fault(device: &Device, probes: &[Probe<'_>]) -> Result<Option<String>> {
-    let Some(first) = probes.first() else { return Ok(None) };
+async fn fault(device: &Device, whole: &Graph, probes: &[Probe<'_>]) -> Result<Option<String>> {
     let oracle = Device::Cpu(cpu::Device::new("The measure of the other device."));
-    let tried = load(device, first.graph).await?;
-    let measure = load(&oracle, first.graph).await?;
+    let tried = load(device, whole).await?;
+    let measure = load(&oracle, whole).await?;
     for probe in probes {
         let (found, sampled) = run(&tried, probe).await?;
         let (expected, _) = run(&measure, probe).await?;
@@ -250,7 +249,7 @@ mod tests {
                 let (inputs, params) = ([("x", x)], StepParams::default());
                 let probe = Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None };
                 for device in [&device, &hardware, &plain] {
-                    pollster::block_on(check(&Device::Gpu(device.clone()), &[probe])).unwrap();
+                    pollster::block_on(check(&Device::Gpu(device.clone()), probe.graph, &[probe])).unwrap();
                     assert_eq!(device.context().health().plainer(), None, "{dtype}");
                 }
                 let measure = Device::Cpu(cpu::Device::new("the measure"));

@@ -256,6 +256,14 @@ pub enum Cell {
 }
 
 impl Cell {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lstm => "lstm",
+            Self::Gru => "gru",
+            Self::Tanh => "rnn",
+        }
+    }
+
     /// How many times as wide as the state a projection is.
     pub fn gates(self) -> usize {
         match self {

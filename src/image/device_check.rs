@@ -39,6 +39,7 @@ async fn check(device: &Device) -> Result<()> {
     let params = StepParams::default();
     self_check::check(
         device,
+        &graph,
         &[Probe { graph: &graph, inputs: &inputs, states: &[], params, output: "y", sampled: None }],
     )
     .await

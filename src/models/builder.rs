@@ -7,7 +7,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt::Display,
     ops::{Deref, DerefMut},
 };
@@ -123,6 +123,16 @@ impl Weights {
             Known::Declared(_) => None,
         };
         specs.into_iter().flat_map(BTreeMap::values).filter(move |spec| spec.name.starts_with(prefix))
+    }
+
+    /// Any, with matrices of the type that most of these have, for a model that stands for another.
+    pub fn alike(&self) -> Self {
+        let mut counts: HashMap<DType, usize> = HashMap::new();
+        for spec in self.below("").filter(|spec| spec.shape.len() > 1) {
+            *counts.entry(spec.dtype).or_default() += 1;
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        Self::declared(most.map_or(DType::F32, |(dtype, _)| dtype))
     }
 
     /// The same with other shapes, for a model that stands for another.

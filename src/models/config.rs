@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, graph::Unary};
 
 /// A `config.json`, or a part of one.
 pub(super) struct Json<'a> {
@@ -87,6 +87,22 @@ impl<'a> Json<'a> {
 
     pub fn word_or(&self, key: &str, default: &'a str) -> Result<&'a str> {
         self.get(key).map_or(Ok(default), |value| value.as_str().ok_or_else(|| self.wrong(key, "a word")))
+    }
+
+    /// An activation by the name that `transformers` has for it.
+    pub fn activation_or(&self, key: &str, default: &'a str) -> Result<Unary> {
+        Ok(match self.word_or(key, default)? {
+            "gelu" => Unary::Gelu,
+            "gelu_new" | "gelu_fast" | "gelu_pytorch_tanh" => Unary::GeluTanh,
+            "relu" => Unary::LeakyRelu { slope: 0.0 },
+            "silu" | "swish" => Unary::Silu,
+            other => {
+                return Err(Error::unsupported_model(format!(
+                    "{}: the activation is {other}; gelu, gelu_new, relu and silu run here",
+                    self.what
+                )));
+            }
+        })
     }
 
     pub fn number_or(&self, key: &str, default: f64) -> Result<f64> {

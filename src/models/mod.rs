@@ -5,31 +5,35 @@
 
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
-pub mod bert;
+pub mod autoregressive;
 mod builder;
-pub mod char_lstm;
 pub mod clip;
 mod config;
 pub mod conv_vae;
 pub mod dcgan;
 pub mod diffusion;
+pub mod encoder;
+pub mod encoder_decoder;
 pub mod illustrator;
 pub mod language;
-pub mod t5;
+
+pub mod recurrent;
 pub mod unet;
 
 pub use autoencoder_kl::{AutoencoderKl, KlConfig};
 pub use autoencoder_tiny::AutoencoderTiny;
-pub use bert::Bert;
+pub use autoregressive::Autoregressive;
 pub use builder::{Builder, Form, Origin, Search, Weights};
-pub use char_lstm::CharLstm;
 pub use clip::Clip;
 pub use conv_vae::ConvVae;
 pub use dcgan::Dcgan;
 pub use diffusion::{Denoiser, TextEncoder};
+pub use encoder::{Encoder, EncoderConfig};
+pub use encoder_decoder::EncoderDecoder;
 pub use illustrator::Illustrator;
 pub use language::LanguageModel;
-pub use t5::T5;
+
+pub use recurrent::Recurrent;
 pub use unet::UNet;
 
 pub use crate::weights::Tensors;

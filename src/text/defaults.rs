@@ -38,8 +38,9 @@ struct Said {
 }
 
 impl SamplingDefaults {
-    /// Reads the files of a model. `generation_config.json` comes first; `"do_sample": false` there is greedy.
-    pub fn of(file: &WeightFile) -> Result<Self> {
+    /// Reads the files of a model. `generation_config.json` comes first; `"do_sample": false` there is greedy. Where they say nothing, a model that reads one text
+    /// to write another `is_greedy`: it is to translate and to sum up, not to invent.
+    pub fn of(file: &WeightFile, is_greedy: bool) -> Result<Self> {
         if let Some(config) = file.extra_json("generation_config.json")? {
             if config["do_sample"] == Value::Bool(false) {
                 return Ok(Self { temperature: 0.0, from: "generation_config.json", ..Self::NEUTRAL });
@@ -56,6 +57,7 @@ impl SamplingDefaults {
                 return Ok(said.over(Self { from: "generation_config.json", ..Self::NEUTRAL }));
             }
         }
+        let silent = if is_greedy { Self { temperature: 0.0, ..Self::default() } } else { Self::default() };
         let metadata = |name: &str| -> Result<Option<f64>> {
             Ok(file.metadata.get::<f32>(&format!("general.sampling.{name}"))?.map(f64::from))
         };
@@ -66,7 +68,7 @@ impl SamplingDefaults {
             min_p: metadata("min_p")?,
             repetition_penalty: metadata("penalty_repeat")?,
         };
-        Ok(if said.anything() { said.over(Self { from: "gguf", ..Self::NEUTRAL }) } else { Self::default() })
+        Ok(if said.anything() { said.over(Self { from: "gguf", ..Self::NEUTRAL }) } else { silent })
     }
 
     /// What transformers does where a `generation_config.json` samples and does not say how.

@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_files_own_sampling_holds_where_they_name_one() {
-        let read = |config: Value| SamplingDefaults::of(&file(&[("generation_config.json", config)])).unwrap();
+        let read = |config: Value| SamplingDefaults::of(&file(&[("generation_config.json", config)]), false).unwrap();
         let neutral = SamplingDefaults {
             temperature: 1.0,
             top_k: 50,

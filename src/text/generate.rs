@@ -67,30 +67,33 @@ pub struct Generation {
 /// A generation takes its model's turn with its first step and gives it back with its last.
 enum Progress {
     /// The prompt, and what its steps will be asked.
-    Waiting(Vec<u32>, StepOptions),
+    Waiting(Prompt, StepOptions),
     Running(Steps),
     Ended(EndReason),
 }
 
 impl Generation {
     pub(super) fn new(model: TextModel, prompt: Prompt, options: GenerateOptions, seed: u32, cancel: Cancel) -> Self {
-        let stats = GenerationStats { prompt_tokens: prompt.ids.len(), seed, ..GenerationStats::default() };
+        let prompt_tokens = prompt.read.as_ref().unwrap_or(&prompt.ids).len();
+        let stats = GenerationStats { prompt_tokens, seed, ..GenerationStats::default() };
+        // Its last token is the one that such a text must end with.
+        let max_tokens = (options.max_tokens - usize::from(model.ends_as_told())).max(1);
         let steps = StepOptions {
             sample: options.sample_params(seed),
             overflow: options.overflow,
-            max_tokens: options.max_tokens,
+            max_tokens,
             alternatives: model.compiled_alternatives(options.alternatives),
         };
         Self {
             cancel,
-            progress: Progress::Waiting(prompt.ids, steps),
             words: Words {
                 tokenizer: model.tokenizer().clone(),
                 detokenizer: model.tokenizer().detokenizer(prompt.begins),
                 stop: StopMatcher::new(options.stop),
                 alternatives: options.alternatives,
             },
-            max_tokens: options.max_tokens,
+            progress: Progress::Waiting(prompt, steps),
+            max_tokens,
             stats,
             clock: Clock::default(),
             tail: None,
@@ -283,7 +286,11 @@ fn rate(count: usize, seconds: f64) -> f64 {
 
 /// The tokens that a generation goes on from.
 pub(super) struct Prompt {
+    /// What an encoder reads first, where the model has one.
+    pub read: Option<Vec<u32>>,
     pub ids: Vec<u32>,
+    /// How many of them, from the first on, stay where the context slides.
+    pub head: usize,
     /// The text begins with the generation: nothing but BOS stands before it, or a frame that asks for an answer.
     pub begins: bool,
 }

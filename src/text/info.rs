@@ -19,12 +19,17 @@ pub struct TextModelInfo {
     /// Bytes of the weights in the file.
     pub weight_bytes: u64,
     pub vocabulary: usize,
+    /// Of what it reads, where that is another text than it writes.
+    #[serde(skip)]
+    pub read_vocabulary: usize,
     pub layers: usize,
     pub width: usize,
-    /// Tokens that the context holds here.
-    pub context_length: usize,
+    /// Tokens that the context holds here; none of a recurrent model, whose states have one size whatever they met.
+    pub context_length: Option<usize>,
     /// Tokens that the model was made for.
-    pub trained_context_length: usize,
+    pub trained_context_length: Option<usize>,
+    /// Whether it reads its prompt as a whole and writes another text; else it goes on from the prompt.
+    pub encoder_decoder: bool,
     /// Whether its files bring a chat template that can be read.
     pub chat: bool,
     /// Why not, where they bring one that cannot.

@@ -1,6 +1,7 @@
 //! A text model, ready to use: its tokenizer, its weights on a device, and the calls that readers make of it.
 
 use serde::Serialize;
+use serde_json::Value;
 use web_time::Instant;
 
 use super::{
@@ -17,9 +18,12 @@ use crate::{
         self_check::{self, Probe},
     },
     cancel::Cancel,
-    graph::{SampleParams, StepParams},
+    graph::SampleParams,
     loaded::{Kind, Loaded, stream_weights},
-    models::{LanguageModel, language::ALTERNATIVES},
+    models::{
+        Autoregressive, EncoderDecoder, LanguageModel, Recurrent, autoregressive::Trial, encoder_decoder::Start,
+        language::ALTERNATIVES,
+    },
     weights::{Format, Storage, Summary, WeightFile},
 };
 
@@ -58,6 +62,8 @@ pub struct Score {
 pub struct Text {
     tokenizer: Tokenizer,
     pub(super) device: Device,
+    /// What a written text begins and ends with, where another is read before it.
+    start: Option<Start>,
 }
 
 impl Kind for Text {
@@ -89,24 +95,29 @@ impl Loaded<Text> {
     ) -> Result<Self> {
         let begun = Instant::now();
         let (model, tokenizer) = read_model(file, options.storage)?;
-        let trained = model.config().context_length;
-        let context = match options.context_length {
-            Some(context) if context == 0 || context > trained => {
+        let context = match (options.context_length, model.context_length()) {
+            (Some(_), None) => {
+                return Err(Error::bad_argument(
+                    "contextLength is for models with a context; what a recurrent one met lies in states of one size, so leave it out",
+                ));
+            }
+            (Some(context), Some(trained)) if context == 0 || context > trained => {
                 return Err(Error::bad_argument(format!(
                     "contextLength is {context}, but must be from 1 to {trained}, which the model was made for"
                 )));
             }
-            Some(context) => context,
-            None => trained.min(DEFAULT_CONTEXT),
+            (Some(context), _) => context,
+            (None, trained) => trained.unwrap_or(DEFAULT_CONTEXT).min(DEFAULT_CONTEXT),
         };
         let model = model.with_capacity(context);
-        tokenizer.check_rows(model.config().vocabulary)?;
+        tokenizer.check_rows(model.vocabulary())?;
         let mut info = describe(file, &model, &tokenizer, device)?;
         cancel.race(check_device(&model, device)).await?;
-        let graph = model.decode()?;
+        let graph = model.whole()?;
         let residents = stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
         let resident = residents.into_iter().next().ok_or_else(|| Error::internal("no weights came to the device"))?;
         let alternatives = ALTERNATIVES.min(info.vocabulary);
+        let start = model.start().cloned();
         let mut session = Session::new(model, device.clone(), resident);
         cancel.race(session.warm_up(alternatives)).await?;
         // Only now is it known which kernels the device takes.
@@ -117,7 +128,7 @@ impl Loaded<Text> {
             decode: session.decode_cost(alternatives).await?,
             generation: GenerationStats::default(),
         };
-        Ok(Self::new(Text { tokenizer, device: device.clone() }, info, stats, session))
+        Ok(Self::new(Text { tokenizer, device: device.clone(), start }, info, stats, session))
     }
 
     /// Where the time of a decode step goes, the longest part first; the mean of `steps` steps behind what was read last.
@@ -139,15 +150,15 @@ impl Loaded<Text> {
         compiled.min(self.info().vocabulary)
     }
 
-    /// Goes on from `prompt`; an empty one begins with the beginning-of-text token. Nothing is computed before the first
-    /// [`Generation::next`].
+    /// Goes on from `prompt`; an empty one begins with the beginning-of-text token. A model with an encoder reads it instead, and writes another text. Nothing is
+    /// computed before the first [`Generation::next`].
     ///
     /// Errors: `bad-argument` for options that cannot be and for an empty prompt where the model has no BOS; `closed`.
     pub fn generate(&self, prompt: &str, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         self.check_open()?;
         options.check()?;
         let ids = self.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
-        self.start(self.prompt(ids)?, options, cancel)
+        self.start(self.prompt(ids, &options)?, options, cancel)
     }
 
     /// Answers a conversation, through the model's own chat template; one that ends with words of the assistant is gone on with.
@@ -157,8 +168,9 @@ impl Loaded<Text> {
         self.check_open()?;
         options.check()?;
         let Framed { ids, begun } = self.tokenizer.encode_chat(messages, &options.chat)?;
+        let prompt = self.prompt(ids, &options)?;
         // What is answered anew begins a text of its own.
-        let prompt = Prompt { begins: !begun, ..self.prompt(ids)? };
+        let prompt = Prompt { begins: prompt.read.is_some() || !begun, ..prompt };
         self.start(prompt, options, cancel)
     }
 
@@ -166,11 +178,11 @@ impl Loaded<Text> {
     pub fn generate_ids(&self, ids: &[u32], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         self.check_open()?;
         options.check()?;
-        let vocabulary = self.info().vocabulary;
+        let vocabulary = self.info().read_vocabulary;
         if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
             return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
         }
-        self.start(self.prompt(ids.to_vec())?, options, cancel)
+        self.start(self.prompt(ids.to_vec(), &options)?, options, cancel)
     }
 
     fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
@@ -182,8 +194,42 @@ impl Loaded<Text> {
         Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
     }
 
-    /// A text model needs at least one token to go on from.
-    fn prompt(&self, mut ids: Vec<u32>) -> Result<Prompt> {
+    /// Whether a text that is cut off has a last token that is not chosen.
+    pub(super) fn ends_as_told(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.last.is_some())
+    }
+
+    /// What the steps of a generation begin with.
+    ///
+    /// Errors: `bad-argument` for an option that does not apply, and as [`Self::begun`].
+    fn prompt(&self, ids: Vec<u32>, options: &GenerateOptions) -> Result<Prompt> {
+        let Some(start) = &self.start else {
+            if options.decoder_prompt.is_some() {
+                return Err(Error::bad_argument(
+                    "decoderPrompt is for models that read one text and write another; this one goes on from its prompt, so put those words there",
+                ));
+            }
+            let ids = self.begun(ids)?;
+            let special = self.tokenizer.special();
+            let head = usize::from(special.bos.is_some() && special.bos == ids.first().copied());
+            return Ok(Prompt { read: None, begins: ids.len() == head, ids, head });
+        };
+        if ids.is_empty() {
+            return Err(Error::bad_argument("there is nothing to read; give a text of at least a word"));
+        }
+        let (written, begins) = match &options.decoder_prompt {
+            // A text that has begun is not told how to begin.
+            Some(words) => {
+                let words = self.tokenizer.encode(words, EncodeOptions::default())?;
+                (vec![start.first].into_iter().chain(words).collect(), false)
+            }
+            None => (start.tokens(), true),
+        };
+        Ok(Prompt { read: Some(ids), head: start.tokens().len().min(written.len()), ids: written, begins })
+    }
+
+    /// A text that goes on needs at least one token to go on from.
+    fn begun(&self, mut ids: Vec<u32>) -> Result<Vec<u32>> {
         let special = self.tokenizer.special();
         let closes = special.add_eos && ids.len() > 1 && ids.last().copied() == special.closing;
         if closes {
@@ -199,8 +245,7 @@ impl Loaded<Text> {
             })?;
             ids.push(bos);
         }
-        let begins = ids.len() == 1 && special.bos == ids.first().copied();
-        Ok(Prompt { ids, begins })
+        Ok(ids)
     }
 
     /// The `k` likeliest tokens after `text`, likeliest first, with log-probabilities; `k` is from 1 to the vocabulary.
@@ -213,9 +258,12 @@ impl Loaded<Text> {
             return Err(Error::bad_argument(format!("k is {k}, but must be from 1 to {vocabulary}, the vocabulary")));
         }
         let ids = self.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
-        let ids = self.prompt(ids)?.ids;
-        self.check_fits(ids.len())?;
+        let Prompt { read, ids, .. } = self.prompt(ids, &GenerateOptions::default())?;
+        self.check_fits(read.as_ref().unwrap_or(&ids).len())?;
         let mut session = self.turn(cancel).await?;
+        if let Some(read) = read {
+            session.read(&read, cancel).await?;
+        }
         let alternatives = self.compiled_alternatives(0);
         let (pending, _) = session.prefill(&ids, SampleParams::default(), alternatives, "logits", cancel).await?;
         let outputs = cancel.race(pending).await?;
@@ -242,9 +290,14 @@ impl Loaded<Text> {
     /// Errors: `context-overflow`, `aborted`, `closed`.
     pub async fn score(&self, text: &str, cancel: &Cancel) -> Result<Score> {
         self.check_open()?;
+        if self.start.is_some() {
+            return Err(Error::bad_argument(
+                "this model reads one text and writes another, and how likely a text is depends on what was read; take the log-probabilities that generate reports",
+            ));
+        }
         let mut ids = self.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special: false })?;
         if !ids.is_empty() {
-            ids = self.prompt(ids)?.ids;
+            ids = self.begun(ids)?;
         }
         self.check_fits(ids.len())?;
         let mut logprobs: Vec<Option<f32>> = vec![None; ids.len()];
@@ -269,8 +322,8 @@ impl Loaded<Text> {
         Ok(Score { tokens, logprob, perplexity })
     }
 
-    fn check_fits(&self, tokens: usize) -> Result<()> {
-        let capacity = self.info().context_length;
+    pub(super) fn check_fits(&self, tokens: usize) -> Result<()> {
+        let Some(capacity) = self.info().context_length else { return Ok(()) };
         if tokens > capacity {
             return Err(Error::context_overflow(format!(
                 "the text has {tokens} tokens, but the model's context holds {capacity}; shorten it by {}",
@@ -288,52 +341,50 @@ fn log_sum_exp(logits: &[u32]) -> f64 {
     largest + values().map(|v| (v - largest).exp()).sum::<f64>().ln()
 }
 
-/// Tries a small model of the same kind on the device, before the weights are sent there.
-async fn check_device(model: &LanguageModel, device: &Device) -> Result<()> {
-    let probe = model.probe();
-    // The count of rows that a short prompt is padded to.
-    let rows = device.prefill_rows().iter().copied().filter(|rows| *rows > 1).min().unwrap_or(1).min(probe.capacity());
-    let (prefill, decode) = (probe.prefill(rows)?, probe.decode()?);
-    let vocabulary = probe.config().vocabulary;
-    let ids: Vec<u32> = (0..rows).map(|row| (row * 7 % vocabulary) as u32).collect();
-    let seen = ("seen", vec![0; vocabulary]);
-    let next = rows.min(probe.capacity() - 1);
-    let probes = [
-        Probe {
-            graph: &prefill,
-            inputs: &[("ids", ids)],
-            states: std::slice::from_ref(&seen),
-            params: StepParams { row: rows as u32 - 1, ..StepParams::default() },
-            output: "logits",
-            sampled: Some("sampled"),
-        },
-        Probe {
-            graph: &decode,
-            inputs: &[],
-            states: &[seen.clone(), ("token", vec![0])],
-            params: StepParams { position: next as u32, ..StepParams::default() },
-            output: "logits",
-            sampled: Some("sampled"),
-        },
-    ];
-    self_check::check(device, &probes).await
+fn probe(trial: &Trial) -> Probe<'_> {
+    let Trial { graph, inputs, states, params, output, sampled } = trial;
+    Probe { graph, inputs, states, params: *params, output, sampled: *sampled }
 }
 
-fn read_model(file: &WeightFile, storage: Storage) -> Result<(LanguageModel, Tokenizer)> {
+/// Tries a small model of the same kind on the device, before the weights are sent there.
+async fn check_device(model: &Autoregressive, device: &Device) -> Result<()> {
+    // The count of rows that a short prompt is padded to.
+    let rows = device.prefill_rows().iter().copied().filter(|rows| *rows > 1).min().unwrap_or(1);
+    let (whole, trials) = model.trials(rows)?;
+    let probes: Vec<Probe> = trials.iter().map(probe).collect();
+    self_check::check(device, &whole, &probes).await
+}
+
+fn read_model(file: &WeightFile, storage: Storage) -> Result<(Autoregressive, Tokenizer)> {
     let model = match file.format {
         Format::Gguf if file.tensors.is_empty() => {
             return Err(Error::unsupported_model(
                 "this file holds a vocabulary and no weights; open it as a tokenizer, or load the whole model",
             ));
         }
-        Format::Gguf => LanguageModel::from_gguf(&file.metadata, file, storage)?,
+        Format::Gguf => Autoregressive::Decoder(LanguageModel::from_gguf(&file.metadata, file, storage)?),
+        Format::StateDict if Recurrent::is_one(file) => {
+            let model = Recurrent::find(file, storage)?;
+            let tokenizer = match file.extra("tokenizer.json") {
+                Some(_) => Tokenizer::from_file(file)?,
+                None => Tokenizer::of_characters(file, model.config().vocabulary)?,
+            };
+            return Ok((Autoregressive::Recurrent(model), tokenizer));
+        }
         Format::StateDict => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
                     "weights in safetensors or PyTorch's files need their config.json; give the weights, config.json and tokenizer.json together",
                 )
             })?;
-            LanguageModel::from_hugging_face(&String::from_utf8_lossy(config), file, storage)?
+            match encoder_decoder_config(file)? {
+                Some(config) => Autoregressive::EncoderDecoder(EncoderDecoder::find(&config, file, storage)?),
+                None => Autoregressive::Decoder(LanguageModel::from_hugging_face(
+                    &String::from_utf8_lossy(config),
+                    file,
+                    storage,
+                )?),
+            }
         }
         Format::Json => {
             return Err(Error::bad_argument(
@@ -344,25 +395,44 @@ fn read_model(file: &WeightFile, storage: Storage) -> Result<(LanguageModel, Tok
     Ok((model, Tokenizer::from_file(file)?))
 }
 
-fn describe(file: &WeightFile, model: &LanguageModel, tokenizer: &Tokenizer, device: &Device) -> Result<TextModelInfo> {
-    let config = model.config();
+/// The configuration of a model with an encoder, and over it what `generation_config.json` says.
+fn encoder_decoder_config(file: &WeightFile) -> Result<Option<Value>> {
+    let Some(mut config) = file.extra_json("config.json")?.filter(EncoderDecoder::is_one) else { return Ok(None) };
+    if let (Some(config), Some(Value::Object(more))) =
+        (config.as_object_mut(), file.extra_json("generation_config.json")?)
+    {
+        config.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+    }
+    Ok(Some(config))
+}
+
+fn describe(
+    file: &WeightFile,
+    model: &Autoregressive,
+    tokenizer: &Tokenizer,
+    device: &Device,
+) -> Result<TextModelInfo> {
     let chat = ChatTemplate::of(tokenizer, &ChatOptions::default());
     let Summary { name, parameters, quantization, weight_bytes } = file.summary();
+    let trained = model.context_length();
+    let encoder_decoder = model.start().is_some();
     Ok(TextModelInfo {
         kind: "text",
         name,
-        architecture: config.architecture.into(),
+        architecture: model.architecture().into(),
         parameters,
         quantization,
         weight_bytes,
-        vocabulary: config.vocabulary,
-        layers: config.layers,
-        width: config.dim,
-        context_length: model.capacity(),
-        trained_context_length: config.context_length,
+        vocabulary: model.vocabulary(),
+        read_vocabulary: model.read_vocabulary(),
+        layers: model.layers(),
+        width: model.width(),
+        context_length: trained.map(|_| model.capacity()),
+        trained_context_length: trained,
+        encoder_decoder,
         chat: chat.is_ok(),
         chat_problem: chat.err().filter(|_| tokenizer.has_template()).map(|problem| problem.to_string()),
-        sampling: SamplingDefaults::of(file)?,
+        sampling: SamplingDefaults::of(file, encoder_decoder)?,
         device: device.info(),
     })
 }

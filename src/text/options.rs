@@ -43,6 +43,8 @@ pub struct GenerateOptions {
     /// How many of the likeliest tokens are reported beside each token: 0 to 20.
     pub alternatives: usize,
     pub overflow: Overflow,
+    /// What the written text begins with, of a model that reads one text and writes another.
+    pub decoder_prompt: Option<String>,
     /// What a conversation's template is told; nothing, where a text is gone on with.
     pub chat: ChatOptions,
 }
@@ -60,6 +62,7 @@ impl Default for GenerateOptions {
             stop: vec![],
             alternatives: 0,
             overflow: Overflow::Error,
+            decoder_prompt: None,
             chat: ChatOptions::default(),
         }
     }
@@ -133,6 +136,7 @@ pub struct GenerateRequest {
     pub alternatives: Option<f64>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
+    pub decoder_prompt: Option<String>,
     pub thinking: Option<bool>,
     pub tools: Option<Vec<Json>>,
     pub documents: Option<Vec<Json>>,
@@ -194,6 +198,7 @@ impl GenerateRequest {
                 Some("slide") => Overflow::Slide,
                 Some(other) => return Err(wrong("overflow", format!("{other:?}"), "\"error\" or \"slide\"")),
             },
+            decoder_prompt: self.decoder_prompt,
             chat: ChatRequest {
                 thinking: self.thinking,
                 tools: self.tools,

@@ -9,7 +9,7 @@ use crate::{
     backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
     graph::{SampleParams, StepParams},
-    models::{LanguageModel, language::ALTERNATIVES},
+    models::{Autoregressive, language::ALTERNATIVES},
     yielding::Turns,
 };
 
@@ -19,9 +19,12 @@ const SCORE_ROWS: usize = 16;
 const CHUNK_TIME: Duration = Duration::from_millis(100);
 /// Fewer rows than this would widen each weight for too few of them: 8 take nearly twice the time a row, 64 save but a tenth.
 const FEWEST_CHUNK_ROWS: usize = 16;
+/// Texts for an encoder are padded to a multiple of so many tokens where not every count of rows will do.
+const READ_ROWS: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Work {
+    Read,
     Decode,
     Prefill,
     Score,
@@ -35,11 +38,13 @@ struct PlanKey {
 }
 
 pub struct Session {
-    model: LanguageModel,
+    model: Autoregressive,
     device: Device,
     resident: Resident,
     plans: HashMap<PlanKey, Plan>,
-    /// The tokens whose keys and values stand in the caches, from row 0 on.
+    /// What an encoder read last.
+    read: Vec<u32>,
+    /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
     cached: Vec<u32>,
     /// Rows of a prefill chunk where any count will do; follows the clock.
     chunk_rows: usize,
@@ -47,15 +52,16 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(model: LanguageModel, device: Device, resident: Resident) -> Self {
+    pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
-        Self { model, device, resident, plans: HashMap::new(), cached: vec![], chunk_rows: FEWEST_CHUNK_ROWS, turns }
+        let (read, cached, plans) = (vec![], vec![], HashMap::new());
+        Self { model, device, resident, plans, read, cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
     pub async fn warm_up(&mut self, alternatives: usize) -> Result<()> {
         self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?;
-        if !self.device.exact_rows() {
+        if !self.device.exact_rows() && !self.model.is_recurrent() {
             for rows in self.device.prefill_rows() {
                 self.plan(PlanKey { work: Work::Prefill, rows: *rows, alternatives }).await?;
             }
@@ -84,6 +90,41 @@ impl Session {
     /// What the caches hold is not known: the next call starts afresh.
     pub fn forget(&mut self) {
         self.cached.clear();
+        self.read.clear();
+    }
+
+    /// Steps that were started ran on past what is kept. A cache loses nothing by that: rows are written over.
+    pub fn ran_on(&mut self) {
+        if self.model.is_recurrent() {
+            self.forget();
+        }
+    }
+
+    /// Has the encoder read a text, unless it was the last one that it read. There is at least one token, and they fit.
+    pub async fn read(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
+        if self.read == ids {
+            return Ok(());
+        }
+        self.forget();
+        let rows = match self.device.exact_rows() {
+            true => ids.len(),
+            false => ids.len().next_multiple_of(READ_ROWS).min(self.capacity()),
+        };
+        let alternatives = ALTERNATIVES.min(self.model.vocabulary());
+        let plan = self.plan(PlanKey { work: Work::Read, rows, alternatives }).await?;
+        let mut padded = ids.to_vec();
+        padded.resize(rows, 0);
+        plan.write_input("ids", &padded)?;
+        plan.write_input("lengths", &[ids.len() as u32])?;
+        let pending = plan.step(&StepParams::default(), &[])?;
+        cancel.race(pending).await?;
+        self.read = ids.to_vec();
+        Ok(())
+    }
+
+    /// The numbers of a step at `position`.
+    fn at(&self, position: usize) -> StepParams {
+        StepParams { position: position as u32, memory: self.read.len() as u32, ..StepParams::default() }
     }
 
     pub async fn give_way(&mut self) {
@@ -96,13 +137,14 @@ impl Session {
         if !self.plans.contains_key(&key) {
             let model = self.model.clone().with_alternatives(key.alternatives);
             let graph = match key.work {
+                Work::Read => model.read(key.rows)?,
                 Work::Decode => model.decode()?,
                 Work::Prefill => model.prefill(key.rows)?,
                 Work::Score => model.score(key.rows)?,
             };
             let plan = self.resident.compile(&graph).await?;
-            // Where any count of rows will do, each would stay for one call in a thousand.
-            if self.device.exact_rows() && key.work != Work::Decode {
+            // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read.
+            if key.work == Work::Read || self.device.exact_rows() && key.work != Work::Decode {
                 self.plans.retain(|known, _| known.work != key.work);
             }
             self.plans.insert(key, plan);
@@ -119,6 +161,11 @@ impl Session {
         }
         let sizes = || self.device.prefill_rows().iter().copied().filter(|rows| *rows <= most);
         let fitting = sizes().filter(|rows| *rows <= left).max();
+        if self.model.is_recurrent() {
+            // What is met is not taken back, padding as little as anything.
+            let rows = fitting.unwrap_or(1);
+            return (rows, rows);
+        }
         let covering = sizes().filter(|rows| *rows >= left).min();
         match (covering, fitting) {
             // Padding is cheaper than another chunk, unless most of it would be padding.
@@ -153,8 +200,12 @@ impl Session {
         cancel: &Cancel,
     ) -> Result<(Pending, usize)> {
         let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
-        let reused = shared.min(ids.len().saturating_sub(1));
+        let mut reused = shared.min(ids.len().saturating_sub(1));
+        if self.model.is_recurrent() && reused < self.cached.len() {
+            reused = 0;
+        }
         self.cached.truncate(reused);
+        self.begin_states()?;
         let mut before: Option<Pending> = None;
         loop {
             cancel.check()?;
@@ -171,7 +222,7 @@ impl Session {
             let tokens = padded.clone();
             padded.resize(rows, 0);
             let row = taken.saturating_sub(1) as u32;
-            let params = StepParams { position: position as u32, row, sample, ..StepParams::default() };
+            let params = StepParams { row, sample, ..self.at(position) };
             let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives }).await?;
             plan.write_input("ids", &padded)?;
             let pending = plan.step(&params, &[if last { output } else { "sampled" }])?;
@@ -189,8 +240,19 @@ impl Session {
         }
     }
 
+    /// Recurrent states begin a text as zeros.
+    fn begin_states(&self) -> Result<()> {
+        let Autoregressive::Recurrent(model) = &self.model else { return Ok(()) };
+        if self.cached.is_empty() {
+            for state in model.states() {
+                self.resident.write_state(&state, &vec![0; model.config().width])?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_counts(&self, ids: &[u32]) -> Result<()> {
-        let mut counts = vec![0u32; self.model.config().vocabulary];
+        let mut counts = vec![0u32; self.model.vocabulary()];
         for id in ids {
             if let Some(count) = counts.get_mut(*id as usize) {
                 *count += 1;
@@ -201,27 +263,28 @@ impl Session {
 
     /// Starts a step: the token chosen before goes to row `position`, the next is chosen.
     pub async fn decode(&mut self, position: usize, sample: SampleParams, alternatives: usize) -> Result<Pending> {
-        let params = StepParams { position: position as u32, sample, ..StepParams::default() };
+        let params = StepParams { sample, ..self.at(position) };
         self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.step(&params, &["sampled"])
     }
 
     /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.
     pub async fn profile(&mut self, steps: usize, alternatives: usize) -> Result<Vec<Timing>> {
         let last = self.capacity().saturating_sub(1);
+        if self.model.start().is_some() && self.read.is_empty() {
+            self.read(&[0], &Cancel::new()).await?;
+        }
         if self.cached.len() > last {
             // The steps write over the last row.
             self.forget();
         }
-        let params = |step| StepParams {
-            position: self.cached.len().saturating_add(step).min(last) as u32,
-            ..StepParams::default()
-        };
+        let params = |step| self.at(self.cached.len().saturating_add(step).min(last));
         let params: Vec<StepParams> = (0..steps).map(params).collect();
         let plan = self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?;
         let mut timings = vec![];
         for params in &params {
             timings.extend(plan.profile(params).await?);
         }
+        self.ran_on();
         Ok(timings)
     }
 
@@ -237,7 +300,8 @@ impl Session {
         mut each: impl FnMut(usize, &[u32]) -> Result<()>,
     ) -> Result<()> {
         self.cached.clear();
-        let alternatives = ALTERNATIVES.min(self.model.config().vocabulary);
+        self.begin_states()?;
+        let alternatives = ALTERNATIVES.min(self.model.vocabulary());
         while self.cached.len() < ids.len() {
             cancel.check()?;
             let position = self.cached.len();
@@ -247,12 +311,12 @@ impl Session {
             let mut padded = tokens.clone();
             padded.resize(rows, 0);
             let begun = Instant::now();
-            let params = StepParams { position: position as u32, ..StepParams::default() };
+            let params = self.at(position);
             let plan = self.plan(PlanKey { work: Work::Score, rows, alternatives }).await?;
             plan.write_input("ids", &padded)?;
             let pending = plan.step(&params, &["logits"])?;
             let outputs = cancel.race(pending).await?;
-            let vocabulary = self.model.config().vocabulary;
+            let vocabulary = self.model.vocabulary();
             let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
             for (row, logits) in logits.chunks_exact(vocabulary).take(taken).enumerate() {
                 each(position + row, logits)?;

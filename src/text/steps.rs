@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use futures_util::lock::OwnedMutexGuard;
 
-use super::{Overflow, TextModel, session::Session};
+use super::{Overflow, TextModel, generate::Prompt, session::Session};
 use crate::{
     Error, ErrorCode, Result,
     backend::Pending,
@@ -32,6 +32,8 @@ pub struct Steps {
     options: StepOptions,
     /// The prompt and what came after it, as far as it is in the context.
     window: Vec<u32>,
+    /// How many of its first tokens stay whatever is forgotten: BOS, or what a text begins with that another was read for.
+    head: usize,
     /// Tokens asked of the device so far.
     asked: usize,
     in_flight: VecDeque<Pending>,
@@ -45,15 +47,20 @@ impl Steps {
     /// Waits for the model's turn and brings the prompt into its caches.
     ///
     /// Errors: `context-overflow` where the prompt does not fit and may not slide, `aborted`, `closed`.
-    pub async fn begin(model: TextModel, prompt: Vec<u32>, options: StepOptions, cancel: Cancel) -> Result<Self> {
-        let session = model.turn(&cancel).await?;
+    pub async fn begin(model: TextModel, prompt: Prompt, options: StepOptions, cancel: Cancel) -> Result<Self> {
+        let mut session = model.turn(&cancel).await?;
         let capacity = session.capacity();
+        if let Some(read) = &prompt.read {
+            model.check_fits(read.len())?;
+            session.read(read, &cancel).await?;
+        }
         let mut steps = Self {
             model,
             session,
             cancel,
             options,
-            window: prompt,
+            window: prompt.ids,
+            head: prompt.head,
             asked: 0,
             in_flight: VecDeque::new(),
             reused: 0,
@@ -159,16 +166,19 @@ impl Steps {
         Ok(())
     }
 
-    /// Forgets the older half of what the context could hold, all but BOS.
+    /// Forgets the older half of what the context could hold, all but its head.
     fn slide(&mut self) {
         let capacity = self.session.capacity();
-        let bos = self.model.tokenizer().special().bos.filter(|bos| self.window.first() == Some(bos));
         let kept = (capacity / 2).max(1).min(self.window.len());
-        let mut window: Vec<u32> = bos.into_iter().collect();
-        if kept + window.len() > capacity {
-            window.clear();
+        let head = if kept + self.head > capacity { 0 } else { self.head.min(self.window.len() - kept) };
+        self.window.drain(head..self.window.len() - kept);
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if !self.in_flight.is_empty() {
+            self.session.ran_on();
         }
-        window.extend_from_slice(&self.window[self.window.len() - kept..]);
-        self.window = window;
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
 
+mod characters;
 mod chat;
 mod ends;
 mod gguf;
@@ -19,6 +20,7 @@ mod special;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use characters::Characters;
 use chat::ChatParts;
 use pieces::Pieces;
 use sentencepiece::{SPACE, SentencePiece};
@@ -73,6 +75,8 @@ enum Encoder {
         user_defined: SpecialMatcher,
         add_space: bool,
     },
+    /// Each a token.
+    Characters(Characters),
     /// Its switch for reading marks is part of it, hence the lock.
     Library { tokenizer: Box<Mutex<tokenizers::Tokenizer>>, frames_itself: bool },
 }
@@ -179,6 +183,7 @@ impl Tokenizer {
                     sentence_piece(model, *add_space, marks.split(text), None, ids);
                 });
             }
+            Encoder::Characters(characters) => characters.encode(text, &mut ids)?,
         }
         debug_assert!(special.bos.is_none_or(|id| (id as usize) < self.vocabulary_size()));
         Ok(ids)

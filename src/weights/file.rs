@@ -6,6 +6,7 @@ use super::{
     address::file_name,
     contents::{Contents, Part, Prefix, TensorInfo, shown},
     encode, gguf,
+    manifest::Manifest,
     members::{Index, is_expected, members},
     metadata::Metadata,
     pytorch, safetensors,
@@ -146,7 +147,7 @@ impl WeightFile {
     }
 
     /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors or of PyTorch
-    /// (`torch.save` of a state dict, by 1.6 or later) with the JSON files that belong to them.
+    /// (`torch.save` of a state dict, by 1.6 or later), or the raw ones that a `manifest.json` lists, with the JSON files that belong to them.
     ///
     /// What lies beside a model in its folder may be given too and is passed over: copies of its weights (a `*.index.json` says which are
     /// the model; else safetensors before PyTorch's, half precision before others), adapters, projectors, what a training left, texts.
@@ -161,8 +162,14 @@ impl WeightFile {
         let mut gguf = vec![];
         let mut named = vec![];
         let mut extras = BTreeMap::new();
-        for source in Self::members(sources).await? {
+        let sources = Self::members(sources).await?;
+        let manifest = Self::manifest(&sources).await?;
+        for source in sources {
             let mut prefix = Prefix::open(source).await?;
+            if let Some(contents) = manifest.contents(&prefix)? {
+                named.push((prefix, contents));
+                continue;
+            }
             let kind = match kind(&prefix) {
                 Err(_) if several && !is_expected(&prefix.name) => continue,
                 kind => kind?,
@@ -227,6 +234,19 @@ impl WeightFile {
         let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
         let belongs = members(&names, &read)?;
         Ok(sources.into_iter().zip(belongs).filter_map(|(source, belongs)| belongs.then_some(source)).collect())
+    }
+
+    /// What a `manifest.json` lists; nothing where there is none.
+    async fn manifest(sources: &[SharedSource]) -> Result<Manifest> {
+        let Some(source) = sources.iter().find(|source| Manifest::may_be(&source.name())) else {
+            return Ok(Manifest::default());
+        };
+        let prefix = Prefix::open(source.clone()).await?;
+        let name = prefix.name.clone();
+        let manifest = Manifest::read(&name, &prefix.whole_text().await?)?.unwrap_or_default();
+        let names: Vec<String> = sources.iter().map(|source| source.name()).collect();
+        manifest.check_whole(&names)?;
+        Ok(manifest)
     }
 
     fn add(&mut self, index: usize, prefix: Prefix, mut contents: Contents) -> Result<()> {

@@ -20,6 +20,7 @@ pub mod download;
 mod encode;
 mod file;
 mod gguf;
+mod manifest;
 mod members;
 mod metadata;
 mod pytorch;

@@ -79,6 +79,9 @@ pub enum Recipe {
     Plus { tensor: String, plus: f32 },
     /// All numbers of one tensor, one after another.
     Flat(String),
+    /// The rows from `first` on of the kernel `[in + width, 4 · width]` of TensorFlow's `BasicLSTMCell`, turned to PyTorch's `[4 · width, in]`: there the gates
+    /// are input, candidate, forget and output, here input, forget, candidate and output. Of its bias `[4 · width]`, the forget gate's plus 1.
+    BasicLstm { tensor: String, first: usize },
     /// Numbers that stand in no file because the model computes them.
     Computed(Vec<f32>),
 }
@@ -117,6 +120,7 @@ impl Recipe {
             | Self::Plus { tensor, .. }
             | Self::Rows { tensor, .. }
             | Self::Runs { tensor, .. }
+            | Self::BasicLstm { tensor, .. }
             | Self::Conv { tensor, .. }
             | Self::ConvTranspose { tensor, .. } => vec![tensor],
             Self::Join(tensors) => tensors.iter().map(String::as_str).collect(),
@@ -209,6 +213,13 @@ impl Recipe {
                 }
                 Ok(DType::F32)
             }
+            Self::BasicLstm { tensor, .. } if shape.len() == 1 => expect(tensor, shape),
+            Self::BasicLstm { tensor, first } => match *find(tensor)?.1 {
+                [there, gates] if gates == rows && first.checked_add(columns).is_some_and(|end| end <= there) => {
+                    Ok(DType::F32)
+                }
+                ref found => Err(misfit(tensor, found, &[first.saturating_add(columns), rows])),
+            },
             Self::Computed(numbers) if Some(numbers.len()) == rows.checked_mul(columns) => Ok(DType::F32),
             Self::Computed(numbers) => {
                 Err(Error::internal(format!("{} computed numbers for {shape:?}", numbers.len())))

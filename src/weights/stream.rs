@@ -190,6 +190,24 @@ struct Stream<'a, L> {
     unsettled: u64,
 }
 
+/// A weight of PyTorch's LSTM from the numbers of TensorFlow's.
+fn of_basic_lstm(spec: &WeightSpec, first: usize, numbers: &[f32]) -> Vec<f32> {
+    /// Where the gates of PyTorch's order stand.
+    const GATES: [usize; 4] = [0, 2, 1, 3];
+    const FORGET: usize = 1;
+    let gates = spec.shape.first().copied().unwrap_or(0);
+    let width = (gates / 4).max(1);
+    let from = |row: usize| GATES.get(row / width).map_or(0, |gate| gate * width) + row % width;
+    let number = |at: usize| numbers.get(at).copied().unwrap_or(0.0);
+    match spec.shape.get(1) {
+        None => (0..gates).map(|row| number(from(row)) + f32::from(row / width == FORGET)).collect(),
+        Some(columns) => {
+            let row = |row: usize| (0..*columns).map(move |i| (first + i) * gates + from(row));
+            (0..gates).flat_map(row).map(number).collect()
+        }
+    }
+}
+
 /// What happens to each row between the file and the device.
 struct Rows<'a> {
     weight: WeightId,
@@ -273,6 +291,10 @@ impl<L: RowSink> Stream<'_, L> {
                     shifts.iter_mut().zip(bias.iter().zip(&factors)).for_each(|(shift, (b, f))| *shift += b * f);
                 }
                 self.put(&rows, 0, shifts)
+            }
+            Recipe::BasicLstm { tensor, first } => {
+                let numbers = self.numbers(tensor).await?;
+                self.put(&rows, 0, of_basic_lstm(spec, *first, &numbers))
             }
             Recipe::Computed(numbers) => self.put(&rows, 0, numbers.clone()),
             Recipe::Folded { .. } => Err(Error::internal(format!("{}: two norms after one convolution", spec.name))),

@@ -16,6 +16,7 @@ mod illustrator;
 mod smollm2;
 mod spine;
 mod text;
+mod texts;
 mod trained;
 mod wrapped;
 

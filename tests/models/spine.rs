@@ -7,8 +7,8 @@ use serde_json::Value;
 use vitrine::{
     Cancel,
     backend::{Device, Plan, Resident},
-    graph::{Graph, Sampled, StepParams},
-    models::{Bert, CharLstm, T5, bert::BertConfig, char_lstm::CharLstmConfig, t5::T5Config},
+    graph::{Graph, Pooling, Sampled, StepParams},
+    models::{Encoder, EncoderConfig, EncoderDecoder, Recurrent, encoder::Task},
     weights::{MemorySource, Recipes, SharedSource, Storage, WeightFile},
 };
 
@@ -41,6 +41,10 @@ const CHARACTERS: Fixture = fixture!("charlstm");
 impl Fixture {
     fn answers(&self) -> Value {
         serde_json::from_str(self.answers).expect("JSON")
+    }
+
+    fn config(&self) -> Value {
+        serde_json::from_str(self.config).expect("JSON")
     }
 
     async fn file(&self) -> WeightFile {
@@ -94,10 +98,9 @@ fn writes_as_pytorch_does(device: &Device, answers: &Value, got: &[Sampled]) {
     assert!(error < 1e-3, "{name}: a log-probability is off by {error}");
 }
 
-async fn open_t5(device: &Device, fixture: &Fixture) -> (T5, Resident) {
+async fn open_t5(device: &Device, fixture: &Fixture) -> (EncoderDecoder, Resident) {
     let file = fixture.file().await;
-    let config = T5Config::from_hugging_face(fixture.config).expect("a configuration");
-    let model = T5::find(config, &file, Storage::default()).expect("a T5").with_capacity(64);
+    let model = EncoderDecoder::find(&fixture.config(), &file, Storage::default()).expect("a T5").with_capacity(64);
     let resident = load(device, &file, &model.whole().expect("a graph"), model.recipes()).await;
     (model, resident)
 }
@@ -109,8 +112,9 @@ pub async fn t5_writes_what_it_writes_in_pytorch(device: &Device, fixture: &Fixt
     let ids_of = ids_in(&answers["ids"]);
     // A longer text before it, of which the memory keeps rows that are none of this one's.
     for text in [vec![7; 40], ids_of.clone()] {
-        let mut encoder = compile(&resident, model.encoder(text.len())).await;
+        let mut encoder = compile(&resident, model.read(text.len())).await;
         encoder.write_input("ids", &text).expect("ids");
+        encoder.write_input("lengths", &[text.len() as u32]).expect("a length");
         let hidden = step(&mut encoder, StepParams::default(), &["hidden"]).await;
         if text == ids_of {
             agrees(device, "encoder", &floats(&hidden[0]), &numbers_in(&answers["encoder_last_hidden_state"]));
@@ -118,7 +122,7 @@ pub async fn t5_writes_what_it_writes_in_pytorch(device: &Device, fixture: &Fixt
     }
     let mut decode = compile(&resident, model.decode()).await;
     let mut params = StepParams { memory: ids_of.len() as u32, ..StepParams::default() };
-    resident.write_state("token", &[model.config().start]).expect("a token");
+    resident.write_state("token", &[model.sizes().start.first]).expect("a token");
     let mut written = vec![];
     for position in 0..40 {
         params.position = position;
@@ -131,7 +135,8 @@ pub async fn t5_writes_what_it_writes_in_pytorch(device: &Device, fixture: &Fixt
     writes_as_pytorch_does(device, &answers, &written);
 
     // The same all at once: a start that is given goes on as it did.
-    let given: Vec<u32> = [model.config().start].into_iter().chain(written.iter().map(|s| s.token)).take(20).collect();
+    let given: Vec<u32> =
+        [model.sizes().start.first].into_iter().chain(written.iter().map(|s| s.token)).take(20).collect();
     let mut prefill = compile(&resident, model.prefill(20)).await;
     prefill.write_input("ids", &given).expect("ids");
     (params.position, params.row) = (0, 19);
@@ -144,21 +149,17 @@ pub async fn t5_writes_what_it_writes_in_pytorch(device: &Device, fixture: &Fixt
 pub async fn bert_reads_a_padded_batch_as_pytorch_does(device: &Device) {
     let answers = BERT.answers();
     let file = BERT.file().await;
-    let config = BertConfig::from_hugging_face(BERT.config).expect("a configuration");
-    let width = config.width;
-    let model = Bert::find(config, &file, Storage::default()).expect("a BERT");
+    let model = Encoder::from_hugging_face(BERT.config, &file, Storage::default()).expect("a BERT");
+    let width = model.config().width;
     let lengths = ids_in(&answers["lengths"]);
     let flat =
         |name: &str| -> Vec<u32> { answers[name].as_array().expect("members").iter().flat_map(ids_in).collect() };
     let words = flat("input_ids");
     let length = words.len() / lengths.len();
-    let graph = model.graph(lengths.len(), length).expect("a graph");
+    let graph = model.graph(Task::Embed(Pooling::Mean), lengths.len(), length).expect("a graph");
     let resident = load(device, &file, &graph, model.recipes()).await;
     let mut plan = resident.compile(&graph).await.expect("a plan");
-    let positions: Vec<u32> = lengths.iter().flat_map(|_| 0..length as u32).collect();
-    for (name, words) in
-        [("ids", &words), ("token_types", &flat("token_type_ids")), ("positions", &positions), ("lengths", &lengths)]
-    {
+    for (name, words) in [("ids", &words), ("kinds", &flat("token_type_ids")), ("lengths", &lengths)] {
         plan.write_input(name, words).expect("numbers");
     }
     let out = step(&mut plan, StepParams::default(), &["hidden", "pooled", "pooler"]).await;
@@ -174,9 +175,8 @@ pub async fn bert_reads_a_padded_batch_as_pytorch_does(device: &Device) {
     }
 }
 
-async fn open_characters(device: &Device, file: &WeightFile) -> (CharLstm, Resident) {
-    let config = CharLstmConfig::from_json(CHARACTERS.config).expect("a configuration");
-    let model = CharLstm::find(config, file, Storage::default()).expect("a recurrent model");
+async fn open_characters(device: &Device, file: &WeightFile) -> (Recurrent, Resident) {
+    let model = Recurrent::find(file, Storage::default()).expect("a recurrent model");
     let resident = load(device, file, &model.decode().expect("a graph"), model.recipes()).await;
     (model, resident)
 }
@@ -188,8 +188,6 @@ pub async fn a_char_lstm_writes_what_it_writes_in_pytorch(device: &Device) {
     // In one piece, and in two.
     for cut in [0, 5] {
         let (model, resident) = open_characters(device, &CHARACTERS.file().await).await;
-        let text: String = prompt.iter().map(|id| model.config().characters[*id as usize].as_str()).collect();
-        assert_eq!(text, answers["prompt"].as_str().expect("a text"));
         let mut out = vec![];
         for part in [&prompt[..cut], &prompt[cut..]].into_iter().filter(|part| !part.is_empty()) {
             let mut prefill = compile(&resident, model.prefill(part.len())).await;
@@ -219,7 +217,11 @@ mod native {
         rnn::{GRUConfig, RNN, gru},
     };
     use pollster::block_on;
-    use vitrine::{ErrorCode, graph::Cell, models::LanguageModel};
+    use vitrine::{
+        ErrorCode,
+        graph::Cell,
+        models::{LanguageModel, encoder_decoder::t5::T5Config},
+    };
 
     use super::*;
     use crate::common::{as_hardware, json, on_cpu, on_gpu, opened, safetensors, shipped};
@@ -262,7 +264,7 @@ mod native {
         let answers = GATED_T5.answers();
         let told = &answers["relative_buckets"];
         let size = |name: &str| told[name].as_u64().expect("a count") as usize;
-        let config = T5Config::from_hugging_face(GATED_T5.config).expect("a configuration");
+        let config = T5Config::from_hugging_face(&GATED_T5.config()).expect("a configuration");
         let config = T5Config { buckets: size("num_buckets"), farthest: size("max_distance"), ..config };
         let first = told["first_position"].as_i64().expect("a distance") as isize;
         for (side, both_ways) in [("encoder", true), ("decoder", false)] {
@@ -324,7 +326,7 @@ mod native {
             let file = file_of(&tensors);
             for device in every_device() {
                 let (model, resident) = block_on(open_characters(&device, &file));
-                assert_eq!(model.cell(), cell);
+                assert_eq!(model.config().cell, cell);
                 let mut prefill = block_on(compile(&resident, model.prefill(prompt.len())));
                 prefill.write_input("ids", &prompt).expect("ids");
                 let out = block_on(step(&mut prefill, StepParams::default(), &["logits"]));
@@ -383,14 +385,15 @@ mod native {
                 assert!(error.to_string().contains(said), "{error}");
             };
             refused(3, "memory.k.0 holds 0; run what stores them first");
-            let mut encoder = block_on(compile(&resident, model.encoder(3)));
+            let mut encoder = block_on(compile(&resident, model.read(3)));
             encoder.write_input("ids", &[5, 6, 1]).expect("ids");
+            encoder.write_input("lengths", &[3]).expect("a length");
             block_on(step(&mut encoder, StepParams::default(), &["hidden"]));
             refused(0, "0 stored keys are to be seen");
             refused(4, "memory.k.0 holds 3");
             block_on(step(&mut decode, StepParams { memory: 3, ..StepParams::default() }, &["logits"]));
             for rows in [0, 65] {
-                let error = model.encoder(rows).expect_err("refused");
+                let error = model.read(rows).expect_err("refused");
                 assert!(error.code() == ErrorCode::ContextOverflow && error.to_string().contains("1 to 64"), "{error}");
             }
         }
@@ -399,9 +402,8 @@ mod native {
     #[test]
     fn lengths_that_lie_are_refused() {
         let file = block_on(BERT.file());
-        let config = BertConfig::from_hugging_face(BERT.config).expect("a configuration");
-        let model = Bert::find(config, &file, Storage::default()).expect("a BERT");
-        let graph = model.graph(2, 6).expect("a graph");
+        let model = Encoder::from_hugging_face(BERT.config, &file, Storage::default()).expect("a BERT");
+        let graph = model.graph(Task::Embed(Pooling::Mean), 2, 6).expect("a graph");
         for device in every_device() {
             let resident = block_on(load(&device, &file, &graph, model.recipes()));
             let mut plan = block_on(resident.compile(&graph)).expect("a plan");
@@ -410,7 +412,7 @@ mod native {
                 assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains(said), "{error}");
             }
         }
-        let error = model.graph(1, 41).expect_err("refused");
+        let error = model.graph(Task::Embed(Pooling::Mean), 1, 41).expect_err("refused");
         assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains("1 to 40"), "{error}");
     }
 
@@ -425,39 +427,38 @@ mod native {
         let tensors: HashMap<String, Tensor> =
             tensors.into_iter().filter(|(name, _)| !name.starts_with("pooler")).map(old).collect();
         let file = file_of(&tensors);
-        let config = BertConfig::from_hugging_face(BERT.config).expect("a configuration");
-        let model = Bert::find(config, &file, Storage::default()).expect("a BERT");
-        let outputs: Vec<String> =
-            model.graph(1, 4).expect("a graph").outputs.into_iter().map(|(name, _)| name).collect();
+        let model = Encoder::from_hugging_face(BERT.config, &file, Storage::default()).expect("a BERT");
+        let outputs: Vec<String> = model
+            .graph(Task::Embed(Pooling::Mean), 1, 4)
+            .expect("a graph")
+            .outputs
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(outputs, ["hidden", "pooled"]);
     }
 
     /// A configuration that is another model's names what does not fit.
     #[test]
     fn configurations_that_do_not_fit_are_refused_in_words() {
-        let t5 = |from: &str, to: &str| T5Config::from_hugging_face(&PLAIN_T5.config.replace(from, to));
         let file = block_on(PLAIN_T5.file());
-        let found = |config: T5Config| T5::find(config, &file, Storage::default()).expect_err("refused");
-        let untied = t5("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false").expect("a configuration");
-        let deeper = t5("\"num_layers\": 2", "\"num_layers\": 3").expect("a configuration");
+        let t5 = |from: &str, to: &str| {
+            let config = serde_json::from_str(&PLAIN_T5.config.replace(from, to)).expect("JSON");
+            EncoderDecoder::find(&config, &file, Storage::default()).expect_err("refused")
+        };
         let refused = [
-            (t5("\"relu\"", "\"gated-relu6\"").expect_err("refused"), "gated-relu6"),
-            (t5("\"model_type\": \"t5\"", "\"model_type\": \"umt5\"").expect_err("refused"), "umt5"),
-            (t5("\"decoder_start_token_id\": 0", "\"decoder_start_token_id\": 96").expect_err("refused"), "96 is none"),
-            (t5("_num_buckets\": 8", "_num_buckets\": 3").expect_err("refused"), "3 buckets"),
-            (found(untied), "lm_head.weight"),
-            (found(deeper), "encoder.block.2.layer.0"),
+            (t5("\"relu\"", "\"gated-relu6\""), "gated-relu6"),
+            (t5("\"model_type\": \"t5\"", "\"model_type\": \"umt5\""), "umt5"),
+            (t5("\"decoder_start_token_id\": 0", "\"decoder_start_token_id\": 96"), "96 is none"),
+            (t5("_num_buckets\": 8", "_num_buckets\": 3"), "3 buckets"),
+            (t5("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false"), "lm_head.weight"),
+            (t5("\"num_layers\": 2", "\"num_layers\": 3"), "encoder.block.2.layer.0"),
         ];
         for (error, said) in refused {
             assert!(error.to_string().contains(said), "{error} does not say {said}");
         }
-        let file = block_on(CHARACTERS.file());
-        let config =
-            CharLstmConfig::from_json(&CHARACTERS.config.replace("\"hidden_size\": 48", "\"hidden_size\": 50"));
-        let error = CharLstm::find(config.expect("a configuration"), &file, Storage::default()).expect_err("refused");
-        assert!(error.to_string().contains("192 rows"), "{error}");
         let error =
-            BertConfig::from_hugging_face(&BERT.config.replace("absolute", "relative_key")).expect_err("refused");
+            EncoderConfig::from_hugging_face(&BERT.config.replace("absolute", "relative_key")).expect_err("refused");
         assert_eq!(error.code(), ErrorCode::UnsupportedModel);
     }
 }

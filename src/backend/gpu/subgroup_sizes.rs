@@ -60,7 +60,7 @@ fn adds_up(device: &Device) -> bool {
         output,
         sampled: None,
     });
-    block_on(self_check::check(&device, &probes)).is_ok() && device.info().subgroups
+    block_on(self_check::check(&device, &graph, &probes)).is_ok() && device.info().subgroups
 }
 
 fn leak(text: String) -> &'static str {

@@ -116,6 +116,12 @@ impl Tokenizer {
                 sentence_piece(model, *add_space, marks.split(text), Some(breaker.breaks), &mut ids);
                 Ok(ids)
             }
+            // Marks are no characters, so nothing is broken.
+            Encoder::Characters(characters) => {
+                let mut ids = vec![];
+                characters.encode(text, &mut ids)?;
+                Ok(ids)
+            }
             Encoder::Library { tokenizer, .. } => {
                 let mut tokenizer = tokenizer.lock().unwrap_or_else(PoisonError::into_inner);
                 tokenizer.set_encode_special_tokens(false);

@@ -1,0 +1,234 @@
+//! What writes a text a token at a time, whatever it is made of: a decoder alone, an encoder and a decoder, a recurrent network.
+
+use super::{EncoderDecoder, LanguageModel, Recurrent};
+use crate::{
+    Error, Result,
+    graph::{Graph, StepParams},
+    models::encoder_decoder::Start,
+    weights::Recipes,
+};
+
+/// A model that writes a text a token at a time.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // one a load
+pub enum Autoregressive {
+    Decoder(LanguageModel),
+    EncoderDecoder(EncoderDecoder),
+    Recurrent(Recurrent),
+}
+
+/// A step of a small model that stands for a large one, to try a device with.
+pub struct Trial {
+    pub graph: Graph,
+    pub inputs: Vec<(&'static str, Vec<u32>)>,
+    pub states: Vec<(&'static str, Vec<u32>)>,
+    pub params: StepParams,
+    pub output: &'static str,
+    pub sampled: Option<&'static str>,
+}
+
+impl Autoregressive {
+    /// As `general.architecture` of a GGUF or `model_type` of a `config.json` spells it.
+    pub fn architecture(&self) -> &'static str {
+        match self {
+            Self::Decoder(model) => model.config().architecture,
+            Self::EncoderDecoder(model) => model.sizes().architecture,
+            Self::Recurrent(model) => model.config().cell.name(),
+        }
+    }
+
+    /// Tokens that it can write.
+    pub fn vocabulary(&self) -> usize {
+        match self {
+            Self::Decoder(model) => model.config().vocabulary,
+            Self::EncoderDecoder(model) => model.sizes().written,
+            Self::Recurrent(model) => model.config().vocabulary,
+        }
+    }
+
+    /// Tokens that it can read.
+    pub fn read_vocabulary(&self) -> usize {
+        match self {
+            Self::EncoderDecoder(model) => model.sizes().vocabulary,
+            _ => self.vocabulary(),
+        }
+    }
+
+    /// Layers, those of both sides where there are two.
+    pub fn layers(&self) -> usize {
+        match self {
+            Self::Decoder(model) => model.config().layers,
+            Self::EncoderDecoder(model) => model.sizes().layers + model.sizes().decoder_layers,
+            Self::Recurrent(model) => model.config().layers,
+        }
+    }
+
+    pub fn width(&self) -> usize {
+        match self {
+            Self::Decoder(model) => model.config().dim,
+            Self::EncoderDecoder(model) => model.sizes().width,
+            Self::Recurrent(model) => model.config().width,
+        }
+    }
+
+    /// The most tokens that it was made for; `None` where its state has one size whatever was met.
+    pub fn context_length(&self) -> Option<usize> {
+        match self {
+            Self::Decoder(model) => Some(model.config().context_length),
+            Self::EncoderDecoder(model) => Some(model.sizes().context_length),
+            Self::Recurrent(_) => None,
+        }
+    }
+
+    /// Tokens that its caches have room for.
+    pub fn capacity(&self) -> usize {
+        match self {
+            Self::Decoder(model) => model.capacity(),
+            Self::EncoderDecoder(model) => model.capacity(),
+            Self::Recurrent(_) => usize::MAX,
+        }
+    }
+
+    /// Gives the caches room for `rows` tokens.
+    pub fn with_capacity(self, rows: usize) -> Self {
+        match self {
+            Self::Decoder(model) => Self::Decoder(model.with_capacity(rows)),
+            Self::EncoderDecoder(model) => Self::EncoderDecoder(model.with_capacity(rows)),
+            Self::Recurrent(_) => self,
+        }
+    }
+
+    /// Sets how many likeliest tokens a step reports, at most the vocabulary.
+    pub fn with_alternatives(self, alternatives: usize) -> Self {
+        match self {
+            Self::Decoder(model) => Self::Decoder(model.with_alternatives(alternatives)),
+            Self::EncoderDecoder(model) => Self::EncoderDecoder(model.with_alternatives(alternatives)),
+            Self::Recurrent(model) => Self::Recurrent(model.with_alternatives(alternatives)),
+        }
+    }
+
+    /// Whether what it met lies in states that each step writes over: nothing is taken back, and no row may be padding.
+    pub fn is_recurrent(&self) -> bool {
+        matches!(self, Self::Recurrent(_))
+    }
+
+    /// What a written text begins and ends with, where another is read before it.
+    pub fn start(&self) -> Option<&Start> {
+        match self {
+            Self::EncoderDecoder(model) => Some(&model.sizes().start),
+            _ => None,
+        }
+    }
+
+    /// How its weights are made of the file's tensors.
+    pub fn recipes(&self) -> &Recipes {
+        match self {
+            Self::Decoder(model) => model.recipes(),
+            Self::EncoderDecoder(model) => model.recipes(),
+            Self::Recurrent(model) => model.recipes(),
+        }
+    }
+
+    /// Every weight and state, for loading.
+    pub fn whole(&self) -> Result<Graph> {
+        match self {
+            Self::EncoderDecoder(model) => model.whole(),
+            _ => self.decode(),
+        }
+    }
+
+    /// `t` tokens as one text for the decoder; input `ids` `[t]` and `lengths` `[1]` U32.
+    pub fn read(&self, t: usize) -> Result<Graph> {
+        match self {
+            Self::EncoderDecoder(model) => model.read(t),
+            _ => Err(Error::internal(format!("{} reads and writes one text", self.architecture()))),
+        }
+    }
+
+    /// One step: the token chosen before → logits → the next. Outputs `sampled` and `logits` `[1, vocabulary]`.
+    pub fn decode(&self) -> Result<Graph> {
+        match self {
+            Self::Decoder(model) => model.decode(),
+            Self::EncoderDecoder(model) => model.decode(),
+            Self::Recurrent(model) => model.decode(),
+        }
+    }
+
+    /// `t` tokens, the last of which (or the row that the step names, where the model is not recurrent) is sampled from; input `ids` `[t]` U32.
+    /// Outputs as those of [`Self::decode`].
+    pub fn prefill(&self, t: usize) -> Result<Graph> {
+        match self {
+            Self::Decoder(model) => model.prefill(t),
+            Self::EncoderDecoder(model) => model.prefill(t),
+            Self::Recurrent(model) => model.prefill(t),
+        }
+    }
+
+    /// `t` tokens and the logits of all of them; input `ids` `[t]` U32. Output `logits` `[t, vocabulary]`.
+    pub fn score(&self, t: usize) -> Result<Graph> {
+        match self {
+            Self::Decoder(model) => model.score(t),
+            Self::Recurrent(model) => model.score(t),
+            Self::EncoderDecoder(_) => Err(Error::internal("what an encoder-decoder writes belongs to what it read")),
+        }
+    }
+
+    /// A small model that stands for this one: a graph that names all its weights and states, and steps to try a device with. A prompt of few tokens is padded to
+    /// `rows`.
+    pub fn trials(&self, rows: usize) -> Result<(Graph, Vec<Trial>)> {
+        let ids = |rows: usize, vocabulary: usize| (0..rows).map(|row| (row * 7 % vocabulary) as u32).collect();
+        let written = |graph, position: usize, vocabulary| Trial {
+            graph,
+            inputs: vec![],
+            states: vec![("seen", vec![0; vocabulary]), ("token", vec![0])],
+            params: StepParams { position: position as u32, ..StepParams::default() },
+            output: "logits",
+            sampled: Some("sampled"),
+        };
+        match self {
+            Self::Decoder(model) => {
+                let probe = model.probe();
+                let (rows, vocabulary) = (rows.min(probe.capacity()), probe.config().vocabulary);
+                let prefill = Trial {
+                    graph: probe.prefill(rows)?,
+                    inputs: vec![("ids", ids(rows, vocabulary))],
+                    states: vec![("seen", vec![0; vocabulary])],
+                    params: StepParams { row: rows as u32 - 1, ..StepParams::default() },
+                    output: "logits",
+                    sampled: Some("sampled"),
+                };
+                let next = rows.min(probe.capacity() - 1);
+                Ok((probe.decode()?, vec![prefill, written(probe.decode()?, next, vocabulary)]))
+            }
+            Self::EncoderDecoder(model) => {
+                let probe = model.probe();
+                let rows = rows.min(probe.capacity());
+                let count = (rows * 3 / 4).max(1);
+                let read = Trial {
+                    graph: probe.read(rows)?,
+                    inputs: vec![("ids", ids(rows, probe.sizes().vocabulary)), ("lengths", vec![count as u32])],
+                    states: vec![],
+                    params: StepParams::default(),
+                    output: "hidden",
+                    sampled: None,
+                };
+                let mut write = written(probe.decode()?, 0, probe.sizes().written);
+                write.params.memory = count as u32;
+                Ok((probe.whole()?, vec![read, write]))
+            }
+            Self::Recurrent(model) => {
+                let probe = model.probe();
+                let vocabulary = probe.config().vocabulary;
+                let prefill = Trial {
+                    graph: probe.prefill(rows)?,
+                    inputs: vec![("ids", ids(rows, vocabulary))],
+                    states: vec![("seen", vec![0; vocabulary])],
+                    params: StepParams::default(),
+                    output: "logits",
+                    sampled: Some("sampled"),
+                };
+                Ok((probe.decode()?, vec![prefill, written(probe.decode()?, 0, vocabulary)]))
+            }
+        }
+    }
+}
