@@ -135,7 +135,7 @@ REMOTE += [
         "prompts": ["What is a rainbow?", "Write a Python function that reverses a string.", "Wie macht man Pfannkuchen?"],
     },
     {
-        "id": "gemma-3-270m-it", "name": "Gemma 3 270M Instruct", "parameters": 268098176, "context": 32768, "license": "Gemma Terms of Use (Google; use is restricted, no open-source licence)",
+        "id": "gemma-3-270m-it", "name": "Gemma 3 270M Instruct", "parameters": 268098176, "context": 32768, "license": "Gemma Terms of Use (Google; use is restricted, no open-source licence)", "terms": "https://ai.google.dev/gemma/terms",
         "file": "hf://ggml-org/gemma-3-270m-it-GGUF/gemma-3-270m-it-Q8_0.gguf",
         "description": "A small assistant that knows 262,144 words and word pieces of many languages. Under 300 MB.",
         "trainedOn": "Six trillion tokens of web pages, code and mathematics in over 140 languages, then instructions.",

@@ -58,6 +58,11 @@ async function fetchCatalog() {
   return listed;
 }
 
+/** An entry names what is no address. @param {string} id @param {string} file */
+function nowhere(id, file) {
+  return { code: "bad-argument", message: `The list of models at ${where()} says that "${id}" lies at "${file}", and from there on that is no address. Write https://… or hf://….` };
+}
+
 /** @param {string} text @returns {any} nothing where it is no JSON */
 function parsed(text) {
   try {
@@ -82,7 +87,17 @@ function noCatalog(why) {
 /** The catalogue's entries, as a page gets them. @returns {Promise<CatalogEntry[]>} */
 export async function catalogEntries() {
   const { models } = await readCatalog();
-  return models.map((entry) => (typeof entry.world === "string" ? { ...entry, world: place.models[entry.world] ?? tryParse(entry.world, place.catalog)?.href } : entry));
+  return models.map((entry) => ({ ...entry, ...besideIt("world", entry.world), ...besideIt("terms", entry.terms) }));
+}
+
+/** What an entry names beside its files, as an address. @param {string} key @param {unknown} named @returns {Record<string, string | undefined>} */
+function besideIt(key, named) {
+  return typeof named === "string" ? { [key]: placed(named) } : {};
+}
+
+/** Where a file lies that the catalogue names. @param {string} file */
+function placed(file) {
+  return place.models[file] ?? tryParse(file, place.catalog)?.href;
 }
 
 /**
@@ -97,6 +112,8 @@ export async function resolveSource(source) {
   const { address, entry } = await addressOf(source);
   // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
   if (!entry || address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry?.quantization };
+  const several = filesOf(entry);
+  if (several.length > 1) return { key: several.map((file) => file.address).join(" "), files: several, quantization: entry.quantization };
   return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
 }
 
@@ -106,7 +123,19 @@ export async function resolveSource(source) {
  * @param {string[]} kept
  */
 export async function keptOf(source, kept) {
-  return broughtBy((await addressOf(source)).address, kept);
+  const { address, entry } = await addressOf(source);
+  const several = entry ? filesOf(entry).map((file) => file.address) : [];
+  return several.length > 1 ? several : broughtBy(address, kept);
+}
+
+/** The files of a model of the catalogue that lists several. @param {CatalogEntry} entry */
+function filesOf({ id, files = [] }) {
+  if (files.length < 2) return [];
+  return files.map(({ path = "", url = path, bytes, sha256 }) => {
+    const address = placed(url);
+    if (!url || !address) throw nowhere(id, url);
+    return { name: nameOf(url), address, size: bytes, sha256 };
+  });
 }
 
 /**
@@ -119,9 +148,9 @@ async function addressOf(source) {
     const { models } = await readCatalog();
     const entry = models.find(({ id }) => id === source.address);
     if (entry) {
-      const address = place.models[entry.file] ?? tryParse(entry.file, place.catalog)?.href;
+      const address = placed(entry.file);
       if (address) return { address, entry };
-      throw { code: "bad-argument", message: `The list of models at ${where()} says that "${entry.id}" lies at "${entry.file}", and from there on that is no address. Write https://… or hf://….` };
+      throw nowhere(entry.id, entry.file);
     }
     if (!/\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";

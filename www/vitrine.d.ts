@@ -606,8 +606,10 @@ export interface CatalogEntry {
   name: string;
   description: string;
   kind: string;
-  /** Relative to the catalogue, or an address. */
+  /** The weights: relative to the catalogue, or an address. */
   file: string;
+  /** All its files, read together, where they are several: `path` relative to the catalogue, or `url` an address. */
+  files?: { path?: string; url?: string; bytes?: number; sha256?: string }[];
   /** Left out where it is not known exactly. */
   bytes?: number;
   sha256?: string;
@@ -615,6 +617,8 @@ export interface CatalogEntry {
   quantization?: LoadOptions["quantization"];
   parameters: number;
   license: string;
+  /** The address of its licence or of the terms of its use, where the catalogue names one. */
+  terms?: string;
   /** Requests to make of a model that answers, and beginnings for one that goes on. */
   prompts?: string[];
   beginnings?: string[];

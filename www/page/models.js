@@ -31,6 +31,7 @@ export class Models extends EventTarget {
   #name = element("model-name", HTMLElement);
   #facts = element("model-facts", HTMLElement);
   #words = element("model-words", HTMLElement);
+  #licence = element("model-licence", HTMLElement);
   #loading = element("loading", HTMLElement);
   #bar = element("progress", HTMLElement);
   #fill = element("progress-fill", HTMLElement);
@@ -175,6 +176,7 @@ export class Models extends EventTarget {
     this.#name.textContent = called;
     this.#facts.textContent = "";
     this.#words.textContent = "";
+    this.#licence.replaceChildren();
     this.#loading.hidden = false;
     this.#line.textContent = "Opening…";
     this.#bar.classList.add("unknown");
@@ -212,10 +214,10 @@ export class Models extends EventTarget {
       info.architecture,
       ...this.#show.facts(info),
       bytesInWords(entry?.bytes ?? info.weightBytes),
-      entry?.license ?? "",
     ];
     this.#facts.textContent = facts.filter(Boolean).join(" · ");
     this.#words.textContent = entry?.description ?? "";
+    this.#licence.replaceChildren(...licenceOf(entry));
     for (const card of this.#list.querySelectorAll("button")) card.setAttribute("aria-pressed", String(card.dataset.model === entry?.id));
   }
 
@@ -223,6 +225,7 @@ export class Models extends EventTarget {
     this.#name.textContent = "No model yet";
     this.#facts.textContent = this.#show.none;
     this.#words.textContent = "";
+    this.#licence.replaceChildren();
     element("chooser", HTMLDetailsElement).open = true;
   }
 
@@ -246,6 +249,15 @@ export class Models extends EventTarget {
       else this.openFiles([...(event.dataTransfer?.files ?? [])]);
     });
   }
+}
+
+/** Under which licence a model is shown, and where its terms stand. @param {CatalogEntry | undefined} entry @returns {(Node | string)[]} */
+function licenceOf(entry) {
+  if (!entry?.license) return [];
+  const told = `Licence: ${entry.license}`;
+  if (!entry.terms) return [told];
+  const named = entry.terms.startsWith(location.origin) ? "its text" : entry.terms;
+  return [`${told} · `, make("a", { href: entry.terms, rel: "license noopener", target: "_blank" }, named)];
 }
 
 /** The model among the files of a folder. @param {string} folder @param {File[]} files */

@@ -232,6 +232,35 @@ export async function noCatalogue(catalogs) {
   return { seen, nowhere: await said(engine.load("mine")) };
 }
 
+/** @param {string} folder */
+export async function severalFiles(folder) {
+  const { Engine } = await import("/vitrine.js");
+  const names = ["model.safetensors", "config.json", "tokenizer.json"];
+  const digest = async (/** @type {string} */ address) =>
+    [...new Uint8Array(await crypto.subtle.digest("SHA-256", await bytes(address)))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  /** @type {{ url: string, bytes: number, sha256: string }[]} */
+  const files = [];
+  for (const name of names) {
+    const url = new URL(`${folder}/${name}`, location.href).href;
+    files.push({ url, bytes: (await bytes(url)).byteLength, sha256: await digest(url) });
+  }
+  const entry = (/** @type {string} */ id, /** @type {object[]} */ files) => ({ id, file: `${location.origin}${folder}/model.safetensors`, files, terms: `${location.origin}/terms.html` });
+  const damaged = files.map((file, at) => (at === 2 ? { ...file, sha256: "ab".repeat(32) } : file));
+  const models = [entry("mine", files), entry("wrong", damaged), entry("nowhere", [{ path: "a" }, { path: "b" }])];
+  const engine = await Engine.create({ device: "cpu", catalog: `data:application/json,${encodeURIComponent(JSON.stringify({ models }))}` });
+  const [{ terms }] = await engine.catalog();
+  const wrong = await code(engine.load("wrong"));
+  await engine.cache.delete();
+  const model = await engine.load("mine", { kind: "text" });
+  const { architecture } = model.info;
+  const plain = await engine.load({ files: Object.fromEntries(names.map((name, at) => [name, files[at].url])) });
+  const same = (await writes(model)) === (await writes(/** @type {TextModel} */ (plain)));
+  const kept = (await engine.cache.list()).length;
+  const gone = await engine.cache.delete("mine");
+  const left = (await engine.cache.list()).length;
+  return { architecture, same, kept, gone, left, wrong, terms: new URL(terms ?? "").pathname, nowhere: await code(engine.load("nowhere")) };
+}
+
 /** @param {string[]} addresses */
 export async function ownerAndRepository(addresses) {
   const engine = await engineOn("cpu");

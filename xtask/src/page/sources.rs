@@ -33,6 +33,7 @@ pub const TESTS: &[Test] = &[
     Test::new("what_is_kept_is_forgotten_by_what_was_loaded_and_by_nothing_else", forgotten),
     Test::new("files_load_as_they_were_chosen", chosen),
     Test::new("a_catalogue_that_is_none_is_told_with_what_lies_there", no_catalogue).expecting(&[REFUSED]),
+    Test::new("a_catalogues_model_of_several_files_loads_and_is_forgotten_whole", several_files),
     Test::new("an_owner_and_a_repository_are_told_how_the_hubs_are_written", owner_and_repository)
         .expecting(&[REFUSED]),
     Test::new("a_wrong_checksum_is_refused", checksum),
@@ -270,6 +271,17 @@ fn no_catalogue(visit: &Visit) -> Result<()> {
         }
     }
     ensure_that!(seen["seen"].as_array().is_some_and(|seen| seen.len() == expected.len()), "{seen}");
+    Ok(())
+}
+
+/// An entry's own checksums hold for each of its files.
+fn several_files(visit: &Visit) -> Result<()> {
+    let seen = on_blank(visit, script!("sources.js", severalFiles), json!("/fixtures/tiny_qwen3"))?;
+    let expected = json!({
+        "architecture": "qwen3", "same": true, "kept": 3, "gone": 3, "left": 0,
+        "wrong": "corrupt-file", "terms": "/terms.html", "nowhere": "bad-argument",
+    });
+    ensure_that!(seen == expected, "{seen}");
     Ok(())
 }
 
