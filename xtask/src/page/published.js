@@ -1,0 +1,21 @@
+// @ts-check
+import { engineOn, tokensOf } from "./common.js";
+
+/** @typedef {import("./common.js").Device} Device */
+/** @typedef {import("/vitrine.js").Message} Message */
+/** @typedef {{ texts: { text: string }[], chats: { messages: Message[] }[], scored: { text: string }, greedy: { prompt_ids: number[] } }} Told */
+
+/** @param {{ device: Device, name: string, steps: number, score: boolean, told: Told }} args */
+export async function written({ device, name, steps, score, told }) {
+  const engine = await engineOn(device);
+  // What was fetched is no part of the types.
+  const model = await engine.load(name, { kind: "text" });
+  const texts = [];
+  for (const { text } of told.texts) texts.push([...(await model.tokenize(text, { addSpecialTokens: false }))]);
+  const chats = [];
+  for (const { messages } of told.chats) chats.push([...(await model.tokenize(messages))]);
+  const scored = score ? await model.score(told.scored.text) : undefined;
+  const logprobs = scored?.tokens.slice(1).map(({ logprob }) => logprob);
+  const tokens = await tokensOf(model.generate(told.greedy.prompt_ids, { maxTokens: steps, temperature: 0 }));
+  return { texts, chats, logprobs, tokens, device: model.info.device.kind };
+}

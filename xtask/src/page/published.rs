@@ -1,0 +1,110 @@
+//! Models of others that `cargo xtask models` fetched, in a site as `cargo xtask build --with` makes it: what transformers says of them, and a page
+//! that chats without its server.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Test, Visit, ensure_that, offline::Cable, open_page, reader, script};
+use crate::{
+    browser::Gpu,
+    published::{self, Model},
+};
+
+pub const TESTS: &[Test] = &[
+    Test::new("smollm2_answers_in_the_page_without_its_server", without_a_server)
+        .with_published("smollm2")
+        .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
+    Test::new("smollm2_writes_as_transformers_does_on_the_cpu", smollm2_on_cpu).with_published("smollm2"),
+    Test::new("gemma3_writes_as_transformers_does_on_the_cpu", gemma3_on_cpu).with_published("gemma3"),
+    Test::new("smollm2_writes_as_transformers_does_on_webgpu", smollm2_on_gpu)
+        .with_published("smollm2")
+        .on(Gpu::SwiftShader),
+];
+
+/// The models that these tests need.
+pub fn models() -> Vec<&'static Model> {
+    published::MODELS.iter().filter(|model| TESTS.iter().any(|test| test.published == Some(model.name))).collect()
+}
+
+/// Greedy tokens that the software adapter is given time for.
+const ON_SOFTWARE: usize = 8;
+
+/// Ids of texts and conversations, log-probabilities within 0.005 a token, the greedy tokens; on a GPU made of software the first of these alone.
+fn writes_as_transformers_does(visit: &Visit, name: &str, device: &str, steps: Option<usize>) -> Result<()> {
+    visit.blank()?;
+    let told = fs::read_to_string(visit.root.join(format!("tests/fixtures/published/{name}.json")))?;
+    let mut told: Value = serde_json::from_str(&told)?;
+    let tokens = told["greedy"]["tokens"].as_array_mut().context("no greedy tokens")?;
+    tokens.truncate(steps.unwrap_or(tokens.len()));
+    let seen = visit.call(
+        script!("published.js", written),
+        json!({ "device": device, "name": name, "steps": tokens.len(), "score": steps.is_none(), "told": told }),
+    )?;
+    ensure_that!(seen["device"] == device, "{name} was computed by {}", seen["device"]);
+    for (asked, key) in [("texts", "text"), ("chats", "messages")] {
+        let cases = told[asked].as_array().context("no cases")?;
+        for (case, ids) in cases.iter().zip(seen[asked].as_array().context("no ids")?) {
+            ensure_that!(case["ids"] == *ids, "{name}: {} became {ids}, not {}", case[key], case["ids"]);
+        }
+        ensure_that!(seen[asked].as_array().map(Vec::len) == Some(cases.len()), "{name}: {asked}");
+    }
+    ensure_that!(
+        seen["tokens"] == told["greedy"]["tokens"],
+        "{name} on {device} wrote {}, transformers {}",
+        seen["tokens"],
+        told["greedy"]["tokens"]
+    );
+    if steps.is_some() {
+        return Ok(());
+    }
+    let numbers = |value: &Value| value.as_array().map(|all| all.iter().filter_map(Value::as_f64).collect::<Vec<_>>());
+    let (got, wanted) = (numbers(&seen["logprobs"]).context("no score")?, numbers(&told["scored"]["logprobs"]));
+    let wanted = wanted.context("no log-probabilities")?;
+    ensure_that!(got.len() == wanted.len(), "{name}: {} log-probabilities, not {}", got.len(), wanted.len());
+    let worst = got.iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs()).fold(0.0, f64::max);
+    ensure_that!(worst < 0.005, "{name}: a log-probability is {worst} from PyTorch's: {got:?}");
+    Ok(())
+}
+
+fn smollm2_on_cpu(visit: &Visit) -> Result<()> {
+    writes_as_transformers_does(visit, "smollm2", "cpu", None)
+}
+
+fn gemma3_on_cpu(visit: &Visit) -> Result<()> {
+    writes_as_transformers_does(visit, "gemma3", "cpu", None)
+}
+
+fn smollm2_on_gpu(visit: &Visit) -> Result<()> {
+    writes_as_transformers_does(visit, "smollm2", "webgpu", Some(ON_SOFTWARE))
+}
+
+/// Chosen from the list with its licence beside it, and kept: it opens and answers when the server is gone.
+fn without_a_server(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    let cable = Cable::lay(visit.address.strip_prefix("http://").context("another scheme")?.parse()?)?;
+    open_page(page, &cable.address())?;
+    page.wait_for("document.querySelector('#offline').innerText.length > 0", 120)?;
+    page.click("#chooser summary")?;
+    let card = page.text("[data-model='smollm2']")?;
+    for part in ["SmolLM2 135M Instruct", "134.5 million parameters", "98.4 MB", "Apache-2.0"] {
+        ensure_that!(card.contains(part), "{part} is not on the card: {card:?}");
+    }
+    page.click("[data-model='smollm2']")?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' && document.querySelector('#model-name').innerText.startsWith('SmolLM2')",
+        120,
+    )?;
+    let licence = page.text("#model-licence")?;
+    ensure_that!(licence == "Licence: Apache-2.0 · its text", "{licence:?}");
+    let text = page.run_async("return (await fetch(document.querySelector('#model-licence a').href)).text()", &[])?;
+    ensure_that!(text.as_str().is_some_and(|text| text.contains("Apache License")), "no licence lies there");
+    cable.cut();
+    open_page(page, &format!("{}/?model=smollm2", cable.address()))?;
+    ensure_that!(page.text("#model-name")?.starts_with("SmolLM2"), "{:?} opened", page.text("#model-name")?);
+    reader::write_some(page, "What is a rainbow?")?;
+    let answer = page.text("#story")?;
+    ensure_that!(answer.to_lowercase().contains("light"), "of a rainbow it says {answer:?}");
+    Ok(())
+}
