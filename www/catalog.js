@@ -128,13 +128,14 @@ export async function keptOf(source, kept) {
   return several.length > 1 ? several : broughtBy(address, kept);
 }
 
-/** The files of a model of the catalogue that lists several. @param {CatalogEntry} entry */
-function filesOf({ id, files = [] }) {
+/** The files of a model of the catalogue that lists several, by their names from the weights' folder on. @param {CatalogEntry} entry */
+function filesOf({ id, file, files = [] }) {
   if (files.length < 2) return [];
+  const folder = file.slice(0, file.lastIndexOf("/") + 1);
   return files.map(({ path = "", url = path, bytes, sha256 }) => {
     const address = placed(url);
     if (!url || !address) throw nowhere(id, url);
-    return { name: nameOf(url), address, size: bytes, sha256 };
+    return { name: url.startsWith(folder) ? url.slice(folder.length) : nameOf(url), address, size: bytes, sha256 };
   });
 }
 

@@ -246,7 +246,12 @@ export async function severalFiles(folder) {
   }
   const entry = (/** @type {string} */ id, /** @type {object[]} */ files) => ({ id, file: `${location.origin}${folder}/model.safetensors`, files, terms: `${location.origin}/terms.html` });
   const damaged = files.map((file, at) => (at === 2 ? { ...file, sha256: "ab".repeat(32) } : file));
-  const models = [entry("mine", files), entry("wrong", damaged), entry("nowhere", [{ path: "a" }, { path: "b" }])];
+  // Parts of a pipeline have files of one name.
+  const parts = ["text_encoder/config.json", "text_encoder/model.safetensors", "tokenizer/merges.txt", "tokenizer/vocab.json", "scheduler/scheduler_config.json"];
+  const halves = ["unet", "vae"].flatMap((part) => [`${part}/config.json`, `${part}/diffusion_pytorch_model.safetensors`]);
+  const index = `${location.origin}/fixtures/pipeline/model_index.json`;
+  const pipeline = { id: "pipeline", file: index, files: ["model_index.json", ...parts, ...halves].map((name) => ({ url: new URL(name, index).href })) };
+  const models = [entry("mine", files), entry("wrong", damaged), entry("nowhere", [{ path: "a" }, { path: "b" }]), pipeline];
   const engine = await Engine.create({ device: "cpu", catalog: `data:application/json,${encodeURIComponent(JSON.stringify({ models }))}` });
   const [{ terms }] = await engine.catalog();
   const wrong = await code(engine.load("wrong"));
@@ -258,7 +263,8 @@ export async function severalFiles(folder) {
   const kept = (await engine.cache.list()).length;
   const gone = await engine.cache.delete("mine");
   const left = (await engine.cache.list()).length;
-  return { architecture, same, kept, gone, left, wrong, terms: new URL(terms ?? "").pathname, nowhere: await code(engine.load("nowhere")) };
+  const { kind } = (await engine.load("pipeline", { kind: "image" })).info;
+  return { architecture, same, kept, gone, left, wrong, kind, terms: new URL(terms ?? "").pathname, nowhere: await code(engine.load("nowhere")) };
 }
 
 /** @param {string[]} addresses */

@@ -278,7 +278,7 @@ fn no_catalogue(visit: &Visit) -> Result<()> {
 fn several_files(visit: &Visit) -> Result<()> {
     let seen = on_blank(visit, script!("sources.js", severalFiles), json!("/fixtures/tiny_qwen3"))?;
     let expected = json!({
-        "architecture": "qwen3", "same": true, "kept": 3, "gone": 3, "left": 0,
+        "architecture": "qwen3", "kind": "image", "same": true, "kept": 3, "gone": 3, "left": 0,
         "wrong": "corrupt-file", "terms": "/terms.html", "nowhere": "bad-argument",
     });
     ensure_that!(seen == expected, "{seen}");
