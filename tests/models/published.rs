@@ -53,7 +53,7 @@ fn cuts_texts_as_transformers_does(name: &str) {
     }
 }
 
-/// How much of a reference a device goes through; the CPU stands in for the GPU here and takes a second for a token of the larger model.
+/// How much of a reference a device goes through; the CPU stands in for the GPU here and takes nearly a second for a token of the larger model.
 #[derive(PartialEq)]
 enum Much {
     All,
