@@ -370,6 +370,8 @@ pub enum Op {
     Rows {
         first: usize,
     },
+    /// The same numbers in rows of another length: `[t, n]` → `[rows, columns]`, as many in all.
+    Reshape,
     /// `[t, a]` and `[t, b]` side by side → `[t, a + b]`.
     Concat,
     /// `[a, n]` above `[b, n]` → `[a + b, n]`.
@@ -502,6 +504,7 @@ impl Op {
             Self::Modulate { .. } => "modulate",
             Self::SliceColumns { .. } => "slice columns",
             Self::Rows { .. } => "rows",
+            Self::Reshape => "reshape",
             Self::Concat => "concat",
             Self::Stack => "stack",
             Self::Softmax => "softmax",

@@ -31,6 +31,16 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], vec![t, columns], DType::F32))
     }
 
+    /// The numbers of `[t, n]`, row after row, as `rows` rows.
+    pub fn reshape(&mut self, rows: usize, x: ValueId) -> Result<ValueId> {
+        let (t, n) = self.rows(&Op::Reshape, x)?;
+        let numbers = t.checked_mul(n).filter(|numbers| rows > 0 && numbers.is_multiple_of(rows));
+        let Some(numbers) = numbers else {
+            return Err(self.misfit(&Op::Reshape, &[x], &format!("its numbers make no {rows} rows")));
+        };
+        Ok(self.push(Op::Reshape, &[x], vec![rows, numbers / rows], DType::F32))
+    }
+
     /// `[t, a]` and `[t, b]` → `[t, a + b]`.
     pub fn concat(&mut self, a: ValueId, b: ValueId) -> Result<ValueId> {
         let ((t, left), (others, right)) = (self.rows(&Op::Concat, a)?, self.rows(&Op::Concat, b)?);

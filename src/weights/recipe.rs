@@ -66,7 +66,8 @@ pub enum Recipe {
     Runs { tensor: String, run: usize, of: usize, which: usize },
     /// The rows of several tensors, one after another.
     Join(Vec<String>),
-    /// PyTorch's convolution `[out, in, height, width]` → `[out, height · width · in]`.
+    /// PyTorch's convolution `[out, in, height, width]` → `[out, height · width · in]`; a matrix `[out, in · height · width]` that reads such a
+    /// picture flattened serves too.
     Conv { tensor: String, window: [usize; 2] },
     /// PyTorch's transposed convolution `[in, out, height, width]` → `[out, height · width · in]`, read whole; a window of `[1, 1]`
     /// takes a plain matrix `[in, out]` too.
@@ -75,6 +76,11 @@ pub enum Recipe {
     Folded { weight: Box<Recipe>, norm: BatchNorm },
     /// The bias that goes with it; `None` where the convolution has none.
     FoldedBias { bias: Option<String>, norm: BatchNorm },
+    /// What the norm multiplies by, `[1, channels]`, where it stands for itself; the shift is a [`Self::FoldedBias`].
+    NormScale(BatchNorm),
+    /// Rows that are the channels of `area` pixels, pixel by pixel within each, to the channels of each pixel: a layer whose values PyTorch views as
+    /// `[channels, height, width]`. Read whole.
+    Pixels { of: Box<Recipe>, area: usize },
     /// One tensor, a number added to all of it: Gemma's norms in safetensors lie about 0.
     Plus { tensor: String, plus: f32 },
     /// All numbers of one tensor, one after another.
@@ -126,6 +132,8 @@ impl Recipe {
             Self::Join(tensors) => tensors.iter().map(String::as_str).collect(),
             Self::Folded { weight, norm } => weight.tensors().into_iter().chain(norm.tensors()).collect(),
             Self::FoldedBias { bias, norm } => bias.as_deref().into_iter().chain(norm.tensors()).collect(),
+            Self::NormScale(norm) => norm.tensors().to_vec(),
+            Self::Pixels { of, .. } => of.tensors(),
             Self::Computed(_) => vec![],
         }
     }
@@ -195,7 +203,10 @@ impl Recipe {
             }
             Self::Conv { tensor, window: [height, width] } => {
                 let wanted = [rows, side(height * width)?, *height, *width];
-                expect_sides(tensor, find(tensor)?, &wanted)
+                match find(tensor)? {
+                    (dtype, found) if found == [rows, columns] => Ok(dtype),
+                    other => expect_sides(tensor, other, &wanted),
+                }
             }
             Self::ConvTranspose { tensor, window: [height, width] } => {
                 let wanted = [side(height * width)?, rows, *height, *width];
@@ -209,7 +220,7 @@ impl Recipe {
             }
             Self::FoldedBias { bias, norm } => {
                 for name in norm.tensors().into_iter().chain(bias.as_deref()) {
-                    expect(name, &[rows])?;
+                    expect(name, shape)?;
                 }
                 Ok(DType::F32)
             }
@@ -220,9 +231,14 @@ impl Recipe {
                 }
                 ref found => Err(misfit(tensor, found, &[first.saturating_add(columns), rows])),
             },
+            Self::NormScale(norm) => {
+                norm.tensors().into_iter().try_for_each(|name| expect(name, shape).map(|_| ()))?;
+                Ok(DType::F32)
+            }
+            Self::Pixels { of, area } if *area > 0 && rows.is_multiple_of(*area) => of.check(tensors, shape),
             Self::Computed(numbers) if Some(numbers.len()) == rows.checked_mul(columns) => Ok(DType::F32),
-            Self::Computed(numbers) => {
-                Err(Error::internal(format!("{} computed numbers for {shape:?}", numbers.len())))
+            Self::Computed(_) | Self::Pixels { .. } => {
+                Err(Error::internal(format!("{self:?} cannot make a weight {shape:?}")))
             }
         }
     }

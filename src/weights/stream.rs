@@ -285,16 +285,29 @@ impl<L: RowSink> Stream<'_, L> {
                 self.transposed(&rows, &numbers)
             }
             Recipe::FoldedBias { bias, norm } => {
-                let (factors, mut shifts) = self.norm(norm).await?;
-                if let Some(bias) = bias {
-                    let bias = self.numbers(bias).await?;
-                    shifts.iter_mut().zip(bias.iter().zip(&factors)).for_each(|(shift, (b, f))| *shift += b * f);
-                }
+                let shifts = self.shifts(bias.as_deref(), norm).await?;
                 self.put(&rows, 0, shifts)
             }
             Recipe::BasicLstm { tensor, first } => {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, of_basic_lstm(spec, *first, &numbers))
+            }
+            Recipe::NormScale(norm) => {
+                let (factors, _) = self.norm(norm).await?;
+                self.put(&rows, 0, factors)
+            }
+            Recipe::Pixels { of, area } => {
+                let numbers = match &**of {
+                    Recipe::Folded { weight, norm } => {
+                        let mut numbers = self.first_of(weight).await?;
+                        scale(&mut numbers, row_len(spec), &self.norm(norm).await?.0);
+                        numbers
+                    }
+                    Recipe::FoldedBias { bias, norm } => self.shifts(bias.as_deref(), norm).await?,
+                    other => self.first_of(other).await?,
+                };
+                let row = numbers.len() / spec.shape.first().copied().unwrap_or(1).max(1);
+                self.put(&rows, 0, by_pixels(&numbers, row, *area))
             }
             Recipe::Computed(numbers) => self.put(&rows, 0, numbers.clone()),
             Recipe::Folded { .. } => Err(Error::internal(format!("{}: two norms after one convolution", spec.name))),
@@ -354,11 +367,7 @@ impl<L: RowSink> Stream<'_, L> {
 
     /// Numbers of whole rows from `first` on, in the weight's layout, to the device.
     fn put(&mut self, rows: &Rows<'_>, first: usize, mut numbers: Vec<f32>) -> Result<()> {
-        if !rows.factors.is_empty() {
-            for (row, factor) in numbers.chunks_exact_mut(row_len(rows.spec).max(1)).zip(&rows.factors[first..]) {
-                row.iter_mut().for_each(|v| *v *= factor);
-            }
-        }
+        scale(&mut numbers, row_len(rows.spec), rows.factors.get(first..).unwrap_or_default());
         let bytes = encode::encode(&rows.spec.name, rows.spec.dtype, &numbers)?;
         self.loader.put(rows.weight, first, &bytes)
     }
@@ -370,6 +379,24 @@ impl<L: RowSink> Stream<'_, L> {
         let factors: Vec<f32> = weight.iter().zip(&variance).map(|(w, v)| w / (v + norm.eps).sqrt()).collect();
         let shifts = bias.iter().zip(mean.iter().zip(&factors)).map(|(b, (m, f))| b - m * f).collect();
         Ok((factors, shifts))
+    }
+
+    /// The bias that goes with weights into which a norm is folded.
+    async fn shifts(&mut self, bias: Option<&str>, norm: &BatchNorm) -> Result<Vec<f32>> {
+        let (factors, mut shifts) = self.norm(norm).await?;
+        if let Some(bias) = bias {
+            let bias = self.numbers(bias).await?;
+            shifts.iter_mut().zip(bias.iter().zip(&factors)).for_each(|(shift, (b, f))| *shift += b * f);
+        }
+        Ok(shifts)
+    }
+
+    /// All numbers of a recipe's main tensor.
+    async fn first_of(&mut self, recipe: &Recipe) -> Result<Vec<f32>> {
+        match recipe.tensors().first() {
+            Some(tensor) => self.numbers(tensor).await,
+            None => Err(Error::internal(format!("{recipe:?} reads no tensor"))),
+        }
     }
 
     /// All numbers of a tensor.
@@ -411,6 +438,20 @@ fn row_len(spec: &WeightSpec) -> usize {
         [n] => *n,
         shape => shape.iter().skip(1).product(),
     }
+}
+
+/// Multiplies each row by its factor, as far as there are factors.
+fn scale(numbers: &mut [f32], row_len: usize, factors: &[f32]) {
+    for (row, factor) in numbers.chunks_exact_mut(row_len.max(1)).zip(factors) {
+        row.iter_mut().for_each(|v| *v *= factor);
+    }
+}
+
+/// Rows of `row` numbers, `[channels, area]` of them, as `[area, channels]`.
+fn by_pixels(numbers: &[f32], row: usize, area: usize) -> Vec<f32> {
+    let rows = numbers.len() / row.max(1);
+    let order = (0..area).flat_map(|pixel| (pixel..rows).step_by(area.max(1)));
+    order.flat_map(|at| &numbers[at * row..][..row]).copied().collect()
 }
 
 /// Rows `[channels, area]` to `[area, channels]`.

@@ -467,6 +467,7 @@ impl Program {
             Op::Rows { first } => with(buffers, step.out, |buffers, out| {
                 out.copy_from_slice(&buffers[input(0)][first * columns..][..rows * columns]);
             }),
+            Op::Reshape => with(buffers, step.out, |buffers, out| out.copy_from_slice(&buffers[input(0)])),
             Op::Concat => with(buffers, step.out, |buffers, out| {
                 pictures::concat(&buffers[input(0)], &buffers[input(1)], rows, out);
             }),

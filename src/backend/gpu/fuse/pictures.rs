@@ -76,6 +76,10 @@ impl Fuser<'_> {
                 let x = self.tensor(node.inputs[0])?;
                 Tensor { rows, ..x.row(*first) }
             }
+            Op::Reshape => {
+                let x = self.tensor(node.inputs[0])?;
+                Tensor { rows, cols, stride: cols, ..self.contiguous(x, label)? }
+            }
             Op::Stack => {
                 let (a, b) = (self.tensor(node.inputs[0])?, self.tensor(node.inputs[1])?);
                 let out = self.fresh(rows, cols);
