@@ -67,26 +67,26 @@ def autoencoder_kl() -> None:
 
 
 @torch.no_grad()
-def autoencoder_tiny() -> None:
-    torch.manual_seed(2)
+def autoencoder_tiny(name: str, seed: int, channels: tuple[int, ...], encoder: tuple[int, ...], decoder: tuple[int, ...], latents: int) -> None:
+    torch.manual_seed(seed)
     vae = half(
         AutoencoderTiny(
-            encoder_block_out_channels=(16, 16),
-            decoder_block_out_channels=(16, 16),
-            num_encoder_blocks=(1, 1),
-            num_decoder_blocks=(2, 1),
-            latent_channels=4,
+            encoder_block_out_channels=channels,
+            decoder_block_out_channels=channels,
+            num_encoder_blocks=encoder,
+            num_decoder_blocks=decoder,
+            latent_channels=latents,
         )
     )
     # diffusers' pictures are −1 … 1, TAESD's own 0 … 1.
-    latent, picture = torch.randn(2, 4, 5, 6) * 3, torch.rand(1, 3, 12, 16)
+    latent, picture = torch.randn(2, latents, 5, 6) * 3, torch.rand(1, 3, 12, 16)
     expected = {
         "latent": latent,
         "decoded": vae.decode(latent).sample / 2 + 0.5,
         "picture": picture,
         "encoded": vae.encode(picture * 2 - 1).latents,
     }
-    save("autoencoder_tiny", vae.state_dict(), expected, plain(vae.config), "diffusion_pytorch_model.safetensors")
+    save(name, vae.state_dict(), expected, plain(vae.config), "diffusion_pytorch_model.safetensors")
 
 
 @torch.no_grad()
@@ -120,5 +120,7 @@ def dcgan() -> None:
 
 if __name__ == "__main__":
     autoencoder_kl()
-    autoencoder_tiny()
+    autoencoder_tiny("autoencoder_tiny", 2, (16, 16), (1, 1), (2, 1), 4)
+    # Levels of any number of blocks, none among them.
+    autoencoder_tiny("autoencoder_tiny_levels", 4, (8, 8, 8), (0, 2, 1), (0, 3, 1), 5)
     dcgan()

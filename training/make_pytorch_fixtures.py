@@ -58,7 +58,11 @@ def main() -> None:
     torch.save(made, OUT / "state.bin")
     made._metadata = OrderedDict({"": {"version": 1}})
     torch.save({"epoch": 3, "lr": 1e-4, "state_dict": made, "callbacks": {Callback: Callback()}, "best": None, "big": 1 << 80}, OUT / "training.ckpt")
-    torch.save({"weight": torch.ones(2)}, OUT / "legacy.pt", _use_new_zipfile_serialization=False)
+    before = {"_use_new_zipfile_serialization": False}
+    torch.save(made, OUT / "legacy.pt", **before)
+    # With its source, as it stands on the machine that saves it.
+    torch.serialization.get_source_lines_and_file = lambda what, *_: (["class Linear(Module):\n", "    ...\n"], 0, "linear.py")
+    torch.save(torch.nn.Linear(2, 1), OUT / "legacy_module.pt", **before)
     torch.save(torch.nn.Linear(2, 1), OUT / "module.pt")
     torch.jit.script(torch.nn.Linear(2, 1)).save(OUT / "script.pt")
     torch.save({"weight": torch.ones(1).expand(300, 400)}, OUT / "expanded.pt")

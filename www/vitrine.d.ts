@@ -525,7 +525,14 @@ export interface AutoencoderInfo {
   factor: number;
   encodes: boolean;
   decodes: boolean;
+  /** How many labels a picture may be asked for by, from 0 on; missing where it is made of the latent alone. */
+  classes?: number;
   device: DeviceInfo;
+}
+
+export interface DecodeLatentOptions extends CallOptions {
+  /** Which class of pictures, from 0 on: needed by a model whose `info` has `classes`, refused by any other. */
+  label?: number;
 }
 
 /** An autoencoder or one of its halves, or a generator (which decodes alone). */
@@ -534,7 +541,7 @@ export interface Autoencoder {
   /** `decodeMs`, dispatches and submits are those of the latest call. */
   readonly stats: ImageModelStats;
   /** A latent, row-major, of `shape` `[1, channels, height, width]` (NCHW; `[1, size]` where it is a vector), as the file's own decoder takes it. */
-  decode(latent: Float32Array, shape: number[], options?: CallOptions): Promise<ImageData>;
+  decode(latent: Float32Array, shape: number[], options?: DecodeLatentOptions): Promise<ImageData>;
   /** A picture whose sides are multiples of `info.factor` (where that is 0: as large as the pictures that it decodes); the latent is the distribution's mean. */
   encode(picture: PictureSource, options?: CallOptions): Promise<{ latent: Float32Array; shape: number[] }>;
   unload(): Promise<void>;

@@ -338,14 +338,15 @@ class LoadedImageModel extends LoadedModel {
 
 /** @extends {LoadedModel<Wasm.Autoencoder>} @implements {Face.Autoencoder} */
 class LoadedAutoencoder extends LoadedModel {
-  /** @param {Float32Array} latent @param {number[]} shape @param {Face.CallOptions} [options] */
+  /** @param {Float32Array} latent @param {number[]} shape @param {Face.DecodeLatentOptions} [options] */
   async decode(latent, shape, options) {
-    const { signal } = check("decodeLatent", options);
+    const { label, signal } = check("decodeLatent", options);
+    if (label !== undefined && !(label >= 0 && label < 2 ** 31)) throw new VitrineError("bad-argument", `The label ${label} is none. Give one from 0 on.`);
     if (!(latent instanceof Float32Array)) throw new VitrineError("bad-argument", `The latent is a Float32Array, not ${shown(latent)}.`);
     if (!Array.isArray(shape) || !shape.every((side) => Number.isInteger(side) && side >= 0 && side < 2 ** 31)) {
       throw new VitrineError("bad-argument", "The latent's shape is an array of whole numbers, like [1, 4, 64, 64].");
     }
-    const { width, height, data } = await this.compute("decodeLatent", [latent, shape], signal);
+    const { width, height, data } = await this.compute("decodeLatent", [latent, shape, label], signal);
     return new ImageData(data, width, height);
   }
 

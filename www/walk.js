@@ -59,7 +59,8 @@ let quiet;
 async function decode(latent) {
   const { model } = models;
   if (!model) throw new Error("no model is open");
-  return model.decode(latent, [1, latent.length]);
+  // Of a model with labels the first class is shown.
+  return model.decode(latent, [1, latent.length], { label: model.info.classes === undefined ? undefined : 0 });
 }
 
 /** Makes the picture of the place; while one is made the next waits, and only the latest of those is made. */

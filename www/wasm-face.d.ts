@@ -37,9 +37,9 @@ export class Autoencoder {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * The picture of a latent of `shape`.
+     * The picture of a latent of `shape`, of the class `label` where the model was trained with labels.
      */
-    decodeLatent(latent: Float32Array, shape: number[], cancel: Cancel): Promise<Pixels>;
+    decodeLatent(latent: Float32Array, shape: number[], label: number | null | undefined, cancel: Cancel): Promise<Pixels>;
     /**
      * The latent of a picture.
      */

@@ -98,6 +98,8 @@ export class VitrineLatent extends Widget<Autoencoder, { latent: Float32Array; p
   /** Which number goes from left to right, and which from below to above, from 0 (the defaults: 0 and 1). */
   across: number;
   up: number;
+  /** Which class of pictures, where the model was trained with labels (the default: 0). */
+  label: number;
   /** The numbers; empty before the model is there. */
   readonly latent: Float32Array;
   readonly picture: ImageData | undefined;

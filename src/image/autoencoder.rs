@@ -40,6 +40,9 @@ pub struct AutoencoderInfo {
     pub factor: usize,
     pub encodes: bool,
     pub decodes: bool,
+    /// How many labels a picture may be asked for by, from 0 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
     pub device: DeviceInfo,
 }
 
@@ -114,6 +117,7 @@ impl Loaded<Coder> {
             factor: if vector { 0 } else { codec.factor() },
             encodes: codec.encodes(),
             decodes: codec.decodes(),
+            classes: codec.classes(),
             device: device.info(),
         };
         let load_ms = begun.elapsed().as_secs_f64() * 1e3;
@@ -124,11 +128,25 @@ impl Loaded<Coder> {
     /// The picture of a latent: row-major numbers of `shape` `[1, channels, height, width]`, as the file's own decoder takes them; `[1, size]` for one
     /// that is a vector.
     ///
-    /// Errors: `bad-argument` where there is no decoder or the latent is none of its, `aborted`, `closed`, and the device's own.
+    /// Errors: `bad-argument` where there is no decoder, the latent is none of its or it wants a label, `aborted`, `closed`, and the device's own.
     pub async fn decode(&self, latent: &[f32], shape: &[usize], cancel: &Cancel) -> Result<Picture> {
+        self.decode_labelled(latent, shape, None, cancel).await
+    }
+
+    /// The same, of the class that `label` names, for a model that was trained with labels.
+    ///
+    /// Errors: besides, `bad-argument` for a label out of range, one that is missing, and one for a model without labels.
+    pub async fn decode_labelled(
+        &self,
+        latent: &[f32],
+        shape: &[usize],
+        label: Option<u32>,
+        cancel: &Cancel,
+    ) -> Result<Picture> {
         self.check_open()?;
         let codec = &self.codec;
         let (height, width) = self.sides(latent, shape)?;
+        check_label(codec.classes(), label)?;
         let latent = turned(latent, codec.latent_channels(), height * width);
         let mut halves = self.turn(cancel).await?;
         let begun = Instant::now();
@@ -136,9 +154,10 @@ impl Loaded<Coder> {
         let Some(half) = decoder else {
             return Err(Error::bad_argument("this file holds no decoder; load the decoder's own file"));
         };
-        let rows = match half.decode(codec, &latent, [height, width], SIDES[0], cancel).await {
+        let asked = (&latent[..], label);
+        let rows = match half.decode(codec, asked, [height, width], SIDES[0], cancel).await {
             Err(error) if may_fit_smaller(&error, height, width) => {
-                half.decode(codec, &latent, [height, width], SIDES[1], cancel).await?
+                half.decode(codec, asked, [height, width], SIDES[1], cancel).await?
             }
             decoded => decoded?,
         };
@@ -176,7 +195,9 @@ impl Loaded<Coder> {
         };
         let (low, high) = codec.range();
         let plan = half.plan(Grid::new(1, height, width), |grid| codec.encoder(grid), cancel).await?;
-        let encoded = run(plan, ("picture", &picture.rows(low, high)), codec.encoded(), cancel).await?;
+        let rows = picture.rows(low, high);
+        let rows = if codec.picture_channels() == 1 { grey(&rows) } else { rows };
+        let encoded = run(plan, ("picture", &rows), codec.encoded(), cancel).await?;
         turns.give_way().await;
         cancel.check()?;
         let shape = [1, codec.latent_channels(), height / factor, width / factor];
@@ -248,13 +269,16 @@ impl Half {
     async fn decode(
         &mut self,
         codec: &Codec,
-        latent: &[f32],
+        (latent, label): (&[f32], Option<u32>),
         [height, width]: [usize; 2],
         side: usize,
         cancel: &Cancel,
     ) -> Result<Vec<f32>> {
         if height.max(width) <= side {
             let plan = self.plan(Grid::new(1, height, width), |grid| codec.decoder(grid), cancel).await?;
+            if let Some(label) = label {
+                plan.write_input("label", &[label])?;
+            }
             return run(plan, ("latent", latent), "picture", cancel).await;
         }
         let tiles = Tiles::new(height, width, side, OVERLAP)?;
@@ -271,6 +295,27 @@ async fn run(plan: &mut Plan, input: (&str, &[f32]), output: &str, cancel: &Canc
     let outputs = cancel.race(pending).await?;
     let words = outputs.into_iter().next().ok_or_else(|| Error::internal(format!("{output} did not come")))?;
     Ok(words.into_iter().map(f32::from_bits).collect())
+}
+
+/// Refuses a label that a model of so many classes has no use for, or none where it wants one.
+fn check_label(classes: Option<usize>, label: Option<u32>) -> Result<()> {
+    match (classes, label) {
+        (None, None) => Ok(()),
+        (Some(classes), Some(label)) if (label as usize) < classes => Ok(()),
+        (Some(classes), label) => {
+            let given = label.map_or_else(|| "there is no label".into(), |label| format!("the label is {label}"));
+            Err(Error::bad_argument(format!(
+                "{given}; this model was trained with labels, so give one from 0 to {}",
+                classes - 1
+            )))
+        }
+        (None, Some(_)) => Err(Error::bad_argument("this model knows no labels; leave the label out")),
+    }
+}
+
+/// How bright each pixel of rows `[pixels, 3]` is (ITU-R BT.601, as Pillow's grey).
+fn grey(rows: &[f32]) -> Vec<f32> {
+    rows.as_chunks::<3>().0.iter().map(|[r, g, b]| 0.299 * r + 0.587 * g + 0.114 * b).collect()
 }
 
 /// `[channels, pixels]` → `[pixels, channels]`.

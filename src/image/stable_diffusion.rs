@@ -45,7 +45,19 @@ const CLIP_SPLITS: &str = r#""normalizer":{"type":"Sequence","normalizers":[{"ty
 
 pub fn is_one(file: &WeightFile) -> bool {
     let denoiser = || file.tensors.keys().any(|name| DENOISERS.iter().any(|part| name.starts_with(part)));
-    file.extra("model_index.json").is_some() || denoiser()
+    file.extra("model_index.json").is_some() || denoiser() || transformer(file).is_some()
+}
+
+/// Whose denoiser is a transformer, by the names that its own code, diffusers and GGUFs give its blocks.
+fn transformer(file: &WeightFile) -> Option<&'static str> {
+    const MARKS: [(&str, &str); 4] = [
+        ("single_transformer_blocks.0.attn.", "FLUX"),
+        ("double_blocks.0.img_attn.", "FLUX"),
+        ("joint_blocks.0.x_block.", "Stable Diffusion 3"),
+        ("transformer_blocks.0.attn.add_q_proj.", "Stable Diffusion 3"),
+    ];
+    let has = |mark: &str| file.tensors.keys().any(|name| name.contains(mark));
+    MARKS.into_iter().find_map(|(mark, model)| has(mark).then_some(model))
 }
 
 pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)> {
@@ -55,6 +67,11 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
         return Err(Error::unsupported_model(format!(
             "model_index.json names a {other}; of diffusers' pipelines these run here: {}",
             CLASSES.join(", ")
+        )));
+    }
+    if let Some(model) = transformer(file) {
+        return Err(Error::unsupported_model(format!(
+            "these are weights of {model}, whose denoiser is a transformer and does not run here; take Stable Diffusion 1.x or 2.x, or one of their kin"
         )));
     }
     let unet_json = file.config_of_class("UNet2DConditionModel")?;

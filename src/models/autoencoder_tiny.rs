@@ -227,12 +227,13 @@ impl Block {
 /// with a convolution, a decoder with the clamp, which has no weights.
 fn prefix(tensors: &dyn Tensors, what: &str) -> Option<String> {
     let has = |prefix: &str, layer: &str| tensors.tensor(&format!("{prefix}{layer}.weight")).is_some();
+    let has_blocks = |prefix: &str| (1..MOST_LAYERS).any(|number| has(prefix, &format!("{number}.conv.0")));
     let own = |prefix: &str| match what {
-        "encoder" => has(prefix, "0") && has(prefix, "1.conv.0"),
-        _ => !has(prefix, "0") && has(prefix, "1") && has(prefix, "3.conv.0"),
+        "encoder" => has(prefix, "0") && has_blocks(prefix),
+        _ => !has(prefix, "0") && has(prefix, "1") && has_blocks(prefix),
     };
     let diffusers = format!("{what}.layers.");
-    if has(&diffusers, "0") && (has(&diffusers, "1.conv.0") || has(&diffusers, "2.conv.0")) {
+    if has(&diffusers, "0") && has_blocks(&diffusers) {
         return Some(diffusers);
     }
     [format!("{what}."), format!("taesd_{what}."), String::new()].into_iter().find(|prefix| own(prefix))
@@ -262,8 +263,10 @@ impl Stack {
             } else {
                 continue;
             };
-            if let Some(last) = last.filter(|last| decodes && last + 1 < number) {
-                layers.push(if last + 2 == number && layers.len() == 1 { Layer::Relu } else { Layer::Upsample });
+            if let Some(gap) = last.map(|last| number - last - 1).filter(|gap| decodes && *gap > 0) {
+                let first = layers.len() == 1;
+                layers.extend(first.then_some(Layer::Relu));
+                layers.extend((!first || gap > 1).then_some(Layer::Upsample));
             }
             last = Some(number);
             layers.push(layer);

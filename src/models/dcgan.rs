@@ -1,91 +1,116 @@
-//! The generator of a DCGAN (arXiv 1511.06434) as PyTorch's example saves it: transposed convolutions of 4×4 in a row, `main.N.weight`, each with a
-//! batch norm and ReLU behind it, and tanh behind the last. The first makes 4×4 pixels of one, every other doubles the sides.
+//! Convolutional generators of pictures (DCGAN, arXiv 1511.06434, and its kin) of any sizes: transposed convolutions in a row, or convolutions behind
+//! enlargements, each with a norm and a function behind it; perhaps linear layers before them, and a label beside the latent ([`plain`](super::plain)).
 //!
-//! Before it one linear layer with ReLU may stand (`mapping`). As `decoder.main.N` beside an `encoder.main.N` it is an autoencoder of a vector: the encoder is the same backwards, convolutions of 4×4 that halve
-//! the sides with a batch norm and LeakyReLU (0.2) behind them, and a last one that gives the mean and the logarithm of the variance.
+//! Beside a decoder an encoder may stand (`encoder.main.N`): convolutions that halve the sides with LeakyReLU (0.2) behind them, and a last one over all
+//! that is left, which gives the mean and the logarithm of the variance.
 //!
-//! Depth and widths follow from the file. The batch norms are folded into the convolutions while they load. Pictures are −1 … 1.
+//! Batch norms are folded into the layers before them while they load. Pictures are −1 … 1, or 0 … 1 where a sigmoid ends the chain.
 
-use super::{Builder, Origin, Search, Tensors, Weights};
+use super::{
+    AutoencoderKl, AutoencoderTiny, Builder, Origin, Search, Tensors, Weights,
+    plain::{Kind, Label, Layer, Meeting, Net, RELU, Settings, Step, encodes, gap_before, windows},
+};
 use crate::{
     Error, Result,
-    graph::{DType, Graph, Grid, Unary, WeightId, Window},
-    weights::{BatchNorm, Recipe, Recipes, Storage, WeightFile},
+    graph::{DType, Graph, Grid, Unary, ValueId, Window},
+    weights::{Recipe, Recipes, Storage, WeightFile, shown},
 };
 
-/// Layers are looked for up to this number.
-const MOST_LAYERS: usize = 64;
-/// What may stand before a layer's number.
-const PREFIXES: [&str; 5] = ["main.", "module.main.", "generator.main.", "netG.main.", "decoder.main."];
-const ENCODER: &str = "encoder.main.";
-const SIDE: usize = 4;
-/// A picture's channels where there is an encoder.
-const COLOURS: usize = 3;
+/// Of PyTorch-GAN's norms (<https://github.com/eriklindernoren/PyTorch-GAN>), whose momentum stands in the place of epsilon.
+const PYTORCH_GAN_EPS: f32 = 0.8;
+const LEAKY: Unary = Unary::LeakyRelu { slope: 0.2 };
+/// Linear layers in front that have no function behind them, by the names that the designs give them.
+const BARE: [&str; 2] = ["l1.", "decoder_input"];
+/// The tensors of a generator are given up beyond it.
+const MOST_CONVOLUTIONS: usize = 16;
 
-/// From a latent to a picture, or back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Up,
-    Down,
-}
-
+/// A convolution and what stands around it.
 #[derive(Debug, Clone)]
-struct Layer {
-    name: String,
-    inner: usize,
-    out: usize,
-    bias: bool,
-    norm: Option<BatchNorm>,
+struct Convolution {
+    layer: Layer,
+    window: Window,
+    /// How much larger a picture becomes before it.
+    factor: usize,
 }
 
 /// A generator, perhaps with its encoder, whose weights are known by name, shape and type.
 #[derive(Debug, Clone)]
 pub struct Dcgan {
-    layers: Vec<Layer>,
-    /// A linear layer before them: its name and the numbers it takes.
-    mapping: Option<(String, usize)>,
+    label: Option<Label>,
+    linears: Vec<Layer>,
+    convolutions: Vec<Convolution>,
     /// Empty where there is none.
-    encoder: Vec<Layer>,
+    encoder: Vec<Convolution>,
+    /// Numbers that the first layer takes.
+    width: usize,
+    /// Sides of what the first convolution takes, and of a picture.
+    first: usize,
+    side: usize,
+    is_bilinear: bool,
     weights: Weights,
 }
 
+/// Whether a layer may be the last of a generator.
+fn paints(layer: &Layer) -> bool {
+    layer.kind != Kind::Linear && matches!(layer.out, 1 | 3)
+}
+
 impl Dcgan {
-    /// Whether a file holds such a generator.
+    /// Whether a file holds such a generator: nothing but convolutions, linear layers, norms and a table of labels.
     pub fn is_one(tensors: &dyn Tensors) -> bool {
-        PREFIXES.iter().any(|prefix| layer(tensors, prefix, 0, Way::Up).is_some())
+        !AutoencoderKl::is_one(tensors)
+            && !AutoencoderTiny::is_one(tensors)
+            && Net::read(tensors, &|name| !encodes(name)).is_ok_and(|net| net.has_convolutions())
     }
 
-    /// Finds the layers.
+    /// Finds the layers, and what the file does not say of them: by their shapes, or by a `config.json` of the class `Generator`.
     ///
-    /// Errors: `unsupported-model` where they are no chain from a latent to a picture of one or three channels, or an encoder is none from such a picture
-    /// to such a latent; `corrupt-file` where a norm is misshapen.
+    /// Errors: `unsupported-model` where they are no chain from a latent to a picture of one or three channels, where strides and paddings cannot be told,
+    /// or where an encoder is none from such a picture to such a latent; `corrupt-file` where a tensor is misshapen, or a setting.
     pub fn from_file(file: &WeightFile, storage: Storage) -> Result<Self> {
-        let prefix = PREFIXES.into_iter().find(|prefix| layer(file, prefix, 0, Way::Up).is_some()).unwrap_or("main.");
-        let all = |prefix, way| (0..MOST_LAYERS).filter_map(|number| layer(file, prefix, number, way)).collect();
-        let (layers, encoder): (Vec<Layer>, Vec<Layer>) = (all(prefix, Way::Up), all(ENCODER, Way::Down));
-        let last = layers.last().map(|last| last.out);
-        if !chained(&layers) || layers.len() > 10 || !matches!(last, Some(1 | COLOURS)) {
-            let widths: Vec<_> = layers.iter().map(|layer| (layer.inner, layer.out)).collect();
-            return Err(Error::unsupported_model(format!(
-                "the transposed convolutions {prefix}N.weight {widths:?} are no chain of 4×4 windows from a latent to a picture; give a \
-                 DCGAN generator as PyTorch's example saves it"
-            )));
+        let settings = Settings::of(file)?;
+        let net = Net::read(file, &|name| !encodes(name))?;
+        let mut layers = net.chain(&paints)?;
+        let at = layers.iter().position(|layer| layer.kind != Kind::Linear).unwrap_or(layers.len());
+        let starts_with_a_picture = layers.first().is_some_and(|first| first.kind == Kind::Conv);
+        if starts_with_a_picture || layers.len() - at > MOST_CONVOLUTIONS {
+            return Err(Error::unsupported_model(
+                "these convolutions begin with a picture, as those of a discriminator, a classifier or an encoder do; give the generator's own state_dict",
+            ));
         }
-        let mapping = mapping(file, prefix.trim_end_matches("main."), layers.first().map_or(0, |first| first.inner));
-        let ends = |layers: &[Layer]| Some((layers.first()?.inner, layers.last()?.out));
-        if let (Some((from, to)), Some((first, channels))) = (ends(&encoder), ends(&layers)) {
-            let latent = mapping.as_ref().map_or(first, |(_, latent)| *latent);
-            let fits =
-                from == COLOURS && channels == COLOURS && [Some(latent), latent.checked_mul(2)].contains(&Some(to));
-            if !fits || !chained(&encoder) || encoder.len() != layers.len() {
-                let widths: Vec<_> = encoder.iter().map(|layer| (layer.inner, layer.out)).collect();
-                return Err(Error::unsupported_model(format!(
-                    "the convolutions {ENCODER}N.weight {widths:?} are no chain of 4×4 windows from a coloured picture to the decoder's latent \
-                     of {latent}, with as many layers as the decoder; give both halves of one model"
-                )));
-            }
-        }
-        let mut model = Self { layers, mapping, encoder, weights: Weights::declared(DType::F32) };
+        functions(&mut layers, at, &settings)?;
+        let factors = factors(&layers[at..], at.checked_sub(1).map(|last| &layers[last]), &settings)?;
+        let width = layers.first().map_or(0, |first| first.inner);
+        let pixels = if at == 0 { 1 } else { layers[at - 1].pixels_for(&layers[at]).unwrap_or(1) };
+        let (first, channels) = (pixels.isqrt(), layers.last().map_or(0, |last| last.out));
+
+        let convolutions = layers.split_off(at);
+        let transposed = convolutions.iter().filter(|layer| layer.kind == Kind::Transposed).count();
+        let mut given = settings.designs(transposed)?.into_iter().flatten();
+        let steps: Vec<Step> = convolutions
+            .iter()
+            .zip(&factors)
+            .map(|(layer, factor)| {
+                let transposed = layer.kind == Kind::Transposed;
+                Step {
+                    kernel: layer.kernel,
+                    transposed,
+                    factor: *factor,
+                    given: if transposed { given.next() } else { None },
+                }
+            })
+            .collect();
+        let (windows, side) = windows(first, channels, &steps, settings.side()?)?;
+        let convolutions = convolutions.into_iter().zip(windows).zip(factors);
+        let convolutions =
+            convolutions.map(|((layer, window), factor)| Convolution { layer, window, factor }).collect();
+        // PyTorch-GAN multiplies; others put the label's row in front.
+        let label = net.table.map(|table| Label::of(table, width, &settings, Meeting::First)).transpose()?;
+        let weights = Weights::declared(DType::F32);
+        let is_bilinear = settings.is_bilinear()?;
+        let mut model =
+            Self { label, linears: layers, convolutions, encoder: vec![], width, first, side, is_bilinear, weights };
+        model.encoder = model.encoder_of(file)?;
         let search = Search::new(file, storage, &Origin::same);
         model.generator(search.builder("dcgan"), 1)?;
         if model.has_encoder() {
@@ -95,6 +120,37 @@ impl Dcgan {
         Ok(model)
     }
 
+    /// The encoder of a file that has one.
+    fn encoder_of(&self, file: &WeightFile) -> Result<Vec<Convolution>> {
+        let net = Net::read(file, &encodes)?;
+        if net.is_empty() {
+            return Ok(vec![]);
+        }
+        let latent = self.latent();
+        let misfit = || {
+            Error::unsupported_model(format!(
+                "the encoder's layers (encoder.main.N and kin) are no chain of convolutions that halve a picture of {0}×{0} pixels and {1} channels down to \
+                 the decoder's latent of {latent}, a mean and perhaps a variance; give both halves of one model, or the decoder alone",
+                self.side,
+                self.channels()
+            ))
+        };
+        let ends = |layer: &Layer| [Some(latent), latent.checked_mul(2)].contains(&Some(layer.out));
+        let layers = net.chain(&ends).map_err(|_| misfit())?;
+        let (mut side, mut made) = (self.side, vec![]);
+        let count = layers.len();
+        for (i, mut layer) in layers.into_iter().enumerate() {
+            let last = i + 1 == count;
+            layer.function = (!last).then_some(LEAKY);
+            let padding = if last { 0 } else { (layer.kernel - 1) / 2 };
+            let window = Window::square(layer.kernel, if last { 1 } else { 2 }, padding);
+            let fits = layer.kind == Kind::Conv && (i > 0 || layer.inner == self.channels());
+            side = window.output(Grid::new(1, side, side)).filter(|_| fits).ok_or_else(misfit)?.height;
+            made.push(Convolution { layer, window, factor: 1 });
+        }
+        if side == 1 { Ok(made) } else { Err(misfit()) }
+    }
+
     /// Whether there is an encoder beside it, from pictures to means.
     pub fn has_encoder(&self) -> bool {
         !self.encoder.is_empty()
@@ -102,18 +158,28 @@ impl Dcgan {
 
     /// Numbers of a latent.
     pub fn latent(&self) -> usize {
-        let first = self.layers.first().map_or(0, |layer| layer.inner);
-        self.mapping.as_ref().map_or(first, |(_, latent)| *latent)
+        self.label.as_ref().map_or(self.width, |label| label.latent(self.width))
+    }
+
+    /// How many labels a picture may be asked for by; `None` where it is made of the latent alone.
+    pub fn classes(&self) -> Option<usize> {
+        self.label.as_ref().map(|label| label.table.classes)
     }
 
     /// Sides of a picture in pixels.
     pub fn side(&self) -> usize {
-        SIDE << self.layers.len().saturating_sub(1)
+        self.side
     }
 
     /// Channels of a picture: 3, or 1 for grey.
     pub fn channels(&self) -> usize {
-        self.layers.last().map_or(0, |layer| layer.out)
+        self.convolutions.last().map_or(0, |last| last.layer.out)
+    }
+
+    /// The numbers that are black and white.
+    pub fn range(&self) -> (f32, f32) {
+        let last = self.convolutions.last().and_then(|last| last.layer.function);
+        if last == Some(Unary::Sigmoid) { (0.0, 1.0) } else { (-1.0, 1.0) }
     }
 
     /// How the weights are made of the file's tensors.
@@ -121,12 +187,12 @@ impl Dcgan {
         self.weights.recipes()
     }
 
-    /// Input `latent` `[batch, latent]` → output `picture` `[batch · side², channels]`.
+    /// Input `latent` `[batch, latent]`, and `label` `[batch]` U32 where there are classes → output `picture` `[batch · side², channels]`.
     pub fn graph(&self, batch: usize) -> Result<Graph> {
         self.generator(self.weights.builder("dcgan"), batch)
     }
 
-    /// Input `picture` `[batch · side², 3]` → output `moments` `[batch, latent or 2 · latent]`, whose first columns are the mean.
+    /// Input `picture` `[batch · side², channels]` → output `moments` `[batch, latent or 2 · latent]`, whose first columns are the mean.
     ///
     /// Errors: `bad-argument` where there is no encoder.
     pub fn encoder(&self, batch: usize) -> Result<Graph> {
@@ -137,81 +203,127 @@ impl Dcgan {
     }
 
     fn generator(&self, mut b: Builder, batch: usize) -> Result<Graph> {
-        let mut grid = Grid::new(batch, 1, 1);
         let mut x = b.g.input("latent", &[batch, self.latent()], DType::F32);
-        if let (Some((name, _)), Some(first)) = (&self.mapping, self.layers.first()) {
-            let mapped = b.linear(name, first.inner, x)?;
-            x = b.g.unary(Unary::LeakyRelu { slope: 0.0 }, mapped);
+        if let Some(label) = &self.label {
+            x = label.meet(&mut b, batch, x)?;
         }
-        for (i, layer) in self.layers.iter().enumerate() {
-            b.g.at(format!("layer {i}"));
-            let window = if i == 0 { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
-            let (weight, bias) = layer.weights(&mut b, Recipe::conv_transpose)?;
-            (x, grid) = b.g.conv_transpose2d(weight, bias, grid, window, x)?;
-            let f = if i + 1 < self.layers.len() { Unary::LeakyRelu { slope: 0.0 } } else { Unary::Tanh };
-            x = b.g.unary(f, x);
+        for (i, layer) in self.linears.iter().enumerate() {
+            let pixels = if i + 1 == self.linears.len() { self.first * self.first } else { 1 };
+            x = layer.linear(&mut b, batch, pixels, x)?;
+        }
+        let mut grid = Grid::new(batch, self.first, self.first);
+        for Convolution { layer, window, factor } in &self.convolutions {
+            if *factor > 1 {
+                b.g.at(format!("{} enlarged", layer.name));
+                (x, grid) = if self.is_bilinear {
+                    bilinear(&mut b, grid, *factor, x)?
+                } else {
+                    b.g.upsample(grid, *factor, x)?
+                };
+            }
+            (x, grid) = layer.convolve(&mut b, grid, *window, x)?;
         }
         b.g.output("picture", x);
         Ok(b.finish())
     }
 
     fn backwards(&self, mut b: Builder, batch: usize) -> Result<Graph> {
-        let mut grid = Grid::new(batch, self.side(), self.side());
-        let mut x = b.g.input("picture", &[grid.rows(), COLOURS], DType::F32);
-        for (i, layer) in self.encoder.iter().enumerate() {
-            b.g.at(format!("layer {i}"));
-            let last = i + 1 == self.encoder.len();
-            let window = if last { Window::square(SIDE, 1, 0) } else { Window::square(SIDE, 2, 1) };
-            let (weight, bias) = layer.weights(&mut b, Recipe::conv)?;
-            (x, grid) = b.g.conv2d(weight, bias, grid, window, x)?;
-            if !last {
-                x = b.g.unary(Unary::LeakyRelu { slope: 0.2 }, x);
-            }
+        let mut grid = Grid::new(batch, self.side, self.side);
+        let mut x = b.g.input("picture", &[grid.rows(), self.channels()], DType::F32);
+        for Convolution { layer, window, .. } in &self.encoder {
+            (x, grid) = layer.convolve(&mut b, grid, *window, x)?;
         }
         b.g.output("moments", x);
         Ok(b.finish())
     }
 }
 
-impl Layer {
-    /// Its weight and bias in a graph, with the norm folded in.
-    fn weights(&self, b: &mut Builder, turn: fn(String, [usize; 2]) -> Recipe) -> Result<(WeightId, Option<WeightId>)> {
-        let weight = |tensor: String| {
-            let turned = turn(tensor, [SIDE; 2]);
-            self.norm.clone().map_or(turned.clone(), |norm| turned.folded(norm))
+/// The functions behind the layers of a generator, the first convolution of which is the layer `at`; and the epsilons of their norms.
+fn functions(layers: &mut [Layer], at: usize, settings: &Settings) -> Result<()> {
+    let is_pytorch_gan = layers.get(at).is_some_and(|layer| layer.name.contains("conv_blocks"));
+    let usual = if is_pytorch_gan { LEAKY } else { RELU };
+    let mut all: Vec<Option<Unary>> = vec![Some(usual); layers.len()];
+    if let Some(last) = at.checked_sub(1) {
+        let (layer, next) = (&layers[last], &layers[at]);
+        // In one `Sequential` with the convolutions one of the modules between is the view.
+        let alone = match gap_before(next, Some(layer)).filter(|_| parent(&layer.name) == parent(&next.name)) {
+            Some(gap) => gap < 2,
+            None => BARE.iter().any(|name| layer.name.contains(name)),
         };
-        let bias = |tensor: String| match self.norm.clone() {
-            Some(norm) => Recipe::FoldedBias { bias: self.bias.then_some(tensor), norm },
-            None => Recipe::Tensor(tensor),
+        all[last] = (!alone).then_some(usual);
+    }
+    if let Some(last) = all.last_mut() {
+        *last = Some(Unary::Tanh);
+    }
+    settings.functions(&mut all)?;
+    let eps = settings.eps()?;
+    for (i, (layer, function)) in layers.iter_mut().zip(all).enumerate() {
+        layer.function = function;
+        if let Some(norm) = &mut layer.norm {
+            norm.eps = eps.unwrap_or(if is_pytorch_gan && i >= at { PYTORCH_GAN_EPS } else { norm.eps });
+        }
+    }
+    Ok(())
+}
+
+fn parent(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(parent, _)| parent)
+}
+
+/// How much larger pictures become before each convolution. Transposed ones enlarge by themselves; before the others the numbers of a `Sequential` tell,
+/// where an enlargement and a function have no weights.
+fn factors(convolutions: &[Layer], linear: Option<&Layer>, settings: &Settings) -> Result<Vec<usize>> {
+    if let Some(factors) = settings.upsampling(convolutions.len())? {
+        return Ok(factors);
+    }
+    if convolutions.iter().all(|layer| layer.kind == Kind::Transposed) {
+        return Ok(vec![1; convolutions.len()]);
+    }
+    let mut factors = vec![];
+    for (i, layer) in convolutions.iter().enumerate() {
+        let before = if i == 0 { linear } else { Some(&convolutions[i - 1]) };
+        let Some(gap) = gap_before(layer, before) else {
+            return Err(Error::unsupported_model(format!(
+                "whether pictures become larger before {} is not to be told by its name: give a config.json beside the weights, {{\"upsample\": […]}} with a \
+                 factor for each of the {} convolutions (1 where nothing changes)",
+                shown(&layer.name),
+                convolutions.len()
+            )));
         };
-        let mut b = b.pp(&self.name);
-        let weight = b.made("weight", &[self.out, SIDE * SIDE * self.inner], weight)?;
-        let biased = self.bias || self.norm.is_some();
-        Ok((weight, biased.then(|| b.made("bias", &[self.out], bias)).transpose()?))
+        // Behind a convolution a function, and then perhaps an enlargement; at the beginning an enlargement alone, where a function is the layer's before.
+        let others = match before {
+            Some(before) if parent(&before.name) == parent(&layer.name) => 1 + usize::from(i == 0),
+            _ => 0,
+        };
+        factors.push(if layer.kind == Kind::Conv && gap > others { 2 } else { 1 });
     }
+    Ok(factors)
 }
 
-/// The linear layer below `stem` that gives `out` numbers, and how many it takes.
-fn mapping(tensors: &dyn Tensors, stem: &str, out: usize) -> Option<(String, usize)> {
-    let name = format!("{stem}mapping");
-    match tensors.tensor(&format!("{name}.weight"))? {
-        (_, &[rows, columns]) if rows == out => Some((name, columns)),
-        _ => None,
+/// `[grid.rows(), channels]` twice as large, each pixel between its neighbours (PyTorch's `bilinear` without `align_corners`): squares of pixels through
+/// a window of 1, 2, 1 in both directions, and at the edges, where a third of it lies outside, so much more.
+fn bilinear(b: &mut Builder, grid: Grid, factor: usize, x: ValueId) -> Result<(ValueId, Grid)> {
+    if factor != 2 {
+        return Err(Error::unsupported_model(
+            "config.json: an upsample_mode of \"bilinear\" goes with factors of 2 alone",
+        ));
     }
-}
-
-/// Whether each takes what the one before it gives.
-fn chained(layers: &[Layer]) -> bool {
-    layers.windows(2).all(|pair| pair[0].out == pair[1].inner)
-}
-
-/// The convolution with this number, transposed on the way up, and the norm behind it.
-fn layer(tensors: &dyn Tensors, prefix: &str, number: usize, way: Way) -> Option<Layer> {
-    let name = format!("{prefix}{number}");
-    let (_, &[first, second, SIDE, SIDE]) = tensors.tensor(&format!("{name}.weight"))? else { return None };
-    let (inner, out) = if way == Way::Up { (first, second) } else { (second, first) };
-    let norm = BatchNorm::named(&format!("{prefix}{}", number + 1));
-    let normed = tensors.tensor(&norm.mean).is_some();
-    let bias = tensors.tensor(&format!("{name}.bias")).is_some();
-    Some(Layer { name, inner, out, bias, norm: normed.then_some(norm) })
+    let channels = b.columns_of(x);
+    let (squares, grid) = b.g.upsample(grid, 2, x)?;
+    let share = [0.25f32, 0.5, 0.25];
+    let mut taps = vec![0.0; channels * 9 * channels];
+    for channel in 0..channels {
+        for (at, tap) in (0..9).map(|at| (at, share[at / 3] * share[at % 3])) {
+            taps[(channel * 9 + at) * channels + channel] = tap;
+        }
+    }
+    let window = Window::square(3, 1, 1);
+    let name = format!("bilinear {channels}");
+    let weight = b.made(&name, &[channels, 9 * channels], |_| Recipe::Computed(taps.clone()))?;
+    let (x, grid) = b.g.conv2d(weight, None, grid, window, squares)?;
+    let edge = |at: usize, side: usize| if at == 0 || at + 1 == side { 4.0 / 3.0 } else { 1.0f32 };
+    let pixel = |at: usize| edge(at / grid.width % grid.height, grid.height) * edge(at % grid.width, grid.width);
+    let more: Vec<f32> = (0..grid.rows()).flat_map(|at| vec![pixel(at); channels]).collect();
+    let more = b.g.constant(grid.rows(), &more)?;
+    Ok((b.g.binary(crate::graph::Binary::Mul, x, more)?, grid))
 }

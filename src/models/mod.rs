@@ -11,12 +11,13 @@ pub mod clip;
 mod config;
 pub mod conv_vae;
 pub mod dcgan;
+pub mod dense;
 pub mod diffusion;
 pub mod encoder;
 pub mod encoder_decoder;
 pub mod illustrator;
 pub mod language;
-
+pub mod plain;
 pub mod recurrent;
 pub mod unet;
 
@@ -27,12 +28,12 @@ pub use builder::{Builder, Form, Origin, Search, Weights};
 pub use clip::Clip;
 pub use conv_vae::ConvVae;
 pub use dcgan::Dcgan;
+pub use dense::Dense;
 pub use diffusion::{Denoiser, TextEncoder};
 pub use encoder::{Encoder, EncoderConfig};
 pub use encoder_decoder::EncoderDecoder;
 pub use illustrator::Illustrator;
 pub use language::LanguageModel;
-
 pub use recurrent::Recurrent;
 pub use unet::UNet;
 

@@ -88,7 +88,7 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if bytes.starts_with(b"GGUF") {
         return Ok(Kind::Gguf);
     }
-    if bytes.starts_with(b"PK\x03\x04") {
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(pytorch::LEGACY) {
         return Ok(Kind::PyTorch);
     }
     if bytes.get(8) == Some(&b'{') && !text_starts("{") {
@@ -105,7 +105,7 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     Err(match bytes {
         [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
         [0x80, 2..=5, ..] => Error::unsupported_model(format!(
-            "{name}: this is a pickle, as PyTorch saved models before 1.6; load it with PyTorch and save its state_dict() again, or {advice}"
+            "{name}: this is a pickle that torch.save did not write; load it with what wrote it and save a model's state_dict() with torch.save, or {advice}"
         )),
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
@@ -147,14 +147,14 @@ impl WeightFile {
     }
 
     /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors or of PyTorch
-    /// (`torch.save` of a state dict, by 1.6 or later), or the raw ones that a `manifest.json` lists, with the JSON files that belong to them.
+    /// (`torch.save` of a state dict), or the raw ones that a `manifest.json` lists, with the JSON files that belong to them.
     ///
     /// What lies beside a model in its folder may be given too and is passed over: copies of its weights (a `*.index.json` says which are
     /// the model; else safetensors before PyTorch's, half precision before others), adapters, projectors, what a training left, texts.
     /// Names of tensors lose what a wrapper put before them (`_orig_mod.`, `module.`).
     ///
     /// Errors: `corrupt-file` with the place in the file where it stops making sense, `unsupported-model` for
-    /// formats and quantisations that Vitrine does not read (pickles of older PyTorch, of whole modules, and compressed ones among
+    /// formats and quantisations that Vitrine does not read (pickles of whole modules, and compressed archives among
     /// them) and for adapters, `bad-argument` for parts that do not belong together or lack another, which is named, and whatever the
     /// sources say.
     pub async fn open_parts(sources: Vec<SharedSource>) -> Result<Self> {

@@ -34,6 +34,7 @@ mod wrappers;
 
 pub use address::{cache_key, file_name, resolve_address};
 pub use contents::TensorInfo;
+pub(crate) use contents::shown;
 pub use file::{Format, Tensors, WeightFile};
 pub use metadata::{FromValue, Metadata, Value};
 pub use recipe::{BatchNorm, Recipe, Recipes, Storage, WeightFinder};

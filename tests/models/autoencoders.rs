@@ -150,14 +150,16 @@ fn a_checkpoints_shapes_tell_the_autoencoders_configuration() {
 
 #[test]
 fn autoencoder_tiny_decodes_and_encodes_as_diffusers_does() {
-    let file = open_folder("autoencoder_tiny");
-    let expected = opened(&[in_pictures("autoencoder_tiny/expected.safetensors")]);
-    let vae = AutoencoderTiny::from_file(&file, Storage::Keep).expect("an autoencoder");
-    assert_eq!((vae.factor(), vae.latent_channels(), vae.scale), (2, 4, 1.0));
-    let (grid, latent) = rows(&expected, "latent");
-    makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
-    let (grid, picture) = rows(&expected, "picture");
-    makes(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture, &rows(&expected, "encoded").1);
+    for (name, factor, channels) in [("autoencoder_tiny", 2, 4), ("autoencoder_tiny_levels", 4, 5)] {
+        let file = open_folder(name);
+        let expected = opened(&[in_pictures(name).join("expected.safetensors")]);
+        let vae = AutoencoderTiny::from_file(&file, Storage::Keep).expect("an autoencoder");
+        assert_eq!((vae.factor(), vae.latent_channels(), vae.scale), (factor, channels, 1.0));
+        let (grid, latent) = rows(&expected, "latent");
+        makes(&file, &vae.decoder(grid).unwrap(), vae.recipes(), &latent, &rows(&expected, "decoded").1);
+        let (grid, picture) = rows(&expected, "picture");
+        makes(&file, &vae.encoder(grid).unwrap(), vae.recipes(), &picture, &rows(&expected, "encoded").1);
+    }
 }
 
 #[test]

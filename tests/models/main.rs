@@ -12,6 +12,7 @@ mod diffusion;
 mod faces;
 mod families;
 mod generate;
+mod generators;
 mod illustrator;
 mod published;
 mod smollm2;

@@ -17,7 +17,7 @@ export class VitrineLatent extends Widget {
   static kinds = /** @type {const} */ (["autoencoder", "generator"]);
   static verb = "Somewhere else";
   static look = "canvas { cursor: move; touch-action: none; }";
-  static attributes = { ...shared("faces-vae"), across: whole(0, 65535, 0), up: whole(0, 65535, 1) };
+  static attributes = { ...shared("faces-vae"), across: whole(0, 65535, 0), up: whole(0, 65535, 1), label: whole(0, 65535, 0) };
 
   /** The picture of the numbers, once it is made. @type {ImageData | undefined} */
   picture;
@@ -60,15 +60,20 @@ export class VitrineLatent extends Widget {
   changed(name) {
     // The old model's numbers mean nothing to a new one.
     if (name === "model") this.#latent = new Float32Array(0);
+    if (name === "label" && this.#latent.length > 0) this.show().catch(() => {});
   }
 
   /** @param {AutoencoderInfo} info */
-  unfit({ decodes, factor, latentChannels: size }) {
+  unfit({ decodes, factor, latentChannels: size, classes }) {
     if (!decodes) return "This model reads pictures but makes none; here one is needed that makes pictures of a few numbers.";
     if (factor !== 0) return "The pictures of this model are made of too many numbers to walk in; here one is needed that makes them of a few.";
     for (const name of ["across", "up"]) {
       const axis = this.value(name);
       if (axis >= size) return `This part of the page is not set up right: ${name} is “${axis}”, but this model's numbers are 0 to ${size - 1}.`;
+    }
+    const label = this.value("label");
+    if (classes !== undefined && label >= classes) {
+      return `This part of the page is not set up right: label is “${label}”, but this model's classes are 0 to ${classes - 1}.`;
     }
     return undefined;
   }
@@ -113,7 +118,8 @@ export class VitrineLatent extends Widget {
             this.#latent = new Float32Array(size);
             throw new WidgetError("bad-argument", `A picture of this model is made of ${size} numbers, not of ${latent.length}.`);
           }
-          const picture = await model.decode(latent, [1, size], { signal });
+          const label = model.info.classes === undefined ? undefined : this.value("label");
+          const picture = await model.decode(latent, [1, size], { label, signal });
           canvas.width = picture.width;
           canvas.height = picture.height;
           canvas.getContext("2d")?.putImageData(picture, 0, 0);

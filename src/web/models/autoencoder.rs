@@ -19,18 +19,19 @@ loaded_model!(
 
 #[wasm_bindgen]
 impl Autoencoder {
-    /// The picture of a latent of `shape`.
+    /// The picture of a latent of `shape`, of the class `label` where the model was trained with labels.
     #[wasm_bindgen(js_name = decodeLatent, unchecked_return_type = "Pixels")]
     pub async fn decode_latent(
         &self,
         latent: Float32Array,
         #[wasm_bindgen(unchecked_param_type = "number[]")] shape: JsValue,
+        label: Option<u32>,
         cancel: &Cancel,
     ) -> Result<Object, JsValue> {
         let cancel = cancel.flag().clone();
         let shape: Vec<u32> = from_js(shape, "the latent's shape").map_err(thrown)?;
         let shape: Vec<usize> = shape.into_iter().map(|side| side as usize).collect();
-        let decoded = self.model.decode(&latent.to_vec(), &shape, &cancel).await.map_err(thrown)?;
+        let decoded = self.model.decode_labelled(&latent.to_vec(), &shape, label, &cancel).await.map_err(thrown)?;
         pixels(&decoded)
     }
 

@@ -61,6 +61,11 @@ impl<'a> Fields<'a> {
 }
 
 impl Directory {
+    /// That of a file without records.
+    pub fn none(file: String, len: u64) -> Self {
+        Self { file, len, records: vec![] }
+    }
+
     /// Reads the directory, and nothing before it.
     ///
     /// Errors: `corrupt-file` where there is none at the end of the file, or one that does not add up; and what the source says.

@@ -1,43 +1,88 @@
 //! PyTorch's own files (`.bin`, `.pt`, `.pth`, `.ckpt`): a state dict as `torch.save` has written it since 1.6, that is, an archive of a
-//! pickle that names the tensors and of a record for each storage.
+//! pickle that names the tensors and of a record for each storage; or as it did before, pickles with the storages one after another behind them.
 //!
-//! The directory and the pickle are read when a file is opened; storages follow tensor by tensor, like those of any other format. The
-//! format has no specification but its code: `torch/serialization.py`, `torch/_weights_only_unpickler.py`, `caffe2/serialize/inline_container.cc`.
+//! The directory and the pickles are read when a file is opened; storages follow tensor by tensor, like those of any other format. The
+//! formats have no specification but its code: `torch/serialization.py`, `torch/_weights_only_unpickler.py`, `caffe2/serialize/inline_container.cc`.
 
 mod archive;
 mod pickle;
 mod views;
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
-use archive::{Directory, Record};
-use pickle::Tensor;
-use views::{View, Views};
+use archive::Directory;
+pub(super) use pickle::LEGACY;
+use pickle::{Storage, Tensor};
+use views::{Place, View, Views};
 
 use super::{
     contents::{Contents, MOST_DIMENSIONS, Part, Prefix, TensorInfo, shown},
     gguf::size,
     metadata::Metadata,
 };
-use crate::{Error, Result, graph::DType};
+use crate::{Error, ErrorCode, Result, graph::DType};
 
 /// A pickle of a thousand tensors takes a fiftieth of it.
 const PICKLE_LIMIT: u64 = 16 << 20;
 const PICKLE: &str = "data.pkl";
+const AGAIN: &str = "load it with PyTorch and save its state_dict() again, best as safetensors";
 
-/// Reads what the archive holds, and puts its tensors in the place of the file ([`Views`]).
+/// Reads what the file holds, and puts its tensors in the place of the file ([`Views`]).
 ///
-/// Errors: `corrupt-file` where something does not add up, with the record, the byte or the tensor; `unsupported-model` for archives that are no
+/// Errors: `corrupt-file` where something does not add up, with the record, the byte or the tensor; `unsupported-model` for files that are no
 /// state dict, for compressed records, numbers of other types, and big-endian machines' files.
 pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
+    if prefix.bytes.starts_with(LEGACY) { read_legacy(prefix).await } else { read_archive(prefix).await }
+}
+
+/// A file from before archives. What stands in its pickles says where each storage lies; the counts before them are looked at when they are read.
+async fn read_legacy(prefix: &mut Prefix) -> Result<Contents> {
+    loop {
+        let have = prefix.bytes.len() as u64;
+        match pickle::legacy(&prefix.name, &prefix.bytes) {
+            // The pickles may go on beyond what was read.
+            Err(error) if error.code() == ErrorCode::CorruptFile && have < prefix.len && have < PICKLE_LIMIT => {
+                prefix.grow((have + 1).min(prefix.len)).await?;
+            }
+            other => {
+                other?;
+                break;
+            }
+        }
+    }
+    let file = prefix.name.clone();
+    let pickle::Legacy { tensors, storages, end } = pickle::legacy(&file, &prefix.bytes)?;
+    let (mut places, mut at) = (vec![], end);
+    for storage in &storages {
+        let key = shown(storage.key);
+        let Some(bytes) = storage.element().and_then(|element| storage.numel.checked_mul(element)) else {
+            let what = format!("{file}: storage {key} is a {} of {} numbers", shown(storage.class), storage.numel);
+            return Err(Error::unsupported_model(format!("{what}, which Vitrine does not read; {AGAIN}")));
+        };
+        let Some(behind) = at.checked_add(8).and_then(|at| at.checked_add(bytes)).filter(|at| *at <= prefix.len) else {
+            return Err(Error::corrupt_file(format!(
+                "{file}: storage {key} of {bytes} bytes should stand at {at}, past the file's end at {}; the file is damaged or cut short, so fetch it again",
+                prefix.len
+            )));
+        };
+        places.push(Place::Counted { at, numel: storage.numel, bytes });
+        at = behind;
+    }
+    let by_key: BTreeMap<&str, usize> = storages.iter().enumerate().map(|(i, storage)| (storage.key, i)).collect();
+    let find = |storage: &Storage| {
+        let index = *by_key.get(storage.key)?;
+        Some((index, places[index]))
+    };
+    let (tensors, placed) = place(&file, tensors, storages.len(), &find)?;
+    let part = Part::new(prefix.source.clone(), std::mem::take(&mut prefix.bytes), 0);
+    prefix.source = Rc::new(Views::new(part, Directory::none(file, prefix.len), placed));
+    Ok(Contents { metadata: Metadata::default(), tensors, data_start: 0 })
+}
+
+async fn read_archive(prefix: &mut Prefix) -> Result<Contents> {
     let archive = Part::new(prefix.source.clone(), std::mem::take(&mut prefix.bytes), 0);
     let directory = Directory::read(&archive, prefix.len).await?;
-    let unsupported = |what: String| {
-        Error::unsupported_model(format!(
-            "{}: {what}; load it with PyTorch and save its state_dict() again, best as safetensors",
-            prefix.name
-        ))
-    };
+    let unsupported = |what: String| Error::unsupported_model(format!("{}: {what}; {AGAIN}", prefix.name));
     let folders: Vec<&str> = directory.records.iter().filter_map(|(name, _)| folder_of(name)).collect();
     let &[folder] = &folders[..] else {
         let what = if folders.is_empty() {
@@ -60,9 +105,25 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
     };
     let pickle = directory.bytes_of(&archive, PICKLE, record).await?;
 
-    // Each storage's tensors, as the storages lie in the file, so that it is read from front to back.
-    let mut views: Vec<Vec<(TensorInfo, View)>> = directory.records.iter().map(|_| vec![]).collect();
-    for (name, tensor) in pickle::state_dict(&prefix.name, &pickle)? {
+    let named = pickle::state_dict(&prefix.name, &pickle)?;
+    let find = |storage: &Storage| {
+        let (index, record) = find(format!("{folder}data/{}", storage.key))?;
+        Some((index, Place::Record(record)))
+    };
+    let (tensors, placed) = place(&prefix.name, named, directory.records.len(), &find)?;
+    prefix.source = Rc::new(Views::new(archive, directory, placed));
+    Ok(Contents { metadata: Metadata::default(), tensors, data_start: 0 })
+}
+
+/// Finds a storage: which it is in the file's order, and where it lies.
+type Find<'a> = &'a dyn Fn(&Storage) -> Option<(usize, Place)>;
+/// Tensors as they are read, and what they are read from.
+type Placed = (Vec<TensorInfo>, Vec<(u64, View)>);
+
+/// Each of the `count` storages' tensors, as the storages lie in the file, so that it is read from front to back.
+fn place(file: &str, named: Vec<(&str, Tensor)>, count: usize, find: Find) -> Result<Placed> {
+    let mut views: Vec<Vec<(TensorInfo, View)>> = (0..count).map(|_| vec![]).collect();
+    for (name, tensor) in named {
         let dtype = match tensor.storage.class {
             "FloatStorage" => DType::F32,
             "HalfStorage" => DType::F16,
@@ -72,16 +133,15 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
             | "BoolStorage" => continue,
             other => {
                 return Err(Error::unsupported_model(format!(
-                    "{}: tensor {} is a {}, which Vitrine does not compute; take the model in F32, F16 or BF16",
-                    prefix.name,
+                    "{file}: tensor {} is a {}, which Vitrine does not compute; take the model in F32, F16 or BF16",
                     shown(name),
                     shown(other)
                 )));
             }
         };
-        let storage = find(format!("{folder}data/{}", tensor.storage.key));
-        let (shape, view) = view(&prefix.name, name, dtype, &tensor, storage.map(|(_, record)| record))?;
-        if let Some(own) = storage.and_then(|(place, _)| views.get_mut(place)) {
+        let storage = find(&tensor.storage);
+        let (shape, view) = view(file, name, dtype, &tensor, storage.map(|(_, place)| place))?;
+        if let Some(own) = storage.and_then(|(index, _)| views.get_mut(index)) {
             own.push((TensorInfo { name: name.into(), dtype, shape, part: 0, offset: 0, bytes: view.bytes }, view));
         }
     }
@@ -92,8 +152,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
         placed.push((at, view));
         at = at.saturating_add(bytes);
     }
-    prefix.source = Rc::new(Views::new(archive, directory, placed));
-    Ok(Contents { metadata: Metadata::default(), tensors, data_start: 0 })
+    Ok((tensors, placed))
 }
 
 /// What stands before `data.pkl` in a record's name, its slash included.
@@ -102,20 +161,20 @@ fn folder_of(record: &str) -> Option<&str> {
 }
 
 /// A tensor checked against its storage, and the storage against its record.
-fn view(file: &str, name: &str, dtype: DType, tensor: &Tensor, record: Option<Record>) -> Result<(Vec<usize>, View)> {
+fn view(file: &str, name: &str, dtype: DType, tensor: &Tensor, place: Option<Place>) -> Result<(Vec<usize>, View)> {
     let at = || format!("{file}: tensor {} {:?}", shown(name), tensor.shape);
     let bad = |what: &str| Error::corrupt_file(format!("{}: {what}; the file is damaged, so fetch it again", at()));
     if tensor.shape.len() > MOST_DIMENSIONS {
         return Err(bad(&format!("more than {MOST_DIMENSIONS} dimensions")));
     }
     let key = shown(tensor.storage.key);
-    let Some(record) = record else { return Err(bad(&format!("its storage {key} is missing"))) };
+    let Some(place) = place else { return Err(bad(&format!("its storage {key} is missing"))) };
     let element = dtype.block_bytes() as u64;
     let numel = tensor.storage.numel;
-    if numel.checked_mul(element).is_none_or(|bytes| bytes > record.bytes) {
+    if numel.checked_mul(element).is_none_or(|bytes| bytes > place.bytes()) {
         return Err(bad(&format!(
             "its storage {key} claims {numel} numbers, and its record has {} bytes",
-            record.bytes
+            place.bytes()
         )));
     }
     let shape: Option<Vec<usize>> =
@@ -137,5 +196,5 @@ fn view(file: &str, name: &str, dtype: DType, tensor: &Tensor, record: Option<Re
     }
     let sides =
         tensor.shape.iter().copied().zip(tensor.strides.iter().copied()).filter(|(side, _)| *side != 1).collect();
-    Ok((shape, View { record, name: key.into(), element, offset: tensor.offset, sides, bytes }))
+    Ok((shape, View { place, name: key.into(), element, offset: tensor.offset, sides, bytes }))
 }

@@ -4,12 +4,14 @@
 //! dictionaries, storages, tensors); everything else stays a name without a meaning, so that what a training left beside the
 //! weights does no harm. Objects are numbers of places in one list: a memo costs nothing, and a cycle is never walked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{Error, Result, weights::contents::shown};
 
 /// What the largest pickle of weights seen holds, thirty times over.
 const MOST_OBJECTS: usize = 1 << 20;
+/// A state dict stands no deeper in a checkpoint.
+const DEEPEST: usize = 4;
 /// Checkpoints of Stable Diffusion hold two thousand at the most.
 const MOST_TENSORS: usize = 1 << 14;
 
@@ -22,6 +24,20 @@ pub struct Storage<'a> {
     pub key: &'a str,
     /// How many numbers it holds.
     pub numel: u64,
+}
+
+impl Storage<'_> {
+    /// Bytes of a number; `None` where the class is unknown.
+    pub fn element(&self) -> Option<u64> {
+        Some(match self.class {
+            "ComplexDoubleStorage" => 16,
+            "DoubleStorage" | "LongStorage" | "ComplexFloatStorage" => 8,
+            "FloatStorage" | "IntStorage" => 4,
+            "HalfStorage" | "BFloat16Storage" | "ShortStorage" => 2,
+            "CharStorage" | "ByteStorage" | "BoolStorage" => 1,
+            _ => return None,
+        })
+    }
 }
 
 /// A view of a storage. `offset` and `strides` count numbers.
@@ -37,8 +53,9 @@ type Id = u32;
 
 #[derive(Debug, Clone)]
 enum Object<'a> {
-    /// Of no use here: `None`, a truth value, a fraction, a list.
+    /// Of no use here: `None`, a truth, a fraction.
     Other,
+    False,
     Int(i64),
     Text(&'a str),
     /// A class or a function by its module and name.
@@ -46,19 +63,63 @@ enum Object<'a> {
     /// What a class or a function that is unknown here would have made.
     Made(&'a str, &'a str),
     Tuple(Vec<Id>),
+    List(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     Storage(Box<Storage<'a>>),
     Tensor(Box<Tensor<'a>>),
 }
 
-/// The tensors of the state dict that `pickle` is, or that it holds under the name `state_dict`. `file` is for messages.
+/// The tensors of the state dict that `pickle` is or holds. `file` is for messages.
 ///
 /// Errors: `corrupt-file` with the byte at which the pickle stops making sense, `unsupported-model` for pickles of anything else.
 pub fn state_dict<'a>(file: &str, pickle: &'a [u8]) -> Result<Vec<(&'a str, Tensor<'a>)>> {
-    let mut machine =
-        Machine { file, pickle, at: 0, objects: vec![Object::Other], stack: vec![], marks: vec![], memo: vec![] };
+    let mut machine = Machine::new(file, pickle);
     let root = machine.run()?;
     machine.tensors(root)
+}
+
+/// A file as `torch.save` wrote it before 1.6: five pickles, then the storages. The first is a number, the second the protocol 1001.
+pub struct Legacy<'a> {
+    pub tensors: Vec<(&'a str, Tensor<'a>)>,
+    /// In the order in which they lie in the file, from `end` on.
+    pub storages: Vec<Storage<'a>>,
+    /// Where the last pickle ends.
+    pub end: u64,
+}
+
+/// The first pickle of a [`Legacy`] file, PyTorch's magic number.
+pub const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+
+/// Reads the five pickles, all of which must be in `bytes`, the beginning of the file.
+///
+/// Errors: as [`state_dict`]; `unsupported-model` for files of big-endian machines and of another protocol.
+pub fn legacy<'a>(file: &str, bytes: &'a [u8]) -> Result<Legacy<'a>> {
+    let mut machine = Machine::new(file, bytes);
+    machine.at = LEGACY.len();
+    let protocol = machine.run()?;
+    if !matches!(machine.object(protocol), Object::Int(1001)) {
+        return Err(machine.unsupported("it is of another protocol than 1001"));
+    }
+    let system = machine.again()?;
+    if let Object::Dict(entries) = machine.object(system)
+        && entries.iter().any(|(key, value)| {
+            matches!((machine.object(*key), machine.object(*value)), (Object::Text("little_endian"), Object::False))
+        })
+    {
+        return Err(machine.unsupported("it was saved on a big-endian machine"));
+    }
+    let root = machine.again()?;
+    // What it holds is told before what follows: a whole model may be all that can be read.
+    let tensors = machine.tensors(root)?;
+    let keys = machine.again()?;
+    let Object::List(keys) = machine.object(keys) else { return Err(machine.bad("here should be a list of storages")) };
+    let mut storages = vec![];
+    for key in keys {
+        let Object::Text(key) = machine.object(*key) else { return Err(machine.bad("this is no storage's name")) };
+        let storage = machine.storages.get(key).cloned();
+        storages.push(storage.ok_or_else(|| machine.bad(&format!("the storage {} is nobody's", shown(key))))?);
+    }
+    Ok(Legacy { tensors, storages, end: machine.at as u64 })
 }
 
 struct Machine<'a, 'f> {
@@ -73,11 +134,26 @@ struct Machine<'a, 'f> {
     marks: Vec<usize>,
     /// By place; each is filled when those before it are.
     memo: Vec<Id>,
+    /// All that were met, by their names.
+    storages: BTreeMap<&'a str, Storage<'a>>,
 }
 
 const OTHER: Id = 0;
 
-impl<'a> Machine<'a, '_> {
+impl<'a, 'f> Machine<'a, 'f> {
+    fn new(file: &'f str, pickle: &'a [u8]) -> Self {
+        let (stack, marks, memo, storages) = (vec![], vec![], vec![], BTreeMap::new());
+        Self { file, pickle, at: 0, objects: vec![Object::Other], stack, marks, memo, storages }
+    }
+
+    /// Runs the next pickle, which knows nothing of the one before.
+    fn again(&mut self) -> Result<Id> {
+        self.stack.clear();
+        self.marks.clear();
+        self.memo.clear();
+        self.run()
+    }
+
     #[cold]
     fn bad(&self, what: &str) -> Error {
         Error::corrupt_file(format!(
@@ -162,6 +238,8 @@ impl<'a> Machine<'a, '_> {
         loop {
             let opcode = self.number(1)? as u8;
             let made = match opcode {
+                // NEWFALSE
+                0x89 => Object::False,
                 // BININT, BININT1, BININT2, LONG1
                 b'J' => Object::Int((self.number(4)? as u32 as i32).into()),
                 b'K' | b'M' => Object::Int(self.number(if opcode == b'K' { 1 } else { 2 })? as i64),
@@ -182,13 +260,18 @@ impl<'a> Machine<'a, '_> {
                     }
                     Object::Tuple(members)
                 }
-                // EMPTY_DICT
+                // BINSTRING, SHORT_BINSTRING: words of Python 2, or bytes
+                b'T' | b'U' => {
+                    let len = self.number(if opcode == b'U' { 1 } else { 4 })?;
+                    std::str::from_utf8(self.take(len as usize)?).map_or(Object::Other, Object::Text)
+                }
+                // EMPTY_DICT, EMPTY_LIST
                 b'}' => Object::Dict(vec![]),
+                b']' => Object::List(vec![]),
                 // BINPERSID
                 b'Q' => {
                     let id = self.pop()?;
-                    let storage = self.storage(id).ok_or_else(|| self.bad("this is no storage of PyTorch's"))?;
-                    Object::Storage(Box::new(storage))
+                    self.persistent(id)?
                 }
                 b'.' => return self.pop(),
                 _ => {
@@ -213,14 +296,9 @@ impl<'a> Machine<'a, '_> {
             }
             // MARK
             b'(' => self.marks.push(self.stack.len()),
-            // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST, EMPTY_SET; BINFLOAT, SHORT_BINSTRING
-            b'N' | 0x88 | 0x89 | b']' | 0x8f | b'G' | b'U' => {
-                let len = match opcode {
-                    b'G' => 8,
-                    b'U' => self.number(1)?,
-                    _ => 0,
-                };
-                self.take(len as usize)?;
+            // NONE, NEWTRUE, EMPTY_SET; BINFLOAT
+            b'N' | 0x88 | 0x8f | b'G' => {
+                self.take(if opcode == b'G' { 8 } else { 0 })?;
                 self.stack.push(OTHER);
             }
             // SETITEM, SETITEMS
@@ -232,13 +310,18 @@ impl<'a> Machine<'a, '_> {
                 let items = self.pop_marked()?;
                 self.set(&items)?;
             }
-            // APPEND, APPENDS, and BUILD, which gives an object its attributes: nothing here has any
-            b'a' | b'b' => {
-                self.pop()?;
-                self.top()?;
+            // APPEND, APPENDS
+            b'a' => {
+                let item = self.pop()?;
+                self.append(vec![item])?;
             }
             b'e' => {
-                self.pop_marked()?;
+                let items = self.pop_marked()?;
+                self.append(items)?;
+            }
+            // BUILD, which gives an object its attributes: nothing here has any
+            b'b' => {
+                self.pop()?;
                 self.top()?;
             }
             // REDUCE, NEWOBJ
@@ -314,12 +397,33 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
+    /// Puts members into the list on top.
+    fn append(&mut self, items: Vec<Id>) -> Result<()> {
+        let list = self.top()?;
+        if let Some(Object::List(members)) = self.objects.get_mut(list as usize) {
+            members.extend(items);
+        }
+        Ok(())
+    }
+
+    /// What stands outside the pickle: a storage; or a module's class with its source, as PyTorch before 1.6 saved whole models.
+    fn persistent(&mut self, id: Id) -> Result<Object<'a>> {
+        if let &[tag, class, ..] = self.tuple(id)
+            && let (Object::Text("module"), global @ Object::Global(..)) = (self.object(tag), self.object(class))
+        {
+            return Ok(global.clone());
+        }
+        let storage = self.storage(id).ok_or_else(|| self.bad("this is no storage of PyTorch's"))?;
+        self.storages.insert(storage.key, storage.clone());
+        Ok(Object::Storage(Box::new(storage)))
+    }
+
     /// What `callable` would make of `args`, where it is one of the few that a state dict is made with.
     fn call(&mut self, mut callable: Id, mut args: Id) -> Result<()> {
         loop {
             let made = match *self.object(callable) {
                 Object::Global("collections", "OrderedDict") => Object::Dict(vec![]),
-                Object::Global("torch._utils", "_rebuild_tensor_v2") => {
+                Object::Global("torch._utils", "_rebuild_tensor_v2" | "_rebuild_tensor") => {
                     let tensor = self.tensor(args).ok_or_else(|| self.bad("this makes no tensor"))?;
                     Object::Tensor(Box::new(tensor))
                 }
@@ -373,6 +477,42 @@ impl<'a> Machine<'a, '_> {
         (tensor.shape.len() == tensor.strides.len()).then_some(tensor)
     }
 
+    /// Of a checkpoint's entries those of the model: what is called `state_dict`, the tensors that stand there, the only dictionary of tensors, or the one
+    /// that is called like a generator or a model.
+    fn inner<'s>(&'s self, entries: &'s [(Id, Id)], depth: usize) -> Result<&'s [(Id, Id)]> {
+        let dicts: Vec<(&str, &[(Id, Id)])> = entries
+            .iter()
+            .filter_map(|(key, value)| match (self.object(*key), self.object(*value)) {
+                (Object::Text(key), Object::Dict(entries)) => Some((*key, &entries[..])),
+                _ => None,
+            })
+            .collect();
+        if let Some((_, entries)) = dicts.iter().find(|(key, _)| *key == "state_dict") {
+            return if depth > 0 { self.inner(entries, depth - 1) } else { Ok(entries) };
+        }
+        let has_tensors =
+            |entries: &[(Id, Id)]| entries.iter().any(|(_, v)| matches!(self.object(*v), Object::Tensor(_)));
+        let models: Vec<_> = dicts.into_iter().filter(|(_, entries)| has_tensors(entries)).collect();
+        if has_tensors(entries) || models.is_empty() {
+            return Ok(entries);
+        }
+        if let &[(_, entries)] = &models[..] {
+            return Ok(entries);
+        }
+        let called = |is: &dyn Fn(&str) -> bool| models.iter().find(|(key, _)| is(&key.to_ascii_lowercase()));
+        let generates = |key: &str| key == "g" || key.starts_with("g_") || key.contains("gen") || key.contains("netg");
+        let found = called(&|key| generates(key) && key.contains("ema"))
+            .or_else(|| called(&generates))
+            .or_else(|| called(&|key| key == "model" || key == "params" || key == "model_state_dict" || key == "vae"));
+        found.map(|(_, entries)| *entries).ok_or_else(|| {
+            let keys: Vec<String> = models.iter().map(|(key, _)| shown(key)).collect();
+            self.unsupported(&format!(
+                "it holds several models ({}), so save the one that is meant alone",
+                keys.join(", ")
+            ))
+        })
+    }
+
     fn tensors(&self, root: Id) -> Result<Vec<(&'a str, Tensor<'a>)>> {
         let entries = match self.object(root) {
             Object::Dict(entries) => entries,
@@ -385,11 +525,7 @@ impl<'a> Machine<'a, '_> {
             }
             _ => return Err(self.unsupported("it holds no state dict")),
         };
-        let inner = entries.iter().find_map(|(key, value)| match (self.object(*key), self.object(*value)) {
-            (Object::Text("state_dict"), Object::Dict(entries)) => Some(entries),
-            _ => None,
-        });
-        let entries = inner.unwrap_or(entries);
+        let entries = self.inner(entries, DEEPEST)?;
         if entries.len() > MOST_TENSORS {
             return Err(self.unsupported(&format!("it holds {} entries, more than {MOST_TENSORS}", entries.len())));
         }

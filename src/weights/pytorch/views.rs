@@ -23,11 +23,32 @@ const SPAN: u64 = 4 << 20;
 /// The most that is read at once for rows that lie mixed: a page has not the memory for more, nor a model a tensor of that size.
 const MOST_MIXED: u64 = 512 << 20;
 
-/// A tensor in an archive.
+/// Where a storage lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Record(Record),
+    /// Behind a count of its numbers, at this byte of a file from before archives.
+    Counted {
+        at: u64,
+        numel: u64,
+        bytes: u64,
+    },
+}
+
+impl Place {
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Record(record) => record.bytes,
+            Self::Counted { bytes, .. } => *bytes,
+        }
+    }
+}
+
+/// A tensor in a file.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// The record of its storage, and that record's name.
-    pub record: Record,
+    /// Its storage, and that one's name.
+    pub place: Place,
     pub name: Rc<str>,
     /// Bytes of a number.
     pub element: u64,
@@ -99,7 +120,7 @@ pub struct Views {
     /// In the order of their storages, each with the place at which it stands here.
     views: Vec<(u64, View)>,
     /// Where the bytes of the storage last read begin in the archive.
-    found: Cell<Option<(Record, u64)>>,
+    found: Cell<Option<(Place, u64)>>,
     /// A tensor whose rows lie mixed, gathered: which one.
     gathered: RefCell<Option<(usize, Vec<u8>)>>,
 }
@@ -111,13 +132,26 @@ impl Views {
     }
 
     async fn storage(&self, view: &View) -> Result<u64> {
-        if let Some((record, start)) = self.found.get()
-            && record == view.record
+        if let Some((place, start)) = self.found.get()
+            && place == view.place
         {
             return Ok(start);
         }
-        let start = self.directory.start_of(&self.archive, &view.name, view.record).await?;
-        self.found.set(Some((view.record, start)));
+        let start = match view.place {
+            Place::Record(record) => self.directory.start_of(&self.archive, &view.name, record).await?,
+            Place::Counted { at, numel, .. } => {
+                let count = self.archive.read(at..at + 8).await?;
+                if count != numel.to_le_bytes() {
+                    return Err(Error::corrupt_file(format!(
+                        "{}: at byte {at}: storage {} should begin with a count of {numel} numbers; the file is damaged, so fetch it again",
+                        self.name(),
+                        view.name
+                    )));
+                }
+                at + 8
+            }
+        };
+        self.found.set(Some((view.place, start)));
         Ok(start)
     }
 

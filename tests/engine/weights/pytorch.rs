@@ -52,9 +52,64 @@ fn a_checkpoint_of_a_training_gives_its_state_dict_and_none_of_its_objects() {
 }
 
 #[test]
+fn a_file_from_before_1_6_holds_the_same() {
+    same(&open_saved("legacy.pt"), &open_saved("expected.safetensors"));
+}
+
+#[test]
+fn a_file_from_before_1_6_that_is_cut_or_contradicts_itself_is_refused() {
+    let whole = std::fs::read(fixture("pytorch").join("legacy.pt")).unwrap();
+    for len in (22..whole.len()).step_by(7) {
+        let error = refusal(&whole[..len]);
+        assert_eq!(error.code(), CorruptFile, "cut to {len}: {error}");
+        assert!(error.to_string().contains("fetch it again"), "cut to {len}: {error}");
+    }
+    let changed = |from: &[u8], to: &[u8]| {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(from.len()).position(|part| part == from).expect("these bytes");
+        bytes[at..at + to.len()].copy_from_slice(to);
+        bytes
+    };
+    refused(changed(b"M\xe9\x03.", b"M\xe8\x03."), UnsupportedModel, &["protocol 1001"]);
+    refused(changed(b"little_endianq\x02\x88", b"little_endianq\x02\x89"), UnsupportedModel, &["big-endian"]);
+    refused(changed(b"FloatStorage", b"WhatsStorage"), UnsupportedModel, &["WhatsStorage"]);
+    // The count before a storage is looked at when its tensor is read.
+    let file = open(whole.clone()).unwrap();
+    let first = file.tensors.values().min_by_key(|tensor| tensor.offset).unwrap().name.clone();
+    let count = (file.tensors[&first].bytes / 4).to_le_bytes();
+    let mut wrong = whole.clone();
+    let at = wrong.windows(8).rposition(|part| part == count).expect("a count");
+    wrong[at] += 1;
+    let file = open(wrong).unwrap();
+    let refused =
+        file.tensors.keys().filter_map(|name| block_on(file.read_tensor(name)).err()).next().expect("a refusal");
+    assert!(refused.code() == CorruptFile && refused.to_string().contains(&format!("at byte {at}")), "{refused}");
+}
+
+#[test]
+fn of_a_checkpoint_with_several_models_the_generator_is_taken() {
+    let model = |name: &str| Word::Tensor(&Word::Storage("FloatStorage", "0", 2), 0, &[2], &[1]).named(name);
+    let holds = |dicts: &[(&str, &str)]| {
+        let mut pickle = b"\x80\x02}(".to_vec();
+        for (key, tensor) in dicts {
+            Word::Text(key).write(&mut pickle);
+            pickle.extend(model(tensor));
+        }
+        pickle.extend(b"u.");
+        open(Archive::new(pickle, &[("0", &[0; 8])]).bytes()).map(|file| file.tensors.keys().next().unwrap().clone())
+    };
+    assert_eq!(holds(&[("weights", "a")]).unwrap(), "a");
+    assert_eq!(holds(&[("discriminator", "d"), ("generator", "g")]).unwrap(), "g");
+    assert_eq!(holds(&[("D", "d"), ("G", "g"), ("G_ema", "e")]).unwrap(), "e");
+    assert_eq!(holds(&[("model_state_dict", "m"), ("other", "o")]).unwrap(), "m");
+    let error = holds(&[("a", "x"), ("b", "y")]).unwrap_err();
+    assert!(error.code() == UnsupportedModel && error.to_string().contains("several models (a, b)"), "{error}");
+}
+
+#[test]
 fn what_is_no_state_dict_is_refused_with_what_it_is() {
     for (name, words) in [
-        ("legacy.pt", ["before 1.6", "save its state_dict() again"]),
+        ("legacy_module.pt", ["torch.nn.modules.linear.Linear", "save its state_dict() again"]),
         ("module.pt", ["torch.nn.modules.linear.Linear", "save its state_dict() again"]),
         ("script.pt", ["__torch__", "save its state_dict() again"]),
         ("expanded.pt", ["tensor weight [300, 400]", "contiguous()"]),

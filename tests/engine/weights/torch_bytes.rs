@@ -80,6 +80,17 @@ impl Word<'_> {
     }
 }
 
+impl Word<'_> {
+    /// A dictionary that holds this under a name, in the midst of a pickle.
+    pub fn named(&self, name: &str) -> Vec<u8> {
+        let mut out = b"}".to_vec();
+        Word::Text(name).write(&mut out);
+        self.write(&mut out);
+        out.push(b's');
+        out
+    }
+}
+
 /// A pickle of a dictionary.
 pub fn dict(items: &[(&str, Word)]) -> Vec<u8> {
     let mut out = b"\x80\x02}(".to_vec();

@@ -20,7 +20,7 @@ use super::{
     files::{Tensor, source_of},
 };
 use crate::{
-    common::{fixture, on_cpu},
+    common::{fixture, on_cpu, safetensors},
     psnr,
 };
 
@@ -157,6 +157,56 @@ fn a_folder_of_pytorchs_own_files_of_a_pruned_model_paints_what_diffusers_paints
             println!("{name}, {storage:?}: {psnr:.1} dB");
             assert!(psnr >= least, "{name}, {storage:?}: {psnr}");
         }
+    }
+}
+
+#[test]
+fn a_folder_of_half_precision_variants_in_parts_or_whole_paints_the_same() {
+    let unet = open(&[PARTS[7]]);
+    let all: Vec<(String, Tensor)> = unet
+        .tensors
+        .values()
+        .map(|t| (t.name.clone(), (t.shape.clone(), block_on(unet.read_f32(&t.name)).expect("numbers"))))
+        .collect();
+    let part = |i: usize| format!("diffusion_pytorch_model.fp16-0000{}-of-00002.safetensors", i + 1);
+    let halves = [&all[..all.len() / 2], &all[all.len() / 2..]];
+    let map: BTreeMap<&str, String> =
+        (0..2).flat_map(|i| halves[i].iter().map(move |(name, _)| (name.as_str(), part(i)))).collect();
+    let index = serde_json::to_vec(&serde_json::json!({ "weight_map": map })).expect("JSON");
+    let mut sources: Vec<SharedSource> = vec![
+        Rc::new(MemorySource::new("unet/diffusion_pytorch_model.safetensors.index.fp16.json", index)),
+        // A copy in full precision, which is not looked at.
+        Rc::new(MemorySource::new("vae/diffusion_pytorch_model.safetensors", vec![])),
+    ];
+    for (i, half) in halves.iter().enumerate() {
+        let tensors: Vec<(&str, &[usize], &[f32])> =
+            half.iter().map(|(name, (shape, numbers))| (name.as_str(), &shape[..], &numbers[..])).collect();
+        sources.push(Rc::new(MemorySource::new(format!("unet/{}", part(i)), safetensors(&tensors))));
+    }
+    for name in PARTS.into_iter().filter(|name| *name != PARTS[7]) {
+        let bytes = std::fs::read(fixture(FOLDER).join(name)).expect("a file of the fixture");
+        sources.push(Rc::new(MemorySource::new(name.replace(".safetensors", ".fp16.safetensors"), bytes)));
+    }
+    let file = block_on(WeightFile::open_parts(sources)).expect("files");
+    let model = load(&file, &on_cpu(), Storage::Keep).expect("a model");
+    let psnr = likeness(&last(&paint(&model, wish(), None, None))[0], &wanted("picture"));
+    assert!(psnr >= 40.0, "{psnr}");
+}
+
+#[test]
+fn models_whose_denoiser_is_a_transformer_are_refused_by_name() {
+    for (tensor, model) in [
+        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "Stable Diffusion 3"),
+        ("transformer_blocks.0.attn.add_q_proj.weight", "Stable Diffusion 3"),
+        ("double_blocks.0.img_attn.qkv.weight", "FLUX"),
+        ("single_transformer_blocks.0.attn.to_q.weight", "FLUX"),
+    ] {
+        let bytes = safetensors(&[(tensor, &[2, 2], &[0.0; 4])]);
+        let source: SharedSource = Rc::new(MemorySource::new("model.safetensors", bytes));
+        let file = block_on(WeightFile::open(source)).expect("a file");
+        assert!(ImageModel::is_one(&file), "{tensor}");
+        let error = load(&file, &on_cpu(), Storage::Keep).err().expect("a refusal");
+        assert!(error.code() == ErrorCode::UnsupportedModel && error.to_string().contains(model), "{error}");
     }
 }
 
