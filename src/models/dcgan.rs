@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{DType, Graph, Grid, Unary, ValueId, Window},
+    graph::{Binary, DType, Graph, Grid, Unary, ValueId, Window},
     weights::{Recipe, Recipes, Storage, WeightFile, shown},
 };
 
@@ -21,8 +21,9 @@ const PYTORCH_GAN_EPS: f32 = 0.8;
 const LEAKY: Unary = Unary::LeakyRelu { slope: 0.2 };
 /// Linear layers in front that have no function behind them, by the names that the designs give them.
 const BARE: [&str; 2] = ["l1.", "decoder_input"];
-/// The tensors of a generator are given up beyond it.
 const MOST_CONVOLUTIONS: usize = 16;
+/// Numbers of a picture that is enlarged smoothly: as many more are kept for its edges.
+const MOST_SMOOTH: usize = 1 << 24;
 
 /// A convolution and what stands around it.
 #[derive(Debug, Clone)]
@@ -303,12 +304,12 @@ fn factors(convolutions: &[Layer], linear: Option<&Layer>, settings: &Settings) 
 /// `[grid.rows(), channels]` twice as large, each pixel between its neighbours (PyTorch's `bilinear` without `align_corners`): squares of pixels through
 /// a window of 1, 2, 1 in both directions, and at the edges, where a third of it lies outside, so much more.
 fn bilinear(b: &mut Builder, grid: Grid, factor: usize, x: ValueId) -> Result<(ValueId, Grid)> {
-    if factor != 2 {
+    let channels = b.columns_of(x);
+    if factor != 2 || grid.times(2).rows() * channels > MOST_SMOOTH {
         return Err(Error::unsupported_model(
-            "config.json: an upsample_mode of \"bilinear\" goes with factors of 2 alone",
+            "config.json: an upsample_mode of \"bilinear\" goes with factors of 2 alone, and with small pictures",
         ));
     }
-    let channels = b.columns_of(x);
     let (squares, grid) = b.g.upsample(grid, 2, x)?;
     let share = [0.25f32, 0.5, 0.25];
     let mut taps = vec![0.0; channels * 9 * channels];
@@ -325,5 +326,5 @@ fn bilinear(b: &mut Builder, grid: Grid, factor: usize, x: ValueId) -> Result<(V
     let pixel = |at: usize| edge(at / grid.width % grid.height, grid.height) * edge(at % grid.width, grid.width);
     let more: Vec<f32> = (0..grid.rows()).flat_map(|at| vec![pixel(at); channels]).collect();
     let more = b.g.constant(grid.rows(), &more)?;
-    Ok((b.g.binary(crate::graph::Binary::Mul, x, more)?, grid))
+    Ok((b.g.binary(Binary::Mul, x, more)?, grid))
 }

@@ -253,6 +253,20 @@ fn each_member_of_a_batch_meets_its_own_row() {
 }
 
 #[test]
+fn rows_of_another_length_hold_the_same_numbers() {
+    let x = numbers(1, 12);
+    let turned = |rows| move |g: &mut GraphBuilder, v: &[ValueId]| g.reshape(rows, v[0]);
+    for rows in [1, 2, 6, 12] {
+        close(&one(&[("x", [3, 4])], turned(rows), &[], &[&x]), &x);
+    }
+    let mut g = GraphBuilder::new("t");
+    let v = g.input("x", &[3, 4], DType::F32);
+    for rows in [0, 5, 24] {
+        assert!(g.reshape(rows, v).unwrap_err().to_string().contains("reshape"));
+    }
+}
+
+#[test]
 fn columns_are_cut_out_and_put_side_by_side() {
     let (rows, a, b) = (4, 7, 3);
     let (x, y) = (numbers(1, rows * a), numbers(2, rows * b));

@@ -129,6 +129,17 @@ proptest! {
     }
 
     #[test]
+    fn numbers_stand_in_rows_of_another_length(rows in 1usize..6, parts in 1usize..5, n in 1usize..20) {
+        agree(&[("x", [rows, parts * n + 3])], |g, v| {
+            // Of a value with gaps between its rows too, and on the way into a layer.
+            let cut = g.slice_columns(2, parts * n, v[0])?;
+            let longer = g.reshape(rows * parts, cut)?;
+            let w = g.weight("w", &[5, n], DType::F32)?;
+            Ok(vec![longer, g.reshape(1, v[0])?, g.linear(w, None, longer)?, g.reshape(rows, longer)?])
+        });
+    }
+
+    #[test]
     fn norms_agree_with_functions_after_them(
         batch in 1usize..3, pixels in 1usize..50, groups in 1usize..5, width in 1usize..30,
     ) {

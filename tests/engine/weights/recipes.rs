@@ -119,6 +119,34 @@ fn a_batch_norm_goes_into_the_convolution_before_it() {
 }
 
 #[test]
+fn layers_that_are_viewed_as_pixels_are_turned_to_channels_innermost() {
+    // Two channels of three pixels, of one number each; norms of each row.
+    let tensors = ["w", "b"].map(|name| (name, if name == "w" { vec![6, 1] } else { vec![6] }));
+    let mut all: Vec<(&str, &[usize], Vec<f32>)> =
+        tensors.iter().map(|(name, shape)| (*name, &shape[..], counting(6))).collect();
+    all.extend([("n.weight", &[6][..], vec![2.0; 6]), ("n.bias", &[6], counting(6))]);
+    all.extend([("n.running_mean", &[6][..], vec![1.0; 6]), ("n.running_var", &[6], vec![1.0; 6])]);
+    all.push(("flat", &[2, 6], counting(12)));
+    let file = open(safetensors(&all)).unwrap();
+    let norm = BatchNorm { eps: 0.0, ..BatchNorm::named("n") };
+    let pixels = |of| Recipe::Pixels { of: Box::new(of), area: 3 };
+    assert_eq!(numbers(&file, &[6, 1], pixels(Recipe::tensor("w"))), [0., 3., 1., 4., 2., 5.]);
+    assert_eq!(numbers(&file, &[6], pixels(Recipe::tensor("b"))), [0., 3., 1., 4., 2., 5.]);
+    assert_eq!(numbers(&file, &[6, 1], pixels(Recipe::tensor("w").folded(norm.clone()))), [0., 6., 2., 8., 4., 10.]);
+    let bias = Recipe::FoldedBias { bias: Some("b".into()), norm: norm.clone() };
+    assert_eq!(numbers(&file, &[6], pixels(bias)), [-2., 7., 1., 10., 4., 13.]);
+    // A norm by itself: factors and shifts in a row.
+    assert_eq!(numbers(&file, &[1, 6], Recipe::NormScale(norm.clone())), [2.0; 6]);
+    let shift = Recipe::FoldedBias { bias: None, norm };
+    assert_eq!(numbers(&file, &[1, 6], shift), [-2., -1., 0., 1., 2., 3.]);
+    // A matrix over a flattened picture is a convolution over all of it.
+    let whole = numbers(&file, &[2, 6], Recipe::conv("flat", [1, 3]));
+    assert_eq!(whole, [0., 3., 1., 4., 2., 5., 6., 9., 7., 10., 8., 11.]);
+    let error = made(&file, Storage::Keep, vec![("w", &[5, 1], pixels(Recipe::tensor("w")))]).unwrap_err();
+    says(&error, ErrorCode::Internal, &["Pixels"]);
+}
+
+#[test]
 fn weights_are_quantised_while_they_load_where_rows_are_whole_blocks() {
     let tensors = [("a", &[3, 64][..], counting(192)), ("b", &[2, 33], counting(66)), ("v", &[64], counting(64))];
     let file = open(safetensors(&tensors)).unwrap();
