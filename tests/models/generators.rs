@@ -205,7 +205,12 @@ fn what_is_no_chain_or_cannot_be_told_is_refused_with_what_to_do() {
         (vec![first, ("main.1.weight_orig", &[8, 3, 4, 4])], ["main.1.weight_orig", "spectral"]),
         (vec![first, ("main.1.weight", &[8]), ("main.2.weight", &[8, 3, 4, 4])], ["main.1.weight", "no part"]),
         (
-            vec![("label_emb.weight", &[10, 6][..]), first, ("main.2.weight", &[8, 3, 4, 4])],
+            vec![
+                ("label_emb.weight", &[10, 6][..]),
+                first,
+                ("main.2.weight", &[8, 8, 4, 4]),
+                ("main.4.weight", &[8, 3, 4, 4]),
+            ],
             ["label_emb.weight [10, 6]", "5 numbers"],
         ),
     ] {
