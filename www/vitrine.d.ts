@@ -124,8 +124,8 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** Language models; text-to-image models; autoencoders (or half of one); generators that make a picture of a latent alone (GANs). */
-export type ModelKind = "text" | "image" | "autoencoder" | "generator";
+/** Language models; encoders of text; text-to-image models; autoencoders (or half of one); generators that make a picture of a latent alone (GANs). */
+export type ModelKind = "text" | "encoder" | "image" | "autoencoder" | "generator";
 
 export interface LoadOptions extends CallOptions {
   onProgress?: (progress: Progress) => void;
@@ -535,6 +535,86 @@ export interface DecodeLatentOptions extends CallOptions {
   label?: number;
 }
 
+export interface EncoderInfo {
+  kind: "encoder";
+  name: string;
+  /** `"bert"`, `"roberta"`, `"distilbert"`, `"nomic_bert"` or `"modernbert"`. */
+  architecture: string;
+  parameters: number;
+  quantization: string;
+  weightBytes: number;
+  vocabulary: number;
+  layers: number;
+  /** Numbers of an embedding. */
+  width: number;
+  /** Tokens of a text at most. */
+  contextLength: number;
+  /** How rows become an embedding, and whether it is made as long as 1, where `EmbedOptions` leave it open: as the files say (sentence-transformers' `1_Pooling` and `modules.json`, a GGUF's `pooling_type`), else the mean, made so. */
+  pooling: "mean" | "first" | "last" | "max";
+  normalize: boolean;
+  /** Whether it fills masks, and what a mask is in a text. */
+  fills: boolean;
+  mask?: string;
+  /** What `classify` tells apart, where the file has a head for it. */
+  labels?: string[];
+  /** Whether labels are each token's; else the text's. */
+  classifiesTokens: boolean;
+  device: DeviceInfo;
+}
+
+export interface EncoderStats {
+  loadMs: number;
+  deviceBytes: number;
+  /** Tokens of the last text. */
+  tokens: number;
+  tokensPerSecond: number;
+}
+
+export interface EmbedOptions extends CallOptions {
+  /** How a text's rows become one (the default: as the files say). */
+  pooling?: "mean" | "first" | "last" | "max";
+  /** Whether embeddings are made as long as 1 (the default: as the files say). */
+  normalize?: boolean;
+  /** So many numbers, the first ones, of a model that was trained for it (arXiv 2205.13147). */
+  dimensions?: number;
+  /** Whether texts that are too long lose their end; else they are refused (`context-overflow`). */
+  truncate?: boolean;
+}
+
+export interface FillOptions extends CallOptions {
+  /** How many tokens for each mask (the default: 10). */
+  k?: number;
+}
+
+export interface ClassifyOptions extends CallOptions {
+  /** Whether a text that is too long loses its end; else it is refused. */
+  truncate?: boolean;
+}
+
+/** A label and how likely it is; of a model that labels tokens, with the token. */
+export interface Labelling {
+  label: string;
+  probability: number;
+  token?: number;
+  text?: string;
+}
+
+/** An encoder of text: BERT and its kin, sentence-transformers. */
+export interface Encoder {
+  readonly info: EncoderInfo;
+  readonly stats: EncoderStats;
+  /** One embedding a text; one for a text alone, too. A text may be given as its ids, marks included. */
+  embed(texts: string | (string | Uint32Array)[], options?: EmbedOptions): Promise<Float32Array[]>;
+  /** For each mask (`info.mask`) in a text the likeliest tokens, likeliest first. */
+  fill(text: string | ArrayLike<number>, options?: FillOptions): Promise<(Alternative & { probability: number })[][]>;
+  /** The labels of a text, likeliest first; or the likeliest label of each token (`info.classifiesTokens`). */
+  classify(text: string | ArrayLike<number>, options?: ClassifyOptions): Promise<Labelling[]>;
+  /** Frees the model's memory once its last holder has let go. */
+  close(): Promise<void>;
+  /** The same. */
+  unload(): Promise<void>;
+}
+
 /** An autoencoder or one of its halves, or a generator (which decodes alone). */
 export interface Autoencoder {
   readonly info: AutoencoderInfo;
@@ -547,7 +627,7 @@ export interface Autoencoder {
   unload(): Promise<void>;
 }
 
-export type Model = TextModel | ImageModel | Autoencoder;
+export type Model = TextModel | Encoder | ImageModel | Autoencoder;
 
 export interface EncodeOptions extends CallOptions {
   /** Whether beginning-of-text and the like are added (the default: yes, as the file says). */
@@ -811,6 +891,7 @@ export interface Engine {
   catalog(): Promise<CatalogEntry[]>;
   load<Id extends keyof CatalogModels>(source: Id, options?: LoadOptions): Promise<CatalogModels[Id]>;
   load(source: Source, options: LoadOptions & { kind: "image" }): Promise<ImageModel>;
+  load(source: Source, options: LoadOptions & { kind: "encoder" }): Promise<Encoder>;
   load(source: Source, options: LoadOptions & { kind: "autoencoder" | "generator" }): Promise<Autoencoder>;
   load(source: Source, options: LoadOptions & { kind: "text" }): Promise<TextModel>;
   /** The kind is read from the file, and stands in `info.kind`. */

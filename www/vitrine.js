@@ -107,7 +107,7 @@ class OpenEngine {
       throw closed("engine");
     }
     this.#device = value.device;
-    const kinds = { text: LoadedTextModel, image: LoadedImageModel, autoencoder: LoadedAutoencoder, generator: LoadedAutoencoder };
+    const kinds = { text: LoadedTextModel, encoder: LoadedEncoder, image: LoadedImageModel, autoencoder: LoadedAutoencoder, generator: LoadedAutoencoder };
     const model = new kinds[/** @type {Face.ModelKind} */ (value.info.kind)](host, value, () => this.#loaded.delete(model));
     this.#loaded.set(model, typeof source === "string" || source instanceof URL ? { address: String(source).trim() } : { file: fileOf(described) });
     return model;
@@ -312,6 +312,29 @@ class LoadedTextModel extends LoadedModel {
     const { steps = 4, signal } = check("profile", options);
     if (steps < 1 || steps > 1000) throw new VitrineError("bad-argument", `steps is ${steps}, but must be a whole number from 1 to 1000.`);
     return this.compute("profile", [steps], signal);
+  }
+}
+
+/** @extends {LoadedModel<Wasm.Encoder>} @implements {Face.Encoder} */
+class LoadedEncoder extends LoadedModel {
+  /** @param {string | (string | Uint32Array)[]} texts @param {Face.EmbedOptions} [options] @returns {Promise<Float32Array[]>} */
+  async embed(texts, options) {
+    const { signal, ...rest } = check("embed", options);
+    const all = typeof texts === "string" ? [texts] : texts;
+    if (!Array.isArray(all)) throw new VitrineError("bad-argument", `embed takes a text or an array of them, not ${shown(texts)}.`);
+    return this.compute("embed", [all.map((each, index) => textOrIds(each, `texts[${index}]`)), rest], signal);
+  }
+
+  /** @param {string | ArrayLike<number>} input @param {Face.FillOptions} [options] */
+  async fill(input, options) {
+    const { k = 10, signal } = check("fill", options);
+    return this.compute("fill", [textOrIds(input, "text"), k], signal);
+  }
+
+  /** @param {string | ArrayLike<number>} input @param {Face.ClassifyOptions} [options] @returns {Promise<Face.Labelling[]>} */
+  async classify(input, options) {
+    const { truncate = false, signal } = check("classify", options);
+    return this.compute("classify", [textOrIds(input, "text"), truncate], signal);
   }
 }
 
@@ -520,6 +543,11 @@ function plain(value, name, depth = 0) {
   if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${shown(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
   const entries = Object.entries(value).filter(([, each]) => each !== undefined);
   return Object.fromEntries(entries.map(([key, each]) => [text(key, name), plain(each, `${name}.${key}`, depth + 1)]));
+}
+
+/** @param {unknown} value @param {string} name */
+function textOrIds(value, name) {
+  return typeof value === "string" ? text(value, name) : ids(value, `${name} is a string or an array of token ids`);
 }
 
 /** @param {unknown} value @param {string} [must] what it is */

@@ -109,7 +109,7 @@ fn wrong(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
 }
 
 /// NaN is within nothing.
-fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
+pub(super) fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
     if value >= least && value <= most {
         return Ok(());
     }

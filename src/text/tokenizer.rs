@@ -135,6 +135,12 @@ impl Tokenizer {
         self.0.special.ends.binary_search(&id).is_ok()
     }
 
+    /// What stands for a word that is to be filled in (BERT's `[MASK]`, RoBERTa's `<mask>`).
+    pub fn mask(&self) -> Option<u32> {
+        let is_mask = |id: &u32| matches!(self.0.pieces.get(*id), Some(b"[MASK]" | b"<mask>")) && self.is_hidden(*id);
+        (0..self.vocabulary_size() as u32).find(is_mask)
+    }
+
     /// Whether the token is a mark that readers do not see.
     pub fn is_hidden(&self, id: u32) -> bool {
         self.0.pieces.is_hidden(id)

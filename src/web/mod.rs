@@ -1,6 +1,6 @@
 //! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
 //!
-//! `Engine` opens a device and loads, `Model` writes, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
+//! `Engine` opens a device and loads, `Model` writes, `Encoder` embeds, fills and classifies, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
 //! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a call. What crosses has the types of `www/vitrine.d.ts` and those
 //! of [`TYPES`]; `cargo xtask build` writes what wasm-bindgen makes of both into `www/wasm-face.d.ts`.
 //!
@@ -24,7 +24,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 import type {
-  Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions,
+  Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
   Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "../vitrine.js";
 
@@ -44,13 +44,16 @@ export type Pixels = { width: number; height: number; data: Uint8ClampedArray<Ar
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
 
+/** The options as they cross. */
+export type EmbedRequest = Omit<EmbedOptions, "signal">;
+
 /** A step as it crosses. */
 export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
 
 export type Latent = { latent: Float32Array; shape: number[] };
 
 /** A model of any kind. */
-export type Loaded = Model | ImageModel | Autoencoder;
+export type Loaded = Model | Encoder | ImageModel | Autoencoder;
 "#;
 
 /// Runs once, when the module is loaded.

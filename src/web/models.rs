@@ -37,6 +37,7 @@ macro_rules! loaded_model {
 }
 
 mod autoencoder;
+mod encoder;
 mod image;
 mod text;
 
@@ -46,7 +47,8 @@ use crate::{
     Cancel, Error, Result,
     backend::Device,
     image::{Autoencoder, ImageModel},
-    text::{LoadOptions, TextModel},
+    models::Recurrent,
+    text::{Encoder, LoadOptions, TextModel},
     weights::{Storage, WeightFile},
 };
 
@@ -60,6 +62,7 @@ pub struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    Encoder,
     Image,
     Autoencoder,
 }
@@ -70,18 +73,21 @@ pub enum Kind {
 pub fn kind(file: &WeightFile, asked: &Asked) -> Result<Kind> {
     let kind = match asked.kind.as_deref() {
         None if ImageModel::is_one(file) => Kind::Image,
+        None if Encoder::is_one(file) => Kind::Encoder,
+        None if Recurrent::is_one(file) => Kind::Text,
         None if Autoencoder::is_one(file) => Kind::Autoencoder,
         None | Some("text") => Kind::Text,
+        Some("encoder") => Kind::Encoder,
         Some("image") => Kind::Image,
         Some("autoencoder" | "generator") => Kind::Autoencoder,
         Some(other) => {
             return Err(Error::bad_argument(format!(
-                "kind is {other:?}, but must be \"text\", \"image\", \"autoencoder\" or \"generator\""
+                "kind is {other:?}, but must be \"text\", \"encoder\", \"image\", \"autoencoder\" or \"generator\""
             )));
         }
     };
     if kind != Kind::Text && asked.context_length.is_some() {
-        return Err(Error::bad_argument("contextLength is for language models; leave it out for a model of pictures"));
+        return Err(Error::bad_argument("contextLength is for language models; leave it out for this one"));
     }
     Ok(kind)
 }
@@ -101,6 +107,7 @@ pub async fn load(
             let options = LoadOptions { context_length, storage };
             text::Model::from(TextModel::load(file, device, options, progress, cancel).await?).into()
         }
+        Kind::Encoder => encoder::Encoder::from(Encoder::load(file, device, storage, progress, cancel).await?).into(),
         Kind::Image => image::ImageModel::from(ImageModel::load(file, device, storage, progress, cancel).await?).into(),
         Kind::Autoencoder => {
             autoencoder::Autoencoder::from(Autoencoder::load(file, device, storage, progress, cancel).await?).into()

@@ -9,6 +9,7 @@ mod cases;
 mod common;
 mod damaged;
 mod diffusion;
+mod encoders;
 mod faces;
 mod families;
 mod generate;

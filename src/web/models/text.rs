@@ -16,8 +16,8 @@ use super::super::{
 use crate::{
     Cancel, Error, Result,
     text::{
-        self, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions, GenerateRequest,
-        GenerationStats, TextModel, TextModelStats,
+        self, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions,
+        GenerateRequest, GenerationStats, TextModel, TextModelStats,
     },
 };
 
@@ -68,9 +68,9 @@ fn on_this_clock(options: ChatOptions) -> ChatOptions {
     ChatOptions { now: Some(LocalTime { micros, ahead: ahead as i32 }), ..options }
 }
 
-/// A token and how likely it is to come next.
+/// A token and how likely it is in its place.
 #[derive(Serialize)]
-struct Next {
+pub(super) struct Next {
     token: u32,
     text: String,
     logprob: f32,
@@ -149,12 +149,12 @@ impl Model {
             return Err(thrown(Error::bad_argument(format!("k is {k}, but must be a whole number from 1"))));
         }
         let candidates = self.model.next(&text, k as usize, cancel.flag()).await.map_err(thrown)?;
-        let next: Vec<_> = candidates
-            .into_iter()
-            .map(|c| Next { token: c.token, text: c.text, logprob: c.logprob, probability: c.logprob.exp() })
-            .collect();
-        to_js(&next)
+        to_js(&candidates.into_iter().map(told).collect::<Vec<_>>())
     }
+}
+
+pub(super) fn told(c: Candidate) -> Next {
+    Next { token: c.token, text: c.text, logprob: c.logprob, probability: c.logprob.exp() }
 }
 
 impl Model {

@@ -1,0 +1,210 @@
+//! Encoders of every family from text to embedding, filled mask and label, against transformers (`training/make_encoder_fixtures.py`).
+
+use std::{fs, path::Path, rc::Rc};
+
+use pollster::block_on;
+use serde_json::Value;
+use vitrine::{
+    Cancel, ErrorCode,
+    backend::Device,
+    text::{EmbedOptions, Encoder, Input, PoolingName},
+    weights::{PathSource, SharedSource, Storage, WeightFile},
+};
+
+use crate::common::{as_hardware, cosine, fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened};
+
+const FAMILIES: [&str; 5] = ["bert", "distilbert", "roberta", "nomic_bert", "modernbert"];
+
+fn answers() -> Value {
+    json("encoders/answers.json")
+}
+
+/// All files of a folder, named from it on.
+fn folder(name: &str) -> WeightFile {
+    fn collect(from: &Path, below: &str, sources: &mut Vec<SharedSource>) {
+        for entry in fs::read_dir(from).expect("a folder") {
+            let path = entry.expect("a file").path();
+            let name = format!("{below}{}", path.file_name().expect("a name").to_string_lossy());
+            match path.is_dir() {
+                true => collect(&path, &format!("{name}/"), sources),
+                false => sources.push(Rc::new(PathSource::open(&path).expect("a file").named(name))),
+            }
+        }
+    }
+    let mut sources = vec![];
+    collect(&fixture(&format!("encoders/{name}")), "", &mut sources);
+    block_on(WeightFile::open_parts(sources)).expect("files")
+}
+
+fn load(file: &WeightFile, device: &Device, storage: Storage) -> Encoder {
+    assert!(Encoder::is_one(file));
+    block_on(Encoder::load(file, device, storage, &mut |_, _| (), &Cancel::new())).expect("an encoder")
+}
+
+fn open(name: &str, device: &Device) -> Encoder {
+    load(&folder(name), device, Storage::default())
+}
+
+fn every_device() -> [Device; 3] {
+    [on_cpu(), on_gpu(), as_hardware(true)]
+}
+
+fn texts(answers: &Value) -> Vec<Input> {
+    let texts = answers["texts"].as_array().expect("texts");
+    texts.iter().map(|text| Input::Text(text.as_str().expect("a text").into())).collect()
+}
+
+#[track_caller]
+fn near(what: &str, got: &[f32], wanted: &[f32]) {
+    assert_eq!(got.len(), wanted.len(), "{what}");
+    let off = got.iter().zip(wanted).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+    assert!(off < 2e-4 && cosine(got, wanted) > 0.9999, "{what}: off by {off}");
+}
+
+fn embed(model: &Encoder, texts: &[Input], options: EmbedOptions) -> Vec<Vec<f32>> {
+    block_on(model.embed(texts, options, &Cancel::new())).expect("embeddings")
+}
+
+#[test]
+fn every_family_embeds_as_transformers_does() {
+    let answers = answers();
+    for device in every_device() {
+        for family in FAMILIES {
+            let model = open(&format!("{family}/embed"), &device);
+            let info = model.info();
+            assert!(info.architecture == family && info.normalize && !info.fills && info.labels.is_none(), "{info:?}");
+            let first = if family == "roberta" { PoolingName::First } else { PoolingName::Mean };
+            assert_eq!(info.pooling, first, "{family}");
+            let raw =
+                |pooling| EmbedOptions { pooling: Some(pooling), normalize: Some(false), ..EmbedOptions::default() };
+            for (what, options) in
+                [("embed", EmbedOptions::default()), ("max", raw(PoolingName::Max)), ("last", raw(PoolingName::Last))]
+            {
+                for (i, got) in embed(&model, &texts(&answers), options).iter().enumerate() {
+                    near(&format!("{family}, {what} of text {i}"), got, &numbers_in(&answers[family][what][i]));
+                }
+            }
+            // By ids, and fewer numbers.
+            let ids = Input::Ids(ids_in(&answers["ids"][1]));
+            let whole = numbers_in(&answers[family]["embed"][1]);
+            near(family, &embed(&model, std::slice::from_ref(&ids), EmbedOptions::default())[0], &whole);
+            let short = &embed(&model, &[ids], EmbedOptions { dimensions: Some(8), ..EmbedOptions::default() })[0];
+            let length = whole[..8].iter().map(|v| v * v).sum::<f32>().sqrt();
+            near(family, short, &whole[..8].iter().map(|v| v / length).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn encoders_in_gguf_embed_as_transformers_does() {
+    let answers = answers();
+    let ids: Vec<Input> = (0..3).map(|i| Input::Ids(ids_in(&answers["ids"][i]))).collect();
+    for device in every_device() {
+        for family in ["bert", "nomic_bert", "modernbert"] {
+            let file = opened(&[fixture(&format!("encoders/{family}.gguf"))]);
+            let model = load(&file, &device, Storage::default());
+            for (i, got) in embed(&model, &ids, EmbedOptions::default()).iter().enumerate() {
+                near(&format!("{family}.gguf, text {i}"), got, &numbers_in(&answers[family]["embed"][i]));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_family_fills_masks_as_transformers_does() {
+    let answers = answers();
+    let masked = answers["masked"].as_str().expect("a text");
+    for device in every_device() {
+        for family in FAMILIES {
+            let model = open(&format!("{family}/fill"), &device);
+            assert_eq!(model.info().mask.as_deref(), Some("[MASK]"));
+            for text in [Input::Text(masked.into()), Input::Ids(ids_in(&answers["masked_ids"]))] {
+                let filled = block_on(model.fill(&text, 5, &Cancel::new())).expect("words");
+                assert_eq!(filled.len(), 2, "{family}");
+                for (got, wanted) in filled.iter().zip(answers[family]["fill"].as_array().expect("masks")) {
+                    let tokens: Vec<u32> = got.iter().map(|candidate| candidate.token).collect();
+                    assert_eq!(tokens, ids_in(&wanted["tokens"]), "{family}");
+                    let logprobs: Vec<f32> = got.iter().map(|candidate| candidate.logprob).collect();
+                    near(family, &logprobs, &numbers_in(&wanted["logprobs"]));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_family_labels_texts_and_tokens_as_transformers_does() {
+    let answers = answers();
+    let labels: Vec<&str> = answers["labels"].as_array().expect("labels").iter().filter_map(Value::as_str).collect();
+    for device in every_device() {
+        for family in FAMILIES {
+            let model = open(&format!("{family}/classify"), &device);
+            for (i, text) in texts(&answers).iter().enumerate() {
+                let got = block_on(model.classify(text, false, &Cancel::new())).expect("labels");
+                assert!(got.is_sorted_by(|a, b| a.probability >= b.probability));
+                let wanted = numbers_in(&answers[family]["classify"][i]);
+                for (label, wanted) in labels.iter().zip(wanted) {
+                    let found = got.iter().find(|each| each.label == *label).expect("the label");
+                    assert!((found.probability - wanted).abs() < 2e-4, "{family}, {label}: {found:?}, not {wanted}");
+                }
+            }
+            let model = open(&format!("{family}/tokens"), &device);
+            let got = block_on(model.classify(&texts(&answers)[1], false, &Cancel::new())).expect("labels");
+            let wanted: Vec<&str> = answers[family]["tokens"]["labels"]
+                .as_array()
+                .expect("labels")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            assert_eq!(got.iter().map(|each| each.label.as_str()).collect::<Vec<_>>(), wanted, "{family}");
+            let probabilities: Vec<f32> = got.iter().map(|each| each.probability).collect();
+            near(family, &probabilities, &numbers_in(&answers[family]["tokens"]["probabilities"]));
+        }
+    }
+}
+
+#[test]
+fn encoders_are_quantised_while_they_load() {
+    let answers = answers();
+    let file = folder("distilbert/embed");
+    let wanted = numbers_in(&answers["distilbert"]["embed"][1]);
+    for (storage, least) in [(Storage::Q8_0, 0.999), (Storage::Q4_0, 0.85)] {
+        let model = load(&file, &on_cpu(), storage);
+        let got = &embed(&model, &texts(&answers)[1..2], EmbedOptions::default())[0];
+        assert!(cosine(got, &wanted) > least, "{storage:?}: {}", cosine(got, &wanted));
+    }
+}
+
+#[test]
+fn what_an_encoder_cannot_do_is_refused_in_words() {
+    let model = open("bert/embed", &on_cpu());
+    let refused = |error: Option<vitrine::Error>, code: ErrorCode, said: &str| {
+        let error = error.expect("refused");
+        assert!(error.code() == code && error.to_string().contains(said), "{error} does not say {said}");
+    };
+    let text = |text: &str| Input::Text(text.into());
+    let cancel = Cancel::new();
+    refused(block_on(model.fill(&text("a [MASK]"), 3, &cancel)).err(), ErrorCode::BadArgument, "fills no masks");
+    refused(block_on(model.classify(&text("a"), false, &cancel)).err(), ErrorCode::BadArgument, "no labels");
+    let long = text(&"fox ".repeat(40));
+    let try_embed = |text: Input, options| block_on(model.embed(&[text], options, &cancel));
+    refused(try_embed(long.clone(), EmbedOptions::default()).err(), ErrorCode::ContextOverflow, "truncate");
+    assert!(try_embed(long, EmbedOptions { truncate: true, ..EmbedOptions::default() }).is_ok());
+    refused(
+        try_embed(Input::Ids(vec![2, 40, 3]), EmbedOptions::default()).err(),
+        ErrorCode::BadArgument,
+        "token id 40",
+    );
+    refused(try_embed(Input::Ids(vec![]), EmbedOptions::default()).err(), ErrorCode::BadArgument, "nothing to read");
+    let options = EmbedOptions { dimensions: Some(37), ..EmbedOptions::default() };
+    refused(try_embed(text("a"), options).err(), ErrorCode::BadArgument, "dimensions is 37");
+    let fills = open("bert/fill", &on_cpu());
+    refused(block_on(fills.fill(&text("a fox"), 3, &cancel)).err(), ErrorCode::BadArgument, "no [MASK]");
+    refused(block_on(fills.fill(&text("a [MASK]"), 0, &cancel)).err(), ErrorCode::BadArgument, "k is 0");
+    // A mark in a reader's words is no mark.
+    let plain = embed(&model, &[text("a [SEP]")], EmbedOptions::default());
+    let marked = embed(&model, &[Input::Ids(vec![2, 6, 5, 3, 3])], EmbedOptions::default());
+    assert!(cosine(&plain[0], &marked[0]) < 0.9999);
+    model.close();
+    refused(try_embed(text("a"), EmbedOptions::default()).err(), ErrorCode::Closed, "unloaded");
+}

@@ -1,0 +1,196 @@
+"""Makes tests/fixtures/encoders: small random encoders of text with each head, and what transformers says of them.
+
+    python training/make_encoder_fixtures.py [NAME...]
+
+NAME/HEAD/   model.safetensors (f16 numbers), config.json, tokenizer.json as save_pretrained leaves them; of the base model with modules.json and 1_Pooling
+NAME.gguf    the base model as llama.cpp's converter writes it, of those that it knows
+answers.json     embeddings, filled masks and labels of a few texts
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import sys
+
+import gguf
+import numpy as np
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from torch import nn
+
+from smol_shapes import ROOT
+
+OUT = ROOT / "tests" / "fixtures" / "encoders"
+CHARACTERS = " abcdefghijklmnopqrstuvwxyz,.!"
+TEXTS = ["a fox", "the quick brown fox jumps over the lazy dog, and sleeps.", "one two three four five six seven eight nine ten eleven twelve thirteen."]
+MASKED = "the qui[MASK]k brown f[MASK]x"
+SIZES = {"vocab_size": 40, "num_hidden_layers": 3, "pad_token_id": 0}
+CONFIGS = {
+    "bert": ("Bert", transformers.BertConfig(**SIZES, hidden_size=36, num_attention_heads=3, intermediate_size=50, max_position_embeddings=90, hidden_act="gelu")),
+    "distilbert": ("DistilBert", transformers.DistilBertConfig(vocab_size=40, n_layers=3, pad_token_id=0, dim=32, n_heads=2, hidden_dim=44, max_position_embeddings=90)),
+    "roberta": ("Roberta", transformers.RobertaConfig(**(SIZES | {"pad_token_id": 1}), hidden_size=24, num_attention_heads=2, intermediate_size=40, max_position_embeddings=92, type_vocab_size=1)),
+    "nomic_bert": ("NomicBert", transformers.NomicBertConfig(**SIZES, hidden_size=36, num_attention_heads=3, intermediate_size=52, max_position_embeddings=90)),
+    "modernbert": (
+        "ModernBert",
+        transformers.ModernBertConfig(**SIZES, hidden_size=40, num_attention_heads=2, intermediate_size=28, max_position_embeddings=100, local_attention=16, global_attn_every_n_layers=3, classifier_pooling="mean", cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3),
+    ),
+}
+HEADS = {"embed": "Model", "fill": "ForMaskedLM", "classify": "ForSequenceClassification", "tokens": "ForTokenClassification"}
+LABELS = ["calm", "wild", "odd", "plain"]
+
+
+def tokenizer() -> Tokenizer:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CHARACTERS]
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    made.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    made.pre_tokenizer = pre_tokenizers.Split(pattern="", behavior="isolated")
+    made.decoder = decoders.Fuse()
+    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return made
+
+
+def draw(model: nn.Module, seed: int) -> None:
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.dim() == 1:
+                values = 0.2 * torch.randn(p.shape) + (1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0)
+            elif "embed" in name:
+                values = 0.7 * torch.randn(p.shape)
+            else:
+                values = 1.5 * torch.randn(p.shape) / p.shape[-1] ** 0.5
+            p.copy_(values.half().float())
+
+
+def numbers(x: torch.Tensor) -> list[float]:
+    return [float(f"{v:.6g}") for v in x.detach().flatten().tolist()]
+
+
+def write(folder, model, made: Tokenizer) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    # A copy: halving would round the rotary frequencies, which no file holds, too.
+    copy.deepcopy(model).half().save_pretrained(folder)
+    made.save(str(folder / "tokenizer.json"), pretty=False)
+
+
+def family(name: str) -> dict:
+    stem, config = CONFIGS[name]
+    made = tokenizer()
+    ids = lambda text: torch.tensor([made.encode(text).ids])  # noqa: E731
+    answers = {}
+    for at, (head, end) in enumerate(HEADS.items()):
+        own = type(config)(**config.to_diff_dict())
+        if head in ("classify", "tokens"):
+            own.id2label = dict(enumerate(LABELS))
+            own.label2id = {label: i for i, label in enumerate(LABELS)}
+        if name == "nomic_bert" and head == "classify":
+            own.problem_type = "multi_label_classification"
+        model = getattr(transformers, stem + end)(own).float().eval()
+        draw(model, 100 + at)
+        folder = OUT / name / head
+        write(folder, model, made)
+        with torch.no_grad():
+            if head == "embed":
+                (folder / "1_Pooling").mkdir()
+                cls = name == "roberta"
+                pooling = {"word_embedding_dimension": own.hidden_size, "pooling_mode_cls_token": cls, "pooling_mode_mean_tokens": not cls}
+                (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling) + "\n")
+                kinds = ["Transformer", "Pooling", "Normalize"]
+                modules = [{"idx": i, "name": str(i), "path": "", "type": f"sentence_transformers.models.{kind}"} for i, kind in enumerate(kinds)]
+                (folder / "modules.json").write_text(json.dumps(modules) + "\n")
+                rows = [model(ids(text)).last_hidden_state[0] for text in TEXTS]
+                answers["embed"] = [numbers(nn.functional.normalize(x[0] if cls else x.mean(0), dim=-1)) for x in rows]
+                answers["max"] = [numbers(x.max(0).values) for x in rows]
+                answers["last"] = [numbers(x[-1]) for x in rows]
+                if name in ("bert", "nomic_bert", "modernbert"):
+                    write_gguf(name, model, own, made)
+            elif head == "fill":
+                these = ids(MASKED)
+                logits = model(these).logits[0]
+                masks = (these[0] == 4).nonzero().flatten().tolist()
+                answers["fill"] = [
+                    {"tokens": top.indices.tolist(), "logprobs": numbers(top.values)} for top in (logits[row].double().log_softmax(-1).topk(5) for row in masks)
+                ]
+            elif head == "classify":
+                squash = torch.sigmoid if own.problem_type else lambda x: x.softmax(-1)
+                answers["classify"] = [numbers(squash(model(ids(text)).logits[0])) for text in TEXTS]
+            else:
+                logits = model(ids(TEXTS[1])).logits[0].softmax(-1)[1:-1]
+                answers["tokens"] = {"labels": [LABELS[i] for i in logits.argmax(-1).tolist()], "probabilities": numbers(logits.max(-1).values)}
+    print(name, {key: str(value)[:60] for key, value in answers.items()})
+    return answers
+
+
+def write_gguf(name: str, model, config, made: Tokenizer) -> None:
+    architecture = {"bert": "bert", "nomic_bert": "nomic-bert", "modernbert": "modern-bert"}[name]
+    out = gguf.GGUFWriter(str(OUT / f"{name}.gguf"), architecture)
+    out.add_context_length(config.max_position_embeddings)
+    out.add_embedding_length(config.hidden_size)
+    out.add_feed_forward_length(config.intermediate_size)
+    out.add_block_count(config.num_hidden_layers)
+    out.add_head_count(config.num_attention_heads)
+    out.add_layer_norm_eps(config.norm_eps if name == "modernbert" else config.layer_norm_eps)
+    out.add_causal_attention(False)
+    out.add_pooling_type(gguf.PoolingType.MEAN)
+    if name == "nomic_bert":
+        out.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    if name == "modernbert":
+        out.add_rope_freq_base(config.rope_parameters["full_attention"]["rope_theta"])
+        out.add_key_value(f"{architecture}.rope.freq_base_swa", config.rope_parameters["sliding_attention"]["rope_theta"], gguf.GGUFValueType.FLOAT32)
+        out.add_sliding_window(config.local_attention)
+    words = made.get_vocab()
+    words = sorted(words, key=words.get)
+    out.add_tokenizer_model("bert")
+    # Its pieces are spelled with what begins a word, and ids are what the tests give.
+    out.add_token_list([word if word.startswith("[") else "\u2581" + word for word in words])
+    out.add_token_types([3 if word.startswith("[") else 1 for word in words])
+    out.add_bos_token_id(2), out.add_sep_token_id(3), out.add_mask_token_id(4), out.add_unk_token_id(1), out.add_pad_token_id(0)
+    state = {key: value.float().numpy() for key, value in model.state_dict().items()}
+    layer = lambda i, part: f"blk.{i}.{part}"  # noqa: E731
+    tensors = {}
+    if name == "bert":
+        tables = {"token_embd.weight": "embeddings.word_embeddings.weight", "token_types.weight": "embeddings.token_type_embeddings.weight", "position_embd.weight": "embeddings.position_embeddings.weight", "token_embd_norm.weight": "embeddings.LayerNorm.weight", "token_embd_norm.bias": "embeddings.LayerNorm.bias"}
+        parts = {"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value", "attn_output": "attention.output.dense", "attn_output_norm": "attention.output.LayerNorm", "ffn_up": "intermediate.dense", "ffn_down": "output.dense", "layer_output_norm": "output.LayerNorm"}
+        tensors = {key: state[of] for key, of in tables.items()}
+        for i in range(config.num_hidden_layers):
+            tensors |= {layer(i, f"{part}.{end}"): state[f"encoder.layer.{i}.{of}.{end}"] for part, of in parts.items() for end in ("weight", "bias")}
+    elif name == "nomic_bert":
+        tables = {"token_embd.weight": "embeddings.word_embeddings.weight", "token_types.weight": "embeddings.token_type_embeddings.weight", "token_embd_norm.weight": "embeddings.LayerNorm.weight", "token_embd_norm.bias": "embeddings.LayerNorm.bias"}
+        tensors = {key: state[of] for key, of in tables.items()}
+        for i in range(config.num_hidden_layers):
+            of = lambda part: state[f"layers.{i}.{part}"]  # noqa: B023, E731
+            tensors[layer(i, "attn_qkv.weight")] = np.concatenate([of(f"self_attn.{x}_proj.weight") for x in "qkv"])
+            named = {"attn_output": "self_attn.o_proj", "ffn_up": "mlp.up_proj", "ffn_gate": "mlp.gate_proj", "ffn_down": "mlp.down_proj", "attn_output_norm": "post_attention_layernorm", "layer_output_norm": "post_mlp_layernorm"}
+            for part, own in named.items():
+                for end in ("weight", "bias"):
+                    if f"layers.{i}.{own}.{end}" in state:
+                        tensors[layer(i, f"{part}.{end}")] = of(f"{own}.{end}")
+    else:
+        tensors = {"token_embd.weight": state["embeddings.tok_embeddings.weight"], "token_embd_norm.weight": state["embeddings.norm.weight"], "output_norm.weight": state["final_norm.weight"]}
+        named = {"attn_norm": "attn_norm", "attn_qkv": "attn.Wqkv", "attn_output": "attn.Wo", "ffn_norm": "mlp_norm", "ffn_up": "mlp.Wi", "ffn_down": "mlp.Wo"}
+        for i in range(config.num_hidden_layers):
+            for part, own in named.items():
+                if f"layers.{i}.{own}.weight" in state:
+                    tensors[layer(i, f"{part}.weight")] = state[f"layers.{i}.{own}.weight"]
+    for key, values in tensors.items():
+        out.add_tensor(key, np.ascontiguousarray(values, dtype=np.float32 if values.ndim == 1 else np.float16))
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    made = tokenizer()
+    answers = {"remake": "python training/make_encoder_fixtures.py", "texts": TEXTS, "ids": [made.encode(text).ids for text in TEXTS], "masked": MASKED, "masked_ids": made.encode(MASKED).ids, "labels": LABELS}
+    for name in sys.argv[1:] or CONFIGS:
+        answers[name] = family(name)
+    (OUT / "answers.json").write_text(json.dumps(answers) + "\n", encoding="utf-8")
+
+
+main()
