@@ -105,7 +105,7 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     Err(match bytes {
         [] => Error::corrupt_file(format!("{name}: the file is empty; fetch it again")),
         [0x80, 2..=5, ..] => Error::unsupported_model(format!(
-            "{name}: this is a pickle that torch.save did not write; load it with what wrote it and save a model's state_dict() with torch.save, or {advice}"
+            "{name}: this is a pickle, but none of torch.save's, neither of today nor from before 1.6; load it with what wrote it and save the model's state_dict() with torch.save, or {advice}"
         )),
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"

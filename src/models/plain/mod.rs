@@ -159,11 +159,15 @@ impl Net {
     ///
     /// Errors: `unsupported-model` with the shapes, where there is no such order.
     pub fn chain(&self, ends: &dyn Fn(&Layer) -> bool) -> Result<Vec<Layer>> {
-        for kinds in [&[Kind::Transposed][..], &[Kind::Conv], &[Kind::Transposed, Kind::Conv]] {
-            let mut search = Search { raws: &self.layers, kinds, ends, used: vec![false; self.layers.len()], tries: 0 };
-            let mut chain = vec![];
-            if search.go_on(&mut chain) {
-                return Ok(chain);
+        let raws = &self.layers;
+        // Backwards a discriminator is a chain too, so the order of names goes before any other.
+        for in_order in [true, false] {
+            for kinds in [&[Kind::Transposed][..], &[Kind::Conv], &[Kind::Transposed, Kind::Conv]] {
+                let mut search = Search { raws, kinds, ends, in_order, used: vec![false; raws.len()], tries: 0 };
+                let mut chain = vec![];
+                if search.go_on(&mut chain) {
+                    return Ok(chain);
+                }
             }
         }
         let shapes: Vec<String> =
@@ -181,6 +185,8 @@ struct Search<'a> {
     /// What a convolution may be.
     kinds: &'a [Kind],
     ends: &'a dyn Fn(&Layer) -> bool,
+    /// Whether the order is that of the names.
+    in_order: bool,
     used: Vec<bool>,
     tries: usize,
 }
@@ -191,7 +197,8 @@ impl Search<'_> {
             return chain.last().is_some_and(self.ends);
         }
         self.tries += 1;
-        for (at, raw) in self.raws.iter().enumerate() {
+        let candidates = if self.in_order { chain.len()..chain.len() + 1 } else { 0..self.raws.len() };
+        for (at, raw) in candidates.filter_map(|at| Some((at, self.raws.get(at)?))) {
             let kinds = if raw.shape.len() == 2 { &[Kind::Linear] } else { self.kinds };
             for kind in kinds {
                 let Some(layer) = raw.of(*kind).filter(|_| !self.used[at] && self.tries < MOST_TRIES) else { continue };

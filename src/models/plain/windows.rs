@@ -139,7 +139,7 @@ fn designs(step: &Step, side: usize, [first, last]: [bool; 2], style: Style) -> 
             Some(([2, k / 2 - 1, 0], 0)),
             apart([2, k / 2, 0], 2, k > 2),
             apart([1, 0, 0], 2, k > 2),
-            apart([4, k / 2 - 2, 0], 1, k == 8),
+            apart([4, 2, 0], 1, k == 8),
         ],
         (Style::Padded, k) => vec![
             Some(([2, k / 2, 1], u32::from(k != 5) + u32::from(last && k == 3))),

@@ -70,7 +70,7 @@ fn a_file_from_before_1_6_that_is_cut_or_contradicts_itself_is_refused() {
         bytes[at..at + to.len()].copy_from_slice(to);
         bytes
     };
-    refused(changed(b"M\xe9\x03.", b"M\xe8\x03."), UnsupportedModel, &["protocol 1001"]);
+    refused(changed(b"M\xe9\x03.", b"M\xe8\x03."), UnsupportedModel, &["another protocol than 1001"]);
     refused(changed(b"little_endianq\x02\x88", b"little_endianq\x02\x89"), UnsupportedModel, &["big-endian"]);
     refused(changed(b"FloatStorage", b"WhatsStorage"), UnsupportedModel, &["WhatsStorage"]);
     // The count before a storage is looked at when its tensor is read.
