@@ -1,5 +1,5 @@
-//! Encoders of text: BERT (arXiv 1810.04805), RoBERTa and XLM-R (arXiv 1907.11692, 1911.02116), DistilBERT (arXiv 1910.01108), Nomic BERT (arXiv 2402.01613) and
-//! ModernBERT (arXiv 2412.13663). Rows that all see one another; their mean, made as long as 1, is a text's embedding (Sentence-BERT, arXiv 1908.10084); heads
+//! Encoders of text: BERT (arXiv 1810.04805), RoBERTa and XLM-R (arXiv 1907.11692, 1911.02116), DistilBERT (arXiv 1910.01108), Nomic BERT (arXiv 2402.01613),
+//! ModernBERT (arXiv 2412.13663), and tables of tokens alone. Rows that all see one another; their mean, made as long as 1, is a text's embedding (Sentence-BERT, arXiv 1908.10084); heads
 //! fill masks and classify.
 //!
 //! Families differ in facts ([`EncoderConfig`]) and in what their files call the weights ([`names`]). Texts are a batch, padded at their ends to one length.
@@ -60,6 +60,14 @@ impl Encoder {
     /// The same from a GGUF's metadata.
     pub fn from_gguf(metadata: &Metadata, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
         Self::find(EncoderConfig::from_gguf(metadata, tensors)?, tensors, storage)
+    }
+
+    /// The same from a file that holds one table of tokens and nothing else.
+    pub fn from_table(tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
+        let config = EncoderConfig::of_table(tensors).ok_or_else(|| {
+            Error::unsupported_model("the file holds no table of tokens alone; give its config.json too")
+        })?;
+        Self::find(config, tensors, storage)
     }
 
     fn find(config: EncoderConfig, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
@@ -182,7 +190,9 @@ impl Encoder {
             let positions = b.embedding("position", c.context_length, c.width, places)?;
             x = b.add(x, positions)?;
         }
-        x = self.norm(b, "embedding_norm", x)?;
+        if c.family != Family::Static {
+            x = self.norm(b, "embedding_norm", x)?;
+        }
         let lengths = b.g.input("lengths", &[batch], DType::U32);
         for i in 0..c.layers {
             let mut layer = b.pp(format!("layer.{i}"));
@@ -288,7 +298,9 @@ impl Encoder {
                         self.dense(b, "classifier", Unary::LeakyRelu { slope: 0.0 }, false, rows)?
                     }
                     (Family::Roberta, _) => self.dense(b, "classifier", Unary::Tanh, false, rows)?,
-                    (Family::Bert | Family::NomicBert, _) => self.dense(b, "pooler", Unary::Tanh, false, rows)?,
+                    (Family::Bert | Family::NomicBert | Family::Static, _) => {
+                        self.dense(b, "pooler", Unary::Tanh, false, rows)?
+                    }
                 };
                 let logits = self.linear(b, "classifier.out", c.labels.len(), h)?;
                 b.g.output("logits", logits);

@@ -17,7 +17,7 @@ use crate::{
     loaded::{Kind, Loaded, stream_weights},
     models::{
         self, EncoderConfig,
-        encoder::{Labelled, Task},
+        encoder::{Family, Labelled, Task},
     },
     weights::{Format, Storage, Summary, WeightFile},
     yielding::Turns,
@@ -172,7 +172,8 @@ impl Loaded<Encoding> {
                 architecture.is_some_and(EncoderConfig::is_known_gguf)
             }
             Format::StateDict => {
-                file.extra_json("config.json").ok().flatten().is_some_and(|config| EncoderConfig::is_known(&config))
+                let config = file.extra_json("config.json").ok().flatten();
+                config.is_some_and(|config| EncoderConfig::is_known(&config)) || EncoderConfig::of_table(file).is_some()
             }
             Format::Json => false,
         }
@@ -192,6 +193,7 @@ impl Loaded<Encoding> {
         let begun = Instant::now();
         let model = match file.format {
             Format::Gguf => models::Encoder::from_gguf(&file.metadata, file, storage)?,
+            _ if EncoderConfig::of_table(file).is_some() => models::Encoder::from_table(file, storage)?,
             _ => {
                 let config = file.extra("config.json").ok_or_else(|| {
                     Error::bad_argument(
@@ -358,8 +360,10 @@ impl Loaded<Encoding> {
 
     /// The ids of a text, framed as the model wants them. Where marks count, one in the text is the token that it names.
     fn ids(&self, text: &Input, parse_special: bool, truncate: bool) -> Result<Vec<u32>> {
+        // Marks would count among the words of a bag.
+        let add_special = self.model.config().family != Family::Static;
         let mut ids = match text {
-            Input::Text(text) => self.tokenizer.encode(text, EncodeOptions { add_special: true, parse_special })?,
+            Input::Text(text) => self.tokenizer.encode(text, EncodeOptions { add_special, parse_special })?,
             Input::Ids(ids) => ids.clone(),
         };
         let vocabulary = self.info().vocabulary;

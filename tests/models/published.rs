@@ -10,11 +10,14 @@ use serde_json::Value;
 use vitrine::{
     Cancel,
     backend::Device,
-    text::{ChatMessage, ChatOptions, EncodeOptions, GenerateOptions, LoadOptions, TextModel, Tokenizer},
-    weights::{PathSource, WeightFile},
+    text::{
+        ChatMessage, ChatOptions, EmbedOptions, EncodeOptions, Encoder, GenerateOptions, Input, LoadOptions, TextModel,
+        Tokenizer,
+    },
+    weights::{PathSource, SharedSource, Storage, WeightFile},
 };
 
-use crate::common::{ids_in, json, numbers_in, on_cpu, on_gpu, opened};
+use crate::common::{cosine, ids_in, json, numbers_in, on_cpu, on_gpu, opened};
 
 const PLAIN: EncodeOptions = EncodeOptions { add_special: false, parse_special: false };
 
@@ -129,4 +132,41 @@ fn gemma3_writes_as_transformers_does_on_the_cpu() {
 #[test]
 fn gemma3_writes_as_transformers_does_on_the_gpu() {
     writes_as_transformers_does("gemma3", &on_gpu(), Much::Some(16));
+}
+
+/// Ids of sentences, and their embeddings' cosine.
+fn embeds_as_its_library_does(name: &str, files: &[&str]) {
+    let Some((told, path)) = published(name) else { return };
+    let folder = path.parent().expect("a folder").to_path_buf();
+    for device in [on_cpu(), on_gpu()] {
+        let source = |name: &str| {
+            let source = PathSource::open(folder.join(name)).expect("a file").named(name);
+            Rc::new(source) as SharedSource
+        };
+        let file = block_on(WeightFile::open_parts(files.iter().map(|name| source(name)).collect())).expect("files");
+        assert!(Encoder::is_one(&file));
+        let (mut progress, cancel) = (|_, _| {}, Cancel::new());
+        let model = Encoder::load(&file, &device, Storage::default(), &mut progress, &cancel);
+        let model = block_on(model).expect("an encoder");
+        for case in told["sentences"].as_array().expect("sentences") {
+            let text = case["text"].as_str().expect("a text");
+            let options = EmbedOptions { normalize: Some(true), ..EmbedOptions::default() };
+            for input in [Input::Text(text.into()), Input::Ids(ids_in(&case["ids"]))] {
+                let embedded = block_on(model.embed(&[input], options, &Cancel::new())).expect("an embedding");
+                let likeness = cosine(&embedded[0], &numbers_in(&case["embedding"]));
+                assert!(likeness > 0.9999, "{name}: {text:?} is {likeness} like");
+            }
+        }
+    }
+}
+
+#[test]
+fn minilm_embeds_as_transformers_does() {
+    let files = ["model.safetensors", "config.json", "tokenizer.json", "modules.json", "1_Pooling/config.json"];
+    embeds_as_its_library_does("minilm", &files);
+}
+
+#[test]
+fn wordllama_embeds_as_its_library_does() {
+    embeds_as_its_library_does("wordllama", &["l2_supercat_256.safetensors", "tokenizer.json"]);
 }

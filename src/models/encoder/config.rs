@@ -16,6 +16,8 @@ pub enum Family {
     DistilBert,
     NomicBert,
     ModernBert,
+    /// A table of tokens alone (model2vec, WordLlama): no layer follows.
+    Static,
 }
 
 impl Family {
@@ -48,6 +50,7 @@ impl Family {
             Self::DistilBert => "distilbert",
             Self::NomicBert => "nomic_bert",
             Self::ModernBert => "modernbert",
+            Self::Static => "static",
         }
     }
 
@@ -59,6 +62,7 @@ impl Family {
             Self::DistilBert => "distilbert.",
             Self::NomicBert => "nomic_bert.",
             Self::ModernBert => "model.",
+            Self::Static => "",
         }
     }
 }
@@ -66,6 +70,8 @@ impl Family {
 /// How an encoder knows where a token stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Positions {
+    /// It does not: a text is a bag of tokens.
+    None,
     /// By a table that is added to the embeddings.
     Table,
     /// By turning queries and keys (arXiv 2104.09864); in layers with a window, by a base of their own.
@@ -105,6 +111,8 @@ pub struct EncoderConfig {
     pub head_activation: Unary,
 }
 
+/// Tokens that are read at once of a text whose order does not count.
+const MOST_OF_A_BAG: usize = 8192;
 /// Layers at most.
 const LAYERS: usize = 1024;
 
@@ -117,6 +125,38 @@ impl EncoderConfig {
     /// The same of `general.architecture`.
     pub fn is_known_gguf(architecture: &str) -> bool {
         Family::of_gguf(architecture).is_some()
+    }
+
+    /// Of a file that holds one table of tokens and nothing else; `None` where it does not.
+    pub fn of_table(tensors: &dyn Tensors) -> Option<Self> {
+        let names = tensors.names_ending("");
+        let [name] = names.as_slice() else { return None };
+        let known = super::names::TABLES.contains(name);
+        let (_, &[vocabulary, width]) = tensors.tensor(name).filter(|_| known)? else { return None };
+        Some(Self {
+            family: Family::Static,
+            vocabulary,
+            context_length: MOST_OF_A_BAG,
+            kinds: 0,
+            width,
+            layers: 0,
+            heads: 1,
+            feed_forward: 1,
+            activation: Unary::Gelu,
+            gated: false,
+            eps: 0.0,
+            norm_bias: false,
+            pre_norm: false,
+            positions: Positions::None,
+            window: None,
+            local: vec![],
+            labels: vec![],
+            one_label: true,
+            classifies_anything: false,
+            classifies_tokens: false,
+            classifier_pooling: Pooling::First,
+            head_activation: Unary::Gelu,
+        })
     }
 
     /// From the text of a `config.json` of `transformers`.
@@ -175,7 +215,7 @@ impl EncoderConfig {
             head_activation: Unary::Gelu,
         };
         let config = match family {
-            Family::Bert => Self { head_activation: base.activation, ..base },
+            Family::Bert | Family::Static => Self { head_activation: base.activation, ..base },
             Family::Roberta => {
                 // Two of its positions are pads'.
                 let positions = base.context_length.checked_sub(2).filter(|n| *n > 0);

@@ -3,6 +3,9 @@
 use super::{EncoderConfig, Family};
 use crate::models::{Form, Origin, Tensors};
 
+/// What a table of tokens alone is called: by WordLlama, model2vec and sentence-transformers.
+pub(super) const TABLES: [&str; 4] = ["embedding.weight", "embeddings", "embeddings.weight", "embedding"];
+
 /// A weight's place in the file; where no name fits, the first that would.
 pub(super) fn origin(config: &EncoderConfig, tensors: &dyn Tensors, weight: &str) -> Origin {
     let (stem, end) = weight.rsplit_once('.').unwrap_or((weight, ""));
@@ -28,6 +31,7 @@ fn candidates(config: &EncoderConfig, stem: &str, end: &str) -> Vec<(String, For
     match stem {
         "word" => match family {
             Family::ModernBert => whole(&["embeddings.tok_embeddings", "token_embd"]),
+            Family::Static => TABLES.map(|name| (name.into(), Form::Whole)).to_vec(),
             _ => whole(&["embeddings.word_embeddings", "token_embd"]),
         },
         "kind" => whole(&["embeddings.token_type_embeddings", "token_types"]),
@@ -48,13 +52,13 @@ fn candidates(config: &EncoderConfig, stem: &str, end: &str) -> Vec<(String, For
             Family::DistilBert => whole(&["vocab_transform"]),
             Family::ModernBert if config.classifies_anything => vec![],
             Family::ModernBert => whole(&["head.dense"]),
-            Family::Bert | Family::NomicBert => whole(&["cls.predictions.transform.dense"]),
+            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions.transform.dense"]),
         },
         "mlm.norm" => match family {
             Family::Roberta => whole(&["lm_head.layer_norm"]),
             Family::DistilBert => whole(&["vocab_layer_norm"]),
             Family::ModernBert => whole(&["head.norm"]),
-            Family::Bert | Family::NomicBert => {
+            Family::Bert | Family::NomicBert | Family::Static => {
                 let mut names = whole(&["cls.predictions.transform.LayerNorm", "cls.predictions.transform.layer_norm"]);
                 names.push((format!("cls.predictions.transform.LayerNorm.{old}"), Form::Whole));
                 names
@@ -64,13 +68,13 @@ fn candidates(config: &EncoderConfig, stem: &str, end: &str) -> Vec<(String, For
             Family::Roberta => whole(&["lm_head.decoder"]),
             Family::DistilBert => whole(&["vocab_projector"]),
             Family::ModernBert => whole(&["decoder"]),
-            Family::Bert | Family::NomicBert => whole(&["cls.predictions.decoder"]),
+            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions.decoder"]),
         },
         "mlm" => match family {
             Family::Roberta => whole(&["lm_head", "lm_head.decoder"]),
             Family::DistilBert => whole(&["vocab_projector"]),
             Family::ModernBert => whole(&["decoder"]),
-            Family::Bert | Family::NomicBert => whole(&["cls.predictions", "cls.predictions.decoder"]),
+            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions", "cls.predictions.decoder"]),
         },
         "classifier.dense" => match family {
             Family::DistilBert => whole(&["pre_classifier"]),
@@ -137,6 +141,7 @@ fn layer_candidates(config: &EncoderConfig, layer: &str, part: &str, end: &str) 
                 _ => vec![],
             }
         }
+        (Family::Static, _) => vec![],
         (Family::ModernBert, _) => match part {
             "q" => modern("attn.Wqkv", third(0)),
             "k" => modern("attn.Wqkv", third(1)),

@@ -51,7 +51,9 @@ impl Tokenizer {
         };
         let file: Value = serde_json::from_slice(bytes).map_err(|e| damaged(&e))?;
         check_merges(&file["model"]).map_err(|e| damaged(&e))?;
-        let tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| damaged(&e))?;
+        let mut tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| damaged(&e))?;
+        // How long a text may be is the model's matter, which says so where one is longer.
+        tokenizer.with_padding(None).with_truncation(None).map_err(|e| damaged(&e))?;
         let pieces = pieces(&tokenizer, &spelling(&file)).map_err(|e| damaged(&e))?;
         let mut special = special_tokens(&tokenizer).map_err(|e| damaged(&e))?;
         let chat = settings.map(ChatParts::of_settings).unwrap_or_default();

@@ -21,6 +21,68 @@ export async function families({ device, family, prompt }) {
   return written;
 }
 
+const ENCODER = ["model.safetensors", "config.json", "tokenizer.json"];
+const SENTENCES = [...ENCODER, "modules.json", "1_Pooling/config.json"];
+
+/** @param {Float32Array[]} embeddings */
+const plain = (embeddings) => embeddings.map((embedding) => Array.from(embedding));
+
+/** @param {{ device: Device, family: string, texts: string[], masked: string }} args */
+export async function encoders({ device, family, texts, masked }) {
+  const engine = await engineOn(device);
+  /** @param {string} head @param {string[]} [names] */
+  const load = (head, names = ENCODER) =>
+    engine.load({ files: filesOf(`/fixtures/encoders/${family}/${head}`, names) }, { kind: "encoder" });
+  const sentences = await load("embed", SENTENCES);
+  const fills = await load("fill");
+  const classes = await load("classify");
+  const tokens = await load("tokens");
+  const classify = async (/** @type {string} */ text) => {
+    const found = await classes.classify(text);
+    return classes.info.labels?.map((label) => found.find((each) => each.label === label)?.probability);
+  };
+  return {
+    kind: sentences.info.kind,
+    device: sentences.info.device.kind,
+    embed: plain(await sentences.embed(texts)),
+    max: plain(await sentences.embed(texts, { pooling: "max", normalize: false })),
+    classify: await Promise.all(texts.map(classify)),
+    fill: (await fills.fill(masked, { k: 5 })).map((mask) => ({
+      tokens: mask.map(({ token }) => token),
+      logprobs: mask.map(({ logprob }) => logprob),
+    })),
+    tokens: (await tokens.classify(texts[1])).map(({ label }) => label),
+  };
+}
+
+export async function refusals() {
+  const engine = await engineOn("cpu");
+  const files = filesOf("/fixtures/encoders/bert/embed", SENTENCES);
+  const encoder = await engine.load({ files }, { kind: "encoder" });
+  const gru = await engine.load({ files: filesOf("/fixtures/texts/gru", ["model.safetensors", "config.json"]) }, { kind: "text" });
+  const said = (/** @type {Promise<unknown>} */ promise) => promise.then(() => "nothing", (error) => error.message);
+  return Promise.all([
+    said(encoder.fill("a [MASK]")),
+    said(encoder.classify("a fox")),
+    said(encoder.embed("fox ".repeat(50))),
+    // @ts-expect-error no way to pool
+    said(encoder.embed("a", { pooling: "middle" })),
+    // @ts-expect-error what others call it
+    said(encoder.embed("a", { dim: 3 })),
+    said(engine.load({ files }, { contextLength: 64 })),
+    // @ts-expect-error no text
+    said(encoder.embed(["a", {}])),
+    said(gru.generate("a fox", { decoderPrompt: "a" }).text()),
+  ]);
+}
+
+/** @param {{ device: Device, name: string, files: string[], prompt: string }} args */
+export async function texts({ device, name, files, prompt }) {
+  const engine = await engineOn(device);
+  const model = await engine.load({ files: filesOf(`/fixtures/texts/${name}`, files) }, { kind: "text" });
+  return { tokens: await tokensOf(model.generate(prompt, { maxTokens: 64, temperature: 0 })), device: model.info.device.kind };
+}
+
 export async function quantised() {
   const engine = await engineOn("cpu");
   const files = filesOf("/fixtures/tiny_qwen3", NAMES);

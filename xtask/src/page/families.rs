@@ -11,6 +11,12 @@ use crate::browser::Gpu;
 pub const TESTS: &[Test] = &[
     Test::new("every_family_goes_on_as_pytorch_does_on_the_cpu", families_on_cpu),
     Test::new("every_family_goes_on_as_pytorch_does_on_webgpu", families_on_gpu).on(Gpu::SwiftShader),
+    Test::new("encoders_embed_fill_and_label_as_transformers_does_on_the_cpu", encoders_on_cpu),
+    Test::new("encoders_embed_fill_and_label_as_transformers_does_on_webgpu", encoders_on_gpu).on(Gpu::SwiftShader),
+    Test::new("what_reads_one_text_and_writes_another_agrees_with_transformers_on_the_cpu", texts_on_cpu),
+    Test::new("what_reads_one_text_and_writes_another_agrees_with_transformers_on_webgpu", texts_on_gpu)
+        .on(Gpu::SwiftShader),
+    Test::new("what_an_encoder_cannot_do_is_refused_in_the_page", encoder_refusals),
     Test::new("a_language_model_is_quantised_while_it_loads", quantised),
     Test::new("a_model_that_thinks_is_told_not_to", thinking),
     Test::new("whatever_a_message_holds_reaches_the_template", given),
@@ -48,6 +54,101 @@ fn families_on_cpu(visit: &Visit) -> Result<()> {
 
 fn families_on_gpu(visit: &Visit) -> Result<()> {
     families(visit, "webgpu")
+}
+
+fn answers(visit: &Visit, path: &str) -> Result<Value> {
+    let text = fs::read_to_string(visit.root.join("tests/fixtures").join(path))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Whether numbers are near those that are wanted.
+fn near(got: &Value, wanted: &Value) -> bool {
+    let numbers = |value: &Value| -> Option<Vec<f64>> { value.as_array()?.iter().map(Value::as_f64).collect() };
+    let (Some(got), Some(wanted)) = (numbers(got), numbers(wanted)) else { return false };
+    got.len() == wanted.len() && got.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3)
+}
+
+fn encoders(visit: &Visit, device: &str) -> Result<()> {
+    let answers = answers(visit, "encoders/answers.json")?;
+    let (texts, masked) = (&answers["texts"], &answers["masked"]);
+    for family in ["bert", "modernbert"] {
+        visit.blank()?;
+        let seen = visit.call(
+            script!("families.js", encoders),
+            json!({ "device": device, "family": family, "texts": texts, "masked": masked }),
+        )?;
+        let wanted = &answers[family];
+        ensure_that!(seen["kind"] == "encoder" && seen["device"] == device, "{family} is {seen}");
+        let all = [("embed", 3), ("max", 3), ("classify", 3)];
+        for (what, i) in all.into_iter().flat_map(|(what, count)| (0..count).map(move |i| (what, i))) {
+            let (got, wanted) = (&seen[what][i], &wanted[what][i]);
+            ensure_that!(near(got, wanted), "{family} on {device}: {what} {i} is {got}, transformers has {wanted}");
+        }
+        for i in 0..2 {
+            let (got, wanted) = (&seen["fill"][i], &wanted["fill"][i]);
+            ensure_that!(
+                got["tokens"] == wanted["tokens"] && near(&got["logprobs"], &wanted["logprobs"]),
+                "{family} on {device} fills {got}, transformers {wanted}"
+            );
+        }
+        ensure_that!(seen["tokens"] == wanted["tokens"]["labels"], "{family} labels {}", seen["tokens"]);
+    }
+    Ok(())
+}
+
+fn encoders_on_cpu(visit: &Visit) -> Result<()> {
+    encoders(visit, "cpu")
+}
+
+fn encoders_on_gpu(visit: &Visit) -> Result<()> {
+    encoders(visit, "webgpu")
+}
+
+fn encoder_refusals(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("families.js", refusals), nothing())?;
+    for (said, part) in seen.as_array().context("nothing was refused")?.iter().zip([
+        "fills no masks",
+        "no labels",
+        "truncate",
+        "pooling must be",
+        "\"dim\"",
+        "contextLength",
+        "texts[1] is a string",
+        "decoderPrompt",
+    ]) {
+        ensure_that!(said.as_str().is_some_and(|said| said.contains(part)), "{said} does not say {part}");
+    }
+    Ok(())
+}
+
+fn texts(visit: &Visit, device: &str) -> Result<()> {
+    for (name, files) in [
+        ("t5", "model.safetensors config.json generation_config.json tokenizer.json"),
+        ("bart", "model.safetensors config.json generation_config.json tokenizer.json"),
+        ("gru", "model.safetensors config.json"),
+        ("lstm-one-hot", "checkpoint.pth config.json"),
+    ] {
+        visit.blank()?;
+        let answers = answers(visit, &format!("texts/{name}/answers.json"))?;
+        let names: Vec<&str> = files.split(' ').collect();
+        let asked = json!({ "device": device, "name": name, "files": names, "prompt": answers["text"] });
+        let seen = visit.call(script!("families.js", texts), asked)?;
+        ensure_that!(
+            seen["tokens"] == answers["tokens"] && seen["device"] == device,
+            "{name} on {device} wrote {seen}, PyTorch {}",
+            answers["tokens"]
+        );
+    }
+    Ok(())
+}
+
+fn texts_on_cpu(visit: &Visit) -> Result<()> {
+    texts(visit, "cpu")
+}
+
+fn texts_on_gpu(visit: &Visit) -> Result<()> {
+    texts(visit, "webgpu")
 }
 
 /// Fewer bytes on the device say nearly the same of a text.

@@ -230,7 +230,7 @@ pub static MODELS: [Model; 5] = [
             },
         ],
         entry: Some(Entry {
-            kind: "embedding",
+            kind: "encoder",
             parameters: 22_713_216,
             description: "Turns a sentence into 384 numbers, near those of sentences that mean the same.",
             trained_on: "A billion pairs of English sentences: questions and answers, comments, captions, citations.",
@@ -268,7 +268,7 @@ pub static MODELS: [Model; 5] = [
             },
         ],
         entry: Some(Entry {
-            kind: "embedding",
+            kind: "encoder",
             parameters: 8_192_000,
             description: "Turns a text into 256 numbers by a table of word pieces: no network, and nothing is faster.",
             trained_on: "Input embeddings of large language models, then pairs of English sentences.",
