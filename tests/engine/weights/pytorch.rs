@@ -74,9 +74,7 @@ fn a_file_from_before_1_6_that_is_cut_or_contradicts_itself_is_refused() {
     refused(changed(b"little_endianq\x02\x88", b"little_endianq\x02\x89"), UnsupportedModel, &["big-endian"]);
     refused(changed(b"FloatStorage", b"WhatsStorage"), UnsupportedModel, &["WhatsStorage"]);
     // The count before a storage is looked at when its tensor is read.
-    let file = open(whole.clone()).unwrap();
-    let first = file.tensors.values().min_by_key(|tensor| tensor.offset).unwrap().name.clone();
-    let count = (file.tensors[&first].bytes / 4).to_le_bytes();
+    let count = 24_u64.to_le_bytes();
     let mut wrong = whole.clone();
     let at = wrong.windows(8).rposition(|part| part == count).expect("a count");
     wrong[at] += 1;
