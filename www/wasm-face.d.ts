@@ -1,7 +1,7 @@
 /** What the worker calls: the face of `src/web`, written by `cargo xtask build`. Whatever fails throws, or rejects with, `{ code, message }`. */
 
 import type {
-    Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions,
+    Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
     Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "./vitrine.js";
 
@@ -21,13 +21,16 @@ export type Pixels = { width: number; height: number; data: Uint8ClampedArray<Ar
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
 
+/** The options as they cross. */
+export type EmbedRequest = Omit<EmbedOptions, "signal">;
+
 /** A step as it crosses. */
 export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
 
 export type Latent = { latent: Float32Array; shape: number[] };
 
 /** A model of any kind. */
-export type Loaded = Model | ImageModel | Autoencoder;
+export type Loaded = Model | Encoder | ImageModel | Autoencoder;
 
 /**
  * A loaded autoencoder or generator.
@@ -56,6 +59,29 @@ export class Cancel {
     [Symbol.dispose](): void;
     cancel(): void;
     constructor();
+}
+
+/**
+ * A loaded encoder.
+ */
+export class Encoder {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+    /**
+     * Labels of a text, or of its tokens.
+     */
+    classify(text: string | Uint32Array, truncate: boolean, cancel: Cancel): Promise<Labelling[]>;
+    /**
+     * An embedding of each text.
+     */
+    embed(texts: (string | Uint32Array)[], options: EmbedRequest, cancel: Cancel): Promise<Float32Array[]>;
+    /**
+     * For each mask the likeliest tokens.
+     */
+    fill(text: string | Uint32Array, k: number, cancel: Cancel): Promise<Next[][]>;
+    info(): EncoderInfo;
+    stats(): EncoderStats;
 }
 
 /**
