@@ -8,7 +8,7 @@ use vitrine::{
     Cancel,
     backend::{Device, Plan, Resident},
     graph::{Graph, Pooling, Sampled, StepParams},
-    models::{Encoder, EncoderConfig, EncoderDecoder, Recurrent, encoder::Task},
+    models::{Encoder, EncoderDecoder, Recurrent, encoder::Task},
     weights::{MemorySource, Recipes, SharedSource, Storage, WeightFile},
 };
 
@@ -220,7 +220,7 @@ mod native {
     use vitrine::{
         ErrorCode,
         graph::Cell,
-        models::{LanguageModel, encoder_decoder::t5::T5Config},
+        models::{EncoderConfig, LanguageModel, encoder_decoder::t5::T5Config},
     };
 
     use super::*;
