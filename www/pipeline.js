@@ -9,8 +9,12 @@ export const PARTS = ["unet", "text_encoder", "vae"];
 export const TEXTS = [
   "model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json",
 ]; // prettier-ignore
-/** What a language model's weights are nothing without, and what more is read where it is there. */
-export const BESIDE = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json"];
+/** What the weights of a model of texts are nothing without, and what more is read where it is there. */
+export const BESIDE = [
+  "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "chat_template.json",
+  // How an encoder's rows become an embedding.
+  "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+]; // prettier-ignore
 
 /** PyTorch's own files of weights; what else ends in `.bin` is another's, or what a training left. */
 const PYTORCH = /(^|\/)(diffusion_)?pytorch_model[^/]*\.bin$/;
