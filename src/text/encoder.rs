@@ -5,7 +5,12 @@ use std::collections::HashMap;
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{EncodeOptions, Tokenizer, generate::Candidate, options::within};
+use super::{
+    EncodeOptions, Tokenizer,
+    generate::Candidate,
+    logits::{likeliest, log_sum_exp},
+    options::within,
+};
 use crate::{
     Error, Result,
     backend::{
@@ -292,16 +297,7 @@ impl Loaded<Encoding> {
         let mut filled = vec![];
         for at in masks {
             let logits = self.run(&mut session, Task::Fill, &ids, at, "logits", cancel).await?;
-            let log_sum = log_sum_exp(&logits);
-            let mut ranked: Vec<(u32, f32)> = logits.iter().enumerate().map(|(id, v)| (id as u32, *v)).collect();
-            ranked.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            ranked.truncate(k);
-            let candidate = |(token, logit): (u32, f32)| Candidate {
-                token,
-                text: self.tokenizer.token_text(token).unwrap_or_default(),
-                logprob: (f64::from(logit) - log_sum) as f32,
-            };
-            filled.push(ranked.into_iter().map(candidate).collect());
+            filled.push(likeliest(&logits, k, &self.tokenizer));
             session.turns.give_way().await;
         }
         Ok(filled)
@@ -430,12 +426,6 @@ impl Loaded<Encoding> {
         });
         Ok(outputs.into_iter().next().unwrap_or_default().into_iter().map(f32::from_bits).collect())
     }
-}
-
-/// `ln Σ exp(logit)`, in f64.
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let largest = logits.iter().fold(f64::NEG_INFINITY, |most, v| most.max(f64::from(*v)));
-    largest + logits.iter().map(|v| (f64::from(*v) - largest).exp()).sum::<f64>().ln()
 }
 
 /// How embeddings are made, whether they are made as long as 1, and how long texts may be: sentence-transformers' `1_Pooling/config.json`, `modules.json` and

@@ -8,7 +8,7 @@ use web_time::Instant;
 
 use super::{
     Detokenizer, GenerateOptions, GenerationStats, StopMatcher, TextModel, Tokenizer,
-    steps::{StepOptions, Steps},
+    steps::{Prompt, StepOptions, Steps},
 };
 use crate::{Result, cancel::Cancel, graph::Sampled};
 
@@ -282,15 +282,4 @@ impl Clock {
 
 fn rate(count: usize, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
-}
-
-/// The tokens that a generation goes on from.
-pub(super) struct Prompt {
-    /// What an encoder reads first, where the model has one.
-    pub read: Option<Vec<u32>>,
-    pub ids: Vec<u32>,
-    /// How many of them, from the first on, stay where the context slides.
-    pub head: usize,
-    /// The text begins with the generation: nothing but BOS stands before it, or a frame that asks for an answer.
-    pub begins: bool,
 }

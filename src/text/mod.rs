@@ -16,6 +16,7 @@ mod encoder;
 mod framing;
 mod generate;
 mod info;
+mod logits;
 mod model;
 mod options;
 mod session;

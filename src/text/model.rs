@@ -7,8 +7,10 @@ use web_time::Instant;
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
     MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
-    generate::{Candidate, Prompt},
+    generate::Candidate,
+    logits::{likeliest, log_sum_exp},
     session::Session,
+    steps::Prompt,
 };
 use crate::{
     Error, Result,
@@ -267,22 +269,8 @@ impl Loaded<Text> {
         let alternatives = self.compiled_alternatives(0);
         let (pending, _) = session.prefill(&ids, SampleParams::default(), alternatives, "logits", cancel).await?;
         let outputs = cancel.race(pending).await?;
-        let logits = outputs.first().map(Vec::as_slice).unwrap_or_default();
-        let log_sum = log_sum_exp(logits);
-        let mut ranked: Vec<(u32, f32)> =
-            logits.iter().enumerate().map(|(id, bits)| (id as u32, f32::from_bits(*bits))).collect();
-        let order = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if k < ranked.len() {
-            ranked.select_nth_unstable_by(k - 1, order);
-            ranked.truncate(k);
-        }
-        ranked.sort_unstable_by(order);
-        let candidate = |(token, logit): (u32, f32)| Candidate {
-            token,
-            text: self.tokenizer.token_text(token).unwrap_or_default(),
-            logprob: (f64::from(logit) - log_sum) as f32,
-        };
-        Ok(ranked.into_iter().map(candidate).collect())
+        let logits = outputs.first().map(|bits| numbers(bits)).unwrap_or_default();
+        Ok(likeliest(&logits, k, &self.tokenizer))
     }
 
     /// How likely each token of `text` is after those before it (BOS first, where the model has one).
@@ -306,9 +294,10 @@ impl Loaded<Text> {
             session
                 .score(&ids, cancel, |row, logits| {
                     let Some(next) = ids.get(row + 1) else { return Ok(()) };
-                    let logit = logits.get(*next as usize).copied().map(f32::from_bits);
+                    let logits = numbers(logits);
+                    let logit = logits.get(*next as usize).copied();
                     let logit = logit.ok_or_else(|| Error::internal("a token has no logit"))?;
-                    logprobs[row + 1] = Some((f64::from(logit) - log_sum_exp(logits)) as f32);
+                    logprobs[row + 1] = Some((f64::from(logit) - log_sum_exp(&logits)) as f32);
                     Ok(())
                 })
                 .await?;
@@ -334,11 +323,9 @@ impl Loaded<Text> {
     }
 }
 
-/// `ln Σ exp(logit)` over the bits of f32 logits, in f64.
-fn log_sum_exp(logits: &[u32]) -> f64 {
-    let values = || logits.iter().map(|bits| f64::from(f32::from_bits(*bits)));
-    let largest = values().fold(f64::NEG_INFINITY, f64::max);
-    largest + values().map(|v| (v - largest).exp()).sum::<f64>().ln()
+/// F32 from their bits.
+fn numbers(bits: &[u32]) -> Vec<f32> {
+    bits.iter().map(|bits| f32::from_bits(*bits)).collect()
 }
 
 fn probe(trial: &Trial) -> Probe<'_> {

@@ -7,13 +7,24 @@ use std::collections::VecDeque;
 
 use futures_util::lock::OwnedMutexGuard;
 
-use super::{Overflow, TextModel, generate::Prompt, session::Session};
+use super::{Overflow, TextModel, session::Session};
 use crate::{
     Error, ErrorCode, Result,
     backend::Pending,
     cancel::Cancel,
     graph::{SampleParams, Sampled},
 };
+
+/// The tokens that a generation goes on from.
+pub struct Prompt {
+    /// What an encoder reads first, where the model has one.
+    pub read: Option<Vec<u32>>,
+    pub ids: Vec<u32>,
+    /// How many of them, from the first on, stay where the context slides.
+    pub head: usize,
+    /// The text begins with the generation: nothing but BOS stands before it, or a frame that asks for an answer.
+    pub begins: bool,
+}
 
 /// What of a generation's options the steps need.
 pub struct StepOptions {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use vitrine::{
     Cancel, ErrorCode,
     backend::Device,
+    models::EncoderDecoder,
     text::{EndReason, GenerateOptions, LoadOptions, Overflow, TextModel, TokenEvent},
     weights::{PathSource, SharedSource, Storage, WeightFile},
 };
@@ -200,6 +201,12 @@ fn what_cannot_be_read_or_does_not_apply_is_refused_in_words() {
     refused(loaded.err(), ErrorCode::BadArgument, "contextLength");
     let file = files(fixture("texts/gru"), &["checkpoint.pth", "config.json"]).expect("files");
     refused(load(&file, &on_cpu(), Storage::default()).err(), ErrorCode::BadArgument, "vocab.json");
+    // A table that no file bounds.
+    let file = files(fixture("texts/marian"), &[]).expect("files");
+    let mut config = file.extra_json("config.json").expect("JSON").expect("a configuration");
+    config["max_position_embeddings"] = (1 << 20).into();
+    let found = EncoderDecoder::find(&config, &file, Storage::default());
+    refused(found.err(), ErrorCode::CorruptFile, "max_position_embeddings");
     // The model goes on after what was refused, and where its context slides.
     let options = GenerateOptions { overflow: Overflow::Slide, ..GenerateOptions::greedy(150) };
     let (events, end) = written(&bart, "a fox", options);

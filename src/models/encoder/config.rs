@@ -134,20 +134,31 @@ impl EncoderConfig {
         let known = super::names::TABLES.contains(name);
         let (_, &[vocabulary, width]) = tensors.tensor(name).filter(|_| known)? else { return None };
         Some(Self {
-            family: Family::Static,
             vocabulary,
             context_length: MOST_OF_A_BAG,
-            kinds: 0,
             width,
+            positions: Positions::None,
+            ..Self::plain(Family::Static)
+        })
+    }
+
+    /// What a BERT is but for its sizes, without heads for labels.
+    fn plain(family: Family) -> Self {
+        Self {
+            family,
+            vocabulary: 0,
+            context_length: 0,
+            kinds: 0,
+            width: 0,
             layers: 0,
             heads: 1,
             feed_forward: 1,
             activation: Unary::Gelu,
             gated: false,
-            eps: 0.0,
-            norm_bias: false,
+            eps: 1e-12,
+            norm_bias: true,
             pre_norm: false,
-            positions: Positions::None,
+            positions: Positions::Table,
             window: None,
             local: vec![],
             labels: vec![],
@@ -156,7 +167,7 @@ impl EncoderConfig {
             classifies_tokens: false,
             classifier_pooling: Pooling::First,
             head_activation: Unary::Gelu,
-        })
+        }
     }
 
     /// From the text of a `config.json` of `transformers`.
@@ -187,7 +198,6 @@ impl EncoderConfig {
         let ends = |end: &str| architectures.clone().any(|name| name.ends_with(end));
         let labels = labels(&value);
         let base = Self {
-            family,
             vocabulary: json.count_or("vocab_size", 30522)?,
             context_length: count(&["max_position_embeddings", "n_positions"], 512)?,
             kinds: json.count_or("type_vocab_size", 2)?,
@@ -200,19 +210,12 @@ impl EncoderConfig {
                 Family::NomicBert => Ok(Unary::Silu),
                 _ => Err(error),
             })?,
-            gated: false,
             eps: json.number_or("layer_norm_eps", 1e-12)? as f32,
-            norm_bias: true,
-            pre_norm: false,
-            positions: Positions::Table,
-            window: None,
-            local: vec![],
             one_label: value["problem_type"] != "multi_label_classification" && labels.len() != 1,
             labels,
             classifies_anything: ends("ForSequenceClassification") || ends("ForTokenClassification"),
             classifies_tokens: ends("ForTokenClassification"),
-            classifier_pooling: Pooling::First,
-            head_activation: Unary::Gelu,
+            ..Self::plain(family)
         };
         let config = match family {
             Family::Bert | Family::Static => Self { head_activation: base.activation, ..base },
@@ -330,12 +333,7 @@ impl EncoderConfig {
             },
             window: metadata.get::<u64>(&key("attention.sliding_window"))?.map(|n| n as usize / 2 + 1),
             local: (0..layers.min(LAYERS)).map(|i| modern && !i.is_multiple_of(3)).collect(),
-            labels: vec![],
-            one_label: true,
-            classifies_anything: false,
-            classifies_tokens: false,
-            classifier_pooling: Pooling::First,
-            head_activation: Unary::Gelu,
+            ..Self::plain(family)
         }
         .checked("the encoder's metadata")
     }

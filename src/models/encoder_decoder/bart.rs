@@ -16,6 +16,8 @@ pub const KINDS: [&str; 3] = ["bart", "marian", "pegasus"];
 
 /// In none of their configurations.
 const EPS: f32 = 1e-5;
+/// Positions at most whose sines are computed here: no file bounds their table.
+const MOST_SINES: usize = 1 << 14;
 /// Rows of BART's table of positions before the first.
 const BEFORE_POSITIONS: usize = 2;
 
@@ -90,6 +92,12 @@ pub(super) fn find(json: &Json, tensors: &dyn Tensors, storage: Storage) -> Resu
         }
         Ok(side)
     };
+    let positions = json.count_or("max_position_embeddings", 1024)?;
+    if !family.learned_positions && positions > MOST_SINES {
+        return Err(Error::corrupt_file(format!(
+            "config.json: max_position_embeddings {positions} is more than {MOST_SINES}; give the model's own configuration"
+        )));
+    }
     let names = |weight: &str| {
         let below = format!("model.{weight}");
         Origin::whole(if tensors.tensor(&below).is_some() { below } else { weight.into() })
@@ -108,7 +116,7 @@ pub(super) fn find(json: &Json, tensors: &dyn Tensors, storage: Storage) -> Resu
         width,
         activation: json.activation_or("activation_function", "gelu")?,
         scale: json.flag_or("scale_embedding", false)?.then(|| (width as f32).sqrt()),
-        positions: json.count_or("max_position_embeddings", 1024)?,
+        positions,
         start: Start::of(json, written)?,
         shared: search.has("shared.weight"),
         own_head,
