@@ -95,7 +95,14 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         return Ok(Kind::Safetensors);
     }
     if text_starts("{") || text_starts("[") || file_name(name) == MERGES {
-        return Ok(Kind::Text);
+        return match std::str::from_utf8(bytes) {
+            // What was read may end amid a character.
+            Err(error) if error.error_len().is_some() => Err(Error::corrupt_file(format!(
+                "{name}: at byte {}: a text was to come, and these bytes are none; fetch the file again",
+                error.valid_up_to()
+            ))),
+            _ => Ok(Kind::Text),
+        };
     }
     if let Some(other) = foreign(bytes) {
         return Err(Error::unsupported_model(format!(

@@ -40,6 +40,9 @@ fn a_wrong_magic_is_refused_by_its_bytes() {
     refused(Gguf::small().with(|g| g.magic = *b"GGUX"), CorruptFile, &["at byte 0", "47 47 55 58"]);
     refused(*b"", CorruptFile, &["empty"]);
     refused(*b"\n<!DOCTYPE html><html>", CorruptFile, &["web page"]);
+    // What begins as JSON does, and is no text.
+    refused(*b"{\"a\":\x9c\xff", CorruptFile, &["at byte 5", "text"]);
+    refused(*b"[\x00\xc3\x28.......", CorruptFile, &["at byte 2", "text"]);
     refused(*b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j", UnsupportedModel, &["pickle", "before 1.6", "GGUF"]);
     refused(*b"lmgg\x01\0\0\0........", UnsupportedModel, &["GGML"]);
     refused(*b"\x89PNG\r\n\x1a\n........", UnsupportedModel, &["PNG"]);

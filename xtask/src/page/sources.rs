@@ -187,7 +187,7 @@ fn two_loads(visit: &Visit) -> Result<()> {
 /// Files that are wrong in one way each.
 fn damage(visit: &Visit, device: &str) -> Result<()> {
     let codes = on_blank(visit, script!("sources.js", damage), json!({ "device": device, "file": TINY }))?;
-    for name in ["empty", "short", "half", "magic", "version", "tensors", "metadata", "noise"] {
+    for name in ["empty", "short", "half", "magic", "version", "tensors", "metadata", "noise", "textual"] {
         ensure_that!(
             codes[name] == "corrupt-file" || (name == "version" && codes[name] == "unsupported-model"),
             "{name}: {} in {codes}",
