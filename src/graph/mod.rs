@@ -10,7 +10,6 @@
 
 mod attention;
 mod builder;
-mod dtype;
 mod op;
 mod picture;
 mod print;
@@ -19,10 +18,15 @@ mod slots;
 mod step;
 
 pub use builder::GraphBuilder;
-pub use dtype::{DType, Quants};
-pub use op::{Attention, Binary, Cell, Grid, Keys, Mask, Op, Pooling, Rope, RopeLayout, Unary, Window};
+pub use op::{Attention, Keys, Mask, Op, Rope};
+pub use picture::pictures;
 pub use slots::MOST_SLOTS;
-pub use step::{SampleParams, Sampled, StepParams};
+pub use step::StepParams;
+pub use vitrine_kernels::{
+    dtype::{DType, Quants},
+    ops::{Binary, Cell, Grid, Pooling, RopeLayout, Unary, Window},
+    sample::{SampleParams, Sampled},
+};
 
 /// A value made by a node: an index into [`Graph::nodes`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

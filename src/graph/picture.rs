@@ -233,17 +233,13 @@ impl GraphBuilder {
     }
 }
 
-impl Grid {
-    /// A grid of sizes that come from a file or a caller: one without pixels, or with more than a kernel can count, is refused.
-    pub fn checked(batch: usize, height: usize, width: usize) -> Result<Self> {
-        let rows = batch.checked_mul(height).and_then(|n| n.checked_mul(width));
-        if rows.is_none_or(|n| n == 0 || n >= 1 << 31) {
-            return Err(Error::invalid_graph(format!(
-                "{batch} pictures of {height} by {width} are none, or too large"
-            )));
-        }
-        Ok(Self::new(batch, height, width))
+/// A grid of sizes that come from a file or a caller: one without pixels, or with more than a kernel can count, is refused.
+pub fn pictures(batch: usize, height: usize, width: usize) -> Result<Grid> {
+    let rows = batch.checked_mul(height).and_then(|n| n.checked_mul(width));
+    if rows.is_none_or(|n| n == 0 || n >= 1 << 31) {
+        return Err(Error::invalid_graph(format!("{batch} pictures of {height} by {width} are none, or too large")));
     }
+    Ok(Grid::new(batch, height, width))
 }
 
 #[cfg(test)]
@@ -288,8 +284,8 @@ mod tests {
 
     #[test]
     fn pictures_without_pixels_or_with_too_many_are_refused() {
-        assert!(Grid::checked(1, 0, 8).is_err() && Grid::checked(usize::MAX, 2, 2).is_err());
-        assert_eq!(Grid::checked(2, 3, 4).unwrap().rows(), 24);
+        assert!(pictures(1, 0, 8).is_err() && pictures(usize::MAX, 2, 2).is_err());
+        assert_eq!(pictures(2, 3, 4).unwrap().rows(), 24);
     }
 
     #[test]

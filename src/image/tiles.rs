@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorCode, Result,
     backend::Plan,
     cancel::Cancel,
-    graph::{Grid, StepParams},
+    graph::{self, Grid, StepParams},
 };
 
 /// How a latent is cut.
@@ -42,7 +42,7 @@ impl Tiles {
                 "tiles of {side} pixels cannot share {overlap} with each neighbour; make them larger"
             )));
         }
-        let whole = Grid::checked(1, height, width)?;
+        let whole = graph::pictures(1, height, width)?;
         Ok(Self { whole, tile: Grid::new(1, height.min(side), width.min(side)), overlap })
     }
 

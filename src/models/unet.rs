@@ -16,7 +16,7 @@ pub use names::Names;
 use super::{Builder, Denoiser, Search, Tensors, Weights};
 use crate::{
     Error, Result,
-    graph::{DType, Graph, Grid, Unary, ValueId, Window},
+    graph::{self, DType, Graph, Grid, Unary, ValueId, Window},
     weights::{Recipes, Storage},
 };
 
@@ -134,7 +134,7 @@ impl UNetConfig {
 
 impl Denoiser for UNet {
     fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph> {
-        let grid = Grid::checked(batch, height, width)?;
+        let grid = graph::pictures(batch, height, width)?;
         self.config.graph(self.weights.builder(format!("unet {batch} · {height} · {width}")), grid, tokens)
     }
 

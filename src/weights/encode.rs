@@ -4,8 +4,9 @@
 //! 8 above their value, number `j` in the low half of byte `j` and number `j + 16` in the high half.
 
 use half::{bf16, f16};
+use vitrine_kernels::blocks;
 
-use super::{blocks, contents::shown};
+use super::contents::shown;
 use crate::{Error, Result, graph::DType};
 
 /// Numbers in a block of Q8_0 and Q4_0.

@@ -14,7 +14,6 @@
 //! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
 
 mod address;
-pub mod blocks;
 mod contents;
 pub mod download;
 mod encode;

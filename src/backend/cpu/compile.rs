@@ -1,11 +1,8 @@
 //! From a graph to steps: finds weights and states, and gives every value a buffer.
 
-use super::{
-    elementwise::RopeTable,
-    pictures::Reach,
-    resident::{Shared, Weight},
-    winograd::Winograd,
-};
+use vitrine_kernels::{elementwise::RopeTable, pictures::Reach, winograd::Winograd};
+
+use super::resident::{Shared, Weight};
 use crate::{
     Error, Result,
     backend::fusion::{self, Fused, Gate, Kernels, Readers},
@@ -352,8 +349,8 @@ impl<'a> Compiler<'a> {
         };
         let factors = of.factors.map(|w| self.weight(w));
         let rows = node.shape[0];
-        let bits = [of.base, of.frequency_scale, of.magnitude].map(f32::to_bits);
-        let key = (of.rotary_dim, bits, factors, rows);
+        let scales = [of.base, of.frequency_scale, of.magnitude];
+        let key = (of.rotary_dim, scales.map(f32::to_bits), factors, rows);
         if let Some(at) = self.ropes.iter().position(|r| r.key == key) {
             return Ok(at);
         }
@@ -362,7 +359,7 @@ impl<'a> Compiler<'a> {
             Some(Weight::Matrix(_)) => return Err(Error::invalid_graph("frequency factors are a vector")),
             None => None,
         };
-        let table = RopeTable::new(of, divisors);
+        let table = RopeTable::new(of.rotary_dim, scales, divisors);
         self.ropes.push(Rope { key, table, rows, at: None });
         Ok(self.ropes.len() - 1)
     }

@@ -1,29 +1,22 @@
 //! The CPU backend: the fallback where no GPU is of use, and the measure of the GPU's kernels.
 //!
-//! One thread, our own kernels over plain slices, on 128-bit vectors ([`simd`]). Weights are repacked row by row as they come
-//! in ([`matrix`]); a plan is a list of steps over buffers that intermediates share by liveness ([`plan`]). Half floats and
+//! One thread, our own kernels over plain slices, on 128-bit vectors, which are a crate of their own. Weights are repacked row by row
+//! as they come in ([`vitrine_kernels::matrix`]); a plan is a list of steps over buffers that intermediates share by liveness ([`plan`]). Half floats and
 //! quantised weights are multiplied as they are stored, never as a whole f32 copy.
 //!
 //! Uses `graph` alone. Promises: the same graph, weights, states and step give the same bits, always; no step of a language
 //! model allocates after the first of its length, save caches, which grow with the rows that are written; a step of pictures gives
 //! way while it computes, and no value takes memory longer than it is needed.
 
-mod attention;
 mod compile;
-mod elementwise;
-mod matmul;
-mod matrix;
-mod pictures;
 mod plan;
-mod recurrent;
 mod resident;
 mod run;
-mod sample;
-mod simd;
-mod winograd;
 
 pub use plan::Plan;
 pub use resident::{Loader, Resident};
+
+use vitrine_kernels::VECTORS;
 
 use super::DeviceInfo;
 use crate::{Result, graph::Graph};
@@ -43,7 +36,7 @@ impl Device {
     pub fn info(&self) -> DeviceInfo {
         DeviceInfo {
             kind: "cpu",
-            name: format!("CPU, one thread, {}", simd::NAME),
+            name: format!("CPU, one thread, {}", VECTORS),
             reason: self.reason.clone(),
             software: false,
             subgroups: false,

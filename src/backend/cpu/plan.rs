@@ -16,7 +16,7 @@ use web_time::Instant;
 
 use super::{
     compile::{Compiler, Place},
-    resident::{Resident, State},
+    resident::{Resident, State, zeros},
     run::{Places, Program, Room},
 };
 use crate::{
@@ -65,7 +65,7 @@ impl Plan {
                 Place::State(_) => None,
             })
             .collect();
-        let written = inputs.iter().map(|(name, _, n)| super::matrix::zeros(*n, name)).collect::<Result<Vec<_>>>()?;
+        let written = inputs.iter().map(|(name, _, n)| zeros(*n, name)).collect::<Result<Vec<_>>>()?;
         let places = graph.places.and_then(|places| match place(places.value) {
             Place::Buffer(buffer) => Some(Places { buffer, slots: places.slots }),
             Place::State(_) => None,

@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-use super::matrix::{self, Matrix};
+use vitrine_kernels::matrix::{self, Matrix, NoRoom, Refusal};
+
 use crate::{
     Error, Result,
     backend::rows::Written,
@@ -54,6 +55,32 @@ impl State {
     pub fn len(&self) -> usize {
         self.len
     }
+}
+
+fn no_room(NoRoom { bytes, cause }: NoRoom, what: &str) -> Error {
+    Error::out_of_memory(format!("no room for the {bytes} bytes of {what}; use a smaller or more quantised model"))
+        .caused_by(cause)
+}
+
+/// `n` zeros; `what` they are is for messages.
+pub fn zeros(n: usize, what: &str) -> Result<Vec<f32>> {
+    matrix::zeros(n).map_err(|refused| no_room(refused, what))
+}
+
+/// Room for a weight of two dimensions.
+fn matrix(WeightSpec { name, dtype, .. }: &WeightSpec, rows: usize, columns: usize) -> Result<Matrix> {
+    Matrix::new(rows, columns, *dtype).map_err(|refusal| match refusal {
+        Refusal::Blocks => {
+            Error::invalid_graph(format!("weight {name}: {columns} columns are no whole {dtype} blocks"))
+        }
+        Refusal::WholeNumbers => {
+            Error::invalid_graph(format!("weight {name}: a matrix of whole numbers serves no operation"))
+        }
+        Refusal::TooLarge => {
+            Error::out_of_memory(format!("weight {name} [{rows}, {columns}] is too large for this machine"))
+        }
+        Refusal::NoRoom(refused) => no_room(refused, name),
+    })
 }
 
 /// What the clones of a [`Resident`] and its plans share.
@@ -120,8 +147,8 @@ impl Loader {
             .weights
             .iter()
             .map(|w| match w.shape[..] {
-                [n] if w.dtype.row_bytes(n).is_some() => Ok(Weight::Vector(matrix::zeros(n, &w.name)?)),
-                [rows, columns] => Ok(Weight::Matrix(Matrix::new(&w.name, rows, columns, w.dtype)?)),
+                [n] if w.dtype.row_bytes(n).is_some() => Ok(Weight::Vector(zeros(n, &w.name)?)),
+                [rows, columns] => Ok(Weight::Matrix(matrix(w, rows, columns)?)),
                 _ => Err(Error::invalid_graph(format!(
                     "weight {} {:?} {}: a vector or a matrix of whole blocks is expected",
                     w.name, w.shape, w.dtype

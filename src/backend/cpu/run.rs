@@ -8,15 +8,17 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{
+use vitrine_kernels::{
     attention::{self, Heads, Sight},
-    compile::{Found, LINEAR_ROWS, Place, Rope, Step},
     elementwise, matmul,
     matrix::Matrix,
-    pictures, recurrent,
-    resident::{Shared, State, Weight},
-    sample,
+    pictures, recurrent, sample,
     winograd::{self, Made},
+};
+
+use super::{
+    compile::{Found, LINEAR_ROWS, Place, Rope, Step},
+    resident::{Shared, State, Weight},
 };
 use crate::{
     Error, Result,
@@ -547,7 +549,12 @@ impl Program {
                 let bias = bias.map(|b| self.vector(b)).transpose()?;
                 let Scratch { matmul, winograd: room, patches, .. } = scratch;
                 if let (Some(winograd), 0) = (winograd, part) {
-                    winograd.reserve(room)?;
+                    winograd.reserve(room).map_err(|e| {
+                        Error::out_of_memory(
+                            "no room for the transformed weights of a convolution; ask for a smaller picture",
+                        )
+                        .caused_by(e)
+                    })?;
                 }
                 with(buffers, step.out, |buffers, out| {
                     let x = &buffers[input(0)];

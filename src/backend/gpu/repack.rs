@@ -17,8 +17,9 @@
 //! then a mask and one conversion to float give any of them, without a shift. Shifts are dear where vectors are emulated.
 
 use half::f16;
+use vitrine_kernels::blocks;
 
-use crate::{graph::DType, weights::blocks};
+use crate::graph::DType;
 
 /// How the quants of a weight lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Reads GGUF's quantised blocks, 32 weights at a time: whole numbers with scales, whatever the block calls them.
 //!
 //! The layouts are those of the GGUF specification; MXFP4 is that of the OCP Microscaling formats (v1.0). Every kind comes down to
-//! `scale · (quant − zero) + offset`, see [`Quants`](crate::graph::Quants).
+//! `scale · (quant − zero) + offset`, see [`Quants`](crate::dtype::Quants).
 
-use crate::graph::DType;
+use crate::dtype::DType;
 
 /// 32 weights: weight `i` is `scales[i / 16] · (quants[i] − zero) + offsets[i / 16]`.
 pub struct Group {

@@ -8,7 +8,9 @@
 //! | Q8_0, Q5_0, Q8_K, IQ4_NL, IQ4_XS, MXFP4 / Q5_1, Q5_K | bytes, an f32 scale (and offset) for 32 | 9 / 10 |
 //! | Q6_K, Q3_K / Q2_K | bytes, an f32 scale (and offset) for 16 | 10 / 12 |
 
-use crate::{Error, Result, graph::DType, weights::blocks};
+use std::collections::TryReserveError;
+
+use crate::{blocks, dtype::DType};
 
 /// Rows in a panel.
 pub const PANEL: usize = 8;
@@ -45,46 +47,58 @@ pub enum Data {
     Bytes(Vec<ByteQuad>),
 }
 
-/// A vector of `n` zeros, or out of memory.
-pub fn zeros<T: bytemuck::Zeroable + Clone>(n: usize, what: &str) -> Result<Vec<T>> {
+/// Memory that the machine does not give.
+#[derive(Debug)]
+pub struct NoRoom {
+    pub bytes: usize,
+    pub cause: TryReserveError,
+}
+
+/// A vector of `n` zeros.
+pub fn zeros<T: bytemuck::Zeroable + Clone>(n: usize) -> Result<Vec<T>, NoRoom> {
     let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|e| {
-        let bytes = n.saturating_mul(size_of::<T>());
-        Error::out_of_memory(format!("no room for the {bytes} bytes of {what}; use a smaller or more quantised model"))
-            .caused_by(e)
-    })?;
+    v.try_reserve_exact(n).map_err(|cause| NoRoom { bytes: n.saturating_mul(size_of::<T>()), cause })?;
     v.resize(n, T::zeroed());
     Ok(v)
 }
 
+/// Why there can be no such matrix.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Its columns are none, or no whole blocks.
+    Blocks,
+    /// Whole numbers serve no operation.
+    WholeNumbers,
+    /// Its bytes cannot be counted.
+    TooLarge,
+    NoRoom(NoRoom),
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(no_room: NoRoom) -> Self {
+        Self::NoRoom(no_room)
+    }
+}
+
 impl Matrix {
-    /// Room for a matrix that is called `name` in messages.
-    pub fn new(name: &str, rows: usize, columns: usize, dtype: DType) -> Result<Self> {
-        let too_large =
-            || Error::out_of_memory(format!("weight {name} [{rows}, {columns}] is too large for this machine"));
+    /// Room for a matrix of zeros.
+    pub fn new(rows: usize, columns: usize, dtype: DType) -> Result<Self, Refusal> {
         if !columns.is_multiple_of(dtype.block_size()) || columns == 0 {
-            return Err(Error::invalid_graph(format!("weight {name}: {columns} columns are no whole {dtype} blocks")));
+            return Err(Refusal::Blocks);
         }
         let panels = rows.div_ceil(PANEL);
         // At most 32 bytes for a column of a panel: so many fit, or none.
-        let cells = panels.checked_mul(columns).filter(|n| n.checked_mul(64).is_some()).ok_or_else(too_large)?;
+        let cells = panels.checked_mul(columns).filter(|n| n.checked_mul(64).is_some()).ok_or(Refusal::TooLarge)?;
         let data = match dtype {
-            DType::F32 => Data::Float(zeros(cells, name)?),
-            DType::F16 | DType::BF16 => Data::Half(zeros(cells, name)?),
-            DType::U32 => {
-                return Err(Error::invalid_graph(format!(
-                    "weight {name}: a matrix of whole numbers serves no operation"
-                )));
-            }
-            quantised if quantised.quants().is_some_and(|quants| quants.nibbles) => {
-                Data::Nibbles(zeros(cells / 8, name)?)
-            }
-            _ => Data::Bytes(zeros(cells / 8, name)?),
+            DType::F32 => Data::Float(zeros(cells)?),
+            DType::F16 | DType::BF16 => Data::Half(zeros(cells)?),
+            DType::U32 => return Err(Refusal::WholeNumbers),
+            quantised if quantised.quants().is_some_and(|quants| quants.nibbles) => Data::Nibbles(zeros(cells / 8)?),
+            _ => Data::Bytes(zeros(cells / 8)?),
         };
         let group = group(dtype);
-        let scales = if dtype.is_quantised() { zeros(cells / group, name)? } else { vec![] };
-        let offsets =
-            if dtype.quants().is_some_and(|quants| quants.offset) { zeros(cells / group, name)? } else { vec![] };
+        let scales = if dtype.is_quantised() { zeros(cells / group)? } else { vec![] };
+        let offsets = if dtype.quants().is_some_and(|quants| quants.offset) { zeros(cells / group)? } else { vec![] };
         Ok(Self { rows, columns, dtype, data, scales, offsets })
     }
 

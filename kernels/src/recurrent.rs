@@ -1,7 +1,10 @@
 //! What looks back along a sequence: recurrent cells, causal convolutions, and what sequences become at their end.
 
-use super::{elementwise, matmul, matrix::Matrix};
-use crate::graph::{Cell, Pooling, Unary};
+use crate::{
+    elementwise, matmul,
+    matrix::Matrix,
+    ops::{Cell, Pooling, Unary},
+};
 
 /// Room for a layer that goes from row to row.
 #[derive(Default)]

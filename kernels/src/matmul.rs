@@ -5,11 +5,11 @@
 //! 2⁻¹⁶ of the largest of its 32 neighbours (the products add less than 10⁻⁴ to the relative error of a result). Against
 //! plain weights everything is f32.
 
-use super::{
+use crate::{
+    dtype::DType,
     matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordPair, group, zero},
     simd::{F32x4, I16x8, I32x4, ROUNDER},
 };
-use crate::graph::DType;
 
 /// Rows of `x` that go through a wide panel together.
 pub const TILE: usize = 4;

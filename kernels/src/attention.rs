@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{
+use crate::{
     elementwise::softmax,
     matmul::{TILE, float_panel},
     matrix::{FloatColumn, PANEL},

@@ -1,7 +1,10 @@
 //! What happens to pictures and to the members of a batch: rows `[pixels, channels]`, channels last.
 
-use super::{elementwise, simd::F32x4};
-use crate::graph::{Grid, Unary, Window};
+use crate::{
+    elementwise,
+    ops::{Grid, Unary, Window},
+    simd::F32x4,
+};
 
 /// Rows of patches that go through a product together: enough to spread the unpacking of weights over, few enough to stay in a cache.
 pub const PATCHES: usize = 64;

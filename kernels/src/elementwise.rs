@@ -1,7 +1,9 @@
 //! What happens to each row by itself: norms, rotary positions, activations, softmax.
 
-use super::simd::F32x4;
-use crate::graph::{Binary, Rope, RopeLayout, Unary};
+use crate::{
+    ops::{Binary, RopeLayout, Unary},
+    simd::F32x4,
+};
 
 /// A function of one value, in place.
 pub fn unary(f: Unary, x: &mut [f32]) {
@@ -204,8 +206,8 @@ pub struct RopeTable {
 
 impl RopeTable {
     /// Frequencies `base^(-2i / rotary_dim) · scale / factors[i]`.
-    pub fn new(of: &Rope, factors: Option<&[f32]>) -> Self {
-        let &Rope { rotary_dim, base, frequency_scale: scale, magnitude, .. } = of;
+    /// Of frequencies `base^(-2i / rotary_dim) · scale`, each divided by its factor; what is turned grows by `magnitude`.
+    pub fn new(rotary_dim: usize, [base, scale, magnitude]: [f32; 3], factors: Option<&[f32]>) -> Self {
         let frequency = |i: usize| {
             let plain = f64::from(base).powf(-2.0 * i as f64 / rotary_dim as f64) as f32 * scale;
             factors.map_or(plain, |f| plain / f[i])

@@ -9,13 +9,12 @@
 
 use std::collections::TryReserveError;
 
-use super::{
+use crate::{
     matmul::{self, float_rows},
     matrix::{FloatColumn, Matrix, PANEL},
     pictures::Reach,
     simd::F32x4,
 };
-use crate::{Error, Result};
 
 /// Output pixels on a side of a tile, and places (6×6) of the input that it reads.
 const SIDE: usize = 4;
@@ -97,13 +96,9 @@ impl Winograd {
     }
 
     /// Makes all the room that a convolution takes, before its first part.
-    pub fn reserve(&self, scratch: &mut Scratch) -> Result<()> {
+    pub fn reserve(&self, scratch: &mut Scratch) -> Result<(), TryReserveError> {
         let Scratch { weights, inputs, outputs, wide } = scratch;
         let fours = PLACES * TILES;
-        let no_room = |e| {
-            Error::out_of_memory("no room for the transformed weights of a convolution; ask for a smaller picture")
-                .caused_by(e)
-        };
         fn grow<T>(v: &mut Vec<T>, len: usize) -> Result<(), TryReserveError> {
             v.try_reserve(len.saturating_sub(v.len()))
         }
@@ -112,7 +107,6 @@ impl Winograd {
             .and_then(|()| grow(inputs, fours * n.div_ceil(4)))
             .and_then(|()| grow(outputs, fours * self.together * 2))
             .and_then(|()| grow(wide, 9 * n))
-            .map_err(no_room)
     }
 
     /// First output row of a row of tiles.
