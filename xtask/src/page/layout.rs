@@ -52,10 +52,10 @@ fn show(visit: &Visit, width: u32, height: u32, phone: bool, dark: bool, name: &
 
 /// Refuses a page that is wider than its window.
 pub fn nothing_sticks_out(page: &Session) -> Result<()> {
-    let wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth", &[])?;
-    ensure_that!(wide == 0, "the page is {wide} pixels wider than its window");
     let cut = page.call(script!("layout.js", cut), nothing())?;
     ensure_that!(strings(&cut).is_empty(), "these stick out: {cut}");
+    let wide = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth", &[])?;
+    ensure_that!(wide == 0, "the page is {wide} pixels wider than its window");
     Ok(())
 }
 
