@@ -60,6 +60,15 @@ impl Workspace {
         command
     }
 
+    /// The same command at the lowest priority, where there is a program for that.
+    pub fn in_spare_time(&self, command: Command) -> Command {
+        let Some(nice) = find_program(&["nice"]) else { return command };
+        let mut patient = self.command(nice);
+        patient.args(["-n", "19"]).arg(command.get_program()).args(command.get_args());
+        patient.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        patient
+    }
+
     /// `cargo` for packages of others.
     pub fn cargo_of_others(&self) -> Command {
         self.command(cargo())

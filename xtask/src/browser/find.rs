@@ -116,17 +116,7 @@ pub fn build_geckodriver_beside(workspace: &Workspace) -> Result<()> {
     }
     fs::create_dir_all(geckodriver_folder(workspace))?;
     let log = fs::File::create(geckodriver_log(workspace))?;
-    let cargo = install_geckodriver(workspace);
-    // At the lowest priority, where there is such a program.
-    let mut build = match find_program(&["nice"]) {
-        Some(nice) => {
-            let mut build = workspace.command(nice);
-            build.args(["-n", "19"]).arg(cargo.get_program()).args(cargo.get_args());
-            build.envs(cargo.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            build
-        }
-        None => cargo,
-    };
+    let mut build = workspace.in_spare_time(install_geckodriver(workspace));
     let building = build.stdout(log.try_clone()?).stderr(log).spawn().context("could not start cargo")?;
     *BUILDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(building);
     Ok(())

@@ -90,6 +90,12 @@ pub fn open(folder: &Path) -> Result<Site> {
     Ok(Site::at(dist))
 }
 
+/// Compiles the everyday module in the time that other work leaves.
+pub fn compile_beside(workspace: &Workspace) -> Result<()> {
+    system::ensure_wasm_target(workspace)?;
+    wasm::compile_beside(workspace, BuildProfile::Everyday)
+}
+
 /// Builds the module and the site. A release is weighed, and one whose module is too heavy is an error.
 pub fn build(workspace: &Workspace, profile: BuildProfile) -> Result<Site> {
     system::ensure_wasm_target(workspace)?;

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
     time::Instant,
 };
 
@@ -32,8 +33,7 @@ const WASM_FEATURES: [&str; 9] = [
 
 /// Compiles the library for the page and returns the module as rustc wrote it.
 pub fn compile(workspace: &Workspace, profile: BuildProfile) -> Result<PathBuf> {
-    let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "vitrine", "--lib", "--target", WASM_TARGET, "--profile", profile.cargo_name()]);
+    let mut cargo = cargo_build(workspace, profile);
     cargo.arg("--message-format=json-render-diagnostics");
     eprintln!("  $ {}", workspace::shown(&cargo));
     let start = Instant::now();
@@ -47,6 +47,20 @@ pub fn compile(workspace: &Workspace, profile: BuildProfile) -> Result<PathBuf> 
     }
     eprintln!("    {:.1} s", start.elapsed().as_secs_f64());
     module.context("cargo made no WebAssembly module")
+}
+
+/// Compiles it in the time that other work leaves. [`compile`] waits for that, and says what failed.
+pub fn compile_beside(workspace: &Workspace, profile: BuildProfile) -> Result<()> {
+    let mut cargo = workspace.in_spare_time(cargo_build(workspace, profile));
+    let mut building = cargo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("could not start cargo")?;
+    thread::spawn(move || building.wait());
+    Ok(())
+}
+
+fn cargo_build(workspace: &Workspace, profile: BuildProfile) -> Command {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", "vitrine", "--lib", "--target", WASM_TARGET, "--profile", profile.cargo_name()]);
+    cargo
 }
 
 /// The `.wasm` that a cargo message announces.
