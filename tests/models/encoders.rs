@@ -11,7 +11,7 @@ use vitrine::{
     weights::{PathSource, SharedSource, Storage, WeightFile},
 };
 
-use crate::common::{as_hardware, cosine, fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened};
+use crate::common::{cosine, fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proofs::RANDOM, proved};
 
 const FAMILIES: [&str; 5] = ["bert", "distilbert", "roberta", "nomic_bert", "modernbert"];
 
@@ -45,8 +45,9 @@ fn open(name: &str, device: &Device) -> Encoder {
     load(&folder(name), device, Storage::default())
 }
 
-fn every_device() -> [Device; 3] {
-    [on_cpu(), on_gpu(), as_hardware(true)]
+/// The CPU, and the GPU as it is; the paths of hardware are taken in `spine.rs`.
+fn every_device() -> [Device; 2] {
+    [on_cpu(), on_gpu()]
 }
 
 fn texts(answers: &Value) -> Vec<Input> {
@@ -91,6 +92,7 @@ fn every_family_embeds_as_transformers_does() {
             let short = &embed(&model, &[ids], EmbedOptions { dimensions: Some(8), ..EmbedOptions::default() })[0];
             let length = whole[..8].iter().map(|v| v * v).sum::<f32>().sqrt();
             near(family, short, &whole[..8].iter().map(|v| v / length).collect::<Vec<_>>());
+            proved(family, "safetensors", &device, RANDOM);
         }
     }
 }
@@ -106,6 +108,7 @@ fn encoders_in_gguf_embed_as_transformers_does() {
             for (i, got) in embed(&model, &ids, EmbedOptions::default()).iter().enumerate() {
                 near(&format!("{family}.gguf, text {i}"), got, &numbers_in(&answers[family]["embed"][i]));
             }
+            proved(family, "GGUF", &device, RANDOM);
         }
     }
 }

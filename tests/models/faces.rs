@@ -13,7 +13,8 @@ use super::{
     autoencoders::{in_pictures, loaded, model, planes, rows, run},
     psnr,
 };
-use crate::common::{on_cpu, on_gpu, opened};
+use crate::TRAINED;
+use crate::common::{on_cpu, on_gpu, opened, proved};
 
 /// At least so many decibels for a range of 1, where the weights are kept as the file has them, and in eight bits.
 const LEAST: [(Storage, f64); 2] = [(Storage::Keep, 40.0), (Storage::Q8_0, 30.0)];
@@ -33,6 +34,7 @@ fn both_models_of_faces_decode_as_pytorch_does() {
                 let kind = device.info().kind;
                 println!("{name} decodes with {storage:?} weights to {got:.1} dB on {kind}");
                 assert!(got >= least, "{name}, {storage:?} on {kind}: {got} dB");
+                proved("faces", "safetensors", &device, TRAINED);
             }
         }
     }

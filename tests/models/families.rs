@@ -13,7 +13,7 @@ use vitrine::{
 };
 
 use super::{Running, damaged::Small, trained::goes_on_as_pytorch_does};
-use crate::common::{cosine, fixture, ids_in, json};
+use crate::common::{cosine, fixture, ids_in, json, on_cpu, proofs::RANDOM, proved};
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
@@ -24,6 +24,10 @@ const SMALL: [&str; 11] =
 /// Both formats that a family comes in; llama.cpp has no OPT.
 fn formats(family: &str) -> &'static [bool] {
     if family == "opt" { &[true] } else { &[false, true] }
+}
+
+fn format_name(safetensors: bool) -> &'static str {
+    if safetensors { "safetensors" } else { "GGUF" }
 }
 
 /// The folder of a family's safetensors.
@@ -50,6 +54,7 @@ fn every_small_family_gives_pytorchs_64_tokens() {
         for safetensors in formats(family) {
             println!("{family}, safetensors: {safetensors}");
             goes_on_as_pytorch_does(&mut open(family, *safetensors), &answers(family));
+            proved(family, format_name(*safetensors), &on_cpu(), RANDOM);
         }
     }
 }
@@ -120,6 +125,7 @@ fn rotary_scalings_are_read_as_older_configurations_write_them() {
 fn a_tiny_qwen3_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
         goes_on_as_pytorch_does(&mut open("qwen3", safetensors), "tiny_qwen3.json");
+        proved("qwen3", format_name(safetensors), &on_cpu(), RANDOM);
     }
 }
 
@@ -127,6 +133,7 @@ fn a_tiny_qwen3_gives_pytorchs_64_tokens() {
 fn a_tiny_gpt2_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
         goes_on_as_pytorch_does(&mut open("gpt2", safetensors), "tiny_gpt2.json");
+        proved("gpt2", format_name(safetensors), &on_cpu(), RANDOM);
     }
 }
 
@@ -134,6 +141,7 @@ fn a_tiny_gpt2_gives_pytorchs_64_tokens() {
 fn a_tiny_gemma3_gives_pytorchs_64_tokens() {
     for safetensors in [false, true] {
         goes_on_as_pytorch_does(&mut open("gemma3", safetensors), "tiny_gemma3.json");
+        proved("gemma3", format_name(safetensors), &on_cpu(), RANDOM);
     }
 }
 

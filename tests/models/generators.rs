@@ -15,7 +15,8 @@ use vitrine::{
 };
 
 use super::autoencoders::{loaded, rows};
-use crate::common::{cosine, fixture, floats, on_cpu, on_gpu, opened, reference, streamed};
+use crate::PUBLISHED;
+use crate::common::{cosine, fixture, floats, on_cpu, on_gpu, opened, proofs::RANDOM, proved, reference, streamed};
 
 fn in_generators(name: &str) -> PathBuf {
     fixture("generators").join(name)
@@ -58,7 +59,7 @@ fn same(got: &[f32], wanted: &[f32], what: &str) {
 
 /// Asserts that a graph from latents (and labels) to two pictures makes what PyTorch made, on either backend.
 #[track_caller]
-fn generates(name: &str, file: &WeightFile, graph: &Graph, recipes: &Recipes) {
+fn generates(family: &str, name: &str, (to, path): (&str, &str), file: &WeightFile, graph: &Graph, recipes: &Recipes) {
     let expected = expected(name);
     let bits = |name: &str| numbers(&expected, name).into_iter().map(f32::to_bits).collect::<Vec<_>>();
     let mut inputs = vec![("latent", bits("latent"))];
@@ -69,12 +70,13 @@ fn generates(name: &str, file: &WeightFile, graph: &Graph, recipes: &Recipes) {
     for device in [on_cpu(), on_gpu()] {
         let kind = device.info().kind;
         same(&run(&device, file, graph, recipes, &inputs), &wanted, &format!("{name} on {kind}"));
+        proved(family, if path.ends_with("safetensors") { "safetensors" } else { "PyTorch's" }, &device, to);
     }
 }
 
 #[test]
 fn convolutional_generators_of_any_names_and_sizes_make_what_pytorch_makes() {
-    for (name, file, (latent, side, channels), classes) in [
+    for (name, path, (latent, side, channels), classes) in [
         ("unpadded", "generator.pth", (10, 28, 1), None),
         ("unpadded_legacy", "generator.pt", (10, 28, 1), None),
         ("named_blocks", "ckpt.pth", (6, 28, 1), None),
@@ -83,12 +85,12 @@ fn convolutional_generators_of_any_names_and_sizes_make_what_pytorch_makes() {
         ("upsampled", "generator.safetensors", (12, 32, 3), Some(5)),
         ("smooth", "model.safetensors", (7, 16, 1), None),
     ] {
-        let file = open(name, file);
+        let file = open(name, path);
         assert!(Dcgan::is_one(&file) && !Dense::is_one(&file), "{name}");
         let gan = Dcgan::from_file(&file, Storage::F32).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((gan.latent(), gan.side(), gan.channels()), (latent, side, channels), "{name}");
         assert_eq!((gan.classes(), gan.has_encoder()), (classes, false), "{name}");
-        generates(name, &file, &gan.graph(2).unwrap(), gan.recipes());
+        generates("dcgan", name, (RANDOM, path), &file, &gan.graph(2).unwrap(), gan.recipes());
     }
 }
 
@@ -98,17 +100,17 @@ fn a_published_generator_of_digits_makes_what_pytorch_makes() {
     let file = opened(&[folder.join("generator.pth")]);
     let gan = Dcgan::from_file(&file, Storage::Keep).expect("a generator");
     assert_eq!((gan.latent(), gan.side(), gan.channels()), (64, 28, 1));
-    generates("digit_dcgan", &file, &gan.graph(2).unwrap(), gan.recipes());
+    generates("dcgan", "digit_dcgan", (PUBLISHED, "generator.pth"), &file, &gan.graph(2).unwrap(), gan.recipes());
 }
 
 #[test]
 fn fully_connected_networks_make_what_pytorch_makes_and_encode_what_they_can() {
-    for (name, file, (latent, side, channels), classes) in [
+    for (name, path, (latent, side, channels), classes) in [
         ("conditional", "generator.pth", (6, 28, 1), Some(10)),
         ("vae", "vae.safetensors", (4, 28, 1), None),
         ("coloured_vae", "vae.pt", (3, 16, 3), None),
     ] {
-        let file = open(name, file);
+        let file = open(name, path);
         assert!(Dense::is_one(&file) && !Dcgan::is_one(&file), "{name}");
         let net = Dense::from_file(&file, Storage::F32).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(
@@ -116,7 +118,7 @@ fn fully_connected_networks_make_what_pytorch_makes_and_encode_what_they_can() {
             (latent, side, channels, classes),
             "{name}"
         );
-        generates(name, &file, &net.decoder(2).unwrap(), net.recipes());
+        generates("dense", name, (RANDOM, path), &file, &net.decoder(2).unwrap(), net.recipes());
         assert_eq!(net.has_encoder(), classes.is_none(), "{name}");
         if !net.has_encoder() {
             assert_eq!(net.encoder(1).map_err(|error| error.code()).err(), Some(ErrorCode::BadArgument));

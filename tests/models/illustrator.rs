@@ -14,7 +14,8 @@ use super::{
     diffusion::{self, pipeline},
     psnr,
 };
-use crate::common::{as_hardware, bits, cosine, fixture, on_cpu, on_gpu, opened, shipped, streamed};
+use crate::TRAINED;
+use crate::common::{as_hardware, bits, cosine, fixture, on_cpu, on_gpu, opened, proved, shipped, streamed};
 
 /// Of its pictures, −1 … 1.
 const RANGE: f64 = 2.0;
@@ -123,6 +124,7 @@ fn a_whole_painting_is_pytorchs_from_the_same_noise() {
         let pixels = last.pictures[0].rgba.chunks_exact(4);
         let painted: Vec<f32> = pixels.flat_map(|rgba| &rgba[..3]).map(|v| f32::from(*v) / 127.5 - 1.0).collect();
         assert!(psnr(&painted, &wanted, RANGE) > 40.0, "{} dB", psnr(&painted, &wanted, RANGE));
+        proved("illustrator", "safetensors", &device, TRAINED);
     }
 }
 

@@ -45,6 +45,11 @@ fn psnr(got: &[f32], wanted: &[f32], range: f64) -> f64 {
     10.0 * (range.powi(2) / error).log10()
 }
 
+/// What a proof held a model to: the weights are as somebody published them.
+const PUBLISHED: &str = "published weights";
+/// This project trained the model.
+const TRAINED: &str = "trained weights";
+
 /// A model on the CPU, with caches of its own.
 struct Running {
     file: WeightFile,

@@ -17,7 +17,8 @@ use vitrine::{
     weights::{PathSource, SharedSource, Storage, WeightFile},
 };
 
-use crate::common::{cosine, ids_in, json, numbers_in, on_cpu, on_gpu, opened};
+use crate::PUBLISHED;
+use crate::common::{cosine, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proved};
 
 const PLAIN: EncodeOptions = EncodeOptions { add_special: false, parse_special: false };
 
@@ -102,6 +103,7 @@ fn writes_as_transformers_does(name: &str, device: &Device, much: Much) {
         vitrine::Result::<_>::Ok(written)
     });
     assert_eq!(written.expect("tokens"), tokens, "{name}");
+    proved(if name == "smollm2" { "llama" } else { name }, "GGUF", device, PUBLISHED);
 }
 
 #[test]
@@ -157,6 +159,7 @@ fn embeds_as_its_library_does(name: &str, files: &[&str]) {
                 assert!(likeness > 0.9999, "{name}: {text:?} is {likeness} like");
             }
         }
+        proved(if name == "minilm" { "bert" } else { name }, "safetensors", &device, PUBLISHED);
     }
 }
 

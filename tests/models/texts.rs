@@ -12,7 +12,8 @@ use vitrine::{
     weights::{PathSource, SharedSource, Storage, WeightFile},
 };
 
-use crate::common::{as_hardware, fixture, ids_in, json, numbers_in, on_cpu, on_gpu, reference};
+use crate::PUBLISHED;
+use crate::common::{fixture, ids_in, json, numbers_in, on_cpu, on_gpu, proofs::RANDOM, proved, reference};
 
 const ENCODER_DECODERS: [&str; 5] = ["t5", "bart", "marian", "marian-apart", "pegasus"];
 const RECURRENT: [&str; 4] = ["gru", "lstm-one-hot", "rnn-tanh", "lstm-tensorflow"];
@@ -44,9 +45,9 @@ fn open(name: &str, device: &Device) -> TextModel {
     load(&file, device, Storage::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The CPU, and the GPU as it is and as hardware is.
-fn every_device() -> [Device; 3] {
-    [on_cpu(), on_gpu(), as_hardware(true)]
+/// The CPU, and the GPU as it is; the paths of hardware are taken in `spine.rs`.
+fn every_device() -> [Device; 2] {
+    [on_cpu(), on_gpu()]
 }
 
 /// All that is written, and why it ended.
@@ -111,6 +112,7 @@ fn every_encoder_decoder_writes_what_transformers_writes() {
             assert_eq!(tokens(&written(&model, prompt, GenerateOptions::greedy(64)).0), ids_in(&answers["tokens"]));
             let next = block_on(model.next(prompt, 3, &Cancel::new())).expect("candidates");
             assert_eq!(next[0].token, ids_in(&answers["tokens"])[0], "{name}");
+            proved(name, "safetensors", &device, RANDOM);
         }
     }
 }
@@ -141,6 +143,8 @@ fn every_recurrent_model_writes_what_pytorch_writes() {
             let wanted: f32 = numbers_in(&answers["logprobs"]).iter().sum();
             let got: f32 = score.tokens.iter().skip(prompt.len()).filter_map(|token| token.logprob).sum();
             assert!((got - wanted).abs() < 1e-2, "{name}: {got}, and PyTorch has {wanted}");
+            let format = if name == "lstm-tensorflow" { "TensorFlow's" } else { "safetensors" };
+            proved(name, format, &device, RANDOM);
         }
     }
 }
@@ -153,6 +157,7 @@ fn a_recurrent_model_is_found_in_a_checkpoint_of_pytorch() {
         let answers = answers(name);
         let (events, _) = written(&model, answers["text"].as_str().expect("a text"), GenerateOptions::greedy(64));
         assert_eq!(text(&events), answers["written"].as_str().expect("a text"), "{name}");
+        proved(name, "PyTorch's", &on_cpu(), RANDOM);
     }
 }
 
@@ -166,6 +171,7 @@ fn a_published_model_of_characters_writes_as_its_formulas_say() {
         let (events, _) = written(&model, answers["text"].as_str().expect("a text"), GenerateOptions::greedy(200));
         assert_eq!(text(&events), answers["written"].as_str().expect("a text"));
         as_likely("darwin", &events, &answers);
+        proved("lstm-tensorflow", "TensorFlow's", &device, PUBLISHED);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Running, agrees_with_candle};
-use crate::common::{cosine, fixture, ids_in, json, numbers_in, reference, spelled};
+use crate::common::{cosine, fixture, ids_in, json, numbers_in, on_cpu, proofs::RANDOM, proved, reference, spelled};
 
 #[test]
 fn stories260k_tells_what_llama2c_tells_for_200_greedy_steps() {
@@ -54,11 +54,13 @@ fn tiny_llama_from(paths: &[&Path]) {
 #[test]
 fn a_tiny_llama_from_a_gguf_gives_pytorchs_64_tokens() {
     tiny_llama_from(&[&fixture("tiny_llama.gguf")]);
+    proved("llama", "GGUF", &on_cpu(), RANDOM);
 }
 
 #[test]
 fn a_tiny_llama_from_safetensors_gives_pytorchs_64_tokens() {
     tiny_llama_from(&[&fixture("tiny_llama/model.safetensors"), &fixture("tiny_llama/config.json")]);
+    proved("llama", "safetensors", &on_cpu(), RANDOM);
 }
 
 #[test]

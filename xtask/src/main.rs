@@ -12,6 +12,7 @@ mod browser;
 mod build;
 mod npm;
 mod page;
+mod proofs;
 mod published;
 mod server;
 mod system;

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 
+use crate::proofs::Proof;
+
 /// What a stage ran.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
@@ -15,6 +17,8 @@ pub struct Tally {
     /// Tests whose published model was not fetched, by name; they count among the ignored.
     pub without_published: Vec<String>,
     pub failures: Vec<String>,
+    /// What tests said that they proved.
+    pub proofs: Vec<Proof>,
 }
 
 impl Tally {
@@ -45,5 +49,6 @@ impl Tally {
         self.without_case.extend(other.without_case);
         self.without_published.extend(other.without_published);
         self.failures.extend(other.failures);
+        self.proofs.extend(other.proofs);
     }
 }

@@ -12,8 +12,8 @@ use vitrine::{
 
 use super::every_gpu;
 use crate::common::{
-    as_hardware, cosine, fixture, floats, ids_in, json, numbers_in, on_cpu, on_gpu, opened, reference, sampled,
-    shipped, spelled, streamed,
+    as_hardware, cosine, fixture, floats, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proofs::RANDOM, proved,
+    reference, sampled, shipped, spelled, streamed,
 };
 
 /// A GGUF's model on a device.
@@ -125,6 +125,7 @@ fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
             let want = numbers_in(&answers["logits_last"]);
             let got = cosine(&logits[logits.len() - want.len()..], &want);
             assert!(got >= 0.999_9, "{family}: cosine {got}");
+            proved(family, "GGUF", &device, RANDOM);
         }
     }
 }
@@ -139,9 +140,9 @@ fn small_models_of_more_families_give_pytorchs_64_tokens() {
         let folder = format!("families/{family}");
         let answers = json(&format!("{folder}/answers.json"));
         let (prompt, greedy) = (ids_in(&answers["prompt_ids"]), ids_in(&answers["greedy"]));
-        let model = match family {
-            "opt" | "gpt_neox" => Running::open_folder(&folder, &on_gpu()),
-            _ => Running::open(&fixture(&format!("{folder}/model.gguf")), &on_gpu()),
+        let (model, format) = match family {
+            "opt" | "gpt_neox" => (Running::open_folder(&folder, &on_gpu()), "safetensors"),
+            _ => (Running::open(&fixture(&format!("{folder}/model.gguf")), &on_gpu()), "GGUF"),
         };
         assert_eq!(model.greedy(&prompt, 64), greedy, "{family}");
         let text: Vec<u32> = prompt.iter().chain(&greedy[..63]).copied().collect();
@@ -149,6 +150,7 @@ fn small_models_of_more_families_give_pytorchs_64_tokens() {
         let want = numbers_in(&answers["logits_last"]);
         let got = cosine(&logits[logits.len() - want.len()..], &want);
         assert!(got >= 0.999_9, "{family}: cosine {got}");
+        proved(family, format, &on_gpu(), RANDOM);
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     files::{Tensor, source_of},
 };
 use crate::{
-    common::{fixture, on_cpu, safetensors},
+    common::{fixture, on_cpu, proofs::RANDOM, proved, safetensors},
     psnr,
 };
 
@@ -135,6 +135,7 @@ fn a_folder_of_diffusers_paints_what_diffusers_paints() {
         let psnr_of = likeness(&last(&paint(&small, wish(), None, None))[0], &wanted("picture"));
         println!("{name}, eight bits: {psnr_of:.1} dB");
         assert!(psnr_of >= 25.0, "{name}, eight bits: {psnr_of}");
+        proved("stable-diffusion", "safetensors", &device, RANDOM);
     }
 }
 
@@ -157,6 +158,7 @@ fn a_folder_of_pytorchs_own_files_of_a_pruned_model_paints_what_diffusers_paints
             println!("{name}, {storage:?}: {psnr:.1} dB");
             assert!(psnr >= least, "{name}, {storage:?}: {psnr}");
         }
+        proved("pruned", "PyTorch's", &device, RANDOM);
     }
 }
 
@@ -270,6 +272,7 @@ fn a_model_made_for_filling_in_fills_in_as_in_diffusers() {
                 assert!((f32::from(*a) / 255.0 - b).abs() < 0.02, "{name}: pixel {i}: {pixel:?}");
             }
         }
+        proved("inpainting", "safetensors", &device, RANDOM);
     }
 }
 

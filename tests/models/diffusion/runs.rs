@@ -36,7 +36,9 @@ fn ten_steps_of_every_scheduler_end_as_in_diffusers() {
         for (name, words) in unet.constants(2, height, width) {
             plan.write_input(name, &words).expect("an input");
         }
-        for run in f["runs"].as_array().expect("runs") {
+        // Schedulers compute on the host: on a GPU one in four shows what its denoiser makes of its own answers.
+        let every = if device_name == "cpu" { 1 } else { 4 };
+        for run in f["runs"].as_array().expect("runs").iter().step_by(every) {
             let config = SchedulerConfig::from_json(run["config"].to_string().as_bytes()).expect("a configuration");
             let mut scheduler = config.scheduler(named(run), steps).expect("a scheduler");
             let mut latent = scheduler.initial(&hashed::rows("run.noise", latent_numbers));

@@ -21,6 +21,32 @@ export async function families({ device, family, prompt }) {
   return written;
 }
 
+/**
+ * Families whose fixtures hold no tokenizer: one whose words are numbers stands in, and no mark ends a text.
+ * @param {{ device: Device, asked: { family: string, prompt: number[], steps: number }[] }} args
+ */
+export async function numbered({ device, asked }) {
+  const engine = await engineOn(device);
+  const blob = (/** @type {unknown} */ json) => new Blob([JSON.stringify(json)]);
+  const written = [];
+  for (const { family, prompt, steps } of asked) {
+    const folder = `/fixtures/families/${family}`;
+    const config = await (await fetch(`${folder}/config.json`)).json();
+    const vocab = Object.fromEntries(Array.from({ length: config.vocab_size }, (_, id) => [String(id), id]));
+    const tokenizer = { version: "1.0", added_tokens: [], model: { type: "WordLevel", vocab, unk_token: "0" } };
+    const files = {
+      "model.safetensors": new URL(`${folder}/model.safetensors`, location.href),
+      "config.json": blob({ ...config, eos_token_id: null }),
+      "tokenizer.json": blob(tokenizer),
+    };
+    const model = await engine.load({ files }, { kind: "text" });
+    const tokens = await tokensOf(model.generate(prompt, { maxTokens: steps, temperature: 0 }));
+    written.push({ tokens, architecture: model.info.architecture, device: model.info.device.kind });
+    await model.unload();
+  }
+  return written;
+}
+
 const ENCODER = ["model.safetensors", "config.json", "tokenizer.json"];
 const SENTENCES = [...ENCODER, "modules.json", "1_Pooling/config.json"];
 

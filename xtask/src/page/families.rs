@@ -11,6 +11,10 @@ use crate::browser::Gpu;
 pub const TESTS: &[Test] = &[
     Test::new("every_family_goes_on_as_pytorch_does_on_the_cpu", families_on_cpu),
     Test::new("every_family_goes_on_as_pytorch_does_on_webgpu", families_on_gpu).on(Gpu::SwiftShader),
+    Test::new("more_families_go_on_as_pytorch_does_on_the_cpu", |visit| numbered(visit, "cpu", &NUMBERED, 64)),
+    // On a GPU those whose layers are not of a Llama's and GPT-2's operations.
+    Test::new("more_families_go_on_as_pytorch_does_on_webgpu", |visit| numbered(visit, "webgpu", &OTHERWISE, 24))
+        .on(Gpu::SwiftShader),
     Test::new("encoders_embed_fill_and_label_as_transformers_does_on_the_cpu", encoders_on_cpu),
     Test::new("encoders_embed_fill_and_label_as_transformers_does_on_webgpu", encoders_on_gpu).on(Gpu::SwiftShader),
     Test::new("what_reads_one_text_and_writes_another_agrees_with_transformers_on_the_cpu", texts_on_cpu),
@@ -22,6 +26,9 @@ pub const TESTS: &[Test] = &[
     Test::new("whatever_a_message_holds_reaches_the_template", given),
     Test::new("a_hostile_template_is_stopped_in_the_page", hostile),
 ];
+
+/// What small models of random numbers are held to.
+const RANDOM: &str = "random weights";
 
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
@@ -44,6 +51,49 @@ fn families(visit: &Visit, device: &str) -> Result<()> {
                 answers["greedy"]
             );
         }
+        let name = match family {
+            "qwen3" => "Qwen 3",
+            "gpt2" => "GPT-2",
+            _ => "Gemma 3",
+        };
+        for format in ["GGUF", "safetensors"] {
+            visit.proved("Language models", name, format, device, RANDOM);
+        }
+    }
+    Ok(())
+}
+
+/// Families whose fixtures hold no tokenizer, as docs/models.md calls them.
+const NUMBERED: [(&str, &str); 11] = [
+    ("qwen2", "Qwen 2"),
+    ("mistral", "Mistral"),
+    ("granite", "Granite"),
+    ("smollm3", "SmolLM3"),
+    ("phi3", "Phi-3"),
+    ("olmo2", "OLMo 2"),
+    ("gemma2", "Gemma 2"),
+    ("stablelm", "StableLM"),
+    ("gpt_neox", "GPT-NeoX"),
+    ("opt", "OPT"),
+    ("lfm2", "LFM2"),
+];
+
+const OTHERWISE: [(&str, &str); 2] = [("gemma2", "Gemma 2"), ("lfm2", "LFM2")];
+
+/// So many of PyTorch's greedy tokens, after ids.
+fn numbered(visit: &Visit, device: &str, families: &[(&str, &str)], steps: usize) -> Result<()> {
+    visit.blank()?;
+    let (mut asked, mut wanted) = (vec![], vec![]);
+    for (family, _) in families {
+        let answers = answers(visit, &format!("families/{family}/answers.json"))?;
+        wanted.push(Value::from(&answers["greedy"].as_array().context("no tokens")?[..steps]));
+        asked.push(json!({ "family": family, "prompt": answers["prompt_ids"], "steps": steps }));
+    }
+    let seen = visit.call(script!("families.js", numbered), json!({ "device": device, "asked": asked }))?;
+    for (((family, name), wanted), seen) in families.iter().zip(&wanted).zip(seen.as_array().context("no families")?) {
+        ensure_that!(seen["device"] == device, "{family} was computed by {seen}");
+        ensure_that!(seen["tokens"] == *wanted, "{family} on {device} wrote {seen}, PyTorch {wanted}");
+        visit.proved("Language models", name, "safetensors", device, RANDOM);
     }
     Ok(())
 }
@@ -92,6 +142,8 @@ fn encoders(visit: &Visit, device: &str) -> Result<()> {
             );
         }
         ensure_that!(seen["tokens"] == wanted["tokens"]["labels"], "{family} labels {}", seen["tokens"]);
+        let name = if family == "bert" { "BERT" } else { "ModernBERT" };
+        visit.proved("Encoders", name, "safetensors", device, RANDOM);
     }
     Ok(())
 }
@@ -139,6 +191,13 @@ fn texts(visit: &Visit, device: &str) -> Result<()> {
             "{name} on {device} wrote {seen}, PyTorch {}",
             answers["tokens"]
         );
+        let (name, format) = match name {
+            "t5" => ("T5", "safetensors"),
+            "bart" => ("BART", "safetensors"),
+            "gru" => ("GRU of characters", "safetensors"),
+            _ => ("LSTM of characters", "PyTorch's"),
+        };
+        visit.proved("Encoder-decoders and recurrent models", name, format, device, RANDOM);
     }
     Ok(())
 }

@@ -50,6 +50,7 @@ use crate::{
     browser::{self, Browser, Driver, Engine, Gpu, Script, Session},
     build::{Site, WasmSize, copy_folder, types},
     npm::{self, Package},
+    proofs::Proof,
     published as models,
     server::{self, Routes},
     tally::Tally,
@@ -176,6 +177,7 @@ pub struct Visit<'a> {
     pub site: &'a Path,
     pub screenshots: Option<&'a Path>,
     test: &'static str,
+    proofs: Mutex<Vec<Proof>>,
 }
 
 impl Visit<'_> {
@@ -187,6 +189,21 @@ impl Visit<'_> {
         }
         fs::create_dir_all(&folder)?;
         Ok(folder)
+    }
+
+    /// Says what was proved here of a model, once it was seen: `to` is what it was held to.
+    pub fn proved(&self, kind: &str, family: &str, format: &str, device: &str, to: &str) {
+        self.says(&format!("proved: {kind} | {family} | {format} | chromium {device} | {to}"));
+    }
+
+    /// Says how fast a model wrote here.
+    pub fn measured(&self, model: &str, device: &str, size: &str, speed: &str) {
+        self.says(&format!("measured: {model} | chromium {device} | {size} | {speed}"));
+    }
+
+    fn says(&self, line: &str) {
+        println!("{line}");
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner).extend(Proof::in_line(line, self.test));
     }
 
     /// Opens the page and waits until it can write.
@@ -458,9 +475,10 @@ impl Round<'_> {
         });
         let seconds = start.elapsed().as_secs_f64();
         match outcome {
-            Ok(()) => {
+            Ok(proofs) => {
                 println!("test {name} ... ok ({seconds:.1} s)");
                 tally.passed += 1;
+                tally.proofs = proofs;
             }
             Err(error) => {
                 // The reason stands once more beside the sum, where a long log is read first.
@@ -479,17 +497,20 @@ impl Round<'_> {
         window: &mut Option<Session<'driver>>,
         test: &Test,
         name: &str,
-    ) -> Result<()> {
+    ) -> Result<Vec<Proof>> {
         let browser = if test.whole { self.browser.whole() } else { self.browser.clone() };
         let session = window.take().map_or_else(|| Session::open(driver, &browser, test.gpu), Ok)?;
         let (address, root) = (self.address.clone(), self.workspace.root.as_path());
         let Self { workspace, site, screenshots, .. } = *self;
-        visit(test, name, &Visit { session: &session, address, root, workspace, site, screenshots, test: test.name })?;
+        let proofs = Mutex::default();
+        let here = Visit { session: &session, address, root, workspace, site, screenshots, test: test.name, proofs };
+        visit(test, name, &here)?;
+        let proofs = here.proofs.into_inner().unwrap_or_else(PoisonError::into_inner);
         let blank = format!("{}/fault/blank", self.address);
         if browser.engine == Engine::Firefox && session.renew(&blank).unwrap_or(false) {
             *window = Some(session);
         }
-        Ok(())
+        Ok(proofs)
     }
 }
 

@@ -29,6 +29,9 @@ pub const TESTS: &[Test] = &[
 /// its files of weights are called, and what diffusers was asked for.
 struct Folder {
     name: &'static str,
+    /// What docs/models.md calls such a model, and its files.
+    title: &'static str,
+    format: &'static str,
     weights: &'static str,
     text_weights: &'static str,
     wish: fn() -> Value,
@@ -36,12 +39,16 @@ struct Folder {
 
 const SAFETENSORS: Folder = Folder {
     name: "pipeline",
+    title: "Stable Diffusion",
+    format: "safetensors",
     weights: "diffusion_pytorch_model.safetensors",
     text_weights: "model.safetensors",
     wish: || json!({ "prompt": "A fox, in the SNOW", "negativePrompt": "night", "seed": 7, "steps": 5, "guidance": 5, "width": 48, "height": 32 }),
 };
 const PYTORCH: Folder = Folder {
     name: "tiny_sd",
+    title: "Stable Diffusion, pruned (BK-SDM, tiny-sd)",
+    format: "PyTorch's",
     weights: "diffusion_pytorch_model.bin",
     text_weights: "pytorch_model.bin",
     wish: || json!({ "prompt": "the fox in a night", "negativePrompt": "snow", "seed": 3, "steps": 6, "guidance": 7.5, "width": 48, "height": 32 }),
@@ -74,6 +81,7 @@ fn pipeline(visit: &Visit, device: &str, folder: Folder) -> Result<()> {
     for what in ["lacking", "odd"] {
         ensure_that!(seen[what] == "bad-argument", "{what}: {}", seen[what]);
     }
+    visit.proved("Pictures", folder.title, folder.format, device, "random weights");
     Ok(())
 }
 
@@ -83,6 +91,7 @@ fn illustrator(visit: &Visit, device: &str) -> Result<()> {
     let seen = visit.call(script!("pictures.js", illustrator), json!(device))?;
     ensure_that!(seen["device"] == device && seen["numbers"] == 64 * 64 * 3, "it was painted otherwise: {seen}");
     ensure_that!(number(&seen["psnr"]) >= 40.0, "the picture: {} dB", seen["psnr"]);
+    visit.proved("Pictures", "the illustrator", "safetensors", device, "trained weights");
     Ok(())
 }
 
@@ -158,6 +167,7 @@ fn taef2_on_cpu(visit: &Visit) -> Result<()> {
     for name in ["loadMs", "decodeMs", "deviceBytes"] {
         ensure_that!(number(&seen["stats"][name]) > 0.0, "{name} is {}", seen["stats"][name]);
     }
+    visit.proved("Pictures", "TAEF2", "safetensors", "cpu", "published weights");
     Ok(())
 }
 
@@ -168,6 +178,7 @@ fn taef2_on_gpu(visit: &Visit) -> Result<()> {
     ensure_that!(seen["device"] == "webgpu", "it ran on {}", seen["device"]);
     ensure_that!(number(&seen["most"]) <= 2.0, "the devices differ by {} of 255", seen["most"]);
     ensure_that!(number(&seen["stats"]["submitsPerStep"]) <= 1.0, "{} submits", seen["stats"]["submitsPerStep"]);
+    visit.proved("Pictures", "TAEF2", "safetensors", "webgpu", "published weights");
     Ok(())
 }
 

@@ -17,5 +17,6 @@ export async function written({ device, name, steps, score, told }) {
   const scored = score ? await model.score(told.scored.text) : undefined;
   const logprobs = scored?.tokens.slice(1).map(({ logprob }) => logprob);
   const tokens = await tokensOf(model.generate(told.greedy.prompt_ids, { maxTokens: steps, temperature: 0 }));
-  return { texts, chats, logprobs, tokens, device: model.info.device.kind };
+  const { decodeTokensPerSecond: speed } = model.stats;
+  return { texts, chats, logprobs, tokens, speed, device: model.info.device.kind };
 }

@@ -10,6 +10,7 @@ use super::{Test, Visit, ensure_that, offline::Cable, open_page, reader, script}
 use crate::{
     browser::Gpu,
     published::{self, Model},
+    workspace::megabytes,
 };
 
 pub const TESTS: &[Test] = &[
@@ -61,6 +62,14 @@ fn writes_as_transformers_does(visit: &Visit, name: &str, device: &str, steps: O
         seen["tokens"],
         told["greedy"]["tokens"]
     );
+    let (family, title) = match name {
+        "smollm2" => ("Llama", "SmolLM2-135M-Instruct, Q4_1"),
+        _ => ("Gemma 3", "Gemma 3 270M, Q4_K_M"),
+    };
+    visit.proved("Language models", family, "GGUF", device, "published weights");
+    let file = visit.site.join("models").join(name).join(told["source"].as_str().context("no file")?);
+    let speed = seen["speed"].as_f64().context("no speed")?;
+    visit.measured(title, device, &megabytes(fs::metadata(file)?.len()), &format!("{speed:.0} tokens/s"));
     if steps.is_some() {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use super::{browser, readme};
 use crate::{
-    npm, system,
+    npm, proofs, system,
     tally::Tally,
     workspace::{self, WASM_TARGET, Workspace, find_program},
 };
@@ -18,6 +18,7 @@ pub fn run(workspace: &Workspace, alone: bool, tally: &mut Tally) -> Result<()> 
     tally.check("types of the page's JavaScript", check_javascript(workspace, "www"));
     tally.check("types of the page tests' JavaScript", check_javascript(workspace, "xtask/src"));
     tally.check("types of the documents' JavaScript", readme::check(workspace));
+    tally.check("the tables of docs/models.md", proofs::check_document(workspace));
     Ok(())
 }
 

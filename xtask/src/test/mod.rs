@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     browser::{Engine, build_geckodriver_beside},
     build::{self, BuildProfile, Site},
-    page,
+    page, proofs,
     tally::Tally,
     workspace::Workspace,
 };
@@ -36,6 +36,9 @@ pub struct Options {
     /// The browser that shows the page in the page tests; all three where none is named
     #[arg(long, value_enum)]
     engine: Option<Engine>,
+    /// Write what the tests proved of models into docs/models.md, instead of holding the document to it
+    #[arg(long)]
+    record: bool,
     /// Where the page tests leave their screenshots
     #[arg(long)]
     screenshots: Option<PathBuf>,
@@ -66,7 +69,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let linting = compiler::of(workspace)?;
     let workspace = if options.stage.is_none() { &linting } else { workspace };
     let (filter, screenshots) = (options.only.as_deref(), options.screenshots.as_deref());
-    let mut sum = Tally::default();
+    let (mut sum, mut whole) = (Tally::default(), vec![]);
     // Built once, by the first stage that shows it.
     let mut built = options.site.clone();
     let mut site = || -> Result<Site> {
@@ -82,8 +85,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         let start = Instant::now();
         let mut tally = Tally::default();
         if stage == Stage::Native && options.stage.is_none() {
-            // The native tests leave some of a processor's time, and the stage after them wants it.
+            // The native tests leave some of a processor's time, and the stages after them want it.
             build_geckodriver_beside(workspace)?;
+            build::compile_beside(workspace)?;
         }
         let outcome = match stage {
             Stage::Lint => lint::run(workspace, options.stage.is_some(), &mut tally),
@@ -110,7 +114,20 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             tally.failed,
             start.elapsed().as_secs_f64()
         );
+        let name = format!("{stage:?}").to_lowercase();
+        tally.proofs = tally.proofs.into_iter().map(|proof| proof.of_stage(&name)).collect();
+        if filter.is_none() && options.engine.is_none_or(|engine| engine == Engine::Chromium) && tally.failed == 0 {
+            whole.push(name);
+        }
         sum.add(tally);
+    }
+    let ignored = [&sum.without_reference[..], &sum.without_case, &sum.without_published].concat();
+    let proofs = std::mem::take(&mut sum.proofs);
+    let ran = proofs::Ran { seen: &proofs, whole: &whole, ignored: &ignored };
+    if options.record {
+        proofs::record(&linting, &ran)?;
+    } else if sum.failed == 0 {
+        sum.check("what was proved is what docs/models.md says", proofs::check(&linting, &ran));
     }
     report(&sum);
     Ok(sum.failed == 0)

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{tally::Tally, workspace};
+use crate::{proofs::Proof, tally::Tally, workspace};
 
 /// Runs a `cargo test` and counts its tests. A run that fails without a failed test (the code does not compile, the
 /// browser went away) counts as one failure.
@@ -61,6 +61,8 @@ fn read_line(line: &str, test: &mut String, run: &mut Tally) {
         once(&mut run.without_case, name);
     } else if let Some(name) = line.strip_prefix("needs-published: ") {
         once(&mut run.without_published, name);
+    } else if let Some(proof) = Proof::in_line(line, test) {
+        run.proofs.push(proof);
     } else if let Some(test) = line.strip_prefix("test ")
         && let Some((name, outcome)) = test.rsplit_once(" ... ")
         && outcome.starts_with("FAIL")
@@ -86,6 +88,8 @@ mod tests {
             "needs-case: 17-strftime",
             "---- published::smollm2 stdout ----",
             "needs-published: smollm2",
+            "---- models::qwen stdout ----",
+            "proved: language models | Qwen 3 | GGUF | native cpu | random",
             "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 3 filtered out; finished in 0.10s",
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 filtered out; finished in 1.20s",
         ] {
@@ -96,6 +100,7 @@ mod tests {
         assert_eq!(run.without_reference, ["models::greedy: greedy200"]);
         assert_eq!(run.without_case, ["cases::dates: 17-strftime"]);
         assert_eq!(run.without_published, ["published::smollm2: smollm2"]);
+        assert!(run.proofs.len() == 1 && run.proofs[0].test() == "models::qwen");
     }
 
     #[test]

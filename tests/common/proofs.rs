@@ -1,0 +1,59 @@
+//! What tests prove of models, as lines that `cargo xtask test` reads and docs/models.md shows.
+
+use vitrine::backend::Device;
+
+/// The model is a small one of random numbers, and PyTorch's library says what it should give.
+pub const RANDOM: &str = "random weights";
+
+/// Kind and name of a family, by what the fixtures call it.
+const FAMILIES: [(&str, [&str; 2]); 40] = [
+    ("llama", ["Language models", "Llama"]),
+    ("mistral", ["Language models", "Mistral"]),
+    ("qwen2", ["Language models", "Qwen 2"]),
+    ("qwen3", ["Language models", "Qwen 3"]),
+    ("smollm3", ["Language models", "SmolLM3"]),
+    ("granite", ["Language models", "Granite"]),
+    ("phi3", ["Language models", "Phi-3"]),
+    ("olmo2", ["Language models", "OLMo 2"]),
+    ("gemma2", ["Language models", "Gemma 2"]),
+    ("gemma3", ["Language models", "Gemma 3"]),
+    ("stablelm", ["Language models", "StableLM"]),
+    ("gpt_neox", ["Language models", "GPT-NeoX"]),
+    ("lfm2", ["Language models", "LFM2"]),
+    ("gpt2", ["Language models", "GPT-2"]),
+    ("opt", ["Language models", "OPT"]),
+    ("t5", ["Encoder-decoders and recurrent models", "T5"]),
+    ("bart", ["Encoder-decoders and recurrent models", "BART"]),
+    ("marian", ["Encoder-decoders and recurrent models", "Marian"]),
+    ("marian-apart", ["Encoder-decoders and recurrent models", "Marian, a vocabulary a side"]),
+    ("pegasus", ["Encoder-decoders and recurrent models", "Pegasus"]),
+    ("gru", ["Encoder-decoders and recurrent models", "GRU of characters"]),
+    ("lstm-one-hot", ["Encoder-decoders and recurrent models", "LSTM of characters"]),
+    ("lstm-tensorflow", ["Encoder-decoders and recurrent models", "LSTM of characters"]),
+    ("rnn-tanh", ["Encoder-decoders and recurrent models", "tanh cells of characters"]),
+    ("bert", ["Encoders", "BERT"]),
+    ("roberta", ["Encoders", "RoBERTa"]),
+    ("distilbert", ["Encoders", "DistilBERT"]),
+    ("nomic_bert", ["Encoders", "Nomic BERT"]),
+    ("modernbert", ["Encoders", "ModernBERT"]),
+    ("wordllama", ["Encoders", "WordLlama"]),
+    ("stable-diffusion", ["Pictures", "Stable Diffusion"]),
+    ("pruned", ["Pictures", "Stable Diffusion, pruned (BK-SDM, tiny-sd)"]),
+    ("inpainting", ["Pictures", "Stable Diffusion for filling in"]),
+    ("illustrator", ["Pictures", "the illustrator"]),
+    ("autoencoder_kl", ["Pictures", "AutoencoderKL"]),
+    ("autoencoder_tiny", ["Pictures", "AutoencoderTiny"]),
+    ("taef2", ["Pictures", "TAEF2"]),
+    ("dcgan", ["Pictures", "DCGAN and kin"]),
+    ("dense", ["Pictures", "fully connected generators and VAEs"]),
+    ("faces", ["Pictures", "the models of faces"]),
+];
+
+/// Says that a family was held, out of such files and on such a device, to what `to` says. Called once that was seen.
+#[track_caller]
+pub fn proved(family: &str, format: &str, device: &Device, to: &str) {
+    let known = FAMILIES.iter().find(|(id, _)| *id == family);
+    let (_, [kind, name]) = known.unwrap_or_else(|| panic!("{family} has no name for docs/models.md"));
+    let device = if device.info().kind == "cpu" { "cpu" } else { "gpu" };
+    println!("proved: {kind} | {name} | {format} | native {device} | {to}");
+}
