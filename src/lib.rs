@@ -17,6 +17,7 @@ pub mod graph;
 pub mod image;
 pub mod loaded;
 pub mod models;
+pub mod outlook;
 pub mod text;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

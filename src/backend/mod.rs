@@ -14,6 +14,7 @@ pub mod gpu;
 pub mod profile;
 mod rows;
 pub mod self_check;
+pub mod speed;
 
 use std::{future::Future, pin::Pin};
 

@@ -86,6 +86,13 @@ impl Loaded<Coder> {
         Codec::is_one(file)
     }
 
+    /// What a file's header says that it holds: `"autoencoder"` or `"generator"`.
+    ///
+    /// Errors: as [`Self::load`], of the index alone.
+    pub(crate) fn kind_of(file: &WeightFile) -> Result<&'static str> {
+        Codec::from_file(file, Storage::Keep).map(|codec| codec.kind())
+    }
+
     /// Finds what the file holds and streams it to the device, stored as `storage` says. `progress` is told the bytes given to the device and
     /// the bytes in all.
     ///

@@ -37,4 +37,5 @@ pub use options::{ImageOptions, ImageRequest};
 pub use painting::{PaintStep, PaintSummary, Painting};
 pub use picture::Picture;
 pub use schedulers::{Scheduler, SchedulerName};
+pub(crate) use stable_diffusion::check_class;
 pub use tiles::Tiles;

@@ -60,15 +60,21 @@ fn transformer(file: &WeightFile) -> Option<&'static str> {
     MARKS.into_iter().find_map(|(mark, model)| has(mark).then_some(model))
 }
 
+/// Refuses pipelines of classes that do not run.
+pub fn check_class(class: &str) -> Result<()> {
+    if CLASSES.contains(&class) {
+        return Ok(());
+    }
+    Err(Error::unsupported_model(format!(
+        "model_index.json names a {class}; of diffusers' pipelines these run here: {}",
+        CLASSES.join(", ")
+    )))
+}
+
 pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)> {
     let index = file.extra_json("model_index.json")?.unwrap_or_default();
     let class = index["_class_name"].as_str();
-    if let Some(other) = class.filter(|class| !CLASSES.contains(class)) {
-        return Err(Error::unsupported_model(format!(
-            "model_index.json names a {other}; of diffusers' pipelines these run here: {}",
-            CLASSES.join(", ")
-        )));
-    }
+    class.map_or(Ok(()), check_class)?;
     if let Some(model) = transformer(file) {
         return Err(Error::unsupported_model(format!(
             "these are weights of {model}, whose denoiser is a transformer and does not run here; take Stable Diffusion 1.x or 2.x, or one of their kin"

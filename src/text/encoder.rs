@@ -168,6 +168,22 @@ impl Kind for Encoding {
 /// An encoder on a device.
 pub type Encoder = Loaded<Encoding>;
 
+/// What an encoder is made of, found in the index of its files.
+pub(crate) fn find_encoder(file: &WeightFile, storage: Storage) -> Result<models::Encoder> {
+    match file.format {
+        Format::Gguf => models::Encoder::from_gguf(&file.metadata, file, storage),
+        _ if EncoderConfig::of_table(file).is_some() => models::Encoder::from_table(file, storage),
+        _ => {
+            let config = file.extra("config.json").ok_or_else(|| {
+                Error::bad_argument(
+                    "weights in safetensors or PyTorch's files need their config.json; give the weights, config.json and tokenizer.json together",
+                )
+            })?;
+            models::Encoder::from_hugging_face(&String::from_utf8_lossy(config), file, storage)
+        }
+    }
+}
+
 impl Loaded<Encoding> {
     /// Whether a file holds one, by its configuration.
     pub fn is_one(file: &WeightFile) -> bool {
@@ -196,18 +212,7 @@ impl Loaded<Encoding> {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let model = match file.format {
-            Format::Gguf => models::Encoder::from_gguf(&file.metadata, file, storage)?,
-            _ if EncoderConfig::of_table(file).is_some() => models::Encoder::from_table(file, storage)?,
-            _ => {
-                let config = file.extra("config.json").ok_or_else(|| {
-                    Error::bad_argument(
-                        "weights in safetensors or PyTorch's files need their config.json; give the weights, config.json and tokenizer.json together",
-                    )
-                })?;
-                models::Encoder::from_hugging_face(&String::from_utf8_lossy(config), file, storage)?
-            }
-        };
+        let model = find_encoder(file, storage)?;
         let tokenizer = Tokenizer::from_file(file)?;
         tokenizer.check_rows(model.config().vocabulary)?;
         let (pooling, normalize, longest) = pooling_of(file)?;

@@ -109,7 +109,7 @@ impl Loaded<Text> {
                 )));
             }
             (Some(context), _) => context,
-            (None, trained) => trained.unwrap_or(DEFAULT_CONTEXT).min(DEFAULT_CONTEXT),
+            (None, trained) => usual_context(trained),
         };
         let model = model.with_capacity(context);
         tokenizer.check_rows(model.vocabulary())?;
@@ -343,6 +343,18 @@ async fn check_device(model: &Autoregressive, device: &Device) -> Result<()> {
 }
 
 fn read_model(file: &WeightFile, storage: Storage) -> Result<(Autoregressive, Tokenizer)> {
+    let model = find_model(file, storage)?;
+    let tokenizer = match &model {
+        Autoregressive::Recurrent(model) if file.extra("tokenizer.json").is_none() => {
+            Tokenizer::of_characters(file, model.config().vocabulary)?
+        }
+        _ => Tokenizer::from_file(file)?,
+    };
+    Ok((model, tokenizer))
+}
+
+/// What writes a text, found in the index of its files, with room for as many tokens as where a caller does not say.
+pub(crate) fn find_model(file: &WeightFile, storage: Storage) -> Result<Autoregressive> {
     let model = match file.format {
         Format::Gguf if file.tensors.is_empty() => {
             return Err(Error::unsupported_model(
@@ -350,14 +362,7 @@ fn read_model(file: &WeightFile, storage: Storage) -> Result<(Autoregressive, To
             ));
         }
         Format::Gguf => Autoregressive::Decoder(LanguageModel::from_gguf(&file.metadata, file, storage)?),
-        Format::StateDict if Recurrent::is_one(file) => {
-            let model = Recurrent::find(file, storage)?;
-            let tokenizer = match file.extra("tokenizer.json") {
-                Some(_) => Tokenizer::from_file(file)?,
-                None => Tokenizer::of_characters(file, model.config().vocabulary)?,
-            };
-            return Ok((Autoregressive::Recurrent(model), tokenizer));
-        }
+        Format::StateDict if Recurrent::is_one(file) => Autoregressive::Recurrent(Recurrent::find(file, storage)?),
         Format::StateDict => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
@@ -379,7 +384,13 @@ fn read_model(file: &WeightFile, storage: Storage) -> Result<(Autoregressive, To
             ));
         }
     };
-    Ok((model, Tokenizer::from_file(file)?))
+    let room = usual_context(model.context_length());
+    Ok(model.with_capacity(room))
+}
+
+/// Tokens that a context has room for where the caller does not say, of a model that was made for so many.
+pub(crate) fn usual_context(trained: Option<usize>) -> usize {
+    trained.unwrap_or(DEFAULT_CONTEXT).min(DEFAULT_CONTEXT)
 }
 
 /// The configuration of a model with an encoder, and over it what `generation_config.json` says.

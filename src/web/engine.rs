@@ -101,6 +101,13 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What computes by now.
+    pub(super) fn now(&self) -> Device {
+        self.device.borrow().clone()
+    }
+}
+
 async fn load(
     device: &mut Device,
     insists: bool,

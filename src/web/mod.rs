@@ -15,6 +15,7 @@ mod files;
 mod js;
 mod models;
 pub mod opfs;
+mod outlook;
 pub mod sources;
 mod tokenizer;
 
@@ -25,7 +26,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 const TYPES: &str = r#"
 import type {
   Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
-  Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+  Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "../vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
@@ -49,6 +50,21 @@ export type EmbedRequest = Omit<EmbedOptions, "signal">;
 
 /** A step as it crosses. */
 export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
+
+/** A GGUF of a listing, by the name of its first part, with the bytes of all. */
+export type Listed = { name: string; bytes: number };
+
+/** Which of those it is, and what is to be said of it; `weights` are bytes on the device. */
+export type Ranked = { index: number; quantization?: string; runs: boolean; weights: number };
+
+/** A file as far as it was fetched. */
+export type Beginning = { name: string; size: number; bytes: Uint8Array };
+
+/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have. */
+export type Outlook = {
+  kind: ModelKind; architecture: string; parameters?: number; quantization?: string; storedAs?: string;
+  contextLength?: number; weights: number; caches: number; stored: number;
+};
 
 export type Latent = { latent: Float32Array; shape: number[] };
 

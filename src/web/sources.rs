@@ -234,7 +234,7 @@ async fn kept(cache: &Cache, fetch: &Fetch, options: &UrlOptions, warnings: &mut
 }
 
 /// An address in full.
-fn absolute(address: &str) -> Result<String> {
+pub(super) fn absolute(address: &str) -> Result<String> {
     let base = || {
         let location = Reflect::get(&js_sys::global(), &"location".into()).ok()?;
         Reflect::get(&location, &"href".into()).ok()?.as_string()

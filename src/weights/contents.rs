@@ -14,8 +14,6 @@ const HEADER_LIMIT: u64 = 256 << 20;
 const JSON_LIMIT: u64 = 128 << 20;
 /// No tensor of a model has more.
 pub const MOST_DIMENSIONS: usize = 8;
-/// How much is read first; most headers fit.
-const FIRST_READ: u64 = 1 << 20;
 
 /// A tensor in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +78,7 @@ impl Prefix {
     pub async fn open(source: SharedSource) -> Result<Self> {
         let name = source.name();
         let len = source.len().await?;
-        let bytes = source.read(0..len.min(FIRST_READ)).await?;
+        let bytes = source.read(0..len.min(source.first_read())).await?;
         Ok(Self { source, name, len, bytes })
     }
 

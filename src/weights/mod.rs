@@ -35,6 +35,7 @@ pub use address::{cache_key, file_name, resolve_address};
 pub use contents::TensorInfo;
 pub(crate) use contents::shown;
 pub use file::{Format, Tensors, WeightFile};
+pub use gguf::Glance;
 pub use metadata::{FromValue, Metadata, Value};
 pub use recipe::{BatchNorm, Recipe, Recipes, Storage, WeightFinder};
 #[cfg(not(target_arch = "wasm32"))]

@@ -23,6 +23,11 @@ pub trait ByteSource {
     /// Exactly the bytes of `range`; a range past the end is an error with the code `corrupt-file`.
     async fn read(&self, range: Range<u64>) -> Result<Vec<u8>>;
 
+    /// How many bytes are read first, to see what the file is; most headers fit.
+    fn first_read(&self) -> u64 {
+        1 << 20
+    }
+
     /// Lets go of what is held open between reads (a connection). Reading may go on afterwards.
     fn release(&self) {}
 

@@ -272,6 +272,12 @@ impl LanguageConfig {
         self.short_convs.as_ref().filter(|convs| convs.layers.get(i) == Some(&true)).map(|convs| convs.width)
     }
 
+    /// Bytes of the caches of `rows` tokens on a device.
+    pub fn cache_bytes(&self, rows: usize) -> u64 {
+        let columns = |layer| self.conv_width(layer).map_or(2 * self.kv_heads * self.head_dim, |_| self.dim);
+        (0..self.layers).map(|layer| 4 * columns(layer) as u64 * rows as u64).sum()
+    }
+
     /// Whether the heads of layer `i` turn with their position.
     pub fn turns(&self, i: usize) -> bool {
         let layers = self.rotary.as_ref().and_then(|rotary| rotary.layers.as_ref());

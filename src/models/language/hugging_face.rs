@@ -16,7 +16,13 @@ impl Config {
     pub fn parse(json: &str) -> Result<Self> {
         let config = serde_json::from_str(json)
             .map_err(|e| Error::corrupt_file("config.json is not JSON; fetch it again").caused_by(e))?;
-        Ok(Self(config))
+        let config = Self(config);
+        if let Some(method) = config.0["quantization_config"]["quant_method"].as_str() {
+            return Err(Error::unsupported_model(format!(
+                "its weights are quantised by {method}, which is not read here; take a GGUF of the model, or its weights as they were before"
+            )));
+        }
+        Ok(config)
     }
 
     pub fn word(&self, key: &str) -> Result<&str> {

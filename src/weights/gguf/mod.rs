@@ -16,8 +16,41 @@ use super::{
 use crate::{Error, Result, graph::DType};
 use walk::Stop;
 
-/// Where a header counts its tensors.
+/// Where a header counts its tensors, and its metadata entries.
 const TENSOR_COUNT: std::ops::Range<usize> = 8..16;
+const ENTRY_COUNT: std::ops::Range<usize> = 16..24;
+
+/// What the first bytes of a file say of it: the metadata that stands before the vocabulary, which takes megabytes in many files.
+#[derive(Debug)]
+pub struct Glance {
+    pub metadata: Metadata,
+    /// How many tokens the vocabulary has, where so much was read.
+    pub tokens: Option<usize>,
+    /// Whether there is no more metadata than this.
+    pub is_all: bool,
+}
+
+impl Glance {
+    /// Reads as much as is whole in `bytes`, the first of a file of `len` bytes.
+    ///
+    /// Errors: `corrupt-file` where they are not those of a GGUF, `unsupported-model` for versions that are not read.
+    pub fn of(name: &str, bytes: &[u8], len: u64) -> Result<Self> {
+        if !bytes.starts_with(b"GGUF") {
+            return Err(Error::corrupt_file(format!(
+                "{name}: this is no GGUF, whatever it is called; take another file"
+            )));
+        }
+        match walk::entries(name, bytes, len) {
+            Ok(entries) => Ok(Self {
+                metadata: metadata(name, bytes, entries.end, Some(entries.count))?,
+                tokens: entries.tokens.and_then(|count| count.try_into().ok()),
+                is_all: entries.all,
+            }),
+            Err(Stop::Bad(error)) => Err(error),
+            Err(Stop::Need(_)) => Ok(Self { metadata: Metadata::default(), tokens: None, is_all: false }),
+        }
+    }
+}
 
 /// Reads a header, as much of the file as that takes.
 pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
@@ -32,14 +65,7 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
 
 fn contents(prefix: &Prefix, outline: walk::Outline) -> Result<Contents> {
     let name = &prefix.name;
-    // candle reads the metadata alone: it knows fewer types of tensors.
-    let mut header = prefix.bytes.get(..outline.metadata_len).unwrap_or(&prefix.bytes).to_vec();
-    if let Some(count) = header.get_mut(TENSOR_COUNT) {
-        count.fill(0);
-    }
-    let content = gguf_file::Content::read(&mut Cursor::new(header)).map_err(|e| {
-        Error::corrupt_file(format!("{name}: the header does not read ({e}); fetch the file again")).caused_by(e)
-    })?;
+    let metadata = metadata(name, &prefix.bytes, outline.metadata_len, None)?;
     let mut tensors = Vec::with_capacity(outline.tensors.len());
     for walk::Outlined { name: tensor, dtype, shape, offset } in outline.tensors {
         let bad =
@@ -58,7 +84,23 @@ fn contents(prefix: &Prefix, outline: walk::Outline) -> Result<Contents> {
         tensors.push(TensorInfo { name: tensor, dtype, shape, part: 0, offset: start, bytes });
     }
     refuse_overlaps(name, &mut tensors)?;
-    Ok(Contents { metadata: Metadata::new(content.metadata), tensors, data_start: outline.data_start })
+    Ok(Contents { metadata, tensors, data_start: outline.data_start })
+}
+
+/// The metadata of a header that ends at `end`; its first `entries` where it holds others behind them. candle reads it alone: it knows fewer types of
+/// tensors.
+fn metadata(name: &str, bytes: &[u8], end: usize, entries: Option<u64>) -> Result<Metadata> {
+    let mut header = bytes.get(..end).unwrap_or(bytes).to_vec();
+    if let Some(count) = header.get_mut(TENSOR_COUNT) {
+        count.fill(0);
+    }
+    if let (Some(count), Some(entries)) = (header.get_mut(ENTRY_COUNT), entries) {
+        count.copy_from_slice(&entries.to_le_bytes());
+    }
+    let content = gguf_file::Content::read(&mut Cursor::new(header)).map_err(|e| {
+        Error::corrupt_file(format!("{name}: the header does not read ({e}); fetch the file again")).caused_by(e)
+    })?;
+    Ok(Metadata::new(content.metadata))
 }
 
 /// The bytes of a tensor in a file; `None` where its rows are no whole number of blocks.

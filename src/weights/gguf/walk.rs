@@ -51,53 +51,79 @@ const LONGEST_SIDE: u64 = i32::MAX as u64;
 /// A tensor's values.
 const MOST_ELEMENTS: u64 = 1 << 40;
 
+/// The list whose length is the vocabulary's.
+const TOKENS: &str = "tokenizer.ggml.tokens";
+
 struct Walk<'a> {
     file: &'a str,
     bytes: &'a [u8],
     len: u64,
     at: usize,
     values: u64,
+    seen: HashSet<String>,
+    alignment: u64,
+    /// How many tokens the vocabulary has, once its list has begun.
+    tokens: Option<u64>,
 }
 
 type Step<T> = std::result::Result<T, Stop>;
 
 /// Goes through the header at the start of `bytes`, the first part of a file of `len` bytes.
 pub(super) fn walk(file: &str, bytes: &[u8], len: u64) -> Step<Outline> {
-    let mut w = Walk { file, bytes, len, at: 4, values: 0 };
+    let (mut w, tensors, pairs) = begin(file, bytes, len)?;
+    for _ in 0..pairs {
+        w.entry()?;
+    }
+    w.seen.clear();
+    let (metadata_len, mut outlined) = (w.at, vec![]);
+    for _ in 0..tensors {
+        let (at, name) = (w.at, w.name("a tensor's name")?);
+        let (dtype, shape, offset) = w.tensor(&shown(&name), w.alignment)?;
+        if !w.seen.insert(name.clone()) {
+            return Err(w.bad(at, format!("the tensor {} stands there a second time", shown(&name))));
+        }
+        outlined.push(Outlined { name, dtype, shape, offset });
+    }
+    let data_start = (w.at as u64).next_multiple_of(w.alignment);
+    Ok(Outline { metadata_len, tensors: outlined, data_start })
+}
+
+/// The metadata entries of a header that lie wholly in what was read of it.
+#[derive(Debug)]
+pub(super) struct Entries {
+    /// Where the last of them ends.
+    pub end: usize,
+    pub count: u64,
+    /// Whether there are no others.
+    pub all: bool,
+    /// How many tokens the vocabulary has, if only its list has begun.
+    pub tokens: Option<u64>,
+}
+
+/// Goes through the metadata as far as `bytes` hold it.
+pub(super) fn entries(file: &str, bytes: &[u8], len: u64) -> Step<Entries> {
+    let (mut w, _, pairs) = begin(file, bytes, len)?;
+    let mut end = w.at;
+    for count in 0..pairs {
+        match w.entry() {
+            Ok(()) => end = w.at,
+            Err(Stop::Need(_)) => return Ok(Entries { end, count, all: false, tokens: w.tokens }),
+            Err(bad) => return Err(bad),
+        }
+    }
+    Ok(Entries { end, count: pairs, all: true, tokens: w.tokens })
+}
+
+/// Stands before the metadata, of which there are as many entries as the last number says; the one before it counts the tensors.
+fn begin<'a>(file: &'a str, bytes: &'a [u8], len: u64) -> Step<(Walk<'a>, u64, u64)> {
+    let mut w = Walk { file, bytes, len, at: 4, values: 0, seen: HashSet::new(), alignment: 32, tokens: None };
     w.version()?;
     let tensors = w.u64("the number of tensors")?;
     let pairs = w.u64("the number of metadata entries")?;
     // The least that an entry takes: a name's length, then a type and a byte, or a rank, a type and an offset.
     w.fits(tensors, 8 + 4 + 4 + 8, "tensors")?;
     w.fits(pairs, 8 + 4 + 1, "metadata entries")?;
-
-    let mut seen = HashSet::new();
-    let mut alignment = 32;
-    for _ in 0..pairs {
-        let (at, key) = (w.at, w.name("a metadata key")?);
-        let kind = w.u32("a metadata type")?;
-        if key == "general.alignment" {
-            alignment = w.alignment(kind)?;
-        } else {
-            w.value(kind, 0, &shown(&key))?;
-        }
-        if seen.contains(&key) {
-            return Err(w.bad(at, format!("the metadata key {} stands there a second time", shown(&key))));
-        }
-        seen.insert(key);
-    }
-    seen.clear();
-    let (metadata_len, mut outlined) = (w.at, vec![]);
-    for _ in 0..tensors {
-        let (at, name) = (w.at, w.name("a tensor's name")?);
-        let (dtype, shape, offset) = w.tensor(&shown(&name), alignment)?;
-        if !seen.insert(name.clone()) {
-            return Err(w.bad(at, format!("the tensor {} stands there a second time", shown(&name))));
-        }
-        outlined.push(Outlined { name, dtype, shape, offset });
-    }
-    let data_start = (w.at as u64).next_multiple_of(alignment);
-    Ok(Outline { metadata_len, tensors: outlined, data_start })
+    Ok((w, tensors, pairs))
 }
 
 impl Walk<'_> {
@@ -197,6 +223,22 @@ impl Walk<'_> {
         Ok(alignment.into())
     }
 
+    /// A key and its value.
+    fn entry(&mut self) -> Step<()> {
+        let (at, key) = (self.at, self.name("a metadata key")?);
+        let kind = self.u32("a metadata type")?;
+        if key == "general.alignment" {
+            self.alignment = self.alignment(kind)?;
+        } else {
+            self.value(kind, 0, &shown(&key))?;
+        }
+        if self.seen.contains(&key) {
+            return Err(self.bad(at, format!("the metadata key {} stands there a second time", shown(&key))));
+        }
+        self.seen.insert(key);
+        Ok(())
+    }
+
     fn value(&mut self, kind: u32, depth: usize, key: &str) -> Step<()> {
         let at = self.at;
         match kind {
@@ -238,6 +280,9 @@ impl Walk<'_> {
             },
         };
         self.fits(count, least, &format!("values of {key}"))?;
+        if depth == 0 && key == TOKENS {
+            self.tokens = Some(count);
+        }
         self.values = self.values.saturating_add(count);
         if self.values > MOST_VALUES {
             return Err(self.bad(at, format!("{key} brings the values in lists to more than {MOST_VALUES}")));

@@ -1,0 +1,419 @@
+//! What can be said of a model before it is fetched: whether it runs, what it would take on a device.
+//!
+//! ```text
+//! names and sizes ── rank ──▶ the best file ── its first bytes, its config.json ──▶ Outlook
+//! ```
+//!
+//! Pure arithmetic over what a listing and a few first bytes say; who fetches those is not known here. A safetensors' header is complete, so
+//! every weight is looked at as a load would. A GGUF's tensors stand behind its vocabulary, megabytes away: of it the configuration is read, and the
+//! type of its weights told by its name. Uses `models`, `text`, `image` and `weights`.
+
+mod marks;
+
+use std::{ops::Range, rc::Rc};
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+pub use marks::{Listed, Ranked, rank};
+
+use crate::{
+    Error, ErrorCode, Result,
+    backend::DeviceInfo,
+    graph::{DType, Graph},
+    image::{Autoencoder, ImageModel, check_class},
+    models::{EncoderConfig, EncoderDecoder, illustrator, language::LanguageConfig},
+    text::{Encoder, find_encoder, find_model, usual_context},
+    weights::{ByteSource, Glance, Metadata, SharedSource, Storage, Tensors, WeightFile},
+};
+
+/// The first bytes of a file, or all of them.
+#[derive(Debug, Clone)]
+pub struct Beginning {
+    /// From the repository's folder on.
+    pub name: String,
+    /// Of the whole file.
+    pub len: u64,
+    pub bytes: Vec<u8>,
+}
+
+#[async_trait(?Send)]
+impl ByteSource for Beginning {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn len(&self) -> Result<u64> {
+        Ok(self.len)
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let part = match (usize::try_from(range.start), usize::try_from(range.end)) {
+            (Ok(start), Ok(end)) => self.bytes.get(start..end),
+            _ => None,
+        };
+        part.map(<[u8]>::to_vec).ok_or_else(|| {
+            Error::corrupt_file(format!(
+                "{}: its header does not end within the {} bytes that were looked at; take another file",
+                self.name,
+                self.bytes.len()
+            ))
+        })
+    }
+
+    fn first_read(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
+/// What a model is, and what it would take.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outlook {
+    pub kind: &'static str,
+    pub architecture: String,
+    /// Numbers of all weights, where every one was looked at.
+    pub parameters: Option<u64>,
+    /// As names of files have it where such a name told it; else the type that most of the weights have.
+    pub quantization: Option<String>,
+    /// The type that most of the weights have, where it is known.
+    pub stored_as: Option<String>,
+    /// Tokens that the model was made for.
+    pub context_length: Option<usize>,
+    /// Bytes of the weights in their files.
+    pub stored: u64,
+    /// Bytes on the device.
+    pub weights: u64,
+    /// Those of the caches, with room for as many tokens as where a caller does not say.
+    pub caches: u64,
+}
+
+/// Bits of a scale on a device: hardware that runs WebGPU keeps half of what software and the CPU do.
+pub fn scale_bits(device: &DeviceInfo) -> u64 {
+    if device.kind == "webgpu" && !device.software { 16 } else { 32 }
+}
+
+/// The bytes that `bytes` of a file take on a device, whose forms of quantised weights are fewer: nibbles or bytes, with the scales apart.
+pub fn held_bytes(dtype: DType, bytes: u64, scale_bits: u64) -> u64 {
+    let Some(quants) = dtype.quants() else { return bytes };
+    let group = quants.group as u64;
+    let scales = scale_bits * (1 + u64::from(quants.offset));
+    let held = group * if quants.nibbles { 4 } else { 8 } + scales;
+    let stored = 8 * dtype.block_bytes() as u64 * group / dtype.block_size() as u64;
+    (bytes as f64 * held as f64 / stored.max(1) as f64) as u64
+}
+
+impl Outlook {
+    /// From the beginnings of all files of a model; of those that lie behind the first of a GGUF, and of a pipeline's weights, the sizes are enough.
+    /// `None` where the bytes end before they say what is needed.
+    ///
+    /// Errors: `unsupported-model` and `corrupt-file`, as a load would end.
+    pub async fn of(files: Vec<Beginning>, scale_bits: u64) -> Result<Option<Self>> {
+        let is_weights = |file: &&Beginning| !file.name.ends_with(".json");
+        let stored = files.iter().filter(is_weights).map(|file| file.len).sum();
+        if let Some(index) = files.iter().find(|file| file.name == "model_index.json") {
+            return Self::of_pipeline(&index.bytes, stored).map(Some);
+        }
+        match files.iter().find(is_weights) {
+            Some(first) if first.name.to_ascii_lowercase().ends_with(".gguf") => {
+                Self::of_gguf(first, stored, scale_bits)
+            }
+            // PyTorch's own have their directory at the end.
+            Some(first) if !first.name.ends_with(".safetensors") => Self::of_config(&files, stored).map(Some),
+            _ => Self::of_state_dict(files, stored, scale_bits).await.map(Some),
+        }
+    }
+
+    /// By what a `config.json` says alone: no caches of what reads one text and writes another.
+    fn of_config(files: &[Beginning], stored: u64) -> Result<Self> {
+        let config = files.iter().find(|file| file.name == "config.json").ok_or_else(|| {
+            Error::unsupported_model("there is no config.json beside its weights; take a repository that has one")
+        })?;
+        let text = String::from_utf8_lossy(&config.bytes);
+        let json: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|e| Error::corrupt_file("config.json is not JSON; take another repository").caused_by(e))?;
+        if EncoderConfig::is_known(&json) {
+            let config = EncoderConfig::from_hugging_face(&text)?;
+            let context_length = Some(config.context_length);
+            return Ok(Self { context_length, ..Self::plain("encoder", config.family.name().into(), stored) });
+        }
+        if EncoderDecoder::is_one(&json) {
+            let architecture = json["model_type"].as_str().unwrap_or_default();
+            return Ok(Self::plain("text", architecture.into(), stored));
+        }
+        let config = LanguageConfig::from_hugging_face(&text)?;
+        let context_length = Some(config.context_length);
+        let caches = config.cache_bytes(usual_context(context_length));
+        Ok(Self { context_length, caches, ..Self::plain("text", config.architecture.into(), stored) })
+    }
+
+    fn of_pipeline(index: &[u8], stored: u64) -> Result<Self> {
+        let index: serde_json::Value = serde_json::from_slice(index)
+            .map_err(|e| Error::corrupt_file("model_index.json is not JSON; take another repository").caused_by(e))?;
+        let class = index["_class_name"].as_str().unwrap_or_default();
+        check_class(class)?;
+        Ok(Self::plain("image", class.into(), stored))
+    }
+
+    fn of_gguf(first: &Beginning, stored: u64, scale_bits: u64) -> Result<Option<Self>> {
+        let Glance { metadata, tokens, is_all } = Glance::of(&first.name, &first.bytes, first.len)?;
+        let Some(architecture) = metadata.get::<&str>("general.architecture")? else {
+            return if is_all {
+                Err(Error::corrupt_file("the file does not say what it is; take another"))
+            } else {
+                Ok(None)
+            };
+        };
+        let written = metadata.get::<u32>("general.file_type")?;
+        let mark = marks::of_name(&first.name).or_else(|| written.and_then(marks::of_file_type));
+        if let Some(mark) = mark.filter(|mark| mark.dtype.is_none()) {
+            return Err(Error::unsupported_model(format!(
+                "its weights are stored as {}, which Vitrine does not compute; take the model in Q4_0, Q8_0, Q4_K_M, Q5_K_M, Q6_K or F16",
+                mark.label
+            )));
+        }
+        let dtype = mark.and_then(|mark| mark.dtype);
+        let known = |kind| Self {
+            quantization: mark.map(|mark| mark.label.to_owned()),
+            stored_as: dtype.map(|dtype| dtype.to_string()),
+            weights: dtype.map_or(stored, |dtype| held_bytes(dtype, stored, scale_bits)),
+            ..Self::plain(kind, architecture.into(), stored)
+        };
+        if architecture == illustrator::ARCHITECTURE || EncoderConfig::is_known_gguf(architecture) {
+            let kind = if architecture == illustrator::ARCHITECTURE { "image" } else { "encoder" };
+            return Ok(Some(known(kind)));
+        }
+        if tokens.is_none() && !is_all {
+            return Ok(None);
+        }
+        match LanguageConfig::from_gguf(&metadata, &Vocabulary::of(&metadata, architecture, tokens)?) {
+            Ok(config) => Ok(Some(Self {
+                context_length: Some(config.context_length),
+                caches: config.cache_bytes(usual_context(Some(config.context_length))),
+                ..known("text")
+            })),
+            // What is missing may stand behind the vocabulary.
+            Err(error) if !is_all && error.code() == ErrorCode::CorruptFile => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn of_state_dict(files: Vec<Beginning>, stored: u64, scale_bits: u64) -> Result<Self> {
+        let sources = files.into_iter().map(|file| Rc::new(file) as SharedSource).collect();
+        let file = WeightFile::open_parts(sources).await?;
+        let summary = file.summary();
+        let known = Self {
+            parameters: Some(summary.parameters),
+            quantization: Some(summary.quantization.clone()),
+            stored_as: Some(summary.quantization),
+            ..Self::plain("text", String::new(), stored)
+        };
+        if ImageModel::is_one(&file) {
+            return Err(Error::unsupported_model(
+                "this checkpoint of a text-to-image model brings no vocabulary; take a folder of diffusers",
+            ));
+        }
+        if Encoder::is_one(&file) {
+            let model = find_encoder(&file, Storage::Keep)?;
+            let (weights, _) = taken(&model.whole()?, scale_bits);
+            let (architecture, context_length) =
+                (model.config().family.name().into(), Some(model.config().context_length));
+            return Ok(Self { kind: "encoder", architecture, context_length, weights, ..known });
+        }
+        if Autoencoder::is_one(&file) {
+            let kind = Autoencoder::kind_of(&file)?;
+            return Ok(Self { kind, architecture: kind.into(), ..known });
+        }
+        let model = find_model(&file, Storage::Keep)?;
+        let (weights, caches) = taken(&model.whole()?, scale_bits);
+        let (architecture, context_length) = (model.architecture().into(), model.context_length());
+        Ok(Self { architecture, context_length, weights, caches, ..known })
+    }
+
+    /// Of weights that take on a device what they do in their files.
+    fn plain(kind: &'static str, architecture: String, stored: u64) -> Self {
+        Self {
+            kind,
+            architecture,
+            parameters: None,
+            quantization: None,
+            stored_as: None,
+            context_length: None,
+            stored,
+            weights: stored,
+            caches: 0,
+        }
+    }
+}
+
+/// Bytes that the weights and the states of a graph take.
+fn taken(graph: &Graph, scale_bits: u64) -> (u64, u64) {
+    let product = |shape: &[usize]| shape.iter().map(|side| *side as u64).product::<u64>();
+    let weights = graph.weights.iter().map(|weight| {
+        let stored =
+            product(&weight.shape) as f64 * weight.dtype.block_bytes() as f64 / weight.dtype.block_size() as f64;
+        held_bytes(weight.dtype, stored as u64, scale_bits)
+    });
+    (weights.sum(), graph.states.iter().map(|state| 4 * product(&state.shape)).sum())
+}
+
+/// The one tensor by whose rows a configuration counts its tokens, where the index was not read.
+struct Vocabulary([usize; 2]);
+
+impl Vocabulary {
+    fn of(metadata: &Metadata, architecture: &str, tokens: Option<usize>) -> Result<Option<Self>> {
+        let tokens = match tokens {
+            None => metadata.get(&format!("{architecture}.vocab_size"))?,
+            some => some,
+        };
+        let width = metadata.get(&format!("{architecture}.embedding_length"))?;
+        Ok(tokens.zip(width).map(|(tokens, width)| Self([tokens, width])))
+    }
+}
+
+impl Tensors for Option<Vocabulary> {
+    fn tensor(&self, name: &str) -> Option<(DType, &[usize])> {
+        self.as_ref().filter(|_| name == "token_embd.weight").map(|Vocabulary(shape)| (DType::F32, shape.as_slice()))
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::{fs, path::Path};
+
+    use pollster::block_on;
+
+    use super::*;
+    use crate::{
+        backend::{Device, cpu},
+        models::LanguageModel,
+        weights::MemorySource,
+    };
+
+    fn fixture(path: &str) -> Vec<u8> {
+        fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)).unwrap()
+    }
+
+    fn beginning(name: &str, bytes: &[u8], of: usize) -> Beginning {
+        Beginning { name: name.into(), len: bytes.len() as u64, bytes: bytes[..of.min(bytes.len())].to_vec() }
+    }
+
+    fn outlook(files: Vec<Beginning>) -> Result<Option<Outlook>> {
+        block_on(Outlook::of(files, 32))
+    }
+
+    fn opened(name: &str, bytes: Vec<u8>) -> WeightFile {
+        block_on(WeightFile::open(Rc::new(MemorySource::new(name, bytes)))).unwrap()
+    }
+
+    /// The caches of a configuration are the states of the graph that it makes.
+    #[test]
+    fn the_beginning_of_a_gguf_says_what_its_graph_will_take() {
+        for family in ["llama", "qwen3", "gpt2", "gemma3"] {
+            let name = format!("tiny_{family}.gguf");
+            let bytes = fixture(&name);
+            let file = opened(&name, bytes.clone());
+            let model = LanguageModel::from_gguf(&file.metadata, &file, Storage::Keep).unwrap();
+            let trained = model.config().context_length;
+            let graph = model.with_capacity(usual_context(Some(trained))).decode().unwrap();
+            let states = graph.states.iter().filter(|state| state.name.starts_with("cache"));
+            let caches: u64 = states.map(|state| 4 * state.shape.iter().product::<usize>() as u64).sum();
+            // Far less than the header, in which the vocabulary stands.
+            let known = (1..)
+                .map(|n| n * 256)
+                .find_map(|n| outlook(vec![beginning(&name, &bytes, n)]).unwrap().map(|o| (n, o)));
+            let (read, known) = known.unwrap();
+            assert!(read < 4096 && read < bytes.len() / 4, "{name}: {read} bytes were read");
+            assert_eq!((known.kind, known.architecture.as_str()), ("text", family));
+            assert_eq!((known.caches, known.context_length), (caches, Some(trained)), "{name}");
+        }
+    }
+
+    #[test]
+    fn safetensors_are_found_whole_by_their_header_and_configuration() {
+        for (folder, kind, architecture) in [
+            ("tiny_llama", "text", "llama"),
+            ("families/lfm2", "text", "lfm2"),
+            ("encoders/bert/embed", "encoder", "bert"),
+        ] {
+            let bytes = fixture(&format!("{folder}/model.safetensors"));
+            let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+            let config = fixture(&format!("{folder}/config.json"));
+            let files = |head| {
+                vec![beginning("config.json", &config, usize::MAX), beginning("model.safetensors", &bytes, head)]
+            };
+            let known = outlook(files(header)).unwrap().unwrap();
+            assert_eq!((known.kind, known.architecture.as_str()), (kind, architecture));
+            let file = opened("model.safetensors", bytes.clone());
+            assert_eq!(known.parameters, Some(file.summary().parameters));
+            let near = (known.weights as f64 / file.summary().weight_bytes as f64 - 1.0).abs() < 0.1;
+            assert!(near, "{folder}: {} and {}", known.weights, file.summary().weight_bytes);
+            assert_eq!(known.caches > 0, kind == "text");
+            assert_eq!(outlook(files(header - 1)).unwrap_err().code(), ErrorCode::CorruptFile);
+        }
+    }
+
+    #[test]
+    fn of_pytorchs_own_files_the_configuration_speaks() {
+        let config = fixture("tiny_llama/config.json");
+        let weights = Beginning { name: "pytorch_model.bin".into(), len: 5000, bytes: vec![0; 64] };
+        let known = outlook(vec![beginning("config.json", &config, usize::MAX), weights.clone()]).unwrap().unwrap();
+        assert_eq!((known.kind, known.architecture.as_str(), known.weights), ("text", "llama", 5000));
+        assert!(known.caches > 0 && known.parameters.is_none());
+        assert_eq!(outlook(vec![weights]).unwrap_err().code(), ErrorCode::UnsupportedModel);
+    }
+
+    #[test]
+    fn what_does_not_run_says_why_as_a_load_would() {
+        let why = |files| {
+            let error = outlook(files).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::UnsupportedModel, "{error}");
+            error.to_string()
+        };
+        let bytes = fixture("tiny_llama.gguf");
+        assert!(why(vec![beginning("m-IQ2_XS.gguf", &bytes, 4096)]).contains("IQ2_XS"));
+        let position = bytes.windows(5).position(|five| five == b"llama").unwrap();
+        let mut other = bytes;
+        other[position..position + 5].copy_from_slice(b"rwkv7");
+        assert!(why(vec![beginning("m.gguf", &other, 4096)]).contains("rwkv7"));
+        let pipeline = br#"{"_class_name": "FluxPipeline"}"#;
+        assert!(why(vec![beginning("model_index.json", pipeline, 99)]).contains("FluxPipeline"));
+        assert_eq!(outlook(vec![beginning("m.gguf", b"<html>", 6)]).unwrap_err().code(), ErrorCode::CorruptFile);
+    }
+
+    #[test]
+    fn a_pipeline_that_runs_takes_what_its_weights_do() {
+        let pipeline = br#"{"_class_name": "StableDiffusionPipeline"}"#;
+        let part = |name: &str, len| Beginning { name: name.into(), len, bytes: vec![] };
+        let files = vec![
+            beginning("model_index.json", pipeline, 99),
+            part("unet/diffusion_pytorch_model.safetensors", 1000),
+            part("vae/diffusion_pytorch_model.safetensors", 234),
+        ];
+        let known = outlook(files).unwrap().unwrap();
+        assert_eq!((known.kind, known.weights, known.caches), ("image", 1234, 0));
+    }
+
+    /// As the CPU lays them out, and as docs/decisions.md has it of WebGPU.
+    #[test]
+    fn quantised_weights_take_what_a_device_makes_of_them() {
+        let device = Device::Cpu(cpu::Device::new("a test"));
+        for dtype in DType::WEIGHTS {
+            let mut b = crate::graph::GraphBuilder::new("one");
+            let weight = b.weight("w", &[256, 512], dtype).unwrap();
+            let x = b.input("x", &[1, 512], DType::F32);
+            let y = b.linear(weight, None, x).unwrap();
+            b.output("y", y);
+            let graph = b.finish();
+            let stored = dtype.row_bytes(512).unwrap() * 256;
+            let mut loader = block_on(device.begin(&graph)).unwrap();
+            loader.put(weight, 0, &vec![0; stored]).unwrap();
+            let held = block_on(loader.finish()).unwrap().bytes();
+            assert_eq!(held_bytes(dtype, stored as u64, 32), held, "{dtype}");
+        }
+        for (dtype, bits) in [(DType::Q4_0, 4.5), (DType::Q4_K, 5.0), (DType::Q8_0, 8.5), (DType::Q6_K, 9.0)] {
+            let stored = dtype.row_bytes(4096).unwrap() as u64;
+            assert_eq!(held_bytes(dtype, stored, 16) as f64 * 8.0 / 4096.0, bits, "{dtype}");
+        }
+    }
+}
