@@ -4,14 +4,15 @@
  */
 
 import { VitrineError } from "./errors.js";
+import { HUB } from "./hub.js";
 
 /** @import { EngineOptions } from "./vitrine.js" */
 
 /**
  * @typedef {{ url: string, type: WorkerType, named?: boolean }} WorkerPlace a bundler may have made a classic script of the module; `named` where the page
  *   said which
- * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, named: boolean, models: Record<string, string> }} Addresses
- *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there
+ * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, named: boolean, models: Record<string, string>, hub: string }} Addresses
+ *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there; `hub` without a slash at the end
  */
 
 /** The models that come along and their worlds, by their names in models/catalog.json. @type {Record<string, () => URL>} */
@@ -31,7 +32,7 @@ const MODELS = {
  * @param {EngineOptions} options
  * @returns {Addresses}
  */
-export function addresses({ worker, glue, wasm, catalog }) {
+export function addresses({ worker, glue, wasm, catalog, hub = HUB }) {
   if (typeof Worker === "undefined") {
     throw new VitrineError("bad-argument", "Vitrine computes in a worker, and there is none here: create the engine in a browser, not on the server.");
   }
@@ -45,16 +46,17 @@ export function addresses({ worker, glue, wasm, catalog }) {
     catalog: said.catalog ?? own.catalog,
     named: said.catalog !== undefined,
     models: said.catalog ? {} : own.models,
+    hub: at(hub, base, "hub").replace(/\/+$/, ""),
   };
 }
 
-/** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named">} */
+/** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named" | "hub">} */
 function besides(worker) {
   const wasm = new URL("pkg/vitrine_bg.wasm", worker).href;
   return { worker: { url: worker, type: "module", named: true }, wasm, catalog: new URL("models/catalog.json", worker).href, models: {} };
 }
 
-/** @returns {Omit<Addresses, "named">} */
+/** @returns {Omit<Addresses, "named" | "hub">} */
 function asBuilt() {
   try {
     return {

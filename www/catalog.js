@@ -1,10 +1,11 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
+import { placedOnHub } from "./hub.js";
 import { whyNot } from "./reach.js";
 import { broughtBy, filesAt } from "./sources.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
-/** @import { CatalogEntry } from "./vitrine.js" */
+/** @import { CatalogEntry, OpenedModel } from "./vitrine.js" */
 /** @typedef {{ address: string, base?: string } | { blob: Blob, name: string }} OneFile */
 /** @typedef {OneFile | { parts: OneFile[] } | { files: [string, OneFile][] }} Source as vitrine.js describes it */
 
@@ -103,18 +104,33 @@ function placed(file) {
 /**
  * The files of a source, and the key by which two loads of it are the same (none for files at hand).
  * @param {Source} source
- * @returns {Promise<{ key: string | undefined, files: Wasm.SourceFile[], quantization?: string }>} `quantization` where the catalogue wants one
+ * @returns {Promise<Resolved & { again?: OpenedModel["source"] }>} `quantization` where the catalogue wants one; `again` is what opens it once more,
+ *   without a network too: a name of the catalogue or an address where that leads to the files by itself, else all of them
  */
 export async function resolveSource(source) {
+  const { entry, ...resolved } = await filesOfSource(source);
+  const files = resolved.files.map((file) => ("address" in file ? { ...file, address: placedOnHub(file.address) } : file));
+  const address = "address" in source && source.address.startsWith("hf://") && /\.gguf$/i.test(source.address) ? source.address : undefined;
+  const addresses = files.flatMap((file) => ("address" in file ? [[file.name, file.address]] : []));
+  const listed = addresses.length === 1 ? addresses[0][1] : { files: Object.fromEntries(addresses) };
+  // What a repository holds only the hub says.
+  const named = entry && (files.length === 1 || !entry.file.startsWith("hf://")) ? entry.id : undefined;
+  return { ...resolved, files, again: named ?? address ?? listed };
+}
+
+/** @typedef {{ key: string | undefined, files: Wasm.SourceFile[], quantization?: string }} Resolved */
+
+/** @param {Source} source @returns {Promise<Resolved & { entry?: CatalogEntry }>} */
+async function filesOfSource(source) {
   if ("parts" in source) return bundle(source.parts.map((part, at) => ["name" in part && part.name ? part.name : `part-${at + 1}.gguf`, part]));
   if ("files" in source) return bundle(source.files);
   if ("blob" in source) return { key: undefined, files: [{ name: source.name || "model", blob: source.blob }] };
   const { address, entry } = await addressOf(source);
   // What another has published: a file or a whole repository, stored as the catalogue says unless the caller says otherwise.
-  if (!entry || address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry?.quantization };
+  if (!entry || address.startsWith("hf://")) return { ...(await fetched(address, entry)), quantization: entry?.quantization, entry };
   const several = filesOf(entry);
-  if (several.length > 1) return { key: several.map((file) => file.address).join(" "), files: several, quantization: entry.quantization };
-  return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }] };
+  if (several.length > 1) return { key: several.map((file) => file.address).join(" "), files: several, quantization: entry.quantization, entry };
+  return { key: address, files: [{ name: nameOf(address), address, size: entry.bytes, sha256: entry.sha256 }], entry };
 }
 
 /**

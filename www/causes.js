@@ -11,12 +11,12 @@ const SIGNS = [
   ["policy", /Content-Security-Policy of this page forbids|may start no worker/],
   ["closed", /Access-Control-Allow-Origin/],
   ["old", /needs WebAssembly with SIMD/],
-  ["repository", /\bThe hub answers 4(01|03|04|10)\b/],
+  ["repository", /\bThe hub answers 4(01|04|10)\b/],
   ["absent", /\b(HTTP|answers) (404|410)\b/],
   ["private", /\b(HTTP|answers) (401|403|407|451)\b/],
   ["busy", /\b(HTTP|answers) (408|425|429|5\d\d)\b/],
   ["page", /web page|html/i],
-  ["silent", /no answer|failed to fetch|networkerror|load failed/i],
+  ["silent", /no answer|does not answer|failed to fetch|networkerror|load failed/i],
 ];
 
 /** @param {string} message @returns {Cause | undefined} nothing where it is none of these */

@@ -84,7 +84,8 @@ function describeFile(source) {
 export function meant(which) {
   if (typeof which === "string" || which instanceof URL) return { source: describeFile(which) };
   if (isRecord(which) && typeof which.address === "string") return { address: which.address };
-  const takes = "cache.delete takes an address, a catalogue id or an entry of cache.list()";
+  if (isRecord(which) && Array.isArray(which.files) && which.files.every((file) => typeof file === "string")) return { files: which.files };
+  const takes = "cache.delete takes an address, a catalogue id or an entry of cache.list() or of engine.opened()";
   throw new VitrineError("bad-argument", `${takes}, not ${shown(which)}. Called without any argument it forgets everything.`);
 }
 

@@ -1,7 +1,7 @@
 /**
  * The one engine that the page and all its widgets share, opened when first asked for: one for each device where widgets name several, in
  * the same worker. `?device=` in the address insists on a device, whatever a widget says; `?as=hardware` and `?subgroups=off` change what
- * WebGPU is taken for, so that what one reader saw can be seen by another.
+ * WebGPU is taken for, so that what one reader saw can be seen by another; `?hub=https://…` asks a mirror of the hub.
  */
 
 import { Engine } from "./vitrine.js";
@@ -38,6 +38,8 @@ const WORDS = {
 function wanted() {
   /** @type {Record<string, unknown>} */
   const options = {};
+  const hub = new URLSearchParams(globalThis.location?.search).get("hub");
+  if (hub && /^https?:\/\//.test(hub)) options.hub = hub;
   for (const [name, word, meanings] of words()) if (Object.hasOwn(meanings, word)) options[name] = meanings[word];
   return options;
 }

@@ -38,6 +38,7 @@ const word = (...words) => kind(listed(words.map((each) => `"${each}"`), "or"), 
  * @typedef {{
  *   create: Face.EngineOptions & Face.CallOptions,
  *   load: Face.LoadOptions,
+ *   find: Face.FindOptions,
  *   tokenizer: Face.CallOptions,
  *   generate: Face.GenerateOptions,
  *   chat: Face.ChatOptions,
@@ -59,6 +60,7 @@ const word = (...words) => kind(listed(words.map((each) => `"${each}"`), "or"), 
  */
 
 const call = { signal: abortSignal };
+const kinds = word("text", "encoder", "image", "autoencoder", "generator");
 const generate = {
   ...call,
   maxTokens: whole,
@@ -94,17 +96,19 @@ export const OPTIONS = {
     wasm: address,
     glue: address,
     catalog: address,
+    hub: address,
     cache: flag,
   },
   load: {
     ...call,
     onProgress: listener,
-    kind: word("text", "encoder", "image", "autoencoder", "generator"),
+    kind: kinds,
     quantization: word("keep", "f16", "q8_0", "q4_0"),
     contextLength: whole,
     sha256: string,
     cache: flag,
   },
+  find: { ...call, kind: kinds, maxBytes: number, limit: whole },
   tokenizer: call,
   generate,
   chat: { ...generate, ...template },
@@ -143,6 +147,7 @@ export const OPTIONS = {
 const TITLES = {
   create: "Engine.create",
   load: "engine.load",
+  find: "engine.find",
   tokenizer: "engine.tokenizer",
   generate: "a language model's generate",
   chat: "a language model's chat",
@@ -182,8 +187,11 @@ const ELSEWHERE = {
   contextLength: "nctx numctx ctxsize contextsize contextwindow maxseqlen maxmodellen maxpositionembeddings modelmaxlength",
   quantization: "dtype torchdtype precision quant quantize quantized loadin8bit loadin4bit variant",
   device: "devicemap backend provider executionproviders ngpulayers gpulayers",
+  hub: "endpoint hfendpoint huburl remotehost mirror",
+  maxBytes: "maxsize sizelimit",
+  limit: "maxresults",
   cache: "usebrowsercache cachedir",
-  kind: "task modeltype",
+  kind: "task modeltype pipelinetag",
   onProgress: "progresscallback progress progressbar",
   signal: "abortsignal abort abortcontroller controller",
   wasm: "wasmpath wasmpaths wasmurl",

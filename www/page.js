@@ -3,11 +3,13 @@
 import { showDevice } from "./page/device.js";
 import { Alternatives } from "./page/alternatives.js";
 import { element, make, soon } from "./page/dom.js";
+import { Find } from "./page/find.js";
 import { keepFocus } from "./page/focus.js";
 import { keepStory, keptStory } from "./page/kept-story.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
+import { Opened } from "./page/opened.js";
 import { Settings } from "./page/settings.js";
 import "./page/started.js";
 import { Story } from "./page/story.js";
@@ -376,6 +378,9 @@ mode.addEventListener("click", ({ target }) => {
 });
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
+const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
+new Find("text", (source, options) => models.load(source, options));
+models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();

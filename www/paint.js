@@ -3,12 +3,14 @@
 import { showDevice } from "./page/device.js";
 import { element, make } from "./page/dom.js";
 import { PictureView } from "./page/picture-view.js";
+import { Find } from "./page/find.js";
 import { keepFocus } from "./page/focus.js";
 import { Gallery } from "./page/gallery.js";
 import { Mask } from "./page/mask.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
+import { Opened } from "./page/opened.js";
 import { PaintSettings } from "./page/paint-settings.js";
 import { drawn, framed, pictureFile, wholePicture } from "./page/small-picture.js";
 import "./page/started.js";
@@ -279,6 +281,9 @@ gallery.addEventListener("from", (event) => {
 
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
+const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
+new Find("image", (source, options) => models.load(source, options));
+models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", async () => {
   notices.close();
   await showDevice();

@@ -170,6 +170,11 @@ function best(ways) {
   return sorted.find((way) => way.indexed || !way.missing) ?? sorted[0];
 }
 
+/** The GGUFs among a repository's files, each with all of its parts; those that lack one are passed over. @param {string[]} paths @returns {string[][]} */
+export function ggufsAmong(paths) {
+  return ggufAmong(paths).flatMap(({ files, missing }) => (missing ? [] : [files]));
+}
+
 /** @param {string[]} paths @returns {Weights[]} */
 function ggufAmong(paths) {
   /** @type {Map<string, Weights>} */

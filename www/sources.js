@@ -3,12 +3,11 @@
  * their index, a repository of the hub by `hf://owner/repo[@revision]`. Runs in the worker.
  */
 
+import { askHub, escaped, fetched, hubAddress, hubPlace, partsOfAddress } from "./hub.js";
 import { BESIDE, PARTS, TEXTS, filesOfIndex, indexesAmong, modelFiles, partsOf } from "./pipeline.js";
 
 /** How long a server may take to say whether it has a file. */
 const PATIENCE_MS = 10_000;
-/** `hf://owner/repo[@revision][/file]`: the hub's own revisions hold slashes, those of others are written %2F, as in `src/weights/address.rs`. */
-const HUB = /^hf:\/\/([^/@]+\/[^/@]+)(?:@(refs\/(?:pr|convert)\/[^/]+|[^/]+))?(?:\/(.*))?$/s;
 
 /**
  * The files of a model, by an address that names several or one of several; none where it names one alone.
@@ -26,8 +25,8 @@ export async function filesAt(address) {
  * @returns {string[]}
  */
 export function broughtBy(address, kept) {
-  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
-  const hub = repository && (!file || file === "model_index.json") ? `https://huggingface.co/${repository}/resolve/${escaped(revision)}/` : undefined;
+  const { repository, revision, file } = partsOfAddress(address);
+  const hub = repository && (!file || file === "model_index.json") ? `${hubPlace()}/${repository}/resolve/${escaped(revision)}/` : undefined;
   if (hub) return kept.filter((each) => each.startsWith(hub));
   const { href } = new URL(fetched(address));
   const [, folder, name = ""] = /^(https?:[^?#]*\/)([^/?#]*)/.exec(href) ?? [];
@@ -96,30 +95,13 @@ async function partsAt(address) {
  * @returns {Promise<[string, string][] | undefined>}
  */
 async function repositoryOf(address) {
-  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
+  const { repository, revision, file } = partsOfAddress(address);
   if (!repository || (file && file !== "model_index.json")) return undefined;
-  const asked = `https://huggingface.co/api/models/${repository}/revision/${escaped(revision)}`;
-  const response = await fetch(asked).catch(() => undefined);
-  if (!response?.ok) {
-    const status = response ? `answers ${response.status}` : "does not answer";
-    throw { code: "network", message: `The hub ${status} for ${repository}. Check the name and the connection; a repository behind a login cannot be read.` };
-  }
-  const { siblings } = await response.json();
+  const { siblings } = await askHub(`/api/models/${repository}/revision/${escaped(revision)}`, repository);
   const paths = siblings.map((/** @type {{ rfilename: string }} */ file) => file.rfilename);
-  const at = (/** @type {string} */ path) => `hf://${repository}@${escaped(revision)}/${path.split("/").map(encodeURIComponent).join("/")}`;
+  const at = (/** @type {string} */ path) => hubAddress(repository, path, revision);
   const indexed = await Promise.all(indexesAmong(paths).map(async (path) => /** @type {[string, string[]]} */ ([path, filesOfIndex(path, await textAt(at(path)))])));
   return modelFiles(paths, address, new Map(indexed)).map((path) => [path, at(path)]);
-}
-
-/** The address to fetch, as `resolve_address` of `src/weights/address.rs` has it. @param {string} address */
-function fetched(address) {
-  const [, repository, revision = "main", file] = HUB.exec(address) ?? [];
-  return file ? `https://huggingface.co/${repository}/resolve/${escaped(revision)}/${file.split("/").map(escaped).join("/")}` : address;
-}
-
-/** One part of a path; `%2F` and the like in it stand. @param {string} part */
-function escaped(part) {
-  return encodeURIComponent(part).replace(/%25([0-9a-f]{2})/gi, "%$1");
 }
 
 /** A small text. @param {string} address */

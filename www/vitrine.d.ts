@@ -74,6 +74,8 @@ export interface EngineOptions {
    * `bad-argument` when it is first read.
    */
   catalog?: string | URL;
+  /** Where `hf://` leads and what `find` asks: a mirror of Hugging Face's hub (the default: https://huggingface.co). */
+  hub?: string | URL;
   /** Whether downloads are kept in the browser's storage (the default: yes). */
   cache?: boolean;
 }
@@ -139,6 +141,77 @@ export interface LoadOptions extends CallOptions {
   sha256?: string;
   /** Overrides the engine's `cache` for this load. */
   cache?: boolean;
+}
+
+export interface FindOptions extends CallOptions {
+  /** Models of this kind alone. */
+  kind?: ModelKind;
+  /** None that is a larger download. */
+  maxBytes?: number;
+  /** How many repositories are looked at, 1 to 50 (the default: 8). */
+  limit?: number;
+}
+
+/** A file of a repository, or several that are one model: what `engine.load` takes, how its weights are stored, and the bytes that it brings. */
+export interface FoundFile {
+  source: string;
+  /** As names of files have it (`"Q4_K_M"`), else the type that most of the weights have; null where it is not known. */
+  quantization: string | null;
+  bytes: number | null;
+}
+
+/**
+ * A repository's model, by the file that is best here: of small models eight bits (up to 400 MB), of others four, of those that the device has room for.
+ *
+ * A GGUF's metadata is looked at, of safetensors all headers and the configuration: no weight is fetched. A load looks at more, and has the last word.
+ */
+export interface FoundModel extends FoundFile {
+  repository: string;
+  /** The address of its page at the hub. */
+  page: string;
+  /** Whether it can be loaded here. */
+  runs: boolean;
+  /** Why not, in a sentence that says what to do: an architecture or a quantisation that is not computed, a login that is asked for. */
+  why?: string;
+  kind: ModelKind | null;
+  /** As `general.architecture` of a GGUF spells it; a pipeline's class. */
+  architecture: string | null;
+  files: string[];
+  parameters: number | null;
+  /** Tokens that it was made for. */
+  contextLength: number | null;
+  license: string | null;
+  /** Whether its owner wants to know who takes it: then it is downloaded behind a login and opened as a file. */
+  gated: boolean;
+  /**
+   * Bytes on the device: weights in the form that it computes with, caches of the usual context. `room` is what they are compared with: on the CPU the 4 GiB
+   * that WebAssembly can address, everywhere what the browser says of the machine's memory; null where it says nothing.
+   */
+  memory: { weights: number; caches: number; room: number | null } | null;
+  /** Null where nobody says how much room there is; browsers do not tell a graphics card's memory. */
+  fits: boolean | null;
+  /** An estimate for language models: the weights of this type that the device was measured to read in a second, over those that a token needs, which are all. */
+  tokensPerSecond: number | null;
+  downloads: number;
+  /** The repository's other files that run, the next best first. */
+  others: FoundFile[];
+}
+
+/** A model that was opened here before and whose files are kept. */
+export interface OpenedModel {
+  /** What `engine.load` takes, without a network too. */
+  source: string | { files: Record<string, string> };
+  kind: ModelKind;
+  name: string;
+  architecture: string;
+  quantization: string;
+  parameters: number;
+  /** Kept in the browser's storage. */
+  bytes: number;
+  /** The addresses that its files are kept by; `cache.delete` of this entry forgets them. */
+  files: string[];
+  /** When it was opened last, in milliseconds since 1970. */
+  openedAt: number;
 }
 
 /** For `chat` and for `tokenize` of a conversation: what the model's chat template is told beside the messages. */
@@ -681,9 +754,9 @@ export interface ModelCache {
   delete(): Promise<number>;
   /**
    * Forgets what `load` of an address or a catalogue id keeps (relative addresses, `hf://owner/repo` and one part for all parts mean what they mean
-   * there), or one entry of the list. 0 where nothing is kept of it.
+   * there), one entry of the list, or one of `engine.opened()`. 0 where nothing is kept of it.
    */
-  delete(which: string | URL | CacheEntry): Promise<number>;
+  delete(which: string | URL | CacheEntry | OpenedModel): Promise<number>;
   /** Bytes that Vitrine keeps, and what the browser says of its quota. */
   usage(): Promise<{ bytes: number; used: number; quota: number }>;
 }
@@ -889,6 +962,15 @@ export interface Engine {
   readonly openai: { readonly fetch: typeof fetch };
   /** The models that come with this copy of Vitrine. */
   catalog(): Promise<CatalogEntry[]>;
+  /**
+   * What the hub's public search has for these words, or for the one repository `owner/repo`, and what of it runs here: those first that run and fit. Asks the
+   * hub when it is called and never else.
+   *
+   * Errors: `network` where the hub does not answer, shows no such repository, or was asked too often (with the time to wait).
+   */
+  find(query: string, options?: FindOptions): Promise<FoundModel[]>;
+  /** The models that were opened before and are kept, the latest first; needs no network. */
+  opened(): Promise<OpenedModel[]>;
   load<Id extends keyof CatalogModels>(source: Id, options?: LoadOptions): Promise<CatalogModels[Id]>;
   load(source: Source, options: LoadOptions & { kind: "image" }): Promise<ImageModel>;
   load(source: Source, options: LoadOptions & { kind: "encoder" }): Promise<Encoder>;

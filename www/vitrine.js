@@ -92,6 +92,28 @@ class OpenEngine {
   }
 
   /**
+   * @param {string} query
+   * @param {Face.FindOptions} [options]
+   * @returns {Promise<Face.FoundModel[]>}
+   */
+  async find(query, options) {
+    const { signal, ...asked } = check("find", options);
+    const words = text(query, "query").trim();
+    if (words === "") throw new VitrineError("bad-argument", "There is nothing to look for: give some words, or the name of a repository, owner/repo.");
+    for (const [name, most] of /** @type {const} */ ([["maxBytes", Infinity], ["limit", 50]])) {
+      const value = asked[name];
+      if (value !== undefined && !(value >= 1 && value <= most)) throw new VitrineError("bad-argument", `${name} is ${value}, but must be at least 1${most < Infinity ? ` and at most ${most}` : ""}.`);
+    }
+    const { host, engine } = await this.open(signal);
+    return host.call("find", { engine, query: words, options: asked }, { signal });
+  }
+
+  /** @returns {Promise<Face.OpenedModel[]>} */
+  opened() {
+    return this.#ask("opened", {});
+  }
+
+  /**
    * @param {Face.Source} source
    * @param {Face.LoadOptions} [options]
    * @returns {Promise<any>} a `TextModel`, an `ImageModel` or an `Autoencoder`: see the overloads in vitrine.d.ts

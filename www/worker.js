@@ -6,6 +6,9 @@
  */
 
 import { catalogEntries, keptOf, placeCatalog, resolveSource } from "./catalog.js";
+import { find } from "./find.js";
+import { placeHub } from "./hub.js";
+import { noteOpened, openedModels } from "./opened.js";
 import * as ownGlue from "./pkg/vitrine.js";
 import { watchPolicy, whyNot } from "./reach.js";
 import { SharedModels } from "./shared-models.js";
@@ -32,6 +35,8 @@ const engines = new Map();
 /** One opened engine for each wish. @type {Map<string, Promise<Wasm.Engine>>} */
 const opened = new Map();
 const models = new SharedModels();
+/** Bytes of weights of a type that an engine reads in a second. @type {WeakMap<Wasm.Engine, Map<string, Promise<number>>>} */
+const speeds = new WeakMap();
 /** @type {Map<number, Wasm.Tokenizer>} */
 const tokenizers = new Map();
 /** @type {Map<number, { abort: AbortController, credit: number, wake: () => void }>} */
@@ -41,6 +46,7 @@ const running = new Map();
 const operations = {
   async open({ addresses, device, as, subgroups }) {
     placeCatalog(addresses);
+    placeHub(addresses.hub);
     starting ??= start(addresses);
     wasm = await starting.catch((error) => {
       starting = undefined;
@@ -60,7 +66,7 @@ const operations = {
   catalog: () => catalogEntries(),
 
   async load({ engine, source, options: { sha256, ...options } }, call) {
-    const { key, files, quantization } = await resolveSource(source);
+    const { key, files, quantization, again } = await resolveSource(source);
     options.quantization ??= quantization;
     if (sha256 !== undefined) {
       if (files.length !== 1 || !("address" in files[0])) {
@@ -75,8 +81,26 @@ const operations = {
       return cancellable(signal, (cancel) => device.load(files, options, cancel, (step) => progress({ ...step, speed: speed(step) })));
     };
     const held = await models.acquire(same, load, call.signal, (progress) => call.event(progress));
+    const addresses = files.flatMap((file) => ("address" in file ? [file.address] : []));
+    if (options.cache && again && addresses.length === files.length) await noteOpened(again, held.model.info(), addresses.map(started().cacheKey));
     return { model: held.handle, info: held.model.info(), stats: held.model.stats(), device: device.device() };
   },
+
+  async find({ engine, query, options }, call) {
+    const on = await engineFor(engine);
+    const known = speeds.get(on) ?? new Map();
+    speeds.set(on, known);
+    const speed = (/** @type {string} */ type) => {
+      // Others may wait for it too, so that no signal of one ends it.
+      const measured = known.get(type) ?? cancellable(new AbortController().signal, (cancel) => on.speed(type, cancel));
+      known.set(type, measured);
+      measured.catch(() => known.delete(type));
+      return measured;
+    };
+    return find(query, options, { engine: on, device: on.device(), speed, signal: call.signal });
+  },
+
+  opened: async () => openedModels(await started().cacheList()),
 
   async unload({ model }) {
     await models.release(model);
@@ -114,11 +138,11 @@ const operations = {
 
   cacheList: () => started().cacheList(),
 
-  /** Everything, one address exactly as it is kept, or what a source has brought; gives how many files went. */
-  async cacheDelete({ address, source }) {
+  /** Everything, addresses exactly as they are kept, or what a source has brought; gives how many files went. */
+  async cacheDelete({ address, files, source }) {
     const { cacheList, cacheDelete } = started();
     const kept = (await cacheList()).map((each) => each.address);
-    const addresses = source ? await keptOf(source, kept) : [address];
+    const addresses = source ? await keptOf(source, kept) : (files ?? [address]);
     for (const each of addresses) await cacheDelete(each);
     return kept.length - (await cacheList()).length;
   },

@@ -148,6 +148,11 @@ export class Models extends EventTarget {
     }
   }
 
+  /** Whether the page shows models of a kind, and this one not in its catalogue. @param {{ kind: string, source: Source }} opened */
+  lists({ kind, source }) {
+    return this.#shows(kind) && !this.#catalog.some(({ id }) => id === source);
+  }
+
   /** @param {string} kind */
   #shows(kind) {
     return [this.#show.kind].flat().some((shown) => shown === kind);

@@ -1,6 +1,8 @@
 //! A static server on 127.0.0.1: right MIME types, byte ranges, no special headers, as any plain static host would do.
 //! The tests add folders and routes that misbehave on purpose.
 
+mod hub;
+
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
@@ -201,6 +203,7 @@ fn byte_range(header: &str, length: u64) -> Range {
 /// - `spa/PATH`: the file, or a page with status 200 where there is none, as servers of applications answer
 /// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
 /// - `edited/PATH?then=OTHER`: one file, and another of another `ETag` for browsers with the cookie `edited`
+/// - `hub/PATH`: a hub of models, see [`hub`]
 /// - `strict/PATH`: the file under the strictest policy that lets a page compute, see [`STRICT`]
 fn fault(request: Request, name: &str, routes: &Routes) {
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
@@ -222,6 +225,7 @@ fn fault(request: Request, name: &str, routes: &Routes) {
         },
         "head" => send_but_for_head(request, rest, routes),
         "edited" => send_edited(request, rest, routes),
+        "hub" => hub::answer(request, rest, routes),
         "strict" => match locate(&format!("/{rest}"), routes).and_then(|file| Some((std::fs::read(&file).ok()?, file)))
         {
             Some((bytes, file)) => respond(

@@ -1,7 +1,7 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere, misbehaving addresses included, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
@@ -15,6 +15,7 @@ mod cases;
 mod embedded;
 mod ending;
 mod families;
+mod find;
 mod focus;
 mod hardware;
 mod layout;
@@ -313,6 +314,7 @@ fn all() -> Vec<Test> {
         families::TESTS,
         hardware::TESTS,
         sources::TESTS,
+        find::TESTS,
         options::TESTS,
         openai::TESTS,
         walk::TESTS,

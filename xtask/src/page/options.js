@@ -53,6 +53,8 @@ export async function unknown() {
     [() => generate({ n_ctx: 64 }), '"n_ctx"', "contextLength", "engine.load"],
     [() => generate({ constructor: 1 }), '"constructor"', "It takes", "maxTokens"],
     [() => generate({ xyz: null }), '"xyz"', "It takes"],
+    [() => engine.find("a", { max_size: 3 }), '"max_size"', "maxBytes"],
+    [() => engine.find("a", typo), ...signal],
     [() => text.chat(user, { enable_thinking: true }).text(), '"enable_thinking"', "thinking"],
     [() => paint({ num_inference_steps: 3 }), '"num_inference_steps"', "steps"],
     [() => paint({ negative_prompt: "b" }), '"negative_prompt"', "negativePrompt"],
