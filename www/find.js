@@ -155,7 +155,8 @@ async function look(about, maxBytes, place) {
  */
 async function told(model, outlook, room, { device, speed }) {
   const { kind, architecture, weights, caches, stored, storedAs } = outlook;
-  const pace = kind === "text" && storedAs ? (await speed(storedAs)) / stored : null;
+  // A device that could not be measured computes all the same, or a load says why not.
+  const pace = kind === "text" && storedAs ? await speed(storedAs).then((bytes) => bytes / stored, () => null) : null;
   return {
     runs: true,
     why: undefined,
@@ -284,7 +285,13 @@ async function severalAtOnce(all, work) {
   const row = async () => {
     while (next < all.length) {
       const at = next++;
-      done[at] = await work(all[at]);
+      try {
+        done[at] = await work(all[at]);
+      } catch (error) {
+        // Whoever was refused does not go on asking.
+        next = all.length;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, row));

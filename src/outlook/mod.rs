@@ -376,6 +376,10 @@ mod tests {
         let mut other = bytes;
         other[position..position + 5].copy_from_slice(b"rwkv7");
         assert!(why(vec![beginning("m.gguf", &other, 4096)]).contains("rwkv7"));
+        let config = String::from_utf8(fixture("tiny_llama/config.json")).unwrap();
+        let config = config.replacen('{', r#"{"quantization_config": {"quant_method": "gptq"},"#, 1);
+        let weights = Beginning { name: "pytorch_model.bin".into(), len: 5000, bytes: vec![] };
+        assert!(why(vec![beginning("config.json", config.as_bytes(), usize::MAX), weights]).contains("gptq"));
         let pipeline = br#"{"_class_name": "FluxPipeline"}"#;
         assert!(why(vec![beginning("model_index.json", pipeline, 99)]).contains("FluxPipeline"));
         assert_eq!(outlook(vec![beginning("m.gguf", b"<html>", 6)]).unwrap_err().code(), ErrorCode::CorruptFile);
