@@ -2,7 +2,7 @@
 
 import type {
     Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
-    Message, ModelInfo, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+    Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "./vitrine.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
@@ -26,6 +26,21 @@ export type EmbedRequest = Omit<EmbedOptions, "signal">;
 
 /** A step as it crosses. */
 export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
+
+/** A GGUF of a listing, by the name of its first part, with the bytes of all. */
+export type Listed = { name: string; bytes: number };
+
+/** Which of those it is, and what is to be said of it; `weights` are bytes on the device. */
+export type Ranked = { index: number; quantization?: string; runs: boolean; weights: number };
+
+/** A file as far as it was fetched. */
+export type Beginning = { name: string; size: number; bytes: Uint8Array };
+
+/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have. */
+export type Outlook = {
+    kind: ModelKind; architecture: string; parameters?: number; quantization?: string; storedAs?: string;
+    contextLength?: number; weights: number; caches: number; stored: number;
+};
 
 export type Latent = { latent: Float32Array; shape: number[] };
 
@@ -100,6 +115,18 @@ export class Engine {
      * `device` is `"auto"`, `"webgpu"` or `"cpu"`; WebGPU is taken for `"hardware"` or `"software"`, with or without subgroups.
      */
     static open(device: string, taken_for?: string | null, subgroups?: boolean | null): Promise<Engine>;
+    /**
+     * What files are, by their first bytes; nothing where more of the first one is needed.
+     */
+    outlook(files: Beginning[]): Promise<Outlook | undefined>;
+    /**
+     * GGUFs of one model, the best first for a device with so many bytes of room.
+     */
+    rankFiles(files: Listed[], room?: number | null): Ranked[];
+    /**
+     * Bytes a second of a file's weights, most of which have the type of this name ([`Outlook::stored_as`]).
+     */
+    speed(dtype: string, cancel: Cancel): Promise<number>;
     /**
      * A tokenizer alone, from a GGUF or a `tokenizer.json`.
      */
@@ -219,6 +246,11 @@ export class Tokenizer {
  * Forgets one address, or everything.
  */
 export function cacheDelete(address?: string | null): Promise<void>;
+
+/**
+ * What an address is kept by: in full, without what signs it.
+ */
+export function cacheKey(address: string): string;
 
 export function cacheList(): Promise<CacheEntry[]>;
 
