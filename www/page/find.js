@@ -4,6 +4,7 @@ import { causeOf } from "../causes.js";
 import { pageEngine } from "../engine.js";
 import { VitrineError } from "../vitrine.js";
 import { bytesInWords, countInWords, element, make } from "./dom.js";
+import { sentence } from "./notices.js";
 
 /** @import { FoundFile, FoundModel, ModelKind } from "../vitrine.js" */
 /** @typedef {(source: string, options: { name: string, remember: boolean }) => void} Open */
@@ -59,7 +60,7 @@ export class Find {
     const facts = [...(runs ? factsOf(model) : []), license ? `licence: ${license}` : "no licence named"];
     item.append(make("p", { class: "small" }, facts.join(" · ")));
     if (!runs) {
-      item.append(make("p", { class: "small" }, why ?? ""));
+      item.append(make("p", { class: "small" }, sentence(why ?? "")));
       return item;
     }
     const files = [model, ...model.others];
@@ -106,5 +107,5 @@ function plainly(error) {
   const cause = causeOf(error.message);
   if (cause === "silent") return SILENT;
   if (cause === "policy") return "The rules that this page came with (its Content-Security-Policy) forbid it to ask the hub.";
-  return error.message;
+  return sentence(error.message);
 }

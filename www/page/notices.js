@@ -127,7 +127,7 @@ function plainly(message) {
 }
 
 /** With a capital and a full stop, as a reader expects; an address, a file or an option that it begins with stays as it is written. @param {string} message */
-function sentence(message) {
+export function sentence(message) {
   const text = message.trim();
   const isName = /^\S+[.:/_]\S|^\S*[a-z][A-Z]/.test(text);
   return (isName ? text : text.charAt(0).toUpperCase() + text.slice(1)) + (/[.!?…)]$/.test(text) ? "" : ".");

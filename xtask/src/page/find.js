@@ -101,5 +101,5 @@ export async function opening(hub) {
 
 /** What lies in the lists of the page. @param {string} list */
 export function listed(list) {
-  return [...document.querySelectorAll(`${list} > li`)].map((each) => (each instanceof HTMLElement ? each.innerText.replace(/\s+/g, " ") : ""));
+  return [...document.querySelectorAll(`${list} > li`)].map((each) => each.textContent.replace(/\s+/g, " "));
 }

@@ -189,6 +189,8 @@ fn reader(visit: &Visit) -> Result<()> {
     ensure_that!(said.contains("does not answer") || said.contains("not connected"), "it says {said:?}");
     page.click("#opened-list button")?;
     page.wait_for("document.body.dataset.state === 'ready' && document.querySelector('#model-name').innerText.includes('tiny-F32')", 60)?;
+    // The story from before stands there.
+    page.click("#clear")?;
     write_some(page, "a")?;
     page.run("document.querySelector('#chooser').open = true", &[])?;
     page.click("#opened-list button.plain")?;
