@@ -15,6 +15,11 @@ export const BESIDE = [
   // How an encoder's rows become an embedding.
   "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
 ]; // prettier-ignore
+/** Where a vocabulary was published before there was a `tokenizer.json`, and what is read with it: of no use where there is one. */
+export const OLDER = [
+  "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "source.spm", "vocab.json", "vocab.txt",
+  "special_tokens_map.json", "added_tokens.json",
+]; // prettier-ignore
 
 /** PyTorch's own files of weights; what else ends in `.bin` is another's, or what a training left. */
 const PYTORCH = /(^|\/)(diffusion_)?pytorch_model[^/]*\.bin$/;
@@ -48,7 +53,8 @@ export function modelFiles(paths, address = "this folder", indexed = new Map()) 
   const families = [...familiesAmong(top, indexed)];
   const usual = families.filter(([family]) => family === "model" || family === "diffusion_pytorch_model");
   const [, weights] = usual[0] ?? (families.length === 1 ? families[0] : []);
-  if (weights) return [...whole(weights), ...paths.filter((path) => BESIDE.includes(path) || /^additional_chat_templates\/[^/]+\.jinja$/.test(path))];
+  const beside = paths.includes("tokenizer.json") ? BESIDE : [...BESIDE, ...OLDER];
+  if (weights) return [...whole(weights), ...paths.filter((path) => beside.includes(path) || /^additional_chat_templates\/[^/]+\.jinja$/.test(path))];
   const several = [...gguf, ...families.map(([, weights]) => weights)];
   const choice = several.slice(0, 6).map(({ files }) => `${address.replace(/\/$/, "")}/${files[0]}`).join(", "); // prettier-ignore
   if (choice) throw { code: "bad-argument", message: `${address} holds several models. Choose one: ${choice}.` };

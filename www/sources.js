@@ -4,7 +4,7 @@
  */
 
 import { askHub, escaped, fetched, hubAddress, hubPlace, partsOfAddress } from "./hub.js";
-import { BESIDE, PARTS, TEXTS, filesOfIndex, indexesAmong, modelFiles, partsOf } from "./pipeline.js";
+import { BESIDE, OLDER, PARTS, TEXTS, filesOfIndex, indexesAmong, modelFiles, partsOf } from "./pipeline.js";
 
 /** How long a server may take to say whether it has a file. */
 const PATIENCE_MS = 10_000;
@@ -44,7 +44,7 @@ export function broughtBy(address, kept) {
 /** What comes with a file of this name, and lies beside it. @param {string} name */
 function brought(name) {
   const parts = partsOf(name);
-  return [...parts, ...((parts.length > 1 && !/\.gguf$/i.test(name)) || /\.index(\.\w+)?\.json$/.test(name) ? BESIDE : [])];
+  return [...parts, ...((parts.length > 1 && !/\.gguf$/i.test(name)) || /\.index(\.\w+)?\.json$/.test(name) ? [...BESIDE, ...OLDER] : [])];
 }
 
 /**
@@ -85,8 +85,10 @@ async function partsAt(address) {
   /** @type {[string, string][]} */
   const files = parts.map((part) => [part, at(index ? encodeURIComponent(part) : part)]);
   if (/\.gguf$/i.test(name)) return files;
-  const beside = await Promise.all(BESIDE.map(async (path) => (await exists(at(path))) ? [path] : []));
-  return [...files, ...beside.flat().map((path) => /** @type {[string, string]} */ ([path, at(path)]))];
+  const found = async (/** @type {string[]} */ paths) => (await Promise.all(paths.map(async (path) => ((await exists(at(path))) ? [path] : [])))).flat();
+  const beside = await found(BESIDE);
+  if (!beside.includes("tokenizer.json")) beside.push(...(await found(OLDER)));
+  return [...files, ...beside.map((path) => /** @type {[string, string]} */ ([path, at(path)]))];
 }
 
 /**

@@ -38,5 +38,5 @@ pub(crate) use model::{find_model, usual_context};
 pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow, Stop};
 pub use stop::StopMatcher;
 pub use template::ChatTemplate;
-pub use tokenizer::{EncodeOptions, SpecialTokens, Tokenizer};
+pub use tokenizer::{EncodeOptions, Pair, SpecialTokens, Tokenizer};
 pub use vitrine_jinja::{Json, LocalTime};

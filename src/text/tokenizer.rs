@@ -1,8 +1,9 @@
 //! Text to token ids and back.
 //!
-//! A [`Tokenizer`] comes from the vocabulary inside a GGUF ([`Tokenizer::from_metadata`]) or from a Hugging Face
-//! `tokenizer.json` ([`Tokenizer::from_json`]). Byte-level BPE, WordPiece and unigram models run in the `tokenizers` crate;
-//! SentencePiece's merge-by-score is our own, since merge ranks cannot say it exactly. Decoding is a table of bytes by id for
+//! A [`Tokenizer`] comes from the vocabulary inside a GGUF ([`Tokenizer::from_metadata`]), from a Hugging Face `tokenizer.json`
+//! ([`Tokenizer::from_json`]), or from what lay beside weights before there was one: SentencePiece's files and `vocab.txt`. Byte-level BPE and
+//! WordPiece run in the `tokenizers` crate, and its search for the likeliest unigrams behind a normalizer of ours; SentencePiece's
+//! merge-by-score is our own, since merge ranks cannot say it exactly. Decoding is a table of bytes by id for
 //! all kinds, so that text can be shown token by token ([`Detokenizer`]).
 //!
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
@@ -13,17 +14,22 @@ mod ends;
 mod gguf;
 mod json;
 mod marks;
+mod model_proto;
+mod normalizer;
+mod pair;
 mod pieces;
 mod pre_tokenizers;
 mod sentencepiece;
 mod special;
+mod vocabulary;
+mod vocabulary_files;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use characters::Characters;
 use chat::ChatParts;
 use pieces::Pieces;
-use sentencepiece::{SPACE, SentencePiece};
+use sentencepiece::SentencePiece;
 use special::{Fragment, SpecialMatcher};
 
 use super::Detokenizer;
@@ -41,6 +47,8 @@ struct Shared {
     pieces: Arc<Pieces>,
     special: SpecialTokens,
     chat: ChatParts,
+    /// Whether it does what transformers does with files that are written for it; else what llama.cpp does with a GGUF.
+    of_transformers: bool,
 }
 
 /// How [`Tokenizer::encode`] treats marks.
@@ -65,6 +73,8 @@ pub struct SpecialTokens {
     pub add_eos: bool,
     /// Tokens that end a generation: EOS and the marks that end a turn. Sorted.
     pub ends: Vec<u32>,
+    /// What stands for what the vocabulary cannot spell.
+    pub unknown: Option<u32>,
 }
 
 enum Encoder {
@@ -73,46 +83,55 @@ enum Encoder {
         /// All marks, and those that are read in any text.
         marks: SpecialMatcher,
         user_defined: SpecialMatcher,
-        add_space: bool,
     },
     /// Each a token.
     Characters(Characters),
-    /// Its switch for reading marks is part of it, hence the lock.
-    Library { tokenizer: Box<Mutex<tokenizers::Tokenizer>>, frames_itself: bool },
+    /// Its switch for reading marks is part of it, hence the lock. One of a `tokenizer.json` frames texts itself.
+    Library(Box<Mutex<tokenizers::Tokenizer>>),
 }
 
 impl Encoder {
     fn library(tokenizer: tokenizers::Tokenizer) -> Self {
-        Self::Library { tokenizer: Box::new(Mutex::new(tokenizer)), frames_itself: false }
+        Self::Library(Box::new(Mutex::new(tokenizer)))
     }
 }
 
 impl Tokenizer {
-    fn assemble(encoder: Encoder, pieces: Pieces, special: SpecialTokens, chat: ChatParts) -> Self {
-        Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, chat }))
+    fn assemble(
+        encoder: Encoder,
+        pieces: Pieces,
+        special: SpecialTokens,
+        chat: ChatParts,
+        of_transformers: bool,
+    ) -> Self {
+        Self(Arc::new(Shared { encoder, pieces: Arc::new(pieces), special, chat, of_transformers }))
     }
 
     /// Reads the tokenizer of opened files: the `tokenizer.json` among them, with the `tokenizer_config.json` beside it if there is
-    /// one, else the vocabulary inside the GGUF (vocabulary-only files too); and the chat templates that lie beside them.
+    /// one, else the vocabulary inside the GGUF (vocabulary-only files too), else SentencePiece's file or `vocab.txt` with the settings
+    /// beside them; and the chat templates that lie beside them.
     ///
-    /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer.
+    /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer; `unsupported-model` where it
+    /// is of a kind whose rules are not known here.
     pub fn from_file(file: &WeightFile) -> Result<Self> {
-        let json = file.extra("tokenizer.json").or_else(|| match file.format {
+        let of_json = |json: &[u8]| {
+            let [settings, config] = ["tokenizer_config.json", "config.json"].map(|name| file.extra_json(name));
+            Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())
+        };
+        let mut tokenizer = if let Some(json) = file.extra("tokenizer.json") {
+            of_json(json)?
+        } else if file.format == Format::Gguf {
+            Self::from_metadata(&file.metadata)?
+        } else if let Some(tokenizer) = Self::from_vocabulary_files(file)? {
+            tokenizer
+        } else {
             // A lone file is taken at its word, whatever it is called.
-            Format::Json => file.extras().find(|name| !name.ends_with(".jinja")).and_then(|name| file.extra(name)),
-            _ => None,
-        });
-        let mut tokenizer = match (json, file.format) {
-            (Some(json), _) => {
-                let [settings, config] = ["tokenizer_config.json", "config.json"].map(|name| file.extra_json(name));
-                Self::from_json_and_settings(json, settings?.as_ref(), config?.as_ref())?
-            }
-            (None, Format::Gguf) => Self::from_metadata(&file.metadata)?,
-            (None, _) => {
-                return Err(Error::bad_argument(
-                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model",
-                ));
-            }
+            let lone = file.extras().find(|name| !name.ends_with(".jinja") && file.format == Format::Json);
+            of_json(lone.and_then(|name| file.extra(name)).ok_or_else(|| {
+                Error::bad_argument(
+                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model, or its tokenizer.model, spiece.model or vocab.txt",
+                )
+            })?)?
         };
         if let Some(shared) = Arc::get_mut(&mut tokenizer.0) {
             shared.chat.add_files(file)?;
@@ -149,8 +168,7 @@ impl Tokenizer {
     /// What a conversation begins with whatever its template says: llama.cpp puts BOS before one where the GGUF asks for BOS, and
     /// transformers, which `tokenizer.json`s are written for, puts nothing there.
     pub(super) fn bos_of_chats(&self) -> Option<u32> {
-        let of_transformers = matches!(self.0.encoder, Encoder::Library { frames_itself: true, .. });
-        self.0.special.bos.filter(|_| self.0.special.add_bos && !of_transformers)
+        self.0.special.bos.filter(|_| self.0.special.add_bos && !self.0.of_transformers)
     }
 
     /// Whether a chat template (Jinja) came with the model.
@@ -172,21 +190,22 @@ impl Tokenizer {
         let special = &self.0.special;
         let mut ids = Vec::with_capacity(text.len() / 3 + 2);
         match &self.0.encoder {
-            Encoder::Library { tokenizer, frames_itself } => {
+            Encoder::Library(tokenizer) => {
+                let frames_itself = self.0.of_transformers;
                 let mut tokenizer = tokenizer.lock().unwrap_or_else(PoisonError::into_inner);
                 tokenizer.set_encode_special_tokens(!options.parse_special);
                 let encoding = tokenizer
-                    .encode_fast(text, *frames_itself && options.add_special)
+                    .encode_fast(text, frames_itself && options.add_special)
                     .map_err(|cause| Error::bad_argument(format!("the text cannot be tokenized: {cause}")))?;
-                if *frames_itself {
+                if frames_itself {
                     return Ok(encoding.get_ids().to_vec());
                 }
                 self.frame(options, &mut ids, |ids| ids.extend_from_slice(encoding.get_ids()));
             }
-            Encoder::SentencePiece { model, marks, user_defined, add_space } => {
+            Encoder::SentencePiece { model, marks, user_defined } => {
                 let marks = if options.parse_special { marks } else { user_defined };
                 self.frame(options, &mut ids, |ids| {
-                    sentence_piece(model, *add_space, marks.split(text), None, ids);
+                    sentence_piece(model, marks.split(text), None, ids);
                 });
             }
             Encoder::Characters(characters) => characters.encode(text, &mut ids)?,
@@ -233,30 +252,16 @@ impl Tokenizer {
 }
 
 /// SentencePiece over the fragments of a text, without the character `left_out` where there is one.
-fn sentence_piece(
-    model: &SentencePiece,
-    add_space: bool,
-    fragments: Vec<Fragment>,
-    left_out: Option<char>,
-    ids: &mut Vec<u32>,
-) {
-    let mut after_mark = true;
-    for fragment in fragments {
-        match fragment {
-            Fragment::Token(id, _) => ids.push(id),
-            Fragment::Text(text) => {
-                let mut spelled = String::with_capacity(text.len() + text.len() / 2 + 3);
-                if add_space && after_mark {
-                    spelled.push(SPACE);
-                }
-                let kept = text.chars().filter(|c| Some(*c) != left_out);
-                spelled.extend(kept.map(|c| if c == ' ' { SPACE } else { c }));
-                model.encode(&spelled, ids);
-            }
+fn sentence_piece(model: &SentencePiece, fragments: Vec<Fragment>, left_out: Option<char>, ids: &mut Vec<u32>) {
+    for (at, fragment) in fragments.into_iter().enumerate() {
+        match (fragment, left_out) {
+            (Fragment::Token(id, _), _) => ids.push(id),
+            (Fragment::Text(text), None) => model.encode(text, at == 0, ids),
+            (Fragment::Text(text), Some(left_out)) => model.encode(&text.replace(left_out, ""), at == 0, ids),
         }
-        after_mark = matches!(fragment, Fragment::Token(..));
     }
 }
 
 pub(super) use marks::MarkBreaker;
+pub use pair::Pair;
 pub(super) use pieces::Pieces as TokenPieces;

@@ -57,8 +57,8 @@ pub struct WeightFile {
     parts: Vec<Part>,
 }
 
-/// The one file beside weights and templates that is no JSON: a tokenizer's merges, line by line.
-const MERGES: &str = "merges.txt";
+/// Files beside weights that are no JSON but lists, line by line: a tokenizer's merges, its words.
+const LISTS: [&str; 2] = ["merges.txt", "vocab.txt"];
 
 /// What a file's first bytes say it is.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ enum Kind {
     Gguf,
     Safetensors,
     PyTorch,
-    /// JSON, a list of lines (`merges.txt`) or a chat template (`.jinja`).
-    Text,
+    /// JSON, a list of lines (`merges.txt`), a chat template (`.jinja`) or a vocabulary of SentencePiece's: what is read as a whole.
+    Whole,
 }
 
 fn kind(prefix: &Prefix) -> Result<Kind> {
@@ -83,7 +83,10 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     }
     if name.ends_with(".jinja") {
         // A chat template, which may begin with anything.
-        return Ok(Kind::Text);
+        return Ok(Kind::Whole);
+    }
+    if is_sentence_piece(name, bytes) {
+        return Ok(Kind::Whole);
     }
     if bytes.starts_with(b"GGUF") {
         return Ok(Kind::Gguf);
@@ -94,14 +97,14 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if bytes.get(8) == Some(&b'{') && !text_starts("{") {
         return Ok(Kind::Safetensors);
     }
-    if text_starts("{") || text_starts("[") || file_name(name) == MERGES {
+    if text_starts("{") || text_starts("[") || LISTS.contains(&file_name(name)) {
         return match std::str::from_utf8(bytes) {
             // What was read may end amid a character.
             Err(error) if error.error_len().is_some() => Err(Error::corrupt_file(format!(
                 "{name}: at byte {}: a text was to come, and these bytes are none; fetch the file again",
                 error.valid_up_to()
             ))),
-            _ => Ok(Kind::Text),
+            _ => Ok(Kind::Whole),
         };
     }
     if let Some(other) = foreign(bytes) {
@@ -122,6 +125,11 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
             bytes.iter().take(4).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
         )),
     })
+}
+
+/// Whether a file is one of SentencePiece's, by its name and the byte that its first piece begins with. A `tokenizer.model` may be tiktoken's, too.
+fn is_sentence_piece(name: &str, bytes: &[u8]) -> bool {
+    (name.ends_with(".model") || name.ends_with(".spm")) && bytes.first() == Some(&0x0A)
 }
 
 /// What a file of another format is, by its first bytes.
@@ -195,7 +203,7 @@ impl WeightFile {
                     let contents = Box::pin(pytorch::read(&mut prefix)).await?;
                     named.push((prefix, contents));
                 }
-                Kind::Text => {
+                Kind::Whole => {
                     let name = prefix.name.clone();
                     if extras.insert(name.clone(), prefix.whole_text().await?).is_some() {
                         return Err(Error::bad_argument(format!("{name} was given twice; give each file once")));
@@ -279,7 +287,7 @@ impl WeightFile {
         Ok(())
     }
 
-    /// A text file that was given beside the weights, by its name without folders; where several folders hold one of that name, by the
+    /// A text or a vocabulary that was given beside the weights, by its name without folders; where several folders hold one of that name, by the
     /// folder and the name.
     pub fn extra(&self, name: &str) -> Option<&[u8]> {
         let fits = |key: &str| key == name || key.strip_suffix(name).is_some_and(|folder| folder.ends_with('/'));
@@ -309,7 +317,7 @@ impl WeightFile {
         }))
     }
 
-    /// The names of the JSON files beside the weights.
+    /// The names of the texts and vocabularies beside the weights.
     pub fn extras(&self) -> impl Iterator<Item = &str> {
         self.extras.keys().map(String::as_str)
     }

@@ -16,6 +16,7 @@ mod generate;
 mod generators;
 mod illustrator;
 mod published;
+mod sentencepiece;
 mod smollm2;
 mod spine;
 mod text;

@@ -89,9 +89,10 @@ impl Tokenizer {
             add_bos: false,
             add_eos: false,
             ends: eos.into_iter().collect(),
+            unknown: find(&UNKNOWN),
         };
-        let characters = Characters { ids, unknown: find(&UNKNOWN) };
-        Ok(Self::assemble(Encoder::Characters(characters), pieces, special, ChatParts::default()))
+        let characters = Characters { ids, unknown: special.unknown };
+        Ok(Self::assemble(Encoder::Characters(characters), pieces, special, ChatParts::default(), false))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tokenizer from the vocabulary inside a GGUF (`tokenizer.ggml.*`, as the GGUF specification and llama.cpp describe it).
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use tokenizers::{
     AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior,
@@ -20,112 +20,48 @@ use tokenizers::{
 use super::{
     Encoder, SpecialTokens, Tokenizer,
     chat::ChatParts,
-    pieces::{ByteLevel, Pieces, byte_token},
+    normalizer::{CharsMap, Normalizer},
+    pieces::{ByteLevel, Pieces},
     pre_tokenizers::pre_tokenizer,
-    sentencepiece::{SPACE, SentencePiece},
+    sentencepiece::{SPACE, Search, SentencePiece},
     special::SpecialMatcher,
+    vocabulary::{TokenKind, Vocabulary},
 };
 use crate::{Error, Result, weights::Metadata};
 
-/// What GGUF says of each token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
-    Normal,
-    Unknown,
-    Control,
-    UserDefined,
-    Unused,
-    Byte,
-}
-
-impl TokenKind {
-    fn from_number(n: i32) -> Self {
-        match n {
-            2 => Self::Unknown,
-            3 => Self::Control,
-            4 => Self::UserDefined,
-            5 => Self::Unused,
-            6 => Self::Byte,
-            _ => Self::Normal,
-        }
-    }
-
-    /// Control and unknown tokens are never what a text's own characters become.
-    fn is_special(self) -> bool {
-        matches!(self, Self::Control | Self::Unknown)
-    }
-}
-
 /// The vocabulary as the file lists it.
-struct Vocabulary<'a> {
-    tokens: Vec<&'a str>,
-    kinds: Vec<TokenKind>,
-    scores: Vec<f32>,
+fn read(metadata: &Metadata) -> Result<Vocabulary<'_>> {
+    let tokens: Vec<&str> = metadata.require("tokenizer.ggml.tokens")?;
+    if tokens.is_empty() {
+        return Err(Error::corrupt_file("the file's vocabulary is empty; convert the model again"));
+    }
+    let count = tokens.len();
+    let kinds: Option<Vec<i32>> = metadata.get("tokenizer.ggml.token_type")?;
+    let mut kinds = match kinds {
+        Some(kinds) => kinds.into_iter().map(TokenKind::from_number).collect(),
+        None => vec![TokenKind::Normal; count],
+    };
+    let scores: Option<Vec<f32>> = metadata.get("tokenizer.ggml.scores")?;
+    let mut scores = scores.unwrap_or_else(|| vec![0.0; count]);
+    for (what, len) in [("types", kinds.len()), ("scores", scores.len())] {
+        if len < count {
+            return Err(Error::corrupt_file(format!(
+                "the file lists {count} tokens but {len} token {what}; convert the model again"
+            )));
+        }
+    }
+    if scores.iter().any(|s| s.is_nan()) {
+        return Err(Error::corrupt_file("a token's score is not a number; convert the model again"));
+    }
+    kinds.truncate(count);
+    scores.truncate(count);
+    Ok(Vocabulary { tokens: tokens.into_iter().map(Cow::Borrowed).collect(), kinds, scores })
 }
 
-impl<'a> Vocabulary<'a> {
-    fn read(metadata: &'a Metadata) -> Result<Self> {
-        let tokens: Vec<&str> = metadata.require("tokenizer.ggml.tokens")?;
-        if tokens.is_empty() {
-            return Err(Error::corrupt_file("the file's vocabulary is empty; convert the model again"));
-        }
-        let kinds: Option<Vec<i32>> = metadata.get("tokenizer.ggml.token_type")?;
-        let kinds = match kinds {
-            Some(kinds) => kinds.into_iter().map(TokenKind::from_number).collect(),
-            None => vec![TokenKind::Normal; tokens.len()],
-        };
-        let scores: Option<Vec<f32>> = metadata.get("tokenizer.ggml.scores")?;
-        let scores = scores.unwrap_or_else(|| vec![0.0; tokens.len()]);
-        for (what, len) in [("types", kinds.len()), ("scores", scores.len())] {
-            if len < tokens.len() {
-                return Err(Error::corrupt_file(format!(
-                    "the file lists {} tokens but {len} token {what}; convert the model again",
-                    tokens.len()
-                )));
-            }
-        }
-        if scores.iter().any(|s| s.is_nan()) {
-            return Err(Error::corrupt_file("a token's score is not a number; convert the model again"));
-        }
-        Ok(Self { tokens, kinds, scores })
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u32, &'a str, TokenKind)> {
-        self.tokens.iter().zip(&self.kinds).enumerate().map(|(i, (t, k))| (i as u32, *t, *k))
-    }
-
-    fn text(&self, id: u32) -> &'a str {
-        self.tokens.get(id as usize).copied().unwrap_or_default()
-    }
-
-    /// Ids by text; of equal tokens the first counts.
-    fn ids(&self) -> HashMap<&'a str, u32> {
-        let mut ids = HashMap::with_capacity(self.tokens.len());
-        for (id, token, _) in self.iter() {
-            ids.entry(token).or_insert(id);
-        }
-        ids
-    }
-
-    /// Each token's bytes; `normal` spells those that are neither marks nor bytes.
-    fn pieces(&self, strip_first_space: bool, mut normal: impl FnMut(&str) -> Vec<u8>) -> Pieces {
-        let mut pieces = Pieces::new(strip_first_space);
-        for (_, token, kind) in self.iter() {
-            match (kind, byte_token(token)) {
-                (TokenKind::Byte, Some(byte)) => pieces.push(&[byte], false),
-                (TokenKind::Control | TokenKind::Unknown, _) => pieces.push(token.as_bytes(), true),
-                (TokenKind::UserDefined, _) => pieces.push_shown_mark(token.as_bytes()),
-                _ => pieces.push(&normal(token), false),
-            }
-        }
-        pieces
-    }
-
-    /// Marks and user-defined tokens as the `tokenizers` crate knows them.
-    fn added_tokens(&self) -> Vec<AddedToken> {
-        let added = self.iter().filter(|(_, _, kind)| kind.is_special() || *kind == TokenKind::UserDefined);
-        added.map(|(_, token, kind)| AddedToken::from(token, kind.is_special()).normalized(false)).collect()
-    }
+/// Marks and user-defined tokens as the `tokenizers` crate knows them.
+fn added_tokens(vocabulary: &Vocabulary) -> Vec<AddedToken> {
+    let added = vocabulary.iter().filter(|(_, _, kind)| kind.is_special() || *kind == TokenKind::UserDefined);
+    added.map(|(_, token, kind)| AddedToken::from(token, kind.is_special()).normalized(false)).collect()
 }
 
 impl Tokenizer {
@@ -138,21 +74,21 @@ impl Tokenizer {
                 "the file holds no tokenizer; give one with it (a tokenizer.json), or use a GGUF that has its vocabulary inside",
             ));
         };
-        let vocabulary = Vocabulary::read(metadata)?;
+        let vocabulary = read(metadata)?;
         let (encoder, pieces, defaults) = match model {
             "llama" => sentence_piece(metadata, &vocabulary)?,
+            "t5" => unigram(metadata, &vocabulary)?,
             "gpt2" => byte_level(metadata, &vocabulary)?,
             "bert" => word_piece(metadata, &vocabulary)?,
             other => {
                 return Err(Error::unsupported_model(format!(
-                    "the file's tokenizer is of the kind {other:?}, which is not known here; kinds that work: llama, gpt2, bert"
+                    "the file's tokenizer is of the kind {other:?}, which is not known here; kinds that work: llama, t5, gpt2, bert"
                 )));
             }
         };
         let special = special_tokens(metadata, &vocabulary, defaults)?;
-        let text = |id: u32| vocabulary.tokens.get(id as usize).copied();
-        let chat = ChatParts::of_metadata(metadata, text)?;
-        Ok(Self::assemble(encoder, pieces, special, chat))
+        let chat = ChatParts::of_metadata(metadata, |id| vocabulary.text(id))?;
+        Ok(Self::assemble(encoder, pieces, special, chat, false))
     }
 }
 
@@ -171,29 +107,53 @@ fn refused(what: &str) -> impl Fn(tokenizers::Error) -> Error {
 }
 
 fn sentence_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
-    let add_space = metadata.get("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
-    let mut bytes = Box::new([None; 256]);
-    let mut ids: HashMap<Box<str>, u32> = HashMap::with_capacity(vocabulary.tokens.len());
-    for (id, token, kind) in vocabulary.iter() {
-        match (kind, byte_token(token)) {
-            (TokenKind::Byte, Some(byte)) => bytes[byte as usize] = Some(id),
-            (TokenKind::Normal | TokenKind::UserDefined | TokenKind::Unused, _) if !token.is_empty() => {
-                ids.entry(token.into()).or_insert(id);
-            }
-            _ => {}
-        }
-    }
+    let prefix = metadata.get("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
     let unknown = metadata.get("tokenizer.ggml.unknown_token_id")?.or(Some(0));
-    let marks = vocabulary.iter().filter(|(_, _, k)| k.is_special() || *k == TokenKind::UserDefined);
+    let normalizer = Normalizer { prefix, ..Normalizer::default() };
+    let model =
+        SentencePiece::new(Search::Merges, vocabulary.scored(), unknown, normalizer).map_err(refused("tokens"))?;
     let own = vocabulary.iter().filter(|(_, _, k)| *k == TokenKind::UserDefined);
     let encoder = Encoder::SentencePiece {
-        marks: SpecialMatcher::new(marks.map(|(id, t, _)| (id, t))),
+        marks: marks(vocabulary),
         user_defined: SpecialMatcher::new(own.map(|(id, t, _)| (id, t))),
-        model: SentencePiece::new(ids, vocabulary.scores.clone(), bytes, unknown),
-        add_space,
+        model,
     };
-    let pieces = vocabulary.pieces(add_space, |token| token.replace(SPACE, " ").into_bytes());
+    let pieces = vocabulary.pieces(prefix, |token, kind| match kind {
+        TokenKind::UserDefined => token.into(),
+        _ => token.replace(SPACE, " ").into_bytes(),
+    });
     Ok((encoder, pieces, Defaults { add_bos: true, add_eos: false, bos: Some(1), eos: Some(2) }))
+}
+
+/// All marks, and what a user defined.
+fn marks(vocabulary: &Vocabulary) -> SpecialMatcher {
+    let marks = vocabulary.iter().filter(|(_, _, k)| k.is_special() || *k == TokenKind::UserDefined);
+    SpecialMatcher::new(marks.map(|(id, t, _)| (id, t)))
+}
+
+/// What T5 and XLM-R have: SentencePiece's unigrams with its normalizer.
+fn unigram(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
+    let flag =
+        |key: &str, usual: bool| Ok::<_, Error>(metadata.get(&format!("tokenizer.ggml.{key}"))?.unwrap_or(usual));
+    let map: Option<Vec<i32>> = metadata.get("tokenizer.ggml.precompiled_charsmap")?;
+    let map = map.filter(|map| !map.is_empty()).map(|map| map.into_iter().map(|byte| byte as u8).collect::<Vec<_>>());
+    let charsmap = map.map(|map| CharsMap::read(&map)).transpose().map_err(|what| {
+        Error::corrupt_file(format!("the file's tokenizer cannot be used: {what}; convert the model again"))
+    })?;
+    let normalizer = Normalizer {
+        charsmap,
+        prefix: flag("add_space_prefix", true)?,
+        squeezes: flag("remove_extra_whitespaces", true)?,
+        suffix: flag("treat_whitespace_as_suffix", false)?,
+        plain_spaces: false,
+    };
+    let strip_first_space = normalizer.prefix;
+    let unknown = metadata.get("tokenizer.ggml.unknown_token_id")?.or(Some(2));
+    let model =
+        SentencePiece::new(Search::Likeliest, vocabulary.scored(), unknown, normalizer).map_err(refused("tokens"))?;
+    let encoder = Encoder::SentencePiece { marks: marks(vocabulary), user_defined: SpecialMatcher::default(), model };
+    let pieces = vocabulary.pieces(strip_first_space, |token, _| token.replace(SPACE, " ").into_bytes());
+    Ok((encoder, pieces, Defaults { add_bos: false, add_eos: true, bos: None, eos: Some(1) }))
 }
 
 fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
@@ -239,9 +199,12 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
     if pre.composes {
         tokenizer.with_normalizer(Some(NFC)).map_err(refused("normalizer"))?;
     }
-    tokenizer.add_tokens(vocabulary.added_tokens()).map_err(refused("special tokens"))?;
+    tokenizer.add_tokens(added_tokens(vocabulary)).map_err(refused("special tokens"))?;
     let spelling = ByteLevel::new();
-    let pieces = vocabulary.pieces(false, |token| spelling.bytes(token));
+    let pieces = vocabulary.pieces(false, |token, kind| match kind {
+        TokenKind::UserDefined => token.into(),
+        _ => spelling.bytes(token),
+    });
     let defaults = Defaults { add_bos: pre.add_bos, add_eos: false, bos: None, eos: None };
     Ok((Encoder::library(tokenizer), pieces, defaults))
 }
@@ -250,7 +213,7 @@ fn byte_level(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
 /// them with `##`.
 fn word_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
     let bracketed = |t: &str| t.starts_with('[') && t.ends_with(']');
-    let mut words = bpe::Vocab::with_capacity(vocabulary.tokens.len());
+    let mut words = bpe::Vocab::with_capacity(vocabulary.len());
     for (id, token, kind) in vocabulary.iter() {
         let word = match token.strip_prefix(SPACE) {
             Some(start) => start.to_owned(),
@@ -262,7 +225,7 @@ fn word_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
     let unknown = metadata.get("tokenizer.ggml.unknown_token_id")?.unwrap_or(100);
     let model = WordPiece::builder()
         .vocab(words)
-        .unk_token(vocabulary.text(unknown).to_owned())
+        .unk_token(vocabulary.text(unknown).unwrap_or_default().to_owned())
         .build()
         .map_err(refused("vocabulary"))?;
     let lowercase = metadata.get("tokenizer.ggml.normalizer.lowercase")?.unwrap_or(true);
@@ -271,13 +234,16 @@ fn word_piece(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Made> {
     let normalizer = BertNormalizer::new(true, true, Some(strip_accents), lowercase);
     tokenizer.with_normalizer(Some(normalizer)).map_err(refused("normalizer"))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    tokenizer.add_tokens(vocabulary.added_tokens()).map_err(refused("special tokens"))?;
-    let pieces = vocabulary.pieces(true, |token| token.replace(SPACE, " ").into_bytes());
+    tokenizer.add_tokens(added_tokens(vocabulary)).map_err(refused("special tokens"))?;
+    let pieces = vocabulary.pieces(true, |token, kind| match kind {
+        TokenKind::UserDefined => token.into(),
+        _ => token.replace(SPACE, " ").into_bytes(),
+    });
     Ok((Encoder::library(tokenizer), pieces, Defaults { add_bos: true, add_eos: true, bos: Some(101), eos: None }))
 }
 
 fn special_tokens(metadata: &Metadata, vocabulary: &Vocabulary, defaults: Defaults) -> Result<SpecialTokens> {
-    let count = vocabulary.tokens.len() as u32;
+    let count = vocabulary.len() as u32;
     let id = |key: &str, default: Option<u32>| -> Result<Option<u32>> {
         let key = format!("tokenizer.ggml.{key}_token_id");
         match metadata.get::<u32>(&key)? {
@@ -302,6 +268,7 @@ fn special_tokens(metadata: &Metadata, vocabulary: &Vocabulary, defaults: Defaul
         add_bos: metadata.get("tokenizer.ggml.add_bos_token")?.unwrap_or(defaults.add_bos),
         add_eos: metadata.get("tokenizer.ggml.add_eos_token")?.unwrap_or(defaults.add_eos),
         ends: vec![],
+        unknown: id("unknown", None)?,
     };
     special.ends.extend([eos, id("eot", None)?, id("eom", None)?].into_iter().flatten());
     for (id, token, kind) in vocabulary.iter() {

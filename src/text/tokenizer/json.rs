@@ -1,7 +1,5 @@
 //! A tokenizer from a Hugging Face `tokenizer.json`: the `tokenizers` crate encodes, its decoder becomes a table of bytes.
 
-use std::sync::Mutex;
-
 use serde_json::Value;
 
 use super::{
@@ -56,6 +54,8 @@ impl Tokenizer {
         tokenizer.with_padding(None).with_truncation(None).map_err(|e| damaged(&e))?;
         let pieces = pieces(&tokenizer, &spelling(&file)).map_err(|e| damaged(&e))?;
         let mut special = special_tokens(&tokenizer).map_err(|e| damaged(&e))?;
+        let (named, numbered) = (file["model"]["unk_token"].as_str(), file["model"]["unk_id"].as_u64());
+        special.unknown = named.and_then(|token| tokenizer.token_to_id(token)).or(numbered.map(|id| id as u32));
         let chat = settings.map(ChatParts::of_settings).unwrap_or_default();
         if let Some(settings) = settings {
             let named = |key: &str| {
@@ -71,8 +71,7 @@ impl Tokenizer {
         let of_model = config.and_then(|config| config["bos_token_id"].as_u64());
         let of_model = of_model.filter(|id| *id < pieces.len() as u64).map(|id| id as u32);
         special.bos = special.bos.or(of_model);
-        let encoder = Encoder::Library { tokenizer: Box::new(Mutex::new(tokenizer)), frames_itself: true };
-        Ok(Self::assemble(encoder, pieces, special, chat))
+        Ok(Self::assemble(Encoder::library(tokenizer), pieces, special, chat, true))
     }
 }
 
@@ -195,5 +194,5 @@ fn special_tokens(tokenizer: &tokenizers::Tokenizer) -> Result<SpecialTokens, to
     let starts_with_mark = first.is_some_and(|id| !ends.contains(&id));
     let bos = if starts_with_mark { first } else { named(&BEGINNINGS_OF_TEXT).first().copied() };
     ends.sort_unstable();
-    Ok(SpecialTokens { bos, eos, closing: eos, add_bos: starts_with_mark, add_eos: false, ends })
+    Ok(SpecialTokens { bos, eos, closing: eos, add_bos: starts_with_mark, add_eos: false, ends, unknown: None })
 }

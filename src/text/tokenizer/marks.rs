@@ -111,9 +111,9 @@ impl Tokenizer {
     /// round it.
     pub fn encode_broken(&self, text: &str, breaker: &MarkBreaker) -> Result<Vec<u32>> {
         match &self.0.encoder {
-            Encoder::SentencePiece { model, marks, add_space, .. } => {
+            Encoder::SentencePiece { model, marks, .. } => {
                 let mut ids = Vec::with_capacity(text.len() / 3 + 2);
-                sentence_piece(model, *add_space, marks.split(text), Some(breaker.breaks), &mut ids);
+                sentence_piece(model, marks.split(text), Some(breaker.breaks), &mut ids);
                 Ok(ids)
             }
             // Marks are no characters, so nothing is broken.
@@ -122,7 +122,7 @@ impl Tokenizer {
                 characters.encode(text, &mut ids)?;
                 Ok(ids)
             }
-            Encoder::Library { tokenizer, .. } => {
+            Encoder::Library(tokenizer) => {
                 let mut tokenizer = tokenizer.lock().unwrap_or_else(PoisonError::into_inner);
                 tokenizer.set_encode_special_tokens(false);
                 library(&tokenizer, text, breaker.breaks)

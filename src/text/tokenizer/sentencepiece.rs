@@ -1,18 +1,49 @@
-//! Byte-pair encoding by scores, as SentencePiece does it (arXiv 1808.06226): of all neighbours whose joint text is a token, the pair with
-//! the highest score is merged first, the leftmost among equals. Characters that are no token fall back to their bytes.
+//! SentencePiece (arXiv 1808.06226): a text, its spaces made visible, becomes tokens in one of two ways. By merges: of all neighbours whose joint
+//! text is a token, the pair with the highest score is merged first, the leftmost among equals. Or as the sequence of tokens that is likeliest
+//! in all (unigram, arXiv 1804.10959), which the `tokenizers` crate finds. Characters that are no token fall back to their bytes.
 
 use std::collections::{BinaryHeap, HashMap};
+
+use tokenizers::{Model, models::unigram::Unigram};
+
+use super::{
+    normalizer::Normalizer,
+    pieces::byte_token,
+    special::{Fragment, SpecialMatcher},
+    vocabulary::TokenKind,
+};
 
 /// SentencePiece's visible space, U+2581.
 pub const SPACE: char = '\u{2581}';
 
+/// How a text is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    Merges,
+    Likeliest,
+}
+
 #[derive(Debug)]
 pub struct SentencePiece {
-    /// Tokens that text may become: normal, user-defined and unused ones.
-    ids: HashMap<Box<str>, u32>,
-    scores: Vec<f32>,
+    tokens: Tokens,
     bytes: Box<[Option<u32>; 256]>,
     unknown: Option<u32>,
+    normalizer: Normalizer,
+    /// User-defined tokens, which nothing inside a text takes apart.
+    whole: SpecialMatcher,
+    /// Whether the text behind a mark gets a space as the first one does; else the first alone.
+    prefixes_all: bool,
+    /// What a text may begin with to say which language is asked for (`>>fr<<`).
+    languages: Option<HashMap<Box<str>, u32>>,
+}
+
+/// Tokens that text may become.
+#[derive(Debug)]
+enum Tokens {
+    /// Ids and scores.
+    Merged(HashMap<Box<str>, (u32, f32)>),
+    /// Ids of the model's own numbers, of which the first stands for what is unknown.
+    Likeliest(Box<Unigram>, Vec<u32>),
 }
 
 /// A stretch of the text that has not been merged away.
@@ -54,18 +85,92 @@ impl PartialEq for Merge {
 impl Eq for Merge {}
 
 impl SentencePiece {
-    /// `bytes[b]` is the token that stands for the lone byte `b`.
-    pub fn new(
-        ids: HashMap<Box<str>, u32>,
-        scores: Vec<f32>,
-        bytes: Box<[Option<u32>; 256]>,
+    /// Of a vocabulary's ids, texts, kinds and scores; `unknown` stands for what none of them spells.
+    ///
+    /// Errors: the `tokenizers` crate's.
+    pub fn new<'a>(
+        search: Search,
+        vocabulary: impl Iterator<Item = (u32, &'a str, TokenKind, f32)>,
         unknown: Option<u32>,
-    ) -> Self {
-        Self { ids, scores, bytes, unknown }
+        normalizer: Normalizer,
+    ) -> tokenizers::Result<Self> {
+        let mut bytes = Box::new([None; 256]);
+        let mut merged: HashMap<Box<str>, (u32, f32)> = HashMap::new();
+        let mut likely = vec![(String::new(), 0.0)];
+        let mut ids = vec![unknown.unwrap_or_default()];
+        let mut whole = vec![];
+        for (id, token, kind, score) in vocabulary {
+            if let (TokenKind::Byte, Some(byte)) = (kind, byte_token(token)) {
+                bytes[byte as usize] = Some(id);
+            }
+            if kind == TokenKind::UserDefined {
+                whole.push((id, token));
+            }
+            match (kind, search) {
+                _ if token.is_empty() => {}
+                (TokenKind::Normal | TokenKind::UserDefined | TokenKind::Unused, Search::Merges) => {
+                    merged.entry(token.into()).or_insert((id, score));
+                }
+                (TokenKind::Normal, Search::Likeliest) => {
+                    likely.push((token.to_owned(), score.into()));
+                    ids.push(id);
+                }
+                _ => {}
+            }
+        }
+        let tokens = match search {
+            Search::Merges => Tokens::Merged(merged),
+            Search::Likeliest => Tokens::Likeliest(Box::new(Unigram::from(likely, Some(0), false)?), ids),
+        };
+        let whole = SpecialMatcher::new(whole.into_iter());
+        Ok(Self { tokens, bytes, unknown, normalizer, whole, prefixes_all: true, languages: None })
     }
 
-    /// Appends the tokens of `text`, in which spaces are already [`SPACE`].
-    pub fn encode(&self, text: &str, out: &mut Vec<u32>) {
+    /// Only the text at the beginning gets a space, and none that follows a mark.
+    pub fn prefixing_first(self) -> Self {
+        Self { prefixes_all: false, ..self }
+    }
+
+    /// A text may begin with one of these.
+    pub fn with_languages(self, languages: HashMap<Box<str>, u32>) -> Self {
+        Self { languages: Some(languages), ..self }
+    }
+
+    /// Appends the tokens of a text between marks; `first` where it begins the whole.
+    pub fn encode(&self, text: &str, first: bool, out: &mut Vec<u32>) {
+        let text = if first { self.after_language(text, out) } else { text };
+        let normal = self.normalizer.normalize(text, first || self.prefixes_all, &self.whole);
+        for fragment in self.whole.split(&normal) {
+            match (fragment, &self.tokens) {
+                (Fragment::Token(id, _), _) => out.push(id),
+                (Fragment::Text(text), Tokens::Merged(tokens)) => self.merged(tokens, text, out),
+                (Fragment::Text(text), Tokens::Likeliest(model, ids)) => self.likeliest(model, ids, text, out),
+            }
+        }
+    }
+
+    /// What follows a language's mark, whose token is pushed.
+    fn after_language<'a>(&self, text: &'a str, out: &mut Vec<u32>) -> &'a str {
+        let Some(languages) = &self.languages else { return text };
+        let Some(end) = text.strip_prefix(">>").and_then(|rest| rest.find("<<")) else { return text };
+        let (language, rest) = text.split_at(end + 4);
+        out.extend(languages.get(language).copied().or(self.unknown));
+        rest
+    }
+
+    fn likeliest(&self, model: &Unigram, ids: &[u32], text: &str, out: &mut Vec<u32>) {
+        // It fails where nothing stands for the unknown alone.
+        for token in model.tokenize(text).unwrap_or_default() {
+            match ids.get(token.id as usize) {
+                Some(id) if token.id > 0 => out.push(*id),
+                _ => {
+                    self.push_unknown(&token.value, false, out);
+                }
+            }
+        }
+    }
+
+    fn merged(&self, tokens: &HashMap<Box<str>, (u32, f32)>, text: &str, out: &mut Vec<u32>) {
         let mut symbols: Vec<Symbol> = Vec::with_capacity(text.len());
         for (start, c) in text.char_indices() {
             let i = symbols.len() as u32;
@@ -74,51 +179,25 @@ impl SentencePiece {
         }
         let Some(last) = symbols.last_mut() else { return };
         last.next = NONE;
-        self.merge(text, &mut symbols);
+        merge(tokens, text, &mut symbols);
         let mut after_unknown = false;
         let mut i = 0;
         while i != NONE {
             let symbol = symbols[i as usize];
-            after_unknown = self.push_symbol(slice(text, symbol.start, symbol.len), after_unknown, out);
+            let piece = slice(text, symbol.start, symbol.len);
+            after_unknown = match tokens.get(piece) {
+                Some((id, _)) => {
+                    out.push(*id);
+                    false
+                }
+                None => self.push_unknown(piece, after_unknown, out),
+            };
             i = symbol.next;
         }
     }
 
-    fn merge(&self, text: &str, symbols: &mut [Symbol]) {
-        let mut heap = BinaryHeap::with_capacity(symbols.len());
-        let candidate = |symbols: &[Symbol], left: u32, right: u32| {
-            if left == NONE || right == NONE {
-                return None;
-            }
-            let (l, r) = (symbols[left as usize], symbols[right as usize]);
-            let len = l.len + r.len;
-            let id = self.ids.get(slice(text, l.start, len))?;
-            Some(Merge { score: self.scores.get(*id as usize).copied().unwrap_or(0.0), left, right, len })
-        };
-        for right in 1..symbols.len() as u32 {
-            heap.extend(candidate(symbols, right - 1, right));
-        }
-        while let Some(merge) = heap.pop() {
-            let (l, r) = (symbols[merge.left as usize], symbols[merge.right as usize]);
-            if l.len == 0 || r.len == 0 || l.len + r.len != merge.len {
-                continue;
-            }
-            symbols[merge.left as usize] = Symbol { len: merge.len, next: r.next, ..l };
-            symbols[merge.right as usize].len = 0;
-            if r.next != NONE {
-                symbols[r.next as usize].prev = merge.left;
-            }
-            heap.extend(candidate(symbols, l.prev, merge.left));
-            heap.extend(candidate(symbols, merge.left, r.next));
-        }
-    }
-
-    /// A token, else the bytes, else one unknown token for a whole run. Returns whether it ended in an unknown.
-    fn push_symbol(&self, piece: &str, after_unknown: bool, out: &mut Vec<u32>) -> bool {
-        if let Some(id) = self.ids.get(piece) {
-            out.push(*id);
-            return false;
-        }
+    /// The bytes, else one unknown token for a whole run. Returns whether it ended in an unknown.
+    fn push_unknown(&self, piece: &str, after_unknown: bool, out: &mut Vec<u32>) -> bool {
         let mut unknown = after_unknown;
         for byte in piece.bytes() {
             match (self.bytes[byte as usize], self.unknown) {
@@ -137,6 +216,35 @@ impl SentencePiece {
     }
 }
 
+fn merge(tokens: &HashMap<Box<str>, (u32, f32)>, text: &str, symbols: &mut [Symbol]) {
+    let mut heap = BinaryHeap::with_capacity(symbols.len());
+    let candidate = |symbols: &[Symbol], left: u32, right: u32| {
+        if left == NONE || right == NONE {
+            return None;
+        }
+        let (l, r) = (symbols[left as usize], symbols[right as usize]);
+        let len = l.len + r.len;
+        let (_, score) = tokens.get(slice(text, l.start, len))?;
+        Some(Merge { score: *score, left, right, len })
+    };
+    for right in 1..symbols.len() as u32 {
+        heap.extend(candidate(symbols, right - 1, right));
+    }
+    while let Some(merge) = heap.pop() {
+        let (l, r) = (symbols[merge.left as usize], symbols[merge.right as usize]);
+        if l.len == 0 || r.len == 0 || l.len + r.len != merge.len {
+            continue;
+        }
+        symbols[merge.left as usize] = Symbol { len: merge.len, next: r.next, ..l };
+        symbols[merge.right as usize].len = 0;
+        if r.next != NONE {
+            symbols[r.next as usize].prev = merge.left;
+        }
+        heap.extend(candidate(symbols, l.prev, merge.left));
+        heap.extend(candidate(symbols, merge.left, r.next));
+    }
+}
+
 fn slice(text: &str, start: u32, len: u32) -> &str {
     &text[start as usize..(start + len) as usize]
 }
@@ -145,33 +253,42 @@ fn slice(text: &str, start: u32, len: u32) -> &str {
 mod tests {
     use super::*;
 
-    fn toy(tokens: &[(&str, f32)]) -> SentencePiece {
-        let ids = tokens.iter().enumerate().map(|(i, (t, _))| (Box::from(*t), i as u32)).collect();
-        SentencePiece::new(ids, tokens.iter().map(|t| t.1).collect(), Box::new([None; 256]), Some(99))
+    fn toy(search: Search, tokens: &[(&str, f32)]) -> SentencePiece {
+        let scored = tokens.iter().enumerate().map(|(i, (t, score))| (i as u32, *t, TokenKind::Normal, *score));
+        SentencePiece::new(search, scored, Some(99), Normalizer::default()).unwrap()
     }
 
     fn encode(model: &SentencePiece, text: &str) -> Vec<u32> {
         let mut out = vec![];
-        model.encode(text, &mut out);
+        model.encode(text, true, &mut out);
         out
     }
 
     #[test]
     fn the_pair_with_the_highest_score_merges_first() {
-        let model = toy(&[("a", 0.0), ("b", 0.0), ("c", 0.0), ("ab", -2.0), ("bc", -1.0)]);
+        let model = toy(Search::Merges, &[("a", 0.0), ("b", 0.0), ("c", 0.0), ("ab", -2.0), ("bc", -1.0)]);
         assert_eq!(encode(&model, "abc"), [0, 4]);
     }
 
     #[test]
     fn among_equal_scores_the_leftmost_pair_merges_first() {
-        let model = toy(&[("a", 0.0), ("aa", -1.0)]);
+        let model = toy(Search::Merges, &[("a", 0.0), ("aa", -1.0)]);
         assert_eq!(encode(&model, "aaaaa"), [1, 1, 0]);
     }
 
     #[test]
+    fn the_likeliest_tokens_are_those_of_the_highest_sum() {
+        let model = toy(Search::Likeliest, &[("a", -2.0), ("b", -1.0), ("c", -1.0), ("ab", -3.5), ("bc", -1.5)]);
+        assert_eq!(encode(&model, "abc"), [0, 4]);
+        assert_eq!(encode(&model, "ab"), [0, 1]);
+    }
+
+    #[test]
     fn a_run_of_unknown_characters_without_byte_tokens_is_one_unknown_token() {
-        let model = toy(&[("a", 0.0)]);
-        assert_eq!(encode(&model, "aéüa"), [0, 99, 0]);
-        assert!(encode(&model, "").is_empty());
+        for search in [Search::Merges, Search::Likeliest] {
+            let model = toy(search, &[("a", 0.0)]);
+            assert_eq!(encode(&model, "aéüa"), [0, 99, 0]);
+            assert!(encode(&model, "").is_empty());
+        }
     }
 }

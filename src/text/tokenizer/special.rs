@@ -22,9 +22,9 @@ pub const BEGINNINGS_OF_TEXT: [&str; 6] =
     ["<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<｜begin▁of▁sentence｜>", "[CLS]"];
 
 /// Finds special tokens in a text: the leftmost first, the longest among those that begin together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SpecialMatcher {
-    /// By first byte, longest first.
+    /// By first byte, longest first; none at all where there is no token.
     tokens: Vec<Vec<(String, u32)>>,
 }
 
@@ -51,6 +51,16 @@ impl SpecialMatcher {
         Self { tokens: by_first }
     }
 
+    /// The longest token that a text begins with, and its bytes.
+    pub fn at_start(&self, text: &str) -> Option<(u32, usize)> {
+        self.among(*text.as_bytes().first()?, text.as_bytes())
+    }
+
+    fn among(&self, first: u8, text: &[u8]) -> Option<(u32, usize)> {
+        let found = self.tokens.get(first as usize)?.iter().find(|(token, _)| text.starts_with(token.as_bytes()));
+        found.map(|(token, id)| (*id, token.len()))
+    }
+
     pub fn is_in(&self, text: &str) -> bool {
         self.split(text).iter().any(|fragment| matches!(fragment, Fragment::Token(..)))
     }
@@ -60,18 +70,17 @@ impl SpecialMatcher {
         let mut text_from = 0;
         let mut at = 0;
         while let Some(byte) = text.as_bytes().get(at) {
-            // No token begins with a continuation byte, so `at` is a character's start where there is a candidate.
-            let candidates = &self.tokens[*byte as usize];
-            let found = candidates.iter().find(|(token, _)| text.as_bytes()[at..].starts_with(token.as_bytes()));
-            let Some((token, id)) = found else {
+            let found = self.among(*byte, &text.as_bytes()[at..]);
+            let Some((id, length)) = found else {
                 at += 1;
                 continue;
             };
+            // No token begins with a continuation byte, so `at` is a character's start.
             if at > text_from {
                 fragments.push(Fragment::Text(&text[text_from..at]));
             }
-            fragments.push(Fragment::Token(*id, &text[at..at + token.len()]));
-            at += token.len();
+            fragments.push(Fragment::Token(id, &text[at..at + length]));
+            at += length;
             text_from = at;
         }
         if text_from < text.len() {
