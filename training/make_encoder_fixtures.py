@@ -3,6 +3,7 @@
     python training/make_encoder_fixtures.py [NAME...]
 
 NAME/HEAD/   model.safetensors (f16 numbers), config.json, tokenizer.json as save_pretrained leaves them; of the base model with modules.json and 1_Pooling
+model2vec/   a table of tokens as model2vec's save_pretrained leaves it
 NAME.gguf    the base model as llama.cpp's converter writes it, of those that it knows
 answers.json     embeddings, filled masks and labels of a few texts
 """
@@ -18,6 +19,7 @@ import gguf
 import numpy as np
 import torch
 import transformers
+from model2vec import StaticModel
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import nn
 
@@ -26,6 +28,7 @@ from smol_shapes import ROOT
 OUT = ROOT / "tests" / "fixtures" / "encoders"
 CHARACTERS = " abcdefghijklmnopqrstuvwxyz,.!"
 TEXTS = ["a fox", "the quick brown fox jumps over the lazy dog, and sleeps.", "one two three four five six seven eight nine ten eleven twelve thirteen."]
+PAIRS = [["a fox", "the dog sleeps."], ["the quick brown fox jumps over the lazy dog.", "does it, or does it not."]]
 MASKED = "the qui[MASK]k brown f[MASK]x"
 SIZES = {"vocab_size": 40, "num_hidden_layers": 3, "pad_token_id": 0}
 CONFIGS = {
@@ -42,13 +45,14 @@ HEADS = {"embed": "Model", "fill": "ForMaskedLM", "classify": "ForSequenceClassi
 LABELS = ["calm", "wild", "odd", "plain"]
 
 
-def tokenizer() -> Tokenizer:
+def tokenizer(name: str = "bert") -> Tokenizer:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CHARACTERS]
     made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     made.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     made.pre_tokenizer = pre_tokenizers.Split(pattern="", behavior="isolated")
     made.decoder = decoders.Fuse()
-    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    pair = "[CLS] $A [SEP] [SEP] $B [SEP]" if name == "roberta" else "[CLS] $A [SEP] $B:1 [SEP]:1"
+    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return made
 
 
@@ -79,7 +83,7 @@ def write(folder, model, made: Tokenizer) -> None:
 
 def family(name: str) -> dict:
     stem, config = CONFIGS[name]
-    made = tokenizer()
+    made = tokenizer(name)
     ids = lambda text: torch.tensor([made.encode(text).ids])  # noqa: E731
     answers = {}
     for at, (head, end) in enumerate(HEADS.items()):
@@ -118,11 +122,28 @@ def family(name: str) -> dict:
             elif head == "classify":
                 squash = torch.sigmoid if own.problem_type else lambda x: x.softmax(-1)
                 answers["classify"] = [numbers(squash(model(ids(text)).logits[0])) for text in TEXTS]
+                pairs = [made.encode(*pair) for pair in PAIRS]
+                kinds = [{"token_type_ids": torch.tensor([pair.type_ids])} if getattr(own, "type_vocab_size", 0) > 1 else {} for pair in pairs]
+                answers["pairs"] = [numbers(squash(model(torch.tensor([pair.ids]), **more).logits[0])) for pair, more in zip(pairs, kinds)]
             else:
                 logits = model(ids(TEXTS[1])).logits[0].softmax(-1)[1:-1]
                 answers["tokens"] = {"labels": [LABELS[i] for i in logits.argmax(-1).tolist()], "probabilities": numbers(logits.max(-1).values)}
     print(name, {key: str(value)[:60] for key, value in answers.items()})
     return answers
+
+
+def model2vec() -> dict:
+    """Tokens that are unknown count for nothing; numbers as its library has them."""
+    folder = OUT / "model2vec"
+    if folder.exists():
+        shutil.rmtree(folder)
+    made = tokenizer()
+    table = np.random.default_rng(5).normal(size=(made.get_vocab_size(), 24)).astype(np.float16)
+    StaticModel(table, made, normalize=True).save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    texts = [*TEXTS, "Ω a 7 fox"]
+    embed = lambda normalize: [numbers(torch.from_numpy(row.astype(np.float32))) for row in StaticModel(table.astype(np.float32), made, normalize=normalize).encode(texts)]  # noqa: E731
+    return {"texts": texts, "embed": embed(True), "raw": embed(False)}
 
 
 def write_gguf(name: str, model, config, made: Tokenizer) -> None:
@@ -187,9 +208,10 @@ def write_gguf(name: str, model, config, made: Tokenizer) -> None:
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     made = tokenizer()
-    answers = {"remake": "python training/make_encoder_fixtures.py", "texts": TEXTS, "ids": [made.encode(text).ids for text in TEXTS], "masked": MASKED, "masked_ids": made.encode(MASKED).ids, "labels": LABELS}
+    answers = {"remake": "python training/make_encoder_fixtures.py", "texts": TEXTS, "ids": [made.encode(text).ids for text in TEXTS], "pairs": PAIRS, "masked": MASKED, "masked_ids": made.encode(MASKED).ids, "labels": LABELS}
     for name in sys.argv[1:] or CONFIGS:
         answers[name] = family(name)
+    answers["model2vec"] = model2vec()
     (OUT / "answers.json").write_text(json.dumps(answers) + "\n", encoding="utf-8")
 
 

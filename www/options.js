@@ -119,7 +119,7 @@ export const OPTIONS = {
   next: { ...call, k: whole },
   embed: { ...call, pooling: word("mean", "first", "last", "max"), normalize: flag, dimensions: whole, truncate: flag },
   fill: { ...call, k: whole },
-  classify: { ...call, truncate: flag },
+  classify: { ...call, pair: string, truncate: flag },
   paint: {
     ...call,
     prompt: string,

@@ -660,7 +660,9 @@ export interface FillOptions extends CallOptions {
 }
 
 export interface ClassifyOptions extends CallOptions {
-  /** Whether a text that is too long loses its end; else it is refused. */
+  /** A second text that is read together with the first: the answer to a question, what may follow from a premise. */
+  pair?: string;
+  /** Whether a text that is too long loses its end (of two, the longer one first); else it is refused. */
   truncate?: boolean;
 }
 
@@ -719,7 +721,7 @@ export interface DecodeOptions extends CallOptions {
 
 export interface TokenizerInfo {
   /** What it was read from. */
-  kind: "gguf" | "tokenizer.json";
+  kind: "gguf" | "tokenizer.json" | "sentencepiece" | "vocab.txt";
   vocabulary: number;
   bos?: number;
   eos?: number;
@@ -978,7 +980,7 @@ export interface Engine {
   load(source: Source, options: LoadOptions & { kind: "text" }): Promise<TextModel>;
   /** The kind is read from the file, and stands in `info.kind`. */
   load<Kind extends Model = TextModel>(source: Source, options?: LoadOptions): Promise<Kind>;
-  /** A tokenizer alone, from any GGUF (vocabulary-only ones too) or `tokenizer.json`. */
+  /** A tokenizer alone, from any GGUF (vocabulary-only ones too), a `tokenizer.json`, SentencePiece's file or a `vocab.txt`. */
   tokenizer(source: Source, options?: CallOptions): Promise<Tokenizer>;
   /** Unloads everything that this engine loaded. Calling it again does nothing. */
   close(): Promise<void>;

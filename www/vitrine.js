@@ -355,8 +355,8 @@ class LoadedEncoder extends LoadedModel {
 
   /** @param {string | ArrayLike<number>} input @param {Face.ClassifyOptions} [options] @returns {Promise<Face.Labelling[]>} */
   async classify(input, options) {
-    const { truncate = false, signal } = check("classify", options);
-    return this.compute("classify", [textOrIds(input, "text"), truncate], signal);
+    const { pair, truncate = false, signal } = check("classify", options);
+    return this.compute("classify", [textOrIds(input, "text"), pair, truncate], signal);
   }
 }
 

@@ -84,9 +84,9 @@ export class Encoder {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * Labels of a text, or of its tokens.
+     * Labels of a text, of two together, or of tokens.
      */
-    classify(text: string | Uint32Array, truncate: boolean, cancel: Cancel): Promise<Labelling[]>;
+    classify(text: string | Uint32Array, pair: string | null | undefined, truncate: boolean, cancel: Cancel): Promise<Labelling[]>;
     /**
      * An embedding of each text.
      */
@@ -128,7 +128,7 @@ export class Engine {
      */
     speed(dtype: string, cancel: Cancel): Promise<number>;
     /**
-     * A tokenizer alone, from a GGUF or a `tokenizer.json`.
+     * A tokenizer alone, from a GGUF, a `tokenizer.json`, SentencePiece's file or a `vocab.txt`.
      */
     tokenizer(files: SourceFile[], options: LoadOptions, cancel: Cancel): Promise<Tokenizer>;
 }

@@ -65,7 +65,7 @@ impl Encoder {
     /// The same from a file that holds one table of tokens and nothing else.
     pub fn from_table(tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
         let config = EncoderConfig::of_table(tensors).ok_or_else(|| {
-            Error::unsupported_model("the file holds no table of tokens alone; give its config.json too")
+            Error::unsupported_model("the file holds no table of tokens alone; give its config.json too, or a model whose tokens have no weights of their own (model2vec)")
         })?;
         Self::find(config, tensors, storage)
     }

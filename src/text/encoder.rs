@@ -10,6 +10,7 @@ use super::{
     generate::Candidate,
     logits::{likeliest, log_sum_exp},
     options::within,
+    tokenizer::Pair,
 };
 use crate::{
     Error, Result,
@@ -153,6 +154,8 @@ pub struct Encoding {
     model: models::Encoder,
     tokenizer: Tokenizer,
     device: Device,
+    /// Whether tokens that stand for what the vocabulary cannot spell are left out of a text, as model2vec does.
+    skips_unknown: bool,
 }
 
 impl Kind for Encoding {
@@ -170,9 +173,17 @@ pub type Encoder = Loaded<Encoding>;
 
 /// What an encoder is made of, found in the index of its files.
 pub(crate) fn find_encoder(file: &WeightFile, storage: Storage) -> Result<models::Encoder> {
+    let config = file.extra_json("config.json")?;
+    if config.as_ref().is_some_and(|config| !config["vocabulary_quantization"].is_null()) {
+        return Err(Error::unsupported_model(
+            "tokens of this table share its rows (vocabulary_quantization), which does not run here; give the model with a row for each token",
+        ));
+    }
     match file.format {
         Format::Gguf => models::Encoder::from_gguf(&file.metadata, file, storage),
-        _ if EncoderConfig::of_table(file).is_some() => models::Encoder::from_table(file, storage),
+        _ if EncoderConfig::of_table(file).is_some() || config.as_ref().is_some_and(is_model2vec) => {
+            models::Encoder::from_table(file, storage)
+        }
         _ => {
             let config = file.extra("config.json").ok_or_else(|| {
                 Error::bad_argument(
@@ -194,7 +205,8 @@ impl Loaded<Encoding> {
             }
             Format::StateDict => {
                 let config = file.extra_json("config.json").ok().flatten();
-                config.is_some_and(|config| EncoderConfig::is_known(&config)) || EncoderConfig::of_table(file).is_some()
+                config.is_some_and(|config| EncoderConfig::is_known(&config) || is_model2vec(&config))
+                    || EncoderConfig::of_table(file).is_some()
             }
             Format::Json => false,
         }
@@ -212,6 +224,7 @@ impl Loaded<Encoding> {
         cancel: &Cancel,
     ) -> Result<Self> {
         let begun = Instant::now();
+        let skips_unknown = file.extra_json("config.json")?.is_some_and(|config| is_model2vec(&config));
         let model = find_encoder(file, storage)?;
         let tokenizer = Tokenizer::from_file(file)?;
         tokenizer.check_rows(model.config().vocabulary)?;
@@ -245,7 +258,8 @@ impl Loaded<Encoding> {
             device_bytes: session.resident.bytes(),
             ..EncoderStats::default()
         };
-        Ok(Self::new(Encoding { model, tokenizer, device: device.clone() }, info, stats, session))
+        let encoding = Encoding { model, tokenizer, device: device.clone(), skips_unknown };
+        Ok(Self::new(encoding, info, stats, session))
     }
 
     pub fn tokenizer(&self) -> &Tokenizer {
@@ -262,11 +276,11 @@ impl Loaded<Encoding> {
             within("dimensions", dimensions as f64, 1.0, info.width as f64)?;
         }
         let pooling = options.pooling.unwrap_or(info.pooling).pooling();
-        let all = texts.iter().map(|text| self.ids(text, false, options.truncate)).collect::<Result<Vec<_>>>()?;
+        let all = texts.iter().map(|text| self.read(text, false, options.truncate)).collect::<Result<Vec<_>>>()?;
         let mut session = self.turn(cancel).await?;
         let mut embeddings = vec![];
-        for ids in &all {
-            let mut embedding = self.run(&mut session, Task::Embed(pooling), ids, 0, "pooled", cancel).await?;
+        for read in &all {
+            let mut embedding = self.run(&mut session, Task::Embed(pooling), read, 0, "pooled", cancel).await?;
             embedding.truncate(options.dimensions.unwrap_or(usize::MAX));
             if options.normalize.unwrap_or(info.normalize) {
                 let length = embedding.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt().max(1e-12);
@@ -290,8 +304,8 @@ impl Loaded<Encoding> {
             ));
         };
         within("k", k as f64, 1.0, info.vocabulary as f64)?;
-        let ids = self.ids(text, true, false)?;
-        let masks: Vec<usize> = ids.iter().enumerate().filter(|(_, id)| **id == mask).map(|(at, _)| at).collect();
+        let read = self.read(text, true, false)?;
+        let masks: Vec<usize> = read.ids.iter().enumerate().filter(|(_, id)| **id == mask).map(|(at, _)| at).collect();
         if masks.is_empty() {
             return Err(Error::bad_argument(format!(
                 "there is no {} in the text; put one where a word is to be filled in",
@@ -301,19 +315,29 @@ impl Loaded<Encoding> {
         let mut session = self.turn(cancel).await?;
         let mut filled = vec![];
         for at in masks {
-            let logits = self.run(&mut session, Task::Fill, &ids, at, "logits", cancel).await?;
+            let logits = self.run(&mut session, Task::Fill, &read, at, "logits", cancel).await?;
             filled.push(likeliest(&logits, k, &self.tokenizer));
             session.turns.give_way().await;
         }
         Ok(filled)
     }
 
-    /// The labels of a text, likeliest first; or the likeliest label of each of its tokens, where the file tells tokens apart.
+    /// The labels of a text, likeliest first; or the likeliest label of each of its tokens, where the file tells tokens apart. With a `pair`, of
+    /// both texts as one reads them together: whether the second follows from the first, how well it answers it.
     ///
-    /// Errors: as [`Self::embed`], and `bad-argument` where the file has no head for it.
-    pub async fn classify(&self, text: &Input, truncate: bool, cancel: &Cancel) -> Result<Vec<Labelling>> {
+    /// Errors: as [`Self::embed`], and `bad-argument` where the file has no head for it, or where a text with a pair is given by its ids.
+    pub async fn classify(
+        &self,
+        text: &Input,
+        pair: Option<&str>,
+        truncate: bool,
+        cancel: &Cancel,
+    ) -> Result<Vec<Labelling>> {
         self.check_open()?;
-        let ids = self.ids(text, false, truncate)?;
+        let read = match pair {
+            None => self.read(text, false, truncate)?,
+            Some(second) => self.read_pair(text, second, truncate)?,
+        };
         let config = self.model.config();
         let Some(labelled) = self.model.classifies() else {
             return Err(Error::bad_argument(
@@ -321,7 +345,7 @@ impl Loaded<Encoding> {
             ));
         };
         let mut session = self.turn(cancel).await?;
-        let logits = self.run(&mut session, Task::Classify, &ids, 0, "logits", cancel).await?;
+        let logits = self.run(&mut session, Task::Classify, &read, 0, "logits", cancel).await?;
         let probabilities = |logits: &[f32]| -> Vec<f32> {
             let log_sum = log_sum_exp(logits);
             let one = |v: &f32| {
@@ -342,7 +366,7 @@ impl Loaded<Encoding> {
                 labels.sort_by(|a, b| b.probability.total_cmp(&a.probability));
             }
             Labelled::Tokens => {
-                for (token, logits) in ids.iter().zip(logits.chunks_exact(config.labels.len().max(1))) {
+                for (token, logits) in read.ids.iter().zip(logits.chunks_exact(config.labels.len().max(1))) {
                     if self.tokenizer.is_hidden(*token) {
                         continue;
                     }
@@ -360,28 +384,18 @@ impl Loaded<Encoding> {
     }
 
     /// The ids of a text, framed as the model wants them. Where marks count, one in the text is the token that it names.
-    fn ids(&self, text: &Input, parse_special: bool, truncate: bool) -> Result<Vec<u32>> {
+    fn read(&self, text: &Input, parse_special: bool, truncate: bool) -> Result<Pair> {
         // Marks would count among the words of a bag.
         let add_special = self.model.config().family != Family::Static;
         let mut ids = match text {
             Input::Text(text) => self.tokenizer.encode(text, EncodeOptions { add_special, parse_special })?,
             Input::Ids(ids) => ids.clone(),
         };
-        let vocabulary = self.info().vocabulary;
-        if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
-            return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
-        }
-        if ids.is_empty() {
-            return Err(Error::bad_argument("there is nothing to read; give a text of at least a word"));
+        if let (true, Some(unknown)) = (self.skips_unknown, self.tokenizer.special().unknown) {
+            ids.retain(|id| *id != unknown);
         }
         let most = self.info().context_length;
-        if ids.len() > most {
-            if !truncate {
-                return Err(Error::context_overflow(format!(
-                    "the text has {} tokens, but the model reads {most}; shorten it, or pass truncate: true to leave its end out",
-                    ids.len()
-                )));
-            }
+        if ids.len() > most && truncate {
             // What ends a text ends what is left of it.
             let last = ids.last().copied().filter(|last| self.tokenizer.is_hidden(*last));
             ids.truncate(most);
@@ -389,14 +403,47 @@ impl Loaded<Encoding> {
                 *end = last;
             }
         }
-        Ok(ids)
+        let kinds = vec![0; ids.len()];
+        self.checked(Pair { ids, kinds })
+    }
+
+    /// The ids of two texts, framed as the model wants them. Where they are too long, the longer one is cut first.
+    fn read_pair(&self, text: &Input, second: &str, truncate: bool) -> Result<Pair> {
+        let Input::Text(first) = text else {
+            return Err(Error::bad_argument(
+                "a text with a pair is given as text; give both as texts, or the ids of both together",
+            ));
+        };
+        let most = self.info().context_length;
+        let mut pair = self.tokenizer.encode_pair([first, second], truncate.then_some(most))?;
+        let last = self.model.config().kinds.saturating_sub(1) as u32;
+        pair.kinds.iter_mut().for_each(|kind| *kind = (*kind).min(last));
+        self.checked(pair)
+    }
+
+    fn checked(&self, read: Pair) -> Result<Pair> {
+        let vocabulary = self.info().vocabulary;
+        if let Some(id) = read.ids.iter().find(|id| **id as usize >= vocabulary) {
+            return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
+        }
+        if read.ids.is_empty() {
+            return Err(Error::bad_argument("there is nothing to read; give a text of at least a word"));
+        }
+        let most = self.info().context_length;
+        if read.ids.len() > most {
+            return Err(Error::context_overflow(format!(
+                "the text has {} tokens, but the model reads {most}; shorten it, or pass truncate: true to leave its end out",
+                read.ids.len()
+            )));
+        }
+        Ok(read)
     }
 
     async fn run(
         &self,
         session: &mut Session,
         task: Task,
-        ids: &[u32],
+        Pair { ids, kinds }: &Pair,
         row: usize,
         output: &str,
         cancel: &Cancel,
@@ -416,12 +463,11 @@ impl Loaded<Encoding> {
             session.plans.insert(key, plan);
         }
         let plan = session.plans.get_mut(&key).ok_or_else(|| Error::internal("a plan that was just made is gone"))?;
-        let mut padded = ids.to_vec();
-        padded.resize(rows, 0);
-        plan.write_input("ids", &padded)?;
+        let padded = |values: &[u32]| [values, &vec![0; rows - values.len()]].concat();
+        plan.write_input("ids", &padded(ids))?;
         plan.write_input("lengths", &[ids.len() as u32])?;
         if self.model.config().kinds > 0 {
-            plan.write_input("kinds", &vec![0; rows])?;
+            plan.write_input("kinds", &padded(kinds))?;
         }
         let params = StepParams { row: row as u32, ..StepParams::default() };
         let outputs = cancel.race(plan.step(&params, &[output])?).await?;
@@ -433,8 +479,13 @@ impl Loaded<Encoding> {
     }
 }
 
+/// Whether a `config.json` is model2vec's, whose later versions name no kind.
+fn is_model2vec(config: &serde_json::Value) -> bool {
+    config["model_type"] == "model2vec" || config["embedding_dtype"].is_string()
+}
+
 /// How embeddings are made, whether they are made as long as 1, and how long texts may be: sentence-transformers' `1_Pooling/config.json`, `modules.json` and
-/// `sentence_bert_config.json`, or `pooling_type` in a GGUF. Where nothing is said, the mean, made as long as 1.
+/// `sentence_bert_config.json`, or `pooling_type` in a GGUF, or `normalize` in model2vec's `config.json`. Where nothing is said, the mean, made as long as 1.
 fn pooling_of(file: &WeightFile) -> Result<(PoolingName, bool, Option<usize>)> {
     if file.format == Format::Gguf {
         let architecture = file.metadata.get::<&str>("general.architecture")?.unwrap_or_default();
@@ -445,6 +496,9 @@ fn pooling_of(file: &WeightFile) -> Result<(PoolingName, bool, Option<usize>)> {
             _ => PoolingName::Mean,
         };
         return Ok((pooling, true, None));
+    }
+    if let Some(config) = file.extra_json("config.json")?.filter(is_model2vec) {
+        return Ok((PoolingName::Mean, config["normalize"] == true, None));
     }
     let modules = file.extra_json("modules.json")?;
     let listed = modules.as_ref().and_then(|modules| modules.as_array());

@@ -31,8 +31,14 @@ struct Info {
 impl Tokenizer {
     /// The tokenizer that an opened file brings along.
     pub(super) fn of(file: &WeightFile) -> Result<Self> {
-        let inside = file.format == Format::Gguf && file.extra("tokenizer.json").is_none();
-        let kind = if inside { "gguf" } else { "tokenizer.json" };
+        let given = |end: &str| file.extras().any(|name| name.ends_with(end));
+        let kind = match file.format {
+            _ if given("tokenizer.json") => "tokenizer.json",
+            Format::Gguf => "gguf",
+            _ if given(".model") || given(".spm") => "sentencepiece",
+            _ if given("vocab.txt") => "vocab.txt",
+            _ => "tokenizer.json",
+        };
         Ok(Self { tokenizer: text::Tokenizer::from_file(file)?, kind })
     }
 }

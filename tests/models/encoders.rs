@@ -8,7 +8,7 @@ use vitrine::{
     Cancel, ErrorCode,
     backend::Device,
     text::{EmbedOptions, Encoder, Input, PoolingName},
-    weights::{PathSource, SharedSource, Storage, WeightFile},
+    weights::{MemorySource, PathSource, SharedSource, Storage, WeightFile},
 };
 
 use crate::common::{cosine, fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proofs::RANDOM, proved};
@@ -143,7 +143,7 @@ fn every_family_labels_texts_and_tokens_as_transformers_does() {
         for family in FAMILIES {
             let model = open(&format!("{family}/classify"), &device);
             for (i, text) in texts(&answers).iter().enumerate() {
-                let got = block_on(model.classify(text, false, &Cancel::new())).expect("labels");
+                let got = block_on(model.classify(text, None, false, &Cancel::new())).expect("labels");
                 assert!(got.is_sorted_by(|a, b| a.probability >= b.probability));
                 let wanted = numbers_in(&answers[family]["classify"][i]);
                 for (label, wanted) in labels.iter().zip(wanted) {
@@ -152,7 +152,7 @@ fn every_family_labels_texts_and_tokens_as_transformers_does() {
                 }
             }
             let model = open(&format!("{family}/tokens"), &device);
-            let got = block_on(model.classify(&texts(&answers)[1], false, &Cancel::new())).expect("labels");
+            let got = block_on(model.classify(&texts(&answers)[1], None, false, &Cancel::new())).expect("labels");
             let wanted: Vec<&str> = answers[family]["tokens"]["labels"]
                 .as_array()
                 .expect("labels")
@@ -164,6 +164,83 @@ fn every_family_labels_texts_and_tokens_as_transformers_does() {
             near(family, &probabilities, &numbers_in(&answers[family]["tokens"]["probabilities"]));
         }
     }
+}
+
+#[test]
+fn a_table_of_tokens_embeds_as_model2vec_does() {
+    let answers = &answers()["model2vec"];
+    for device in every_device() {
+        let model = open("model2vec", &device);
+        assert!(model.info().architecture == "static" && model.info().normalize);
+        let raw = EmbedOptions { normalize: Some(false), ..EmbedOptions::default() };
+        for (what, options) in [("embed", EmbedOptions::default()), ("raw", raw)] {
+            for (i, got) in embed(&model, &texts(answers), options).iter().enumerate() {
+                near(&format!("{what} of text {i}"), got, &numbers_in(&answers[what][i]));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_whose_tokens_share_rows_is_refused() {
+    let read = |name: &str| fs::read(fixture(&format!("encoders/model2vec/{name}"))).expect("a file");
+    let of = |config: &str| {
+        let files = [
+            ("model.safetensors", read("model.safetensors")),
+            ("tokenizer.json", read("tokenizer.json")),
+            ("config.json", config.into()),
+        ];
+        let sources = files.map(|(name, bytes)| Rc::new(MemorySource::new(name, bytes)) as SharedSource);
+        let file = block_on(WeightFile::open_parts(sources.into())).expect("files");
+        block_on(Encoder::load(&file, &on_cpu(), Storage::default(), &mut |_, _| (), &Cancel::new()))
+    };
+    assert!(!of(r#"{"model_type": "model2vec", "normalize": false}"#).expect("an encoder").info().normalize);
+    let error = of(r#"{"embedding_dtype": "float16", "vocabulary_quantization": 35}"#).err().expect("refused");
+    assert!(error.code() == ErrorCode::UnsupportedModel && error.to_string().contains("share its rows"), "{error}");
+}
+
+#[test]
+fn two_texts_are_labelled_together_as_transformers_does() {
+    let answers = answers();
+    let labels: Vec<&str> = answers["labels"].as_array().expect("labels").iter().filter_map(Value::as_str).collect();
+    for device in every_device() {
+        for family in FAMILIES {
+            let model = open(&format!("{family}/classify"), &device);
+            for (i, pair) in answers["pairs"].as_array().expect("pairs").iter().enumerate() {
+                let [first, second] = [0, 1].map(|at| pair[at].as_str().expect("a text"));
+                let first = Input::Text(first.into());
+                let got = block_on(model.classify(&first, Some(second), false, &Cancel::new())).expect("labels");
+                let alone = block_on(model.classify(&first, None, false, &Cancel::new())).expect("labels");
+                assert_ne!(got, alone);
+                let wanted = numbers_in(&answers[family]["pairs"][i]);
+                for (label, wanted) in labels.iter().zip(wanted) {
+                    let found = got.iter().find(|each| each.label == *label).expect("the label");
+                    assert!((found.probability - wanted).abs() < 2e-4, "{family}, {label}: {found:?}, not {wanted}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_texts_that_are_too_long_the_longer_one_is_cut() {
+    let model = open("bert/classify", &on_cpu());
+    let classify = |first: &str, second: &str, truncate| {
+        block_on(model.classify(&Input::Text(first.into()), Some(second), truncate, &Cancel::new()))
+    };
+    let long = "fox ".repeat(40);
+    let error = classify("a fox", &long, false).expect_err("refused");
+    assert_eq!(error.code(), ErrorCode::ContextOverflow, "{error}");
+    // 90 tokens, of which three are marks and five the first text's.
+    let cut = classify("a fox", &long, true).expect("labels");
+    assert_eq!(cut, classify("a fox", &long[..82], false).expect("labels"));
+    assert_eq!(
+        classify(&long, &long, true).expect("labels"),
+        classify(&long[..43], &long[..44], false).expect("labels")
+    );
+    let error =
+        block_on(model.classify(&Input::Ids(vec![2, 6, 3]), Some("a"), false, &Cancel::new())).expect_err("refused");
+    assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains("given as text"), "{error}");
 }
 
 #[test]
@@ -188,7 +265,7 @@ fn what_an_encoder_cannot_do_is_refused_in_words() {
     let text = |text: &str| Input::Text(text.into());
     let cancel = Cancel::new();
     refused(block_on(model.fill(&text("a [MASK]"), 3, &cancel)).err(), ErrorCode::BadArgument, "fills no masks");
-    refused(block_on(model.classify(&text("a"), false, &cancel)).err(), ErrorCode::BadArgument, "no labels");
+    refused(block_on(model.classify(&text("a"), None, false, &cancel)).err(), ErrorCode::BadArgument, "no labels");
     let long = text(&"fox ".repeat(40));
     let try_embed = |text: Input, options| block_on(model.embed(&[text], options, &cancel));
     refused(try_embed(long.clone(), EmbedOptions::default()).err(), ErrorCode::ContextOverflow, "truncate");

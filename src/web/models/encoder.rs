@@ -88,15 +88,16 @@ impl Encoder {
         to_js(&filled.into_iter().map(|mask| mask.into_iter().map(told).collect()).collect::<Vec<Vec<_>>>())
     }
 
-    /// Labels of a text, or of its tokens.
+    /// Labels of a text, of two together, or of tokens.
     #[wasm_bindgen(unchecked_return_type = "Labelling[]")]
     pub async fn classify(
         &self,
         #[wasm_bindgen(unchecked_param_type = "string | Uint32Array")] text: JsValue,
+        pair: Option<String>,
         truncate: bool,
         cancel: &Cancel,
     ) -> Result<JsValue, JsValue> {
         let cancel = cancel.flag().clone();
-        to_js(&self.model.classify(&input(text), truncate, &cancel).await.map_err(thrown)?)
+        to_js(&self.model.classify(&input(text), pair.as_deref(), truncate, &cancel).await.map_err(thrown)?)
     }
 }
