@@ -3,6 +3,7 @@
     python training/make_text_fixtures.py [NAME...]
 
 NAME/model.safetensors, config.json, generation_config.json, tokenizer.json   as save_pretrained leaves them, weights rounded to f16 and held in f32
+t5.gguf              the T5 as llama.cpp's converter writes it, its characters as unigrams
 NAME/answers.json    a text, its ids, and 64 greedy tokens after it with their log-probabilities, forced ones included
 lstm-tensorflow/     the LSTM's numbers as TensorFlow's BasicLSTMCells, raw, with a manifest.json
 darwin.json          what a published model of characters (see Sources in docs/models.md) writes, by the formulas of BasicLSTMCell in NumPy
@@ -19,6 +20,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import gguf
 import numpy as np
 import torch
 from safetensors.torch import save_file
@@ -30,6 +32,8 @@ from transformers import (
     GenerationConfig,
     MarianConfig,
     MarianMTModel,
+    MT5Config,
+    MT5ForConditionalGeneration,
     PegasusConfig,
     PegasusForConditionalGeneration,
     T5Config,
@@ -66,13 +70,19 @@ T5 = T5Config(
     vocab_size=70, d_model=32, d_kv=12, num_heads=3, d_ff=48, num_layers=2, num_decoder_layers=3, relative_attention_num_buckets=8, relative_attention_max_distance=20,
     feed_forward_proj="gated-gelu", tie_word_embeddings=False, bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=1, n_positions=128,
 )
+MT5 = MT5Config(
+    vocab_size=70, d_model=28, d_kv=8, num_heads=3, d_ff=40, num_layers=2, num_decoder_layers=2, relative_attention_num_buckets=8, relative_attention_max_distance=20,
+    feed_forward_proj="gated-gelu", bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+)
 MODELS = {
     "bart": (BartForConditionalGeneration, BART, {}),
     "marian": (MarianMTModel, MARIAN, {"bad_words_ids": [[1], [9]]}),
     "marian-apart": (MarianMTModel, MARIAN_APART, {}),
     "pegasus": (PegasusForConditionalGeneration, PEGASUS, {}),
     "t5": (T5ForConditionalGeneration, T5, {}),
+    "mt5": (MT5ForConditionalGeneration, MT5, {}),
 }
+WITH_OWN_HEADS = ["t5", "mt5"]
 
 
 def tokenizer() -> Tokenizer:
@@ -154,14 +164,14 @@ def encoder_decoder(name: str) -> None:
     for seed in itertools.count(1):
         torch.manual_seed(seed)
         model = kind(copy.deepcopy(config)).float().eval()
-        if name == "t5":
+        if name in WITH_OWN_HEADS:
             model.lm_head.weight = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         draw(model, seed)
         with torch.no_grad():
             encoded = model.get_encoder()(torch.tensor([ids]))
             found = written(model, encoded, start, count, banned)
             after = found and written(model, encoded, [config.decoder_start_token_id, *begun], 16, banned)
-        if after and len(set(found["tokens"])) >= (FEWEST_TOKENS if name == "t5" else FEWEST_TIED):
+        if after and len(set(found["tokens"])) >= (FEWEST_TOKENS if name in WITH_OWN_HEADS else FEWEST_TIED):
             break
     tokens = found["tokens"]
     print(f"{name}: seed {seed}, {len(set(tokens))} different tokens, smallest lead {found['lead']:.3f}", flush=True)
@@ -188,6 +198,44 @@ def encoder_decoder(name: str) -> None:
         "first_logits": numbers(first),
     }
     (folder / "answers.json").write_text(json.dumps(answers) + "\n", encoding="utf-8")
+
+
+def write_gguf() -> None:
+    model = T5ForConditionalGeneration.from_pretrained(OUT / "t5")
+    config = model.config
+    out = gguf.GGUFWriter(str(OUT / "t5.gguf"), "t5")
+    out.add_context_length(config.n_positions)
+    out.add_embedding_length(config.d_model)
+    out.add_feed_forward_length(config.d_ff)
+    out.add_block_count(config.num_layers)
+    out.add_key_value("t5.decoder_block_count", config.num_decoder_layers, gguf.GGUFValueType.UINT32)
+    out.add_head_count(config.num_heads)
+    out.add_key_length(config.d_kv)
+    out.add_value_length(config.d_kv)
+    out.add_layer_norm_rms_eps(config.layer_norm_epsilon)
+    out.add_relative_attn_buckets_count(config.relative_attention_num_buckets)
+    out.add_decoder_start_token_id(config.decoder_start_token_id)
+    words = tokenizer().get_vocab()
+    words = sorted(words, key=words.get)
+    out.add_tokenizer_model("t5")
+    out.add_tokenizer_pre("default")
+    out.add_token_list([word.replace(" ", "\u2581") for word in words])
+    out.add_token_scores([0.0 if id < 4 else -1.0 for id in range(len(words))])
+    out.add_token_types([3, 3, 3, 2] + [1] * (len(words) - 4))
+    out.add_add_space_prefix(False)
+    out.add_remove_extra_whitespaces(False)
+    out.add_bos_token_id(0), out.add_pad_token_id(1), out.add_eos_token_id(2), out.add_unk_token_id(3)
+    out.add_add_bos_token(False), out.add_add_eos_token(True)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.T5, max(config.num_layers, config.num_decoder_layers))
+    for key, values in model.state_dict().items():
+        if key.endswith("embed_tokens.weight"):
+            continue
+        name = names.get_name(key, try_suffixes=(".weight",))
+        out.add_tensor(name, np.ascontiguousarray(values.numpy(), dtype=np.float32 if values.ndim == 1 or "rel_b" in name else np.float16))
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
 
 
 class CharRnn(nn.Module):
@@ -325,8 +373,9 @@ def darwin() -> None:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[1:] or [*MODELS, *RECURRENT, "darwin"]:
-        {**dict.fromkeys(MODELS, encoder_decoder), **dict.fromkeys(RECURRENT, recurrent)}.get(name, lambda _: darwin())(name)
+    made = {**dict.fromkeys(MODELS, encoder_decoder), **dict.fromkeys(RECURRENT, recurrent), "t5.gguf": lambda _: write_gguf(), "darwin": lambda _: darwin()}
+    for name in sys.argv[1:] or made:
+        made[name](name)
 
 
 main()

@@ -19,7 +19,7 @@ use super::{Builder, Search, Tensors, Weights, config::Json, language::ALTERNATI
 use crate::{
     Error, Result,
     graph::{Attention, DType, Graph, Mask, StateId, ValueId},
-    weights::{Recipes, Storage},
+    weights::{Metadata, Recipes, Storage},
 };
 
 /// What all families say of a model.
@@ -181,7 +181,7 @@ pub struct EncoderDecoder {
 impl EncoderDecoder {
     /// Whether a `config.json` is one of a family that is known here.
     pub fn is_one(config: &Value) -> bool {
-        config["model_type"].as_str().is_some_and(|kind| kind == "t5" || bart::KINDS.contains(&kind))
+        config["model_type"].as_str().is_some_and(|kind| t5::KINDS.contains(&kind) || bart::KINDS.contains(&kind))
     }
 
     /// Reads a `config.json` of `transformers`, over which a `generation_config.json` may have been laid, and finds every weight.
@@ -194,6 +194,16 @@ impl EncoderDecoder {
             kind if bart::KINDS.contains(&kind) => bart::find(&json, tensors, storage),
             _ => t5::find(&json, tensors, storage),
         }
+    }
+
+    /// Whether a GGUF is one, by its metadata.
+    pub fn is_one_gguf(metadata: &Metadata) -> bool {
+        metadata.get::<&str>("general.architecture").ok().flatten() == Some(t5::KINDS[0])
+    }
+
+    /// The same from a GGUF's metadata.
+    pub fn from_gguf(metadata: &Metadata, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
+        t5::find_gguf(metadata, tensors, storage)
     }
 
     fn new(layers: Rc<dyn Layers>, search: Search) -> Result<Self> {

@@ -361,6 +361,9 @@ pub(crate) fn find_model(file: &WeightFile, storage: Storage) -> Result<Autoregr
                 "this file holds a vocabulary and no weights; open it as a tokenizer, or load the whole model",
             ));
         }
+        Format::Gguf if EncoderDecoder::is_one_gguf(&file.metadata) => {
+            Autoregressive::EncoderDecoder(EncoderDecoder::from_gguf(&file.metadata, file, storage)?)
+        }
         Format::Gguf => Autoregressive::Decoder(LanguageModel::from_gguf(&file.metadata, file, storage)?),
         Format::StateDict if Recurrent::is_one(file) => Autoregressive::Recurrent(Recurrent::find(file, storage)?),
         Format::StateDict => {

@@ -6,7 +6,7 @@ use vitrine::backend::Device;
 pub const RANDOM: &str = "random weights";
 
 /// Kind and name of a family, by what the fixtures call it.
-const FAMILIES: [(&str, [&str; 2]); 40] = [
+const FAMILIES: [(&str, [&str; 2]); 42] = [
     ("llama", ["Language models", "Llama"]),
     ("mistral", ["Language models", "Mistral"]),
     ("qwen2", ["Language models", "Qwen 2"]),
@@ -23,6 +23,7 @@ const FAMILIES: [(&str, [&str; 2]); 40] = [
     ("gpt2", ["Language models", "GPT-2"]),
     ("opt", ["Language models", "OPT"]),
     ("t5", ["Encoder-decoders and recurrent models", "T5"]),
+    ("mt5", ["Encoder-decoders and recurrent models", "mT5"]),
     ("bart", ["Encoder-decoders and recurrent models", "BART"]),
     ("marian", ["Encoder-decoders and recurrent models", "Marian"]),
     ("marian-apart", ["Encoder-decoders and recurrent models", "Marian, a vocabulary a side"]),
@@ -36,6 +37,7 @@ const FAMILIES: [(&str, [&str; 2]); 40] = [
     ("distilbert", ["Encoders", "DistilBERT"]),
     ("nomic_bert", ["Encoders", "Nomic BERT"]),
     ("modernbert", ["Encoders", "ModernBERT"]),
+    ("model2vec", ["Encoders", "model2vec"]),
     ("wordllama", ["Encoders", "WordLlama"]),
     ("stable-diffusion", ["Pictures", "Stable Diffusion"]),
     ("pruned", ["Pictures", "Stable Diffusion, pruned (BK-SDM, tiny-sd)"]),

@@ -13,9 +13,9 @@ use vitrine::{
 };
 
 use crate::PUBLISHED;
-use crate::common::{fixture, ids_in, json, numbers_in, on_cpu, on_gpu, proofs::RANDOM, proved, reference};
+use crate::common::{fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proofs::RANDOM, proved, reference};
 
-const ENCODER_DECODERS: [&str; 5] = ["t5", "bart", "marian", "marian-apart", "pegasus"];
+const ENCODER_DECODERS: [&str; 6] = ["t5", "mt5", "bart", "marian", "marian-apart", "pegasus"];
 const RECURRENT: [&str; 4] = ["gru", "lstm-one-hot", "rnn-tanh", "lstm-tensorflow"];
 
 fn answers(name: &str) -> Value {
@@ -114,6 +114,23 @@ fn every_encoder_decoder_writes_what_transformers_writes() {
             assert_eq!(next[0].token, ids_in(&answers["tokens"])[0], "{name}");
             proved(name, "safetensors", &device, RANDOM);
         }
+    }
+}
+
+#[test]
+fn a_t5_in_gguf_writes_what_transformers_writes() {
+    let answers = answers("t5");
+    let prompt = answers["text"].as_str().expect("a text");
+    for device in every_device() {
+        let file = opened(&[fixture("texts/t5.gguf")]);
+        let model = load(&file, &device, Storage::default()).expect("a model");
+        let info = model.info();
+        assert!(info.encoder_decoder && info.architecture == "t5" && info.context_length.is_some(), "{info:?}");
+        let framed = vitrine::text::EncodeOptions { add_special: true, parse_special: false };
+        assert_eq!(model.tokenizer().encode(prompt, framed).expect("ids"), ids_in(&answers["ids"]));
+        let (events, end) = written(&model, prompt, GenerateOptions::greedy(64));
+        assert_eq!((tokens(&events), end), (ids_in(&answers["tokens"]), EndReason::Length));
+        as_likely("t5.gguf", &events, &answers);
     }
 }
 

@@ -1,5 +1,6 @@
 //! T5 (arXiv 1910.10683): pre-norm blocks with RMSNorm, attention that nothing scales and that leans on how far a key is away. T5 1.1 and Flan-T5 gate
-//! their feed-forward layers and have a head of their own; the first T5 has ReLU and multiplies by its embedding.
+//! their feed-forward layers and have a head of their own; the first T5 has ReLU and multiplies by its embedding. mT5 (arXiv 2010.11934) is a T5 1.1 of
+//! many languages. Weights are called as in `transformers`, or in a GGUF as llama.cpp's converter calls them.
 
 use std::rc::Rc;
 
@@ -10,12 +11,17 @@ use crate::{
     Error, Result,
     graph::{Binary, Unary, ValueId},
     models::{Builder, Origin, Search, Tensors, config::Json},
-    weights::Storage,
+    weights::{Metadata, Storage},
 };
+
+/// As `model_type` of a `config.json` spells them.
+pub(super) const KINDS: [&str; 2] = ["t5", "mt5"];
 
 /// The numbers of an encoder and its decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct T5Config {
+    /// As `model_type` of a `config.json` spells it.
+    pub architecture: &'static str,
     pub vocabulary: usize,
     pub width: usize,
     pub heads: usize,
@@ -48,11 +54,12 @@ impl T5Config {
     }
 
     fn read(json: &Json) -> Result<Self> {
-        let kind = json.word_or("model_type", "t5")?;
-        if kind != "t5" {
-            return Err(Error::unsupported_model(format!("the model is a {kind}, no t5; give T5 or Flan-T5")));
-        }
-        let feed_forward = json.word_or("feed_forward_proj", "relu")?;
+        let kind = json.word_or("model_type", KINDS[0])?;
+        let Some(architecture) = KINDS.into_iter().find(|known| *known == kind) else {
+            return Err(Error::unsupported_model(format!("the model is a {kind}, no t5; give T5, Flan-T5 or mT5")));
+        };
+        let many_languages = architecture == "mt5";
+        let feed_forward = json.word_or("feed_forward_proj", if many_languages { "gated-gelu" } else { "relu" })?;
         let (gated, activation) = match feed_forward {
             "relu" => (false, Unary::LeakyRelu { slope: 0.0 }),
             "gelu" => (false, Unary::Gelu),
@@ -64,14 +71,16 @@ impl T5Config {
                 )));
             }
         };
-        let vocabulary = json.count_or("vocab_size", 32128)?;
-        let layers = json.count_or("num_layers", 6)?;
+        let usual = |t5: usize, mt5: usize| if many_languages { mt5 } else { t5 };
+        let vocabulary = json.count_or("vocab_size", usual(32128, 250_112))?;
+        let layers = json.count_or("num_layers", usual(6, 8))?;
         Self {
+            architecture,
             vocabulary,
             width: json.count_or("d_model", 512)?,
-            heads: json.count_or("num_heads", 8)?,
+            heads: json.count_or("num_heads", usual(8, 6))?,
             head_dim: json.count_or("d_kv", 64)?,
-            feed_forward: json.count_or("d_ff", 2048)?,
+            feed_forward: json.count_or("d_ff", usual(2048, 1024))?,
             layers,
             decoder_layers: json.count_or("num_decoder_layers", layers)?,
             buckets: json.count_or("relative_attention_num_buckets", 32)?,
@@ -79,9 +88,52 @@ impl T5Config {
             gated,
             activation,
             eps: json.number_or("layer_norm_epsilon", 1e-6)? as f32,
-            scaled: json.flag_or("scale_decoder_outputs", json.flag_or("tie_word_embeddings", true)?)?,
+            scaled: !many_languages
+                && json.flag_or("scale_decoder_outputs", json.flag_or("tie_word_embeddings", true)?)?,
             start: Start::of(json, vocabulary)?,
             context_length: json.count_or("n_positions", 512)?,
+        }
+        .checked()
+    }
+
+    /// From a GGUF's metadata: the keys of the GGUF specification, below `t5`. What llama.cpp takes for granted is so here, and a head of its own is
+    /// what tells T5 1.1 from the first.
+    ///
+    /// Errors: as [`Self::from_hugging_face`].
+    fn from_gguf(metadata: &Metadata, tensors: &dyn Tensors) -> Result<Self> {
+        let optional = |name: &str| metadata.get::<u64>(&format!("t5.{name}")).map(|n| n.map(|n| n as usize));
+        let needed = |name: &str| metadata.require::<u64>(&format!("t5.{name}")).map(|n| n as usize);
+        let has = |name: &str| tensors.tensor(name).is_some();
+        let vocabulary = tensors.tensor("token_embd.weight").and_then(|(_, shape)| shape.first().copied());
+        let vocabulary = vocabulary.ok_or_else(|| {
+            Error::corrupt_file("the file has no weight token_embd.weight; fetch the whole file again")
+        })?;
+        let (heads, width, layers) =
+            (needed("attention.head_count")?, needed("embedding_length")?, needed("block_count")?);
+        let first = optional("decoder_start_token_id")?.unwrap_or(0);
+        let gated = has("enc.blk.0.ffn_gate.weight");
+        if heads == 0 || width == 0 || first >= vocabulary {
+            return Err(Error::corrupt_file(format!(
+                "{heads} heads in a width of {width}, with texts that begin with token {first} of {vocabulary}, cannot be; convert the model again"
+            )));
+        }
+        Self {
+            architecture: KINDS[0],
+            vocabulary,
+            width,
+            heads,
+            head_dim: optional("attention.key_length")?.unwrap_or(width / heads),
+            feed_forward: needed("feed_forward_length")?,
+            layers,
+            decoder_layers: optional("decoder_block_count")?.unwrap_or(layers),
+            buckets: needed("attention.relative_buckets_count")?,
+            farthest: 128,
+            gated,
+            activation: if gated { Unary::GeluTanh } else { Unary::LeakyRelu { slope: 0.0 } },
+            eps: metadata.get::<f32>("t5.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
+            scaled: !has("output.weight"),
+            start: Start { first: first as u32, ..Start::default() },
+            context_length: needed("context_length")?,
         }
         .checked()
     }
@@ -94,9 +146,12 @@ impl T5Config {
                 self.buckets, self.farthest
             )));
         }
-        if self.layers.max(self.decoder_layers) > 1024 {
+        if self.context_length == 0 || self.layers.max(self.decoder_layers) > 1024 {
             let layers = self.layers.max(self.decoder_layers);
-            return Err(Error::corrupt_file(format!("{layers} layers cannot be; give the model's own configuration")));
+            return Err(Error::corrupt_file(format!(
+                "{layers} layers with {} positions cannot be; give the model's own configuration",
+                self.context_length
+            )));
         }
         Ok(self)
     }
@@ -186,7 +241,7 @@ pub(super) fn find(json: &Json, tensors: &dyn Tensors, storage: Storage) -> Resu
     let names = |weight: &str| Origin::same(if weight == "shared.weight" { shared } else { weight });
     let search = Search::new(tensors, storage, &names);
     let own_head = search.has("lm_head.weight");
-    if !own_head && !config.scaled {
+    if !own_head && !config.scaled && config.architecture != "mt5" {
         return Err(Error::corrupt_file(
             "the file has no weight lm_head.weight, which its configuration asks for; fetch the whole file again",
         ));
@@ -194,11 +249,44 @@ pub(super) fn find(json: &Json, tensors: &dyn Tensors, storage: Storage) -> Resu
     EncoderDecoder::new(Rc::new(T5 { config, own_head }), search)
 }
 
+/// The same in a GGUF.
+pub(super) fn find_gguf(metadata: &Metadata, tensors: &dyn Tensors, storage: Storage) -> Result<EncoderDecoder> {
+    let config = T5Config::from_gguf(metadata, tensors)?;
+    let names = |weight: &str| Origin::whole(gguf_name(weight));
+    let search = Search::new(tensors, storage, &names);
+    let own_head = search.has("lm_head.weight");
+    EncoderDecoder::new(Rc::new(T5 { config, own_head }), search)
+}
+
+/// What llama.cpp's converter calls a weight of `transformers`.
+fn gguf_name(weight: &str) -> String {
+    let parts: Vec<&str> = weight.split('.').collect();
+    let (side, rest) = match parts.as_slice() {
+        ["shared", ..] => return "token_embd.weight".into(),
+        ["lm_head", ..] => return "output.weight".into(),
+        [side, rest @ ..] => (if *side == "encoder" { "enc" } else { "dec" }, rest),
+        [] => return String::new(),
+    };
+    let ["block", block, "layer", layer, part @ ..] = rest else { return format!("{side}.output_norm.weight") };
+    let name = match (part, *layer, side) {
+        (["layer_norm", ..], "0", _) => "attn_norm".into(),
+        (["layer_norm", ..], "1", "dec") => "cross_attn_norm".into(),
+        (["layer_norm", ..], ..) => "ffn_norm".into(),
+        (["SelfAttention", "relative_attention_bias", ..], ..) => "attn_rel_b".into(),
+        (["SelfAttention", of, ..], ..) => format!("attn_{of}"),
+        (["EncDecAttention", of, ..], ..) => format!("cross_attn_{of}"),
+        ([_, "wi_0", ..], ..) => "ffn_gate".into(),
+        ([_, "wo", ..], ..) => "ffn_down".into(),
+        _ => "ffn_up".into(),
+    };
+    format!("{side}.blk.{block}.{name}.weight")
+}
+
 impl Layers for T5 {
     fn sizes(&self) -> Sizes {
         let c = &self.config;
         Sizes {
-            architecture: "t5",
+            architecture: c.architecture,
             vocabulary: c.vocabulary,
             written: c.vocabulary,
             width: c.width,
