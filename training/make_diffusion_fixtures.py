@@ -32,6 +32,8 @@ UNETS = {
 # BK-SDM-Base keeps the middle. BK-SDM-Small does not; its sides here cannot be halved evenly, so what goes up again is cut to what went down.
 UNETS["unet_base"] = ({**UNETS["unet_sd15"][0], "layers_per_block": 1}, 1, 8, 8, 5)
 UNETS["unet_odd"] = ({**UNETS["unet_tiny"][0], "block_out_channels": [32, 64, 64, 96], "attention_head_dim": 4, "down_block_types": FOUR_DOWN, "up_block_types": FOUR_UP}, 2, 11, 6, 4)
+# XL: no attention in the finest level, deeper transformers below, a row for the whole text and six sizes beside the time.
+UNETS["unet_sdxl"] = ({**SD, "block_out_channels": [32, 64, 96], "attention_head_dim": [2, 4, 6], "layers_per_block": 2, "use_linear_projection": True, "transformer_layers_per_block": [1, 2, 3], "addition_embed_type": "text_time", "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 20 + 6 * 8, "down_block_types": ["DownBlock2D"] + ["CrossAttnDownBlock2D"] * 2, "up_block_types": ["CrossAttnUpBlock2D"] * 2 + ["UpBlock2D"]}, 2, 8, 12, 5)
 CLIPS = {
     "clip_quick_gelu": {"vocab_size": 99, "max_position_embeddings": 77, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "hidden_act": "quick_gelu", "bos_token_id": 97, "eos_token_id": 98},
     "clip_gelu": {"vocab_size": 99, "max_position_embeddings": 24, "hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 3, "hidden_act": "gelu", "bos_token_id": 97, "eos_token_id": 98},
@@ -67,7 +69,12 @@ def unet(name: str, config: dict, batch: int, height: int, width: int, tokens: i
         guidance = torch.tensor([7.5, 1.5][:batch])
         fixture["guidance"] = guidance.tolist()
         condition = guidance_embedding(guidance, columns)
-    out = model(channels_first(latent, batch, height, width), timestep, context, timestep_cond=condition).sample
+    added = None
+    if inputs := config.get("projection_class_embeddings_input_dim"):
+        sizes = torch.tensor([[512.0, 768.0, 0.0, 32.0, 512.0, 768.0], [96.0, 64.0, 16.0, 0.0, 1024.0, 640.0]][:batch])
+        fixture["sizes"] = sizes.flatten().tolist()
+        added = {"time_ids": sizes, "text_embeds": rows("input.pooled", (batch, inputs - 6 * config["addition_time_embed_dim"]))}
+    out = model(channels_first(latent, batch, height, width), timestep, context, timestep_cond=condition, added_cond_kwargs=added).sample
     write(name, fixture, out.permute(0, 2, 3, 1))
 
 

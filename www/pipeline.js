@@ -4,10 +4,11 @@
  * same rules where files are given one by one.
  */
 
-/** Parts that paint; safety checkers and the like are left where they are. */
-export const PARTS = ["unet", "text_encoder", "vae"];
+/** Parts that paint; safety checkers and the like are left where they are. Stable Diffusion XL alone has the second encoder. */
+export const PARTS = ["unet", "text_encoder", "text_encoder_2", "vae"];
 export const TEXTS = [
   "model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer.json", "tokenizer/vocab.json", "tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/special_tokens_map.json",
+  "tokenizer_2/tokenizer.json", "tokenizer_2/vocab.json", "tokenizer_2/merges.txt", "tokenizer_2/tokenizer_config.json", "tokenizer_2/special_tokens_map.json",
 ]; // prettier-ignore
 /** What the weights of a model of texts are nothing without, and what more is read where it is there. */
 export const BESIDE = [

@@ -55,8 +55,9 @@ function brought(name) {
 async function pipelineAt(address) {
   const [, folder, query = ""] = /^(https?:.*\/)model_index\.json(\?[^#]*)?(?:#.*)?$/.exec(address) ?? [];
   if (!folder) return undefined;
-  const weights = PARTS.map(async (part) => {
-    const [stem, older] = part === "text_encoder" ? ["model", "pytorch_model"] : ["diffusion_pytorch_model", "diffusion_pytorch_model"];
+  const named = partsIn(await textAt(address));
+  const weights = named.map(async (part) => {
+    const [stem, older] = part.startsWith("text_encoder") ? ["model", "pytorch_model"] : ["diffusion_pytorch_model", "diffusion_pytorch_model"];
     const ends = [".fp16.safetensors", ".safetensors", ".safetensors.index.fp16.json", ".safetensors.index.json"];
     for (const name of [...ends.map((end) => stem + end), `${older}.fp16.bin`, `${older}.bin`]) {
       const path = `${part}/${name}`;
@@ -66,7 +67,18 @@ async function pipelineAt(address) {
   });
   const texts = TEXTS.map(async (path) => (path === "model_index.json" || (await exists(folder + path + query)) ? [path] : []));
   const found = await Promise.all([...weights, ...texts]);
-  return [...found.flat(), ...PARTS.map((part) => `${part}/config.json`)].map((path) => [path, folder + path + query]);
+  return [...found.flat(), ...named.map((part) => `${part}/config.json`)].map((path) => [path, folder + path + query]);
+}
+
+/** The parts that a `model_index.json` names; the second encoder is no other model's than XL's. @param {string} text */
+function partsIn(text) {
+  try {
+    const index = JSON.parse(text);
+    return PARTS.filter((part) => part !== "text_encoder_2" || index[part]?.[0]);
+  } catch {
+    // What is no index is said when it is read.
+    return PARTS.filter((part) => part !== "text_encoder_2");
+  }
 }
 
 /**

@@ -479,7 +479,7 @@ export interface ImageOptions extends CallOptions {
   prompt: string;
   /** What not to paint; only with a guidance above 1. */
   negativePrompt?: string;
-  /** How closely the prompt is followed (classifier-free guidance, arXiv 2207.12598); 1 is none. The model's own default when left out. */
+  /** How closely the prompt is followed (classifier-free guidance, arXiv 2207.12598); 1 and less are none. The model's own default when left out. */
   guidance?: number;
   /** Denoising steps, from 1 (the default: the model's own). */
   steps?: number;

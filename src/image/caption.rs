@@ -1,4 +1,4 @@
-//! A prompt as a text encoder takes it: a fixed number of ids, and what of the words did not get through.
+//! A prompt as text encoders take it: a fixed number of ids for each, and what of the words did not get through.
 
 use super::emphasis::Emphasis;
 use crate::{
@@ -9,13 +9,22 @@ use crate::{
 /// A character that no caption holds: it becomes the token of unknown words.
 const NO_WORD: &str = "\u{e000}";
 
-/// A prompt as the text encoder takes it.
+/// A prompt as one text encoder takes it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Caption {
+pub struct Reading {
     /// As many as the encoder reads, padded.
     pub ids: Vec<u32>,
+    /// Those as far as the end mark.
+    pub length: usize,
     /// How much each counts; none where all count the same.
     pub weights: Vec<f64>,
+}
+
+/// A prompt as the text encoders take it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caption {
+    /// One for each encoder.
+    pub readings: Vec<Reading>,
     pub cut: Option<String>,
     pub unknown: Vec<String>,
     /// Marks that are read as words.
@@ -23,43 +32,46 @@ pub struct Caption {
 }
 
 impl Caption {
-    /// Gives the text encoder's rows of this caption their weights, and then their mean back, as AUTOMATIC1111's web UI does; a mean that is
-    /// nothing but rounding is left alone.
-    pub fn weigh(&self, rows: &mut [f32]) {
-        if self.weights.is_empty() {
-            return;
-        }
-        let sum = |rows: &[f32]| rows.iter().map(|v| f64::from(*v)).sum::<f64>();
-        let (before, width) = (sum(rows), rows.len() / self.weights.len());
-        let size: f64 = rows.iter().map(|v| f64::from(v.abs())).sum();
-        for (row, weight) in rows.chunks_exact_mut(width).zip(&self.weights) {
-            row.iter_mut().for_each(|v| *v = (f64::from(*v) * weight) as f32);
-        }
-        let back = before / sum(rows);
-        if back.is_finite() && before.abs() > 1e-3 * size {
-            rows.iter_mut().for_each(|v| *v = (f64::from(*v) * back) as f32);
+    /// Gives the text encoders' rows of this caption, which have columns of `widths` from each of them, their weights, and then each encoder's their
+    /// mean back, as AUTOMATIC1111's web UI does; a mean that is nothing but rounding is left alone.
+    pub fn weigh(&self, rows: &mut [f32], widths: &[usize]) {
+        let whole: usize = widths.iter().sum();
+        let mut first = 0;
+        for (reading, width) in self.readings.iter().zip(widths) {
+            let columns = first..first + width;
+            first = columns.end;
+            if reading.weights.is_empty() {
+                continue;
+            }
+            let sum = |rows: &[f32], of: &dyn Fn(f64) -> f64| -> f64 {
+                rows.chunks_exact(whole).flat_map(|row| &row[columns.clone()]).map(|v| of(f64::from(*v))).sum()
+            };
+            let (before, size) = (sum(rows, &|v| v), sum(rows, &f64::abs));
+            for (row, weight) in rows.chunks_exact_mut(whole).zip(&reading.weights) {
+                row[columns.clone()].iter_mut().for_each(|v| *v = (f64::from(*v) * weight) as f32);
+            }
+            let back = before / sum(rows, &|v| v);
+            if back.is_finite() && before.abs() > 1e-3 * size {
+                let rows = rows.chunks_exact_mut(whole).flat_map(|row| &mut row[columns.clone()]);
+                rows.for_each(|v| *v = (f64::from(*v) * back) as f32);
+            }
         }
     }
 }
 
-/// How a model reads its prompts.
-pub enum Reader {
-    /// A vocabulary of whole words: those that it lacks are left out.
-    Words { tokenizer: Tokenizer, unknown: Option<u32>, length: usize, pad: u32 },
-    /// CLIP's: a mark, the prompt, another mark, and so on to the end.
-    Clip { tokenizer: Tokenizer, begin: u32, end: u32, length: usize, pad: u32 },
+/// One of CLIP's tokenizers, with its marks.
+pub struct ClipTokenizer {
+    tokenizer: Tokenizer,
+    begin: u32,
+    end: u32,
+    pad: u32,
 }
 
-impl Reader {
-    pub fn words(tokenizer: Tokenizer, length: usize, pad: u32) -> Result<Self> {
-        let encoded = tokenizer.encode(NO_WORD, EncodeOptions::default())?;
-        Ok(Self::Words { unknown: encoded.first().copied(), tokenizer, length, pad })
-    }
-
+impl ClipTokenizer {
     /// `pad`: the token that fills a short prompt; its end mark where nothing is said.
     ///
     /// Errors: `corrupt-file` where the vocabulary has not CLIP's marks.
-    pub fn clip(tokenizer: Tokenizer, length: usize, pad: Option<&str>) -> Result<Self> {
+    pub fn new(tokenizer: Tokenizer, pad: Option<&str>) -> Result<Self> {
         let id_of = |text: &str| -> Result<u32> {
             match tokenizer.encode(text, EncodeOptions { parse_special: true, add_special: false })?.as_slice() {
                 [id] => Ok(*id),
@@ -70,38 +82,62 @@ impl Reader {
         };
         let (begin, end) = (id_of("<|startoftext|>")?, id_of("<|endoftext|>")?);
         let pad = pad.map(id_of).transpose()?.unwrap_or(end);
+        Ok(Self { tokenizer, begin, end, pad })
+    }
+
+    /// The ids of a prompt's parts, and what of it is more than `length` of them.
+    fn read(&self, emphasis: &Emphasis, length: usize) -> (Reading, Option<String>) {
+        let (mut encoded, mut weights) = (vec![], vec![1.0]);
+        for (text, weight) in &emphasis.parts {
+            encoded.extend(self.tokenizer.encode(text, EncodeOptions::default()).unwrap_or_default());
+            weights.resize(1 + encoded.len(), *weight);
+        }
+        let (read, cut) = encoded.split_at(encoded.len().min(length - 2));
+        weights.truncate(1 + read.len());
+        weights.resize(length, 1.0);
+        let mut ids = [&[self.begin], read, &[self.end]].concat();
+        let marked = ids.len();
+        ids.resize(length, self.pad);
+        // CLIP writes the end of a word into its last token.
+        let cut = self.tokenizer.decode(cut).replace("</w>", " ").trim().to_owned();
+        let weights = if emphasis.is_plain() { vec![] } else { weights };
+        (Reading { ids, length: marked, weights }, (!cut.is_empty()).then_some(cut))
+    }
+}
+
+/// How a model reads its prompts.
+pub enum Reader {
+    /// A vocabulary of whole words: those that it lacks are left out.
+    Words { tokenizer: Tokenizer, unknown: Option<u32>, length: usize, pad: u32 },
+    /// CLIP's: a mark, the prompt, another mark, and so on to the end; a tokenizer for each encoder.
+    Clip { tokenizers: Vec<ClipTokenizer>, length: usize },
+}
+
+impl Reader {
+    pub fn words(tokenizer: Tokenizer, length: usize, pad: u32) -> Result<Self> {
+        let encoded = tokenizer.encode(NO_WORD, EncodeOptions::default())?;
+        Ok(Self::Words { unknown: encoded.first().copied(), tokenizer, length, pad })
+    }
+
+    /// Errors: `corrupt-file` where nothing but marks can be read.
+    pub fn clip(tokenizers: Vec<ClipTokenizer>, length: usize) -> Result<Self> {
         if length < 3 {
             return Err(Error::corrupt_file(
                 "the text encoder reads no more than its marks; give the model's own configuration",
             ));
         }
-        Ok(Self::Clip { tokenizer, begin, end, length, pad })
+        Ok(Self::Clip { tokenizers, length })
     }
 
     pub fn read(&self, prompt: &str) -> Caption {
         match self {
             Self::Words { tokenizer, unknown, length, pad } => words(tokenizer, *unknown, *length, *pad, prompt),
-            Self::Clip { tokenizer, begin, end, length, pad } => {
+            Self::Clip { tokenizers, length } => {
                 let emphasis = Emphasis::of(prompt);
-                let (mut encoded, mut weights) = (vec![], vec![1.0]);
-                for (text, weight) in &emphasis.parts {
-                    encoded.extend(tokenizer.encode(text, EncodeOptions::default()).unwrap_or_default());
-                    weights.resize(1 + encoded.len(), *weight);
-                }
-                let (read, cut) = encoded.split_at(encoded.len().min(length - 2));
-                weights.truncate(1 + read.len());
-                weights.resize(*length, 1.0);
-                let mut ids = [&[*begin], read, &[*end]].concat();
-                ids.resize(*length, *pad);
-                // CLIP writes the end of a word into its last token.
-                let cut = tokenizer.decode(cut).replace("</w>", " ").trim().to_owned();
-                Caption {
-                    ids,
-                    weights: if emphasis.is_plain() { vec![] } else { weights },
-                    cut: (!cut.is_empty()).then_some(cut),
-                    unknown: vec![],
-                    literal: emphasis.literal,
-                }
+                let (readings, cuts): (Vec<_>, Vec<_>) =
+                    tokenizers.iter().map(|tokenizer| tokenizer.read(&emphasis, *length)).unzip();
+                let cut = cuts.into_iter().flatten().next();
+                Caption { readings, cut, unknown: vec![], literal: emphasis.literal }
             }
         }
     }
@@ -133,10 +169,12 @@ fn words(tokenizer: &Tokenizer, missing: Option<u32>, length: usize, pad: u32, p
             cut.push(word);
         }
     }
+    let known = ids.len();
     ids.resize(length, pad);
     let Emphasis { marked, literal, .. } = Emphasis::of(prompt);
     let literal = [marked, literal].concat();
-    Caption { ids, weights: vec![], cut: (!cut.is_empty()).then(|| cut.join(" ")), unknown, literal }
+    let readings = vec![Reading { ids, length: known, weights: vec![] }];
+    Caption { readings, cut: (!cut.is_empty()).then(|| cut.join(" ")), unknown, literal }
 }
 
 #[cfg(test)]
@@ -151,29 +189,38 @@ mod tests {
         });
         let tokenizer = Tokenizer::from_json(tokenizer.to_string().as_bytes()).unwrap();
         let caption = words(&tokenizer, Some(0), 4, 0, "fox !!! 🦊 (owl) …");
-        assert_eq!((caption.ids, caption.unknown), (vec![1, 0, 0, 0], vec!["🦊".to_owned(), "owl".into(), "…".into()]));
+        assert_eq!(caption.readings[0].ids, [1, 0, 0, 0]);
+        assert_eq!(caption.unknown, ["🦊", "owl", "…"]);
     }
 
     #[test]
     fn weighted_rows_keep_their_mean() {
-        let caption = |weights: &[f64]| Caption {
-            ids: vec![],
-            weights: weights.to_vec(),
+        let caption = |readings: &[&[f64]]| Caption {
+            readings: readings
+                .iter()
+                .map(|weights| Reading { ids: vec![], length: 0, weights: weights.to_vec() })
+                .collect(),
             cut: None,
             unknown: vec![],
             literal: vec![],
         };
         let given = [1.0f32, 3.0, -1.0, 2.0, 0.5, 0.5];
         let mut rows = given;
-        caption(&[]).weigh(&mut rows);
+        caption(&[&[]]).weigh(&mut rows, &[2]);
         assert_eq!(rows, given);
         // numpy: z = z * [1, 1.4, 1] by rows, then z * (6 / 6.4).
-        caption(&[1.0, 1.4, 1.0]).weigh(&mut rows);
+        caption(&[&[1.0, 1.4, 1.0]]).weigh(&mut rows, &[2]);
         for (got, wanted) in rows.iter().zip([0.9375f32, 2.8125, -1.3125, 2.625, 0.46875, 0.46875]) {
             assert!((got - wanted).abs() < 1e-6, "{rows:?}");
         }
         let mut even = [1.0f32, -1.0, 2.0, -2.0];
-        caption(&[2.0, 1.0]).weigh(&mut even);
+        caption(&[&[2.0, 1.0]]).weigh(&mut even, &[2]);
         assert_eq!(even, [2.0, -2.0, 2.0, -2.0]);
+        // Two encoders, a column each: 1 + 3 and 2 + 4 stay, each by itself.
+        let mut both = [1.0f32, 2.0, 3.0, 4.0];
+        caption(&[&[3.0, 1.0], &[1.0, 0.5]]).weigh(&mut both, &[1, 1]);
+        for (got, wanted) in both.iter().zip([2.0f32, 3.0, 2.0, 3.0]) {
+            assert!((got - wanted).abs() < 1e-6, "{both:?}");
+        }
     }
 }

@@ -70,6 +70,7 @@ fn house(file: &WeightFile) -> Result<(Pipeline, Vec<Load>)> {
             scheduler,
         },
         largest: side,
+        zeros_for_nothing: false,
         cheap_previews: false,
     };
     Ok((pipeline, loads))

@@ -15,7 +15,7 @@ const MOST_PICTURES: f64 = 16.0;
 pub struct ImageOptions {
     pub prompt: String,
     pub negative_prompt: String,
-    /// 0 to 100; 1 is none (arXiv 2207.12598).
+    /// 0 to 100; 1 and less are none (arXiv 2207.12598).
     pub guidance: f32,
     pub steps: usize,
     pub scheduler: SchedulerName,

@@ -56,6 +56,8 @@ pub struct Painting {
     latent: Vec<f32>,
     /// The text encoder's rows, and where guidance is wanted those of what to leave out behind them.
     context: Vec<u32>,
+    /// What a denoiser takes beside these rows: a row for each whole text, and the picture's sizes.
+    added: Vec<(&'static str, Vec<u32>)>,
     /// The latent of the picture to begin from, and the noise that stands for it; with a mask.
     kept: Option<Kept>,
     /// What a denoiser that was trained to fill in sees beside the latent: `[count · latent rows, channels + 1]`, the mask and what stays.
@@ -76,9 +78,9 @@ struct Kept {
     mask: Vec<f32>,
 }
 
-/// Whether both halves of guidance are computed: the scale is no input of the denoiser, and not 1.
+/// Whether both halves of guidance are computed: the scale is no input of the denoiser, and more than 1.
 fn guided(model: &ImageModel, options: &ImageOptions) -> bool {
-    options.guidance != 1.0 && !model.pipeline.denoiser.takes_guidance()
+    options.guidance > 1.0 && !model.pipeline.denoiser.takes_guidance()
 }
 
 /// The scheduler of a painting, and the rung that it begins with.
@@ -109,7 +111,7 @@ impl Painting {
                     "negativePrompt is nothing that this model listens to: it was trained to be guided by its prompt alone; leave it out"
                 }
                 false => {
-                    "negativePrompt takes guidance, and a guidance of 1 is none; raise guidance, or leave negativePrompt out"
+                    "negativePrompt takes guidance, and one of no more than 1 is none; raise guidance, or leave negativePrompt out"
                 }
             }));
         }
@@ -127,6 +129,7 @@ impl Painting {
             noises,
             latent: vec![],
             context: vec![],
+            added: vec![],
             kept: None,
             beside: None,
             begin,
@@ -193,23 +196,57 @@ impl Painting {
         self.model.latents(self.options.count, self.options.width, self.options.height)
     }
 
-    /// Reads the words, and makes the latent that the first step begins with.
-    async fn prepare(&mut self, session: &mut Session) -> Result<()> {
-        let count = self.options.count;
+    /// Reads the words: what the denoiser looks at beside the latent.
+    async fn read(&mut self, session: &mut Session) -> Result<()> {
+        let ImageOptions { count, width, height, .. } = self.options;
         let wanted = self.model.caption(&self.options.prompt);
         let mut captions = vec![&wanted; count];
         let unwanted: Caption = self.model.caption(&self.options.negative_prompt);
         if guided(&self.model, &self.options) {
             captions.extend(std::iter::repeat_n(&unwanted, count));
         }
-        let ids: Vec<u32> = captions.iter().flat_map(|caption| caption.ids.iter().copied()).collect();
-        let grid = Grid::new(captions.len(), 1, 1);
-        let mut context = session.run(Work::Text, grid, &[("ids", &ids)], "context", &self.cancel).await?;
-        let rows = context.len() / captions.len();
-        for (caption, rows) in captions.iter().zip(context.chunks_exact_mut(rows)) {
-            caption.weigh(rows);
+        let pipeline = self.model.pipeline.clone();
+        let (batch, text) = (captions.len(), &pipeline.text);
+        let lengths = captions.iter().flat_map(|caption| caption.readings.last()).map(|reading| reading.length as u32);
+        let mut inputs: Vec<(&str, Vec<u32>)> = vec![];
+        let mut outputs = vec!["context"];
+        for (i, name) in text.id_inputs().iter().enumerate() {
+            let ids = captions.iter().flat_map(|caption| caption.readings.get(i)).flat_map(|reading| &reading.ids);
+            inputs.push((name, ids.copied().collect()));
         }
-        self.context = words(&context);
+        if text.pooled_width().is_some() {
+            inputs.push(("lengths", lengths.collect()));
+            outputs.push("pooled");
+        }
+        let inputs: Vec<(&str, &[u32])> = inputs.iter().map(|(name, words)| (*name, words.as_slice())).collect();
+        let grid = Grid::new(batch, 1, 1);
+        let mut read = session.run_for(Work::Text, grid, &inputs, &outputs, &self.cancel).await?;
+        if let Some(context) = read.first_mut() {
+            let rows = context.len() / batch;
+            for (caption, rows) in captions.iter().zip(context.chunks_exact_mut(rows)) {
+                caption.weigh(rows, &text.widths());
+            }
+        }
+        if pipeline.zeros_for_nothing && self.options.negative_prompt.is_empty() {
+            for rows in &mut read {
+                let each = rows.len() / batch;
+                rows[count * each..].fill(0.0);
+            }
+        }
+        let mut read = read.iter().map(|rows| words(rows));
+        self.context = read.next().unwrap_or_default();
+        if let Some(pooled) = read.next() {
+            let (height, width) = (height as f32, width as f32);
+            let sizes = [height, width, 0.0, 0.0, height, width].repeat(batch);
+            self.added = vec![("pooled", pooled), ("sizes", words(&sizes))];
+        }
+        Ok(())
+    }
+
+    /// Reads the words, and makes the latent that the first step begins with.
+    async fn prepare(&mut self, session: &mut Session) -> Result<()> {
+        self.read(session).await?;
+        let count = self.options.count;
 
         let grid = self.latents();
         let size = grid.height * grid.width * self.model.pipeline.channels();
@@ -272,6 +309,7 @@ impl Painting {
         if self.model.pipeline.denoiser.takes_guidance() {
             inputs.push(("guidance", &guidance));
         }
+        inputs.extend(self.added.iter().map(|(name, words)| (*name, words.as_slice())));
         let mut prediction = session.run(Work::Denoise, grid, &inputs, "prediction", &self.cancel).await?;
         if guided(&self.model, &self.options) {
             let unwanted = prediction.split_off(prediction.len() / 2);

@@ -52,6 +52,8 @@ pub struct Pipeline {
     pub defaults: Defaults,
     /// The longest side of a picture, in pixels.
     pub largest: usize,
+    /// Whether where nothing is to be left out the rows of it are zeros, and not those of an empty text.
+    pub zeros_for_nothing: bool,
     /// Whether previews are drawn instead of decoded, since a decoding takes as long as a step.
     pub cheap_previews: bool,
 }

@@ -99,7 +99,7 @@ impl Session {
         Ok(self.plan(work, grid).await?.cost())
     }
 
-    /// Runs a graph once: writes its inputs and waits for its one output.
+    /// Runs a graph once: writes its inputs and waits for one of its outputs.
     pub async fn run(
         &mut self,
         work: Work,
@@ -108,16 +108,29 @@ impl Session {
         output: &str,
         cancel: &Cancel,
     ) -> Result<Vec<f32>> {
+        let outputs = self.run_for(work, grid, inputs, &[output], cancel).await?;
+        outputs.into_iter().next().ok_or_else(|| Error::internal(format!("{output} did not come")))
+    }
+
+    /// The same for several outputs.
+    pub async fn run_for(
+        &mut self,
+        work: Work,
+        grid: Grid,
+        inputs: &[(&str, &[u32])],
+        outputs: &[&str],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<f32>>> {
         cancel.check()?;
         let plan = self.plan(work, grid).await?;
         for (name, words) in inputs {
             plan.write_input(name, words)?;
         }
-        let pending: Pending = plan.step(&StepParams::default(), &[output])?;
+        let pending: Pending = plan.step(&StepParams::default(), outputs)?;
         let outputs = cancel.race(pending).await?;
         self.turns.give_way().await;
         cancel.check()?;
-        outputs.into_iter().next().map(floats).ok_or_else(|| Error::internal(format!("{output} did not come")))
+        Ok(outputs.into_iter().map(floats).collect())
     }
 
     /// The rows of one latent's picture `[pixels, 3]`; in tiles where the latent is large.

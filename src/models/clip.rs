@@ -1,12 +1,16 @@
 //! CLIP's text encoder (arXiv 2103.00020): pre-norm blocks of causal attention over tokens with learned positions, as Stable
 //! Diffusion reads its prompts with. ViT-L's (SD 1.x, QuickGELU) and OpenCLIP ViT-H's (SD 2.x, GELU, read before its last
-//! layer) differ in numbers alone.
+//! layer) differ in numbers alone. Stable Diffusion XL reads with two of them at once: [`ClipPair`].
 //!
 //! Weights are called as in `transformers`' `CLIPTextModel`, whatever the file calls them: see [`Names`].
 
 mod names;
+mod pair;
 
-pub use names::Names;
+pub use names::{Names, Place};
+pub use pair::ClipPair;
+
+use std::ops::Range;
 
 use super::{Builder, Search, Tensors, TextEncoder, Weights, builder::Heads, config::Json};
 use crate::{
@@ -28,6 +32,8 @@ pub struct ClipConfig {
     pub feed_forward: usize,
     pub activation: Unary,
     pub eps: f32,
+    /// Columns of the row that stands for a whole text, where a model asks for it.
+    pub projected: Option<usize>,
 }
 
 impl ClipConfig {
@@ -61,14 +67,15 @@ impl ClipConfig {
             feed_forward: json.count_or("intermediate_size", 2048)?,
             activation,
             eps: json.number_or("layer_norm_eps", 1e-5)? as f32,
+            projected: Some(json.count_or("projection_dim", 512)?),
         }
         .checked()
     }
 
     /// From the shapes of a single-file checkpoint, which has no configuration beside it.
-    pub fn from_tensors(names: Names, tensors: &dyn Tensors) -> Result<Self> {
+    pub fn from_tensors(names: Names, place: Place, tensors: &dyn Tensors) -> Result<Self> {
         let shape = |weight: &str, rank: usize| -> Result<Vec<usize>> {
-            let name = names.origin(weight).name;
+            let name = names.origin(place, weight).name;
             let shape = tensors.tensor(&name).map(|(_, shape)| shape.to_vec()).filter(|shape| shape.len() == rank);
             shape.ok_or_else(|| {
                 Error::corrupt_file(format!(
@@ -81,21 +88,23 @@ impl ClipConfig {
         let hidden = shape("text_model.encoder.layers.0.mlp.fc1.weight", 2)?;
         let has = |i: usize| {
             let weight = format!("text_model.encoder.layers.{i}.layer_norm1.weight");
-            tensors.tensor(&names.origin(&weight).name).is_some()
+            tensors.tensor(&names.origin(place, &weight).name).is_some()
         };
         let layers = (0..).take_while(|i| has(*i)).count();
-        // OpenCLIP's encoders are 1,024 wide or more; Stable Diffusion reads them before the last of their 24 layers, which
+        // OpenCLIP's encoders are 1,024 wide or more; Stable Diffusion 2 reads them before the last of their 24 layers, which
         // diffusers' files leave out.
         let open = table[1] >= 1024;
+        let projection = names.origin(place, "text_projection.weight").name;
         Self {
             vocabulary: table[0],
             length: positions[0],
             width: table[1],
-            layers: if open { layers.min(23) } else { layers },
+            layers: if open && place == Place::Only { layers.min(23) } else { layers },
             heads: table[1] / 64,
             feed_forward: hidden[0],
             activation: if open { Unary::Gelu } else { Unary::QuickGelu },
             eps: 1e-5,
+            projected: tensors.tensor(&projection).and_then(|(_, shape)| shape.get(1).copied()),
         }
         .checked()
     }
@@ -127,13 +136,13 @@ impl Clip {
     ///
     /// Errors: `corrupt-file` where there is no text encoder, or one that is not as the configuration says.
     pub fn find(config: Option<ClipConfig>, tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
-        let names = Names::of(tensors).ok_or_else(|| {
+        let names = Names::of(tensors, Place::Only).ok_or_else(|| {
             Error::corrupt_file(
                 "the file holds no text encoder that goes by a known name; give the model's text encoder too",
             )
         })?;
-        let config = config.map_or_else(|| ClipConfig::from_tensors(names, tensors), Ok)?;
-        let origin = |weight: &str| names.origin(weight);
+        let config = config.map_or_else(|| ClipConfig::from_tensors(names, Place::Only, tensors), Ok)?;
+        let origin = |weight: &str| names.origin(Place::Only, weight);
         let search = Search::new(tensors, storage, &origin);
         config.graph(search.builder("clip"), 1)?;
         Ok(Self::new(config, search.finish()))
@@ -155,19 +164,29 @@ impl ClipConfig {
         let ids = b.g.input("ids", &[rows], DType::U32);
         let positions = b.g.input("positions", &[rows], DType::U32);
         let mut text = b.pp("text_model");
-        text.g.at("text embedding");
-        let tokens = text.embedding("embeddings.token_embedding", self.vocabulary, self.width, ids)?;
-        let places = text.embedding("embeddings.position_embedding", self.length, self.width, positions)?;
-        let mut x = text.add(tokens, places)?;
-        for i in 0..self.layers {
-            text.g.at(format!("text layer {i}"));
-            x = self.layer(&mut text.pp(format!("encoder.layers.{i}")), batch, x)?;
-        }
+        let x = self.embedded(&mut text, ids, positions)?;
+        let x = self.through(&mut text, 0..self.layers, batch, x)?;
         text.g.at("text output");
         let x = text.layer_norm("final_layer_norm", self.eps, x)?;
         drop(text);
         b.g.output("context", x);
         Ok(b.finish())
+    }
+
+    fn embedded(&self, text: &mut Builder, ids: ValueId, positions: ValueId) -> Result<ValueId> {
+        text.g.at("text embedding");
+        let tokens = text.embedding("embeddings.token_embedding", self.vocabulary, self.width, ids)?;
+        let places = text.embedding("embeddings.position_embedding", self.length, self.width, positions)?;
+        text.add(tokens, places)
+    }
+
+    /// Through some of the layers.
+    fn through(&self, text: &mut Builder, layers: Range<usize>, batch: usize, mut x: ValueId) -> Result<ValueId> {
+        for i in layers {
+            text.g.at(format!("text layer {i}"));
+            x = self.layer(&mut text.pp(format!("encoder.layers.{i}")), batch, x)?;
+        }
+        Ok(x)
     }
 
     fn layer(&self, b: &mut Builder, batch: usize, x: ValueId) -> Result<ValueId> {

@@ -11,8 +11,9 @@ pub type Constant = (&'static str, Vec<u32>);
 
 /// Turns token ids into the rows that a denoiser looks at.
 pub trait TextEncoder {
-    /// Inputs `ids` `[batch · length]` U32 and `positions` `[batch · length]` U32 (see [`constants`](Self::constants));
-    /// output `context` `[batch · length, width]`.
+    /// Inputs: ids `[batch · length]` U32 by each of the names of [`id_inputs`](Self::id_inputs), and `positions` `[batch · length]` U32 (see
+    /// [`constants`](Self::constants)); output: `context` `[batch · length, width]`. With a [`pooled_width`](Self::pooled_width) also the input
+    /// `lengths` `[batch]` U32, the ids of each text as far as its end mark, and the output `pooled` `[batch, pooled_width]`.
     fn graph(&self, batch: usize) -> Result<Graph>;
 
     /// Ids of one text, padding included.
@@ -20,6 +21,21 @@ pub trait TextEncoder {
 
     /// Columns of `context`.
     fn width(&self) -> usize;
+
+    /// The inputs that take ids: one for each encoder that it is made of, which may have tokenizers of their own.
+    fn id_inputs(&self) -> &'static [&'static str] {
+        &["ids"]
+    }
+
+    /// Columns of `context` that each of these encoders made, one after another.
+    fn widths(&self) -> Vec<usize> {
+        vec![self.width()]
+    }
+
+    /// Columns of `pooled`, where a row for each whole text comes out too.
+    fn pooled_width(&self) -> Option<usize> {
+        None
+    }
 
     /// How many ids there are: one past it is none of this encoder's.
     fn vocabulary(&self) -> usize;
@@ -36,8 +52,8 @@ pub trait Denoiser {
     ///
     /// Inputs: `latent` `[batch · height · width, latent_channels]`; `timestep` `[batch, 1]`, in the unit of the scheduler that the
     /// model was trained with (0 … 999 for Stable Diffusion, 1000 t for the illustrator's flow); `context` `[batch · tokens, context_width]`; where
-    /// [`takes_guidance`](Self::takes_guidance), `guidance` `[batch, 1]`, the guidance scale itself; and the
-    /// [`constants`](Self::constants). Output: `prediction` `[batch · height · width, prediction_channels]`.
+    /// [`takes_guidance`](Self::takes_guidance), `guidance` `[batch, 1]`, the guidance scale itself; with a [`pooled_width`](Self::pooled_width),
+    /// `pooled` `[batch, pooled_width]` and `sizes` `[batch · 6, 1]`; and the [`constants`](Self::constants). Output: `prediction` `[batch · height · width, prediction_channels]`.
     ///
     /// Errors: `bad-argument` for sides that this model cannot take, `invalid-graph` where the configuration contradicts itself.
     fn graph(&self, batch: usize, height: usize, width: usize, tokens: usize) -> Result<Graph>;
@@ -62,6 +78,12 @@ pub trait Denoiser {
     /// input, and one half of the batch does.
     fn takes_guidance(&self) -> bool {
         false
+    }
+
+    /// Columns of `pooled`, where it looks at a row for the whole text too, and at six sizes (arXiv 2307.01952): height and width that a picture had
+    /// before it was cut, how far from its top and its left it was cut, height and width that are wanted, in pixels.
+    fn pooled_width(&self) -> Option<usize> {
+        None
     }
 
     /// Inputs that depend on nothing but the sizes.

@@ -25,7 +25,7 @@ pub use autoencoder_kl::{AutoencoderKl, KlConfig};
 pub use autoencoder_tiny::AutoencoderTiny;
 pub use autoregressive::Autoregressive;
 pub use builder::{Builder, Form, Origin, Search, Weights};
-pub use clip::Clip;
+pub use clip::{Clip, ClipPair};
 pub use conv_vae::ConvVae;
 pub use dcgan::Dcgan;
 pub use dense::Dense;

@@ -1,5 +1,5 @@
 //! Stable Diffusion's denoiser: a U-Net of residual blocks and transformers that look at the prompt (arXiv 2112.10752), as
-//! `diffusers`' `UNet2DConditionModel` lays it out. SD 1.x and 2.x, SD-Turbo, the pruned ones (BK-SDM, arXiv 2305.15798; tiny-sd)
+//! `diffusers`' `UNet2DConditionModel` lays it out. SD 1.x, 2.x and XL (arXiv 2307.01952), their Turbos, the pruned ones (BK-SDM, arXiv 2305.15798; tiny-sd)
 //! and latent consistency models (arXiv 2310.04378) differ in numbers alone.
 //!
 //! Weights are called as in `diffusers`, whatever the file calls them: see [`Names`].
@@ -10,7 +10,7 @@ mod names;
 mod single_file;
 mod transformer;
 
-pub use config::{Attention, DownBlock, UNetConfig, UpBlock};
+pub use config::{Addition, Attention, DownBlock, UNetConfig, UpBlock};
 pub use names::Names;
 
 use super::{Builder, Denoiser, Search, Tensors, Weights};
@@ -19,6 +19,9 @@ use crate::{
     graph::{self, DType, Graph, Grid, Unary, ValueId, Window},
     weights::{Recipes, Storage},
 };
+
+/// Numbers that a picture's sizes are told in: before it was cut, where it was cut, and what is wanted.
+const SIZES: usize = 6;
 
 /// A denoiser.
 #[derive(Debug, Clone)]
@@ -91,7 +94,12 @@ impl UNetConfig {
         let timestep = b.g.input("timestep", &[batch, 1], DType::F32);
         let context = b.g.input("context", &[batch.saturating_mul(tokens), self.context_width], DType::F32);
         let guidance = self.guidance_columns.map(|_| b.g.input("guidance", &[batch, 1], DType::F32));
-        let time = self.time(&mut b, timestep, guidance)?;
+        let mut time = self.time(&mut b, timestep, guidance)?;
+        if let Some(addition) = &self.addition {
+            let added = self.added(&mut b, addition, batch)?;
+            time = b.add(time, added)?;
+        }
+        let time = b.g.unary(Unary::Silu, time);
         let network = Network { config: self, batch, time, context };
 
         b.g.at("in");
@@ -112,7 +120,7 @@ impl UNetConfig {
         Ok(b.finish())
     }
 
-    /// The time's embedding after its SiLU, as every residual block takes it.
+    /// The time's embedding, `[batch, time_width]`; every residual block takes its SiLU.
     fn time(&self, b: &mut Builder, timestep: ValueId, guidance: Option<ValueId>) -> Result<ValueId> {
         let mut b = b.pp("time_embedding");
         b.g.at("time");
@@ -127,8 +135,22 @@ impl UNetConfig {
         }
         let t = b.linear("linear_1", self.time_width, t)?;
         let t = b.g.unary(Unary::Silu, t);
-        let t = b.linear("linear_2", self.time_width, t)?;
-        Ok(b.g.unary(Unary::Silu, t))
+        b.linear("linear_2", self.time_width, t)
+    }
+
+    /// What the row of the whole text and the sizes add to it.
+    fn added(&self, b: &mut Builder, addition: &Addition, batch: usize) -> Result<ValueId> {
+        let mut b = b.pp("add_embedding");
+        b.g.at("text and sizes");
+        let pooled = b.g.input("pooled", &[batch, addition.pooled], DType::F32);
+        let sizes = b.g.input("sizes", &[batch.saturating_mul(SIZES), 1], DType::F32);
+        let sizes =
+            b.g.timestep_embedding(addition.columns, 10_000.0, self.frequency_shift, self.cosine_first, sizes)?;
+        let sizes = b.g.reshape(batch, sizes)?;
+        let x = b.g.concat(pooled, sizes)?;
+        let x = b.linear("linear_1", self.time_width, x)?;
+        let x = b.g.unary(Unary::Silu, x);
+        b.linear("linear_2", self.time_width, x)
     }
 }
 
@@ -152,6 +174,10 @@ impl Denoiser for UNet {
 
     fn takes_guidance(&self) -> bool {
         self.config.guidance_columns.is_some()
+    }
+
+    fn pooled_width(&self) -> Option<usize> {
+        self.config.addition.as_ref().map(|addition| addition.pooled)
     }
 }
 

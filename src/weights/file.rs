@@ -60,6 +60,9 @@ pub struct WeightFile {
 /// Files beside weights that are no JSON but lists, line by line: a tokenizer's merges, its words.
 const LISTS: [&str; 2] = ["merges.txt", "vocab.txt"];
 
+/// The folder of a pipeline's second text encoder, whose tensors go by the same names as the first's.
+const SECOND_ENCODER: &str = "text_encoder_2";
+
 /// What a file's first bytes say it is.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
@@ -166,7 +169,8 @@ impl WeightFile {
     ///
     /// What lies beside a model in its folder may be given too and is passed over: copies of its weights (a `*.index.json` says which are
     /// the model; else safetensors before PyTorch's, half precision before others), adapters, projectors, what a training left, texts.
-    /// Names of tensors lose what a wrapper put before them (`_orig_mod.`, `module.`).
+    /// Names of tensors lose what a wrapper put before them (`_orig_mod.`, `module.`); those of a file in a folder `text_encoder_2`, which repeat the
+    /// names of `text_encoder`, get the folder's before them (`text_encoder_2.`).
     ///
     /// Errors: `corrupt-file` with the place in the file where it stops making sense, `unsupported-model` for
     /// formats and quantisations that Vitrine does not read (pickles of whole modules, and compressed archives among
@@ -270,6 +274,9 @@ impl WeightFile {
         }
         if self.format == Format::StateDict {
             wrappers::take_off(&prefix.name, &mut contents.tensors)?;
+            if prefix.name.rsplit('/').nth(1) == Some(SECOND_ENCODER) {
+                contents.tensors.iter_mut().for_each(|tensor| tensor.name.insert_str(0, &format!("{SECOND_ENCODER}.")));
+            }
         }
         for mut tensor in contents.tensors {
             tensor.part = index;

@@ -246,7 +246,7 @@ mod tests {
         let listings: Vec<Listing> = serde_json::from_str(include_str!("../../tests/fixtures/listings.json")).unwrap();
         let mut compared = 0;
         for Listing { of, paths, index, files, refused } in &listings {
-            let parts = ["unet/", "text_encoder/", "vae/"];
+            let parts = ["unet/", "text_encoder/", "text_encoder_2/", "vae/"];
             let folders = if paths.iter().any(|path| path == "model_index.json") { &parts[..] } else { &[""] };
             let is_gguf = |path: &&String| path.ends_with(".gguf");
             let here = |path: &&String| folders.contains(&in_folder(path).0) && Weights::of(path).is_some();

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::SIZES;
 use crate::{Error, Result, models::config::Json};
 
 const WHAT: &str = "the U-Net's config.json";
@@ -28,6 +29,41 @@ pub struct UNetConfig {
     pub frequency_shift: f32,
     /// Columns of the embedding of the guidance scale, where guidance is an input (latent consistency models).
     pub guidance_columns: Option<usize>,
+    /// What is added to the time, where there is anything (XL).
+    pub addition: Option<Addition>,
+}
+
+/// A row for the whole text and the picture's sizes (`text_time`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// Columns of the text's row.
+    pub pooled: usize,
+    /// Columns of the embedding of each size.
+    pub columns: usize,
+}
+
+impl Addition {
+    /// From all that the first of its layers takes.
+    ///
+    /// Errors: `unsupported-model` for the refiner, which is told five numbers and not six; `corrupt-file` where nothing is left for a text.
+    pub fn new(inputs: usize, columns: usize, context_width: usize) -> Result<Self> {
+        let pooled =
+            columns.checked_mul(SIZES).and_then(|sizes| inputs.checked_sub(sizes)).filter(|pooled| *pooled > 0);
+        // The refiner looks at the second encoder's rows alone, and its row is as wide as they are.
+        if context_width.checked_add(columns.saturating_mul(SIZES - 1)) == Some(inputs) {
+            return Err(Error::unsupported_model(
+                "this is the refiner of Stable Diffusion XL, which goes on with what its base model painted and does not run here; load the base \
+                 model (stable-diffusion-xl-base-1.0), whose pictures need no refiner",
+            ));
+        }
+        let pooled = pooled.ok_or_else(|| {
+            Error::corrupt_file(format!(
+                "the U-Net's add_embedding takes {inputs} numbers, which {SIZES} sizes of {columns} and a text do not fit in; give the model's own \
+                 configuration"
+            ))
+        })?;
+        Ok(Self { pooled, columns })
+    }
 }
 
 /// The transformers of a block.
@@ -59,7 +95,7 @@ const UNUSED: &[(&str, &[&str])] = &[
     ("class_embed_type", &[]),
     ("num_class_embeds", &[]),
     ("class_embeddings_concat", &["false"]),
-    ("addition_embed_type", &[]),
+    ("addition_embed_type", &["\"text_time\""]),
     ("encoder_hid_dim", &[]),
     ("encoder_hid_dim_type", &[]),
     ("dual_cross_attention", &["false"]),
@@ -149,6 +185,13 @@ impl UNetConfig {
             };
             up.push(UpBlock { channels: channels[level], layers: layers[level] + 1, attention, doubles: i + 1 < n });
         }
+        let addition = match json.get("addition_embed_type") {
+            Some(_) => {
+                let inputs = json.count("projection_class_embeddings_input_dim")?;
+                Some(Addition::new(inputs, json.count("addition_time_embed_dim")?, widths[0])?)
+            }
+            None => None,
+        };
         Ok(Self {
             in_channels: json.count_or("in_channels", 4)?,
             out_channels: json.count_or("out_channels", 4)?,
@@ -167,6 +210,7 @@ impl UNetConfig {
             cosine_first: json.flag_or("flip_sin_to_cos", true)?,
             frequency_shift: json.number_or("freq_shift", 0.0)? as f32,
             guidance_columns: json.get("time_cond_proj_dim").map(|_| json.count("time_cond_proj_dim")).transpose()?,
+            addition,
             channels,
         })
     }
@@ -174,7 +218,7 @@ impl UNetConfig {
 
 fn unsupported(why: String) -> Error {
     Error::unsupported_model(format!(
-        "this U-Net cannot run here: {why}; use Stable Diffusion 1.x or 2.x, or one that was pruned or distilled from them"
+        "this U-Net cannot run here: {why}; use Stable Diffusion 1.x, 2.x or XL, or one that was pruned or distilled from them"
     ))
 }
 
@@ -199,13 +243,27 @@ mod tests {
     #[test]
     fn what_a_family_never_sets_is_refused_by_name() {
         for (key, value) in
-            [("class_embed_type", "\"timestep\""), ("addition_embed_type", "\"text_time\""), ("act_fn", "\"mish\"")]
+            [("class_embed_type", "\"timestep\""), ("addition_embed_type", "\"text_image\""), ("act_fn", "\"mish\"")]
         {
             let text = TINY.replacen('{', &format!("{{\"{key}\": {value}, "), 1);
             let error = UNetConfig::from_diffusers(&text).unwrap_err();
             assert_eq!(error.code(), ErrorCode::UnsupportedModel);
             assert!(error.to_string().contains(key), "{error}");
         }
+    }
+
+    #[test]
+    fn sizes_and_a_text_are_added_but_the_refiners_are_refused() {
+        let with = |inputs: usize| {
+            let added = format!(
+                "{{\"addition_embed_type\": \"text_time\", \"addition_time_embed_dim\": 256, \"projection_class_embeddings_input_dim\": {inputs}, "
+            );
+            UNetConfig::from_diffusers(&TINY.replacen('{', &added, 1))
+        };
+        assert_eq!(with(2816).unwrap().addition, Some(Addition { pooled: 1280, columns: 256 }));
+        let refiner = with(768 + 5 * 256).unwrap_err();
+        assert!(refiner.code() == ErrorCode::UnsupportedModel && refiner.to_string().contains("refiner"), "{refiner}");
+        assert_eq!(with(1536).unwrap_err().code(), ErrorCode::CorruptFile);
     }
 
     #[test]

@@ -37,11 +37,13 @@ impl Names {
 /// The name in a single file. There, what each level adds stands in one row of `input_blocks` (the first is the convolution at the
 /// beginning; a halving counts as one), and of `output_blocks` (a doubling belongs to the layer before it).
 fn single(config: &UNetConfig, weight: &str) -> Option<String> {
-    const FIXED: [(&str, &str); 6] = [
+    const FIXED: [(&str, &str); 8] = [
         ("conv_in.", "input_blocks.0.0."),
         ("time_embedding.linear_1.", "time_embed.0."),
         ("time_embedding.linear_2.", "time_embed.2."),
         ("time_embedding.cond_proj.", "time_embed.cond_proj."),
+        ("add_embedding.linear_1.", "label_emb.0.0."),
+        ("add_embedding.linear_2.", "label_emb.0.2."),
         ("conv_norm_out.", "out.0."),
         ("conv_out.", "out.2."),
     ];
@@ -125,6 +127,7 @@ mod tests {
             ("up_blocks.1.upsamplers.0.conv.weight", "output_blocks.5.2.conv.weight"),
             ("up_blocks.3.resnets.2.conv_shortcut.weight", "output_blocks.11.0.skip_connection.weight"),
             ("conv_norm_out.bias", "out.0.bias"),
+            ("add_embedding.linear_2.weight", "label_emb.0.2.weight"),
         ] {
             assert_eq!(Names::SingleFile.origin(&config, ours), Origin::same(&format!("{SINGLE}{theirs}")));
         }

@@ -1,10 +1,13 @@
 //! What a U-Net is made of, where a single-file checkpoint has no configuration beside it: its tensors' names and shapes say it.
 
-use super::{Attention, DownBlock, UNetConfig, UpBlock};
+use super::{Addition, Attention, DownBlock, UNetConfig, UpBlock};
 use crate::{Error, Result, models::Tensors};
 
 /// No checkpoint has so many; a walk ends there.
 const MOST: usize = 64;
+
+/// Columns of each size's embedding in XL, which no shape tells.
+const SIZE_COLUMNS: usize = 256;
 
 /// A checkpoint's tensors below `model.diffusion_model.`.
 struct Checkpoint<'a>(&'a dyn Tensors);
@@ -31,8 +34,8 @@ impl Checkpoint<'_> {
         }
         let width = self.side(&format!("{name}.transformer_blocks.0.attn2.to_k.weight"), 1)?;
         let depth = (0..MOST).take_while(|k| self.has(&format!("{name}.transformer_blocks.{k}.norm1.weight"))).count();
-        // Stable Diffusion 1 has 8 heads everywhere; 2, which looks at OpenCLIP's rows of 1,024, has heads of 64.
-        let heads = if width == 1024 { channels / 64 } else { 8 };
+        // Stable Diffusion 1 has 8 heads everywhere; 2 and XL, which look at OpenCLIP's rows of 1,024 and more, have heads of 64.
+        let heads = if width >= 1024 { channels / 64 } else { 8 };
         Ok(Some((Attention { heads, depth }, width)))
     }
 }
@@ -44,7 +47,7 @@ fn corrupt(why: &str) -> Error {
 }
 
 impl UNetConfig {
-    /// From the tensors of a single-file checkpoint of Stable Diffusion 1.x or 2.x, or of one pruned or distilled from them.
+    /// From the tensors of a single-file checkpoint of Stable Diffusion 1.x, 2.x or XL, or of one pruned or distilled from them.
     ///
     /// Errors: `corrupt-file` where they are no such U-Net's.
     pub fn from_single_file(tensors: &dyn Tensors) -> Result<Self> {
@@ -101,6 +104,12 @@ impl UNetConfig {
             return Err(corrupt(&format!("it goes down {} levels and up {}", down.len(), up.len())));
         }
         let guidance = "time_embed.cond_proj.weight";
+        let added = "label_emb.0.0.weight";
+        let context_width = width.ok_or_else(|| corrupt("it looks at no prompt"))?;
+        let addition = match file.has(added) {
+            true => Some(Addition::new(file.side(added, 1)?, SIZE_COLUMNS, context_width)?),
+            false => None,
+        };
         Ok(Self {
             in_channels: file.side("input_blocks.0.0.weight", 1)?,
             out_channels: file.side("out.2.weight", 0)?,
@@ -108,7 +117,7 @@ impl UNetConfig {
             down,
             middle,
             up,
-            context_width: width.ok_or_else(|| corrupt("it looks at no prompt"))?,
+            context_width,
             norm_groups: 32,
             norm_eps: 1e-5,
             down_padding: 1,
@@ -116,6 +125,7 @@ impl UNetConfig {
             cosine_first: true,
             frequency_shift: 0.0,
             guidance_columns: file.has(guidance).then(|| file.side(guidance, 1)).transpose()?,
+            addition,
         })
     }
 }

@@ -74,7 +74,7 @@ fn file_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> WeightFile {
 
 #[test]
 fn a_unet_is_read_from_diffusers_files_and_from_single_ones() {
-    for name in ["unet_sd15", "unet_tiny"] {
+    for name in ["unet_sd15", "unet_tiny", "unet_sdxl"] {
         let plain = unet_of(name);
         let config = plain.config();
         let draft = plain.graph(1, 8, 8, 1).expect("a graph");
@@ -105,7 +105,7 @@ fn clip_is_read_under_every_name_it_goes_by() {
     let config = ClipConfig::from_hugging_face(&original(name)["config"].to_string()).expect("a configuration");
     let draft = Clip::new(config.clone(), in_f32()).graph(1).expect("a graph");
     for names in [clip::Names::HuggingFace, clip::Names::Bare, clip::Names::SingleFile, clip::Names::OpenClip] {
-        let file = file_of(&draft, |weight| names.origin(weight));
+        let file = file_of(&draft, |weight| names.origin(clip::Place::Only, weight));
         let found = Clip::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
         reading(name, &found, |device, graph| block_on(streamed(device, &file, graph, found.recipes())));
     }

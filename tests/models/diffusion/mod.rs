@@ -8,6 +8,7 @@ mod paintings;
 pub mod pipeline;
 mod runs;
 pub mod schedulers;
+mod xl;
 
 use std::collections::HashMap;
 
@@ -95,6 +96,11 @@ fn denoising_within(
     if denoiser.takes_guidance() {
         inputs.push(("guidance", bits(&numbers_in(&f["guidance"]))));
     }
+    assert_eq!(denoiser.pooled_width().is_some(), f["sizes"].is_array());
+    if let Some(width) = denoiser.pooled_width() {
+        inputs.push(("pooled", bits(&hashed::rows("input.pooled", batch * width))));
+        inputs.push(("sizes", bits(&numbers_in(&f["sizes"]))));
+    }
     for (device_name, device) in devices() {
         let resident = load(&device, &graph).expect("the weights go in");
         let got = run(&resident, &graph, &inputs, "prediction");
@@ -149,6 +155,11 @@ fn a_unet_of_stable_diffusion_1_is_diffusers() {
 #[test]
 fn a_unet_of_stable_diffusion_2_is_diffusers() {
     denoises_as_in_python("unet_sd21", &unet_of("unet_sd21"));
+}
+
+#[test]
+fn a_unet_of_stable_diffusion_xl_is_diffusers() {
+    denoises_as_in_python("unet_sdxl", &unet_of("unet_sdxl"));
 }
 
 #[test]

@@ -54,7 +54,7 @@ const fn parts<'a>(text_encoder: &'a str, unet: &'a str, vae: &'a str) -> [&'a s
 }
 
 /// The file `name` of a folder among the fixtures.
-fn source_in(folder: &str, name: &str) -> SharedSource {
+pub fn source_in(folder: &str, name: &str) -> SharedSource {
     Rc::new(MemorySource::new(name, std::fs::read(fixture(folder).join(name)).expect("a file of the fixture")))
 }
 
@@ -62,7 +62,7 @@ fn source(name: &str) -> SharedSource {
     source_in(FOLDER, name)
 }
 
-fn open_in(folder: &str, names: &[&str]) -> WeightFile {
+pub fn open_in(folder: &str, names: &[&str]) -> WeightFile {
     block_on(WeightFile::open_parts(names.iter().map(|name| source_in(folder, name)).collect())).expect("files")
 }
 
@@ -111,7 +111,7 @@ fn wanted(name: &str) -> Vec<f32> {
 }
 
 /// Of a picture against rows of 0 … 1.
-fn likeness(picture: &Picture, rows: &[f32]) -> f64 {
+pub fn likeness(picture: &Picture, rows: &[f32]) -> f64 {
     psnr(&picture.rows(0.0, 1.0), rows, 1.0)
 }
 
@@ -223,7 +223,7 @@ fn a_checkpoint_in_one_file_paints_the_same() {
         .map(|tensor| {
             let begins = |parts: &[&str]| parts.iter().any(|part| tensor.name.starts_with(part));
             let name = if begins(&["embeddings.", "encoder.layers.", "final_layer_norm."]) {
-                clip::Names::SingleFile.origin(&tensor.name).name
+                clip::Names::SingleFile.origin(clip::Place::Only, &tensor.name).name
             } else if begins(&["encoder.", "decoder.", "quant_conv.", "post_quant_conv."]) {
                 format!("first_stage_model.{}", tensor.name)
             } else {
