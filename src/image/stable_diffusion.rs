@@ -275,8 +275,8 @@ fn tokenizer(file: &WeightFile, folder: &str) -> Result<Tokenizer> {
     Tokenizer::from_json(whole.as_bytes())
 }
 
-/// The token that fills a short prompt, where it is not the end's: as the tokenizer's own settings say, else by the width of the encoder, since
-/// OpenCLIP's (1,024 and more) pad with `!`.
+/// The token that fills a short prompt, where it is not the end's: as the tokenizer's own settings say, else `!` for OpenCLIP's encoders:
+/// XL's second, and such as are 1,024 wide and more.
 fn pad(file: &WeightFile, folder: &str, width: usize) -> Result<Option<String>> {
     let second = file.extras().any(|name| name.contains(TOKENIZERS[1]));
     for name in ["special_tokens_map.json", "tokenizer_config.json"] {
@@ -288,5 +288,5 @@ fn pad(file: &WeightFile, folder: &str, width: usize) -> Result<Option<String>> 
             return Ok(Some(token.into()));
         }
     }
-    Ok((width >= 1024).then(|| "!".into()))
+    Ok((folder == TOKENIZERS[1] || width >= 1024).then(|| "!".into()))
 }
