@@ -219,6 +219,130 @@ def coloured_vae() -> None:
     write("coloured_vae", {"model": half(network.state_dict()), "epoch": 9}, expected, "vae.pt")
 
 
+def pytorch_vae() -> None:
+    """PyTorch-VAE's: blocks with LeakyReLU, means and variances of linear layers, a last block that enlarges and then smooths."""
+    widths = [4, 5, 6, 8]
+
+    def inward(i: int, o: int) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(i, o, 3, 2, 1), nn.BatchNorm2d(o), nn.LeakyReLU())
+
+    def outward(i: int, o: int) -> list[nn.Module]:
+        return [nn.ConvTranspose2d(i, o, 3, 2, 1, 1), nn.BatchNorm2d(o), nn.LeakyReLU()]
+
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(*(inward(i, o) for i, o in zip([3, *widths], widths)))
+            self.fc_mu, self.fc_var, self.decoder_input = nn.Linear(32, 6), nn.Linear(32, 6), nn.Linear(6, 32)
+            back = widths[::-1]
+            self.decoder = nn.Sequential(*(nn.Sequential(*outward(i, o)) for i, o in zip(back, back[1:])))
+            self.final_layer = nn.Sequential(*outward(4, 4), nn.Conv2d(4, 3, 3, padding=1), nn.Tanh())
+
+    network = settled(Vae(), 12)
+    latent, picture = torch.randn(2, 6), torch.rand(2, 3, 32, 32) * 2 - 1
+    expected = {
+        "latent": latent,
+        "picture": network.final_layer(network.decoder(network.decoder_input(latent).view(-1, 8, 2, 2))),
+        "given": picture,
+        "mean": network.fc_mu(network.encoder(picture).flatten(1)),
+    }
+    write("pytorch_vae", network.state_dict(), expected, "vae.safetensors")
+
+
+def convolutional_vae() -> None:
+    """As courses write one for digits: an encoder and a decoder in one `Sequential` each, a hidden layer behind the convolutions."""
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(
+                nn.Conv2d(1, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 7 * 7, 12), nn.ReLU()
+            )
+            self.mu, self.logvar = nn.Linear(12, 4), nn.Linear(12, 4)
+            self.decoder = nn.Sequential(
+                nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 8 * 7 * 7), nn.ReLU(), nn.Unflatten(1, (8, 7, 7)),
+                nn.ConvTranspose2d(8, 6, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(6, 1, 3, 2, 1, 1), nn.Sigmoid(),
+            )  # fmt: skip
+
+    network = settled(Vae(), 13)
+    latent, picture = torch.randn(2, 4), torch.rand(2, 1, 28, 28)
+    expected = {"latent": latent, "picture": network.decoder(latent), "given": picture, "mean": network.mu(network.encoder(picture))}
+    write("convolutional_vae", {"model_state_dict": half(network.state_dict()), "epoch": 2}, expected, "vae.pt")
+
+
+def attributed_vae() -> None:
+    """Each layer an attribute, so that no number tells what stands between; a `config.json` does."""
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enc1, self.enc2 = nn.Conv2d(3, 6, 4, 2, 1), nn.Conv2d(6, 8, 4, 2, 1)
+            self.fc_mu, self.fc_log_var, self.fc = nn.Linear(8 * 8 * 8, 5), nn.Linear(8 * 8 * 8, 5), nn.Linear(5, 8 * 8 * 8)
+            self.dec1, self.dec2 = nn.ConvTranspose2d(8, 6, 4, 2, 1), nn.ConvTranspose2d(6, 3, 4, 2, 1)
+
+    network = settled(Vae(), 14)
+    latent, picture = torch.randn(2, 5), torch.rand(2, 3, 32, 32)
+    leaky = nn.functional.leaky_relu
+    expected = {
+        "latent": latent,
+        "picture": network.dec2(network.dec1(network.fc(latent).view(-1, 8, 8, 8)).relu()).sigmoid(),
+        "given": picture,
+        "mean": network.fc_mu(leaky(network.enc2(leaky(network.enc1(picture), 0.1)), 0.1).flatten(1)),
+    }
+    config = {"activation": ["none", "relu", "sigmoid"], "encoder_activation": "leaky_relu", "negative_slope": 0.1}
+    write("attributed_vae", network.state_dict(), expected, "vae.safetensors", config)
+
+
+def labelled_vae() -> None:
+    """The example of a VAE with a label's ones and zeros behind the picture and behind the latent."""
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc21, self.fc22 = nn.Linear(784 + 10, 14), nn.Linear(14, 4), nn.Linear(14, 4)
+            self.fc3, self.fc4 = nn.Linear(4 + 10, 14), nn.Linear(14, 784)
+
+    network = settled(Vae(), 15)
+    latent, label = torch.randn(2, 4), torch.tensor([7, 2])
+    z = torch.cat((latent, nn.functional.one_hot(label, 10).float()), 1)
+    picture = network.fc4(network.fc3(z).relu()).sigmoid().view(-1, 1, 28, 28)
+    write("labelled_vae", network.state_dict(), {"latent": latent, "label": label.float(), "picture": picture}, "cvae.safetensors")
+
+
+def labelled_convolutional_vae() -> None:
+    """Labels behind the latent alone: the encoder looks at pictures only."""
+    class Vae(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Conv2d(1, 6, 4, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 4, 2, 1), nn.ReLU())
+            self.fc_mu, self.fc_logvar, self.decoder_input = nn.Linear(392, 4), nn.Linear(392, 4), nn.Linear(4 + 3, 392)
+            self.decoder = nn.Sequential(nn.ConvTranspose2d(8, 6, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(6, 1, 4, 2, 1), nn.Sigmoid())
+
+    network = settled(Vae(), 16)
+    latent, label, picture = torch.randn(2, 4), torch.tensor([2, 0]), torch.rand(2, 1, 28, 28)
+    z = torch.cat((latent, nn.functional.one_hot(label, 3).float()), 1)
+    expected = {
+        "latent": latent,
+        "label": label.float(),
+        "picture": network.decoder(network.decoder_input(z).view(-1, 8, 7, 7)),
+        "given": picture,
+        "mean": network.fc_mu(network.encoder(picture).flatten(1)),
+    }
+    write("labelled_convolutional_vae", network.state_dict(), expected, "cvae.safetensors")
+
+
+def spectral() -> None:
+    """Spectral norms of both kinds around a linear layer and both kinds of convolution, with a batch norm behind one."""
+    older, newer = nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm
+    network = nn.Sequential(
+        older(nn.Linear(5, 8 * 4 * 4)), nn.ReLU(), nn.Unflatten(1, (8, 4, 4)),
+        newer(nn.ConvTranspose2d(8, 6, 4, 2, 1)), nn.BatchNorm2d(6), nn.ReLU(),
+        older(nn.ConvTranspose2d(6, 6, 4, 2, 1, bias=False)), nn.ReLU(), newer(nn.Conv2d(6, 3, 3, 1, 1)), nn.Tanh(),
+    )  # fmt: skip
+    # Trained a little, so that each norm is nearly the largest singular value.
+    for _ in range(20):
+        network(torch.randn(4, 5))
+    settled(network, 17)
+    write("spectral", half(Named("main", network).state_dict()), ask(network, (5,)), "generator.pth")
+
+
 def digit_dcgan(folder: Path) -> None:
     """The answers of the published generator, whose code has strides of 2, 1, 2, 2 and no paddings."""
     weights = torch.load(folder / "generator.pth", map_location="cpu", weights_only=True)
@@ -236,7 +360,7 @@ def digit_dcgan(folder: Path) -> None:
 
 if __name__ == "__main__":
     with torch.no_grad():
-        for make in (unpadded, named_blocks, behind_linear, configured, upsampled, smooth, conditional, vae, coloured_vae):
+        for make in (unpadded, named_blocks, behind_linear, configured, upsampled, smooth, conditional, vae, coloured_vae, pytorch_vae, convolutional_vae, attributed_vae, labelled_vae, labelled_convolutional_vae, spectral):
             make()
         for given in sys.argv[1:]:
             digit_dcgan(Path(given))

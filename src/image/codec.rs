@@ -58,6 +58,7 @@ impl Codec {
         match self {
             Self::Kl(_) => "AutoencoderKL",
             Self::Tiny(_) => "AutoencoderTiny",
+            Self::Dcgan(model) if model.is_vae() => "VAE",
             Self::Dcgan(_) => "DCGAN",
             Self::Dense(model) if model.has_encoder() => "VAE",
             Self::Dense(_) => "GAN",

@@ -1,14 +1,17 @@
 //! Convolutional generators of pictures (DCGAN, arXiv 1511.06434, and its kin) of any sizes: transposed convolutions in a row, or convolutions behind
 //! enlargements, each with a norm and a function behind it; perhaps linear layers before them, and a label beside the latent ([`plain`](super::plain)).
 //!
-//! Beside a decoder an encoder may stand (`encoder.main.N`): convolutions that halve the sides with LeakyReLU (0.2) behind them, and a last one over all
-//! that is left, which gives the mean and the logarithm of the variance.
+//! Beside a decoder an encoder may stand. Either (`encoder.main.N`) convolutions halve the sides with LeakyReLU (0.2) behind them, and a last one over all
+//! that is left gives the mean and the logarithm of the variance; or two linear layers, whose names say so (`fc_mu`, `fc_var`), give them of what the
+//! convolutions before them leave. A decoder that takes more numbers than such a mean has takes labels too, as ones and zeros.
 //!
 //! Batch norms are folded into the layers before them while they load. Pictures are −1 … 1, or 0 … 1 where a sigmoid ends the chain.
 
+mod encoder;
+
 use super::{
     AutoencoderKl, AutoencoderTiny, Builder, Origin, Search, Tensors, Weights,
-    plain::{Kind, Label, Layer, Meeting, Net, RELU, Settings, Step, encodes, gap_before, windows},
+    plain::{Kind, Label, Layer, Meeting, Net, RELU, Settings, Step, encodes, gap_before, heads, windows},
 };
 use crate::{
     Error, Result,
@@ -19,6 +22,10 @@ use crate::{
 /// Of PyTorch-GAN's norms (<https://github.com/eriklindernoren/PyTorch-GAN>), whose momentum stands in the place of epsilon.
 const PYTORCH_GAN_EPS: f32 = 0.8;
 const LEAKY: Unary = Unary::LeakyRelu { slope: 0.2 };
+/// Of PyTorch-VAE's layers (<https://github.com/AntixK/PyTorch-VAE>): PyTorch's own slope.
+const SLIGHTLY_LEAKY: Unary = Unary::LeakyRelu { slope: 0.01 };
+/// What PyTorch-VAE calls the end of a decoder.
+const FINAL: &str = "final_layer.";
 /// Linear layers in front that have no function behind them, by the names that the designs give them.
 const BARE: [&str; 2] = ["l1.", "decoder_input"];
 const MOST_CONVOLUTIONS: usize = 16;
@@ -42,6 +49,10 @@ pub struct Dcgan {
     convolutions: Vec<Convolution>,
     /// Empty where there is none.
     encoder: Vec<Convolution>,
+    /// Linear layers behind it, the last of which gives the mean.
+    inward: Vec<Layer>,
+    /// Whether a mean and a variance are layers of their own.
+    is_vae: bool,
     /// Numbers that the first layer takes.
     width: usize,
     /// Sides of what the first convolution takes, and of a picture.
@@ -70,7 +81,10 @@ impl Dcgan {
     /// or where an encoder is none from such a picture to such a latent; `corrupt-file` where a tensor is misshapen, or a setting.
     pub fn from_file(file: &WeightFile, storage: Storage) -> Result<Self> {
         let settings = Settings::of(file)?;
-        let net = Net::read(file, &|name| !encodes(name))?;
+        let linears = Net::read(file, &|_| true).map(|net| net.linears()).unwrap_or_default();
+        let heads = heads(&linears);
+        let is_head = |name: &str| heads.is_some_and(|heads| heads.iter().any(|head| head.name == name));
+        let net = Net::read(file, &|name| !encodes(name) && !is_head(name))?;
         let mut layers = net.chain(&paints)?;
         let at = layers.iter().position(|layer| layer.kind != Kind::Linear).unwrap_or(layers.len());
         let starts_with_a_picture = layers.first().is_some_and(|first| first.kind == Kind::Conv);
@@ -79,7 +93,7 @@ impl Dcgan {
                 "these convolutions begin with a picture, as those of a discriminator, a classifier or an encoder do; give the generator's own state_dict",
             ));
         }
-        functions(&mut layers, at, &settings)?;
+        functions(&mut layers, at, heads.is_some(), &settings)?;
         let factors = factors(&layers[at..], at.checked_sub(1).map(|last| &layers[last]), &settings)?;
         let width = layers.first().map_or(0, |first| first.inner);
         let pixels = if at == 0 { 1 } else { layers[at - 1].pixels_for(&layers[at]).unwrap_or(1) };
@@ -106,12 +120,31 @@ impl Dcgan {
         let convolutions =
             convolutions.map(|((layer, window), factor)| Convolution { layer, window, factor }).collect();
         // PyTorch-GAN multiplies; others put the label's row in front.
-        let label = net.table.map(|table| Label::of(table, width, &settings, Meeting::First)).transpose()?;
+        let label = match (net.table, heads) {
+            (Some(table), _) => Some(Label::of(table, width, &settings, Meeting::First)?),
+            (None, Some([mean, _])) if mean.out != width => Some(Label::beside(mean, width, &settings)?),
+            _ => None,
+        };
         let weights = Weights::declared(DType::F32);
         let is_bilinear = settings.is_bilinear()?;
-        let mut model =
-            Self { label, linears: layers, convolutions, encoder: vec![], width, first, side, is_bilinear, weights };
-        model.encoder = model.encoder_of(file)?;
+        let (encoder, inward, is_vae) = (vec![], vec![], heads.is_some());
+        let mut model = Self {
+            label,
+            linears: layers,
+            convolutions,
+            encoder,
+            inward,
+            is_vae,
+            width,
+            first,
+            side,
+            is_bilinear,
+            weights,
+        };
+        match heads {
+            Some(heads) => (model.encoder, model.inward) = model.encoder_to(heads, file, &settings)?,
+            None => model.encoder = model.encoder_of(file)?,
+        }
         let search = Search::new(file, storage, &Origin::same);
         model.generator(search.builder("dcgan"), 1)?;
         if model.has_encoder() {
@@ -121,35 +154,9 @@ impl Dcgan {
         Ok(model)
     }
 
-    /// The encoder of a file that has one.
-    fn encoder_of(&self, file: &WeightFile) -> Result<Vec<Convolution>> {
-        let net = Net::read(file, &encodes)?;
-        if net.is_empty() {
-            return Ok(vec![]);
-        }
-        let latent = self.latent();
-        let misfit = || {
-            Error::unsupported_model(format!(
-                "the encoder's layers (encoder.main.N and kin) are no chain of convolutions that halve a picture of {0}×{0} pixels and {1} channels down to \
-                 the decoder's latent of {latent}, a mean and perhaps a variance; give both halves of one model, or the decoder alone",
-                self.side,
-                self.channels()
-            ))
-        };
-        let ends = |layer: &Layer| [Some(latent), latent.checked_mul(2)].contains(&Some(layer.out));
-        let layers = net.chain(&ends).map_err(|_| misfit())?;
-        let (mut side, mut made) = (self.side, vec![]);
-        let count = layers.len();
-        for (i, mut layer) in layers.into_iter().enumerate() {
-            let last = i + 1 == count;
-            layer.function = (!last).then_some(LEAKY);
-            let padding = if last { 0 } else { (layer.kernel - 1) / 2 };
-            let window = Window::square(layer.kernel, if last { 1 } else { 2 }, padding);
-            let fits = layer.kind == Kind::Conv && (i > 0 || layer.inner == self.channels());
-            side = window.output(Grid::new(1, side, side)).filter(|_| fits).ok_or_else(misfit)?.height;
-            made.push(Convolution { layer, window, factor: 1 });
-        }
-        if side == 1 { Ok(made) } else { Err(misfit()) }
+    /// Whether a mean and a variance are layers of their own.
+    pub fn is_vae(&self) -> bool {
+        self.is_vae
     }
 
     /// Whether there is an encoder beside it, from pictures to means.
@@ -234,27 +241,48 @@ impl Dcgan {
         for Convolution { layer, window, .. } in &self.encoder {
             (x, grid) = layer.convolve(&mut b, grid, *window, x)?;
         }
+        if !self.inward.is_empty() {
+            x = b.g.reshape(batch, x)?;
+        }
+        for (i, layer) in self.inward.iter().enumerate() {
+            x = layer.flattened(&mut b, batch, if i == 0 { grid.height } else { 1 }, x)?;
+        }
         b.g.output("moments", x);
         Ok(b.finish())
     }
 }
 
 /// The functions behind the layers of a generator, the first convolution of which is the layer `at`; and the epsilons of their norms.
-fn functions(layers: &mut [Layer], at: usize, settings: &Settings) -> Result<()> {
+///
+/// Errors: `unsupported-model` where a VAE's file does not tell whether its linear layer has a function behind it.
+fn functions(layers: &mut [Layer], at: usize, is_vae: bool, settings: &Settings) -> Result<()> {
     let is_pytorch_gan = layers.get(at).is_some_and(|layer| layer.name.contains("conv_blocks"));
-    let usual = if is_pytorch_gan { LEAKY } else { RELU };
+    let is_pytorch_vae = layers.last().is_some_and(|layer| layer.name.starts_with(FINAL));
+    let usual = match (is_pytorch_gan, is_pytorch_vae) {
+        (true, _) => LEAKY,
+        (_, true) => SLIGHTLY_LEAKY,
+        _ => RELU,
+    };
     let mut all: Vec<Option<Unary>> = vec![Some(usual); layers.len()];
     if let Some(last) = at.checked_sub(1) {
         let (layer, next) = (&layers[last], &layers[at]);
         // In one `Sequential` with the convolutions one of the modules between is the view.
         let alone = match gap_before(next, Some(layer)).filter(|_| parent(&layer.name) == parent(&next.name)) {
             Some(gap) => gap < 2,
+            None if is_vae && !settings.says_functions() && !BARE.iter().any(|name| layer.name.contains(name)) => {
+                return Err(Error::unsupported_model(format!(
+                    "whether a function stands behind {} is not to be told: give a config.json beside the weights, {{\"activation\": […]}} with \"relu\", \
+                     \"none\" and kin for each of the decoder's {} layers",
+                    shown(&layer.name),
+                    layers.len()
+                )));
+            }
             None => BARE.iter().any(|name| layer.name.contains(name)),
         };
         all[last] = (!alone).then_some(usual);
     }
     if let Some(last) = all.last_mut() {
-        *last = Some(Unary::Tanh);
+        *last = Some(if is_vae && !is_pytorch_vae { Unary::Sigmoid } else { Unary::Tanh });
     }
     settings.functions(&mut all)?;
     let eps = settings.eps()?;

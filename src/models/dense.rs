@@ -4,6 +4,8 @@
 //!
 //! Pictures are 0 … 1 where a sigmoid ends the chain, −1 … 1 where tanh does.
 
+use std::collections::BTreeSet;
+
 use super::{
     Builder, Origin, Search, Tensors, Weights,
     plain::{EPS, Label, Layer, Meeting, Net, RELU, Settings, by_parent, encodes},
@@ -69,7 +71,10 @@ impl Dense {
         let settings = Settings::of(file)?;
         let net = Net::read(file, &|_| true)?;
         let layers = net.linears();
-        let Halves { mut encoder, mut decoder, pixels, latent } = Halves::of(&net, &layers, &settings)?;
+        let Halves { mut encoder, mut decoder, pixels, latent, looks_at_labels } = match &net.table {
+            Some(_) => Halves::of(&net, &layers, &settings, [0, 0])?,
+            None => Halves::perhaps_labelled(&net, &layers, &settings)?,
+        };
         let Some((side, channels)) = picture(pixels, &settings) else {
             return Err(Error::unsupported_model(format!(
                 "the widest layer has {pixels} numbers, which are no square picture of one or three channels"
@@ -78,8 +83,17 @@ impl Dense {
         let width = decoder.first().map_or(latent, |first| first.inner);
         let has_norms = decoder.iter().any(|layer| layer.norm.is_some());
         let or = if has_norms { Meeting::First } else { Meeting::Last };
-        let label = net.table.clone().map(|table| Label::of(table, width, &settings, or)).transpose()?;
+        let label = match (net.table, encoder.last()) {
+            (Some(table), _) => Some(Label::of(table, width, &settings, or)?),
+            (None, Some(mean)) if width != latent && !decoder.is_empty() => {
+                Some(Label::beside(mean, width, &settings)?)
+            }
+            _ => None,
+        };
         functions(&mut encoder, &mut decoder, &settings)?;
+        if looks_at_labels {
+            encoder.clear();
+        }
         let latent = label.as_ref().map_or(latent, |label| label.latent(width));
         let weights = Weights::declared(DType::F32);
         let mut model = Self { label, decoder, encoder, latent, side, channels, weights };
@@ -185,14 +199,31 @@ struct Halves {
     /// Numbers of a picture, and of a latent (with what stands for a label).
     pixels: usize,
     latent: usize,
+    /// Whether the encoder takes a label beside a picture.
+    looks_at_labels: bool,
 }
 
 impl Halves {
-    fn of(net: &Net, layers: &[Layer], settings: &Settings) -> Result<Self> {
+    /// The halves, where labels may stand as ones and zeros beside a latent, and beside a picture too: as many as the one way to read the layers has.
+    fn perhaps_labelled(net: &Net, layers: &[Layer], settings: &Settings) -> Result<Self> {
+        let plain = Self::of(net, layers, settings, [0, 0]);
+        let (Err(_), Some((mean, _))) = (&plain, mean(layers)) else { return plain };
+        let classes: BTreeSet<usize> = layers.iter().filter_map(|layer| layer.inner.checked_sub(mean.out)).collect();
+        let ways = classes.into_iter().filter(|classes| *classes > 1).flat_map(|classes| [[0, classes], [classes; 2]]);
+        let mut found = ways.filter_map(|labels| Self::of(net, layers, settings, labels).ok());
+        match (found.next(), found.next()) {
+            (Some(halves), None) => Ok(halves),
+            _ => plain,
+        }
+    }
+
+    /// With so many numbers of a label beside a picture, and beside a latent.
+    fn of(net: &Net, layers: &[Layer], settings: &Settings, [beside, classes]: [usize; 2]) -> Result<Self> {
         let is_picture = |width: usize| picture(width, settings).is_some();
         let named = |encoder: bool| layers.iter().filter(move |layer| encodes(&layer.name) == encoder);
         let mean = mean(layers);
-        let encodes_pictures = |layer: &&Layer| is_picture(layer.inner) && layer.inner > layer.out;
+        let encodes_pictures =
+            |layer: &&Layer| layer.inner.checked_sub(beside).is_some_and(is_picture) && layer.inner > layer.out;
         let entry =
             if mean.is_some() || named(true).next().is_some() { layers.iter().find(encodes_pictures) } else { None };
         let Some(entry) = entry else {
@@ -200,9 +231,9 @@ impl Halves {
             let decoder = net.chain(&|layer| is_picture(layer.out))?;
             let latent = decoder.first().map_or(0, |first| first.inner);
             let pixels = decoder.last().map_or(0, |last| last.out);
-            return Ok(Self { encoder: vec![], decoder, pixels, latent });
+            return Ok(Self { encoder: vec![], decoder, pixels, latent, looks_at_labels: false });
         };
-        let pixels = entry.inner;
+        let pixels = entry.inner - beside;
         let misfit = || {
             let shapes: Vec<String> =
                 layers.iter().map(|layer| format!("{} {}→{}", shown(&layer.name), layer.inner, layer.out)).collect();
@@ -234,7 +265,11 @@ impl Halves {
         let left: Vec<&Layer> = layers.iter().filter(|layer| !is_head(layer) && !of_encoder(layer)).collect();
         let mut decoder: Chain =
             left.iter().filter(|layer| layer.out == pixels).take(1).map(|layer| (*layer).clone()).collect();
-        while let Some(first) = decoder.first().filter(|first| first.inner != latent) {
+        // A hidden layer may be as narrow as what the first one takes.
+        let whole = |decoder: &Chain| {
+            decoder.first().is_none_or(|first| first.inner == latent + classes) && decoder.len() >= left.len()
+        };
+        while let Some(first) = decoder.first().filter(|_| !whole(&decoder)) {
             let taken = |layer: &Layer| decoder.iter().any(|other| other.name == layer.name);
             let before = left.iter().rfind(|layer| layer.out == first.inner && !taken(layer)).ok_or_else(misfit)?;
             decoder.insert(0, (*before).clone());
@@ -243,7 +278,7 @@ impl Halves {
             return Err(misfit());
         }
         encoder.extend(mean.map(|(mean, _)| mean.clone()));
-        Ok(Self { encoder, decoder, pixels, latent })
+        Ok(Self { encoder, decoder, pixels, latent, looks_at_labels: beside > 0 })
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) use contents::shown;
 pub use file::{Format, Tensors, WeightFile};
 pub use gguf::Glance;
 pub use metadata::{FromValue, Metadata, Value};
-pub use recipe::{BatchNorm, Recipe, Recipes, Storage, WeightFinder};
+pub use recipe::{BatchNorm, Recipe, Recipes, SpectralNorm, Storage, WeightFinder};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::PathSource;
 pub use source::{ByteSource, MemorySource, SharedSource, by_folder, past_the_end};

@@ -54,6 +54,14 @@ impl BatchNorm {
     }
 }
 
+/// The vectors that a spectral norm (arXiv 1802.05957) came to in training: a weight is divided by `u · W v`, `W` being the weight as a matrix of one row
+/// for each channel that it gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpectralNorm {
+    pub u: String,
+    pub v: String,
+}
+
 /// How one weight is made of the file's tensors, which it names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recipe {
@@ -74,7 +82,9 @@ pub enum Recipe {
     ConvTranspose { tensor: String, window: [usize; 2] },
     /// A convolution's weight of one of these kinds with the batch norm after it folded in.
     Folded { weight: Box<Recipe>, norm: BatchNorm },
-    /// The bias that goes with it; `None` where the convolution has none.
+    /// A tensor, a convolution or a transposed one divided by its spectral norm.
+    Spectral { weight: Box<Recipe>, norm: SpectralNorm },
+    /// The bias that goes with a folded weight; `None` where the convolution has none.
     FoldedBias { bias: Option<String>, norm: BatchNorm },
     /// What the norm multiplies by, `[1, channels]`, where it stands for itself; the shift is a [`Self::FoldedBias`].
     NormScale(BatchNorm),
@@ -109,6 +119,10 @@ impl Recipe {
         Self::ConvTranspose { tensor: tensor.into(), window }
     }
 
+    pub fn spectral(self, norm: SpectralNorm) -> Self {
+        Self::Spectral { weight: Box::new(self), norm }
+    }
+
     pub fn folded(self, norm: BatchNorm) -> Self {
         Self::Folded { weight: Box::new(self), norm }
     }
@@ -131,6 +145,8 @@ impl Recipe {
             | Self::ConvTranspose { tensor, .. } => vec![tensor],
             Self::Join(tensors) => tensors.iter().map(String::as_str).collect(),
             Self::Folded { weight, norm } => weight.tensors().into_iter().chain(norm.tensors()).collect(),
+            // The weight is read for its norm, and then again.
+            Self::Spectral { weight, norm } => [weight.tensors(), vec![&norm.u, &norm.v], weight.tensors()].concat(),
             Self::FoldedBias { bias, norm } => bias.as_deref().into_iter().chain(norm.tensors()).collect(),
             Self::NormScale(norm) => norm.tensors().to_vec(),
             Self::Pixels { of, .. } => of.tensors(),
@@ -216,6 +232,11 @@ impl Recipe {
                 for name in norm.tensors() {
                     expect(name, &[rows])?;
                 }
+                weight.check(tensors, shape)
+            }
+            Self::Spectral { weight, norm } => {
+                expect(&norm.u, &[rows])?;
+                expect(&norm.v, &[columns])?;
                 weight.check(tensors, shape)
             }
             Self::FoldedBias { bias, norm } => {

@@ -8,7 +8,7 @@ use super::{
     contents::TensorInfo,
     encode,
     file::WeightFile,
-    recipe::{BatchNorm, Recipe, Recipes},
+    recipe::{BatchNorm, Recipe, Recipes, SpectralNorm},
 };
 use crate::{
     Error, Result,
@@ -220,10 +220,7 @@ struct Rows<'a> {
 
 impl<L: RowSink> Stream<'_, L> {
     async fn make(&mut self, weight: WeightId, spec: &WeightSpec, recipe: &Recipe) -> Result<()> {
-        let (recipe, factors) = match recipe {
-            Recipe::Folded { weight, norm } => (&**weight, self.norm(norm).await?.0),
-            other => (other, vec![]),
-        };
+        let (recipe, factors) = self.factors(recipe, rows_of(spec)).await?;
         let area = match recipe {
             Recipe::Conv { window: [height, width], .. } | Recipe::ConvTranspose { window: [height, width], .. } => {
                 height * width
@@ -297,20 +294,19 @@ impl<L: RowSink> Stream<'_, L> {
                 self.put(&rows, 0, factors)
             }
             Recipe::Pixels { of, area } => {
-                let numbers = match &**of {
-                    Recipe::Folded { weight, norm } => {
-                        let mut numbers = self.first_of(weight).await?;
-                        scale(&mut numbers, row_len(spec), &self.norm(norm).await?.0);
-                        numbers
-                    }
+                let (of, factors) = self.factors(of, rows_of(spec)).await?;
+                let mut numbers = match of {
                     Recipe::FoldedBias { bias, norm } => self.shifts(bias.as_deref(), norm).await?,
                     other => self.first_of(other).await?,
                 };
+                scale(&mut numbers, row_len(spec), &factors);
                 let row = numbers.len() / spec.shape.first().copied().unwrap_or(1).max(1);
                 self.put(&rows, 0, by_pixels(&numbers, row, *area))
             }
             Recipe::Computed(numbers) => self.put(&rows, 0, numbers.clone()),
-            Recipe::Folded { .. } => Err(Error::internal(format!("{}: two norms after one convolution", spec.name))),
+            Recipe::Folded { .. } | Recipe::Spectral { .. } => {
+                Err(Error::internal(format!("{}: two norms of one kind at one layer", spec.name)))
+            }
         }
     }
 
@@ -370,6 +366,46 @@ impl<L: RowSink> Stream<'_, L> {
         scale(&mut numbers, row_len(rows.spec), rows.factors.get(first..).unwrap_or_default());
         let bytes = encode::encode(&rows.spec.name, rows.spec.dtype, &numbers)?;
         self.loader.put(rows.weight, first, &bytes)
+    }
+
+    /// What is left of a recipe without the norms that are folded into a weight of so many rows, and a factor for each row; none where there is no norm.
+    async fn factors<'r>(&mut self, recipe: &'r Recipe, rows: usize) -> Result<(&'r Recipe, Vec<f32>)> {
+        let (recipe, mut factors) = match recipe {
+            Recipe::Folded { weight, norm } => (&**weight, self.norm(norm).await?.0),
+            other => (other, vec![]),
+        };
+        let Recipe::Spectral { weight, norm } = recipe else { return Ok((recipe, factors)) };
+        let divisor = self.spectral(weight, norm).await?;
+        if !divisor.is_normal() {
+            return Err(Error::corrupt_file(format!(
+                "the spectral norm of {} and {} is {divisor}, by which nothing can be divided; save the model again",
+                norm.u, norm.v
+            )));
+        }
+        factors.resize(rows, 1.0);
+        factors.iter_mut().for_each(|factor| *factor /= divisor);
+        Ok((&**weight, factors))
+    }
+
+    /// The largest singular value of a weight, as far as its training came to it.
+    async fn spectral(&mut self, weight: &Recipe, norm: &SpectralNorm) -> Result<f32> {
+        let numbers = self.first_of(weight).await?;
+        let (u, v) = (self.numbers(&norm.u).await?, self.numbers(&norm.v).await?);
+        let (out, inner) = (u.len(), v.len());
+        let area = match weight {
+            Recipe::ConvTranspose { window: [height, width], .. } => Some(height * width),
+            _ => None,
+        };
+        let product = |(row, column): (usize, usize)| {
+            let at = match area {
+                Some(area) => (column / area * out + row) * area + column % area,
+                None => row * inner + column,
+            };
+            let weight = numbers.get(at).copied().unwrap_or(0.0);
+            f64::from(u[row]) * f64::from(weight) * f64::from(v[column])
+        };
+        let sum: f64 = (0..out).flat_map(|row| (0..inner).map(move |column| (row, column))).map(product).sum();
+        Ok(sum as f32)
     }
 
     /// What a batch norm does to each channel: a factor and a shift.

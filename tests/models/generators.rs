@@ -84,6 +84,7 @@ fn convolutional_generators_of_any_names_and_sizes_make_what_pytorch_makes() {
         ("configured", "model.safetensors", (5, 16, 3), None),
         ("upsampled", "generator.safetensors", (12, 32, 3), Some(5)),
         ("smooth", "model.safetensors", (7, 16, 1), None),
+        ("spectral", "generator.pth", (5, 16, 3), None),
     ] {
         let file = open(name, path);
         assert!(Dcgan::is_one(&file) && !Dense::is_one(&file), "{name}");
@@ -92,6 +93,73 @@ fn convolutional_generators_of_any_names_and_sizes_make_what_pytorch_makes() {
         assert_eq!((gan.classes(), gan.has_encoder()), (classes, false), "{name}");
         generates("dcgan", name, (RANDOM, path), &file, &gan.graph(2).unwrap(), gan.recipes());
     }
+}
+
+#[test]
+fn convolutional_vaes_decode_and_encode_as_in_pytorch() {
+    for (name, file, (latent, side, channels), classes) in [
+        ("pytorch_vae", "vae.safetensors", (6, 32, 3), None),
+        ("convolutional_vae", "vae.pt", (4, 28, 1), None),
+        ("attributed_vae", "vae.safetensors", (5, 32, 3), None),
+        ("labelled_convolutional_vae", "cvae.safetensors", (4, 28, 1), Some(3)),
+    ] {
+        let file = open(name, file);
+        assert!(Dcgan::is_one(&file) && !Dense::is_one(&file), "{name}");
+        let vae = Dcgan::from_file(&file, Storage::F32).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((vae.latent(), vae.side(), vae.channels()), (latent, side, channels), "{name}");
+        assert_eq!((vae.classes(), vae.has_encoder(), vae.is_vae()), (classes, true, true), "{name}");
+        generates(name, &file, &vae.graph(2).unwrap(), vae.recipes());
+        encodes(name, &file, &vae.encoder(2).unwrap(), vae.recipes());
+    }
+}
+
+#[test]
+fn a_fully_connected_vae_that_takes_labels_decodes_by_them() {
+    let file = open("labelled_vae", "cvae.safetensors");
+    let vae = Dense::from_file(&file, Storage::F32).expect("a VAE");
+    assert_eq!((vae.latent(), vae.side(), vae.classes(), vae.has_encoder()), (4, 28, Some(10), false));
+    assert_eq!(vae.range(), (0.0, 1.0));
+    generates("labelled_vae", &file, &vae.decoder(2).unwrap(), vae.recipes());
+}
+
+#[test]
+fn a_vae_that_may_be_read_in_two_ways_asks_for_a_configuration() {
+    let heads: [(&str, &[usize]); 2] = [("fc_mu.weight", &[4, 512]), ("fc_logvar.weight", &[4, 512])];
+    let decoder: [(&str, &[usize]); 3] =
+        [("decoder_input.weight", &[512, 4]), ("decoder.0.weight", &[8, 6, 4, 4]), ("decoder.2.weight", &[6, 3, 4, 4])];
+    let vae = |more: &[(&str, &[usize])], config| {
+        let all = [&heads[..], &decoder, more].concat();
+        Dcgan::from_file(&with_config(&all, config), Storage::Keep)
+    };
+    // A function and perhaps a pooling between two convolutions.
+    let pooled: [(&str, &[usize]); 2] = [("encoder.0.weight", &[6, 3, 3, 3]), ("encoder.3.weight", &[8, 6, 3, 3])];
+    let halving: [(&str, &[usize]); 2] = [("encoder.0.weight", &[6, 3, 3, 3]), ("encoder.2.weight", &[8, 6, 3, 3])];
+    let error = vae(&pooled, None).expect_err("two readings").to_string();
+    assert!(error.contains("encoder_stride") && error.contains("pooling"), "{error}");
+    let told = Some(r#"{"encoder_stride": 2, "encoder_padding": 1}"#);
+    assert!(vae(&pooled, told).unwrap().has_encoder() && vae(&halving, None).unwrap().has_encoder());
+    let error =
+        vae(&halving, Some(r#"{"encoder_stride": [1, 2], "encoder_padding": 1}"#)).expect_err("too large a picture");
+    assert!(error.to_string().contains("16×16"), "{error}");
+    // A hidden layer of its own, and a linear layer before the view that is one.
+    let hidden: [(&str, &[usize]); 3] = [halving[0], halving[1], ("enc_hidden.weight", &[512, 512])];
+    let error = vae(&hidden, None).expect_err("perhaps a function").to_string();
+    assert!(error.contains("encoder_activation") && error.contains("enc_hidden"), "{error}");
+    let attributed = [&heads[..], &halving, &decoder[1..], &[("fc.weight", &[512, 4][..])]].concat();
+    let error = Dcgan::from_file(&with_config(&attributed, None), Storage::Keep).expect_err("perhaps a function");
+    assert!(error.to_string().contains("\"activation\"") && error.to_string().contains("fc"), "{error}");
+    // An encoder that looks at labels as channels of the picture wants one, so it is left out; one number more is no label.
+    let labelled = |width: usize, channels: usize| {
+        let (wide, seen) = ([512, width], [6, channels, 4, 4]);
+        let more: [(&str, &[usize]); 3] =
+            [("encoder.0.weight", &seen), ("encoder.2.weight", &[8, 6, 4, 4]), ("decoder_input.weight", &wide)];
+        let all = [&heads[..], &decoder[1..], &more].concat();
+        Dcgan::from_file(&with_config(&all, None), Storage::Keep)
+    };
+    let seen = labelled(4 + 10, 3 + 10).unwrap();
+    assert_eq!((seen.classes(), seen.has_encoder(), seen.latent()), (Some(10), false, 4));
+    assert!(labelled(4 + 10, 3).unwrap().has_encoder());
+    assert!(labelled(5, 3).expect_err("no label").to_string().contains("fc_mu"));
 }
 
 #[test]
@@ -124,13 +192,18 @@ fn fully_connected_networks_make_what_pytorch_makes_and_encode_what_they_can() {
             assert_eq!(net.encoder(1).map_err(|error| error.code()).err(), Some(ErrorCode::BadArgument));
             continue;
         }
-        let expected = expected(name);
-        let given: Vec<u32> = rows(&expected, "given").1.into_iter().map(f32::to_bits).collect();
-        let graph = net.encoder(2).unwrap();
-        for device in [on_cpu(), on_gpu()] {
-            let made = run(&device, &file, &graph, net.recipes(), &[("picture", given.clone())]);
-            same(&made, &numbers(&expected, "mean"), &format!("{name} encodes on {}", device.info().kind));
-        }
+        encodes(name, &file, &net.encoder(2).unwrap(), net.recipes());
+    }
+}
+
+/// Asserts that a graph from two pictures to their means makes what PyTorch made, on either backend.
+#[track_caller]
+fn encodes(name: &str, file: &WeightFile, graph: &Graph, recipes: &Recipes) {
+    let expected = expected(name);
+    let given: Vec<u32> = rows(&expected, "given").1.into_iter().map(f32::to_bits).collect();
+    for device in [on_cpu(), on_gpu()] {
+        let made = run(&device, file, graph, recipes, &[("picture", given.clone())]);
+        same(&made, &numbers(&expected, "mean"), &format!("{name} encodes on {}", device.info().kind));
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Builder, Tensors};
 use crate::{
     Error, Result,
     graph::{Binary, DType, Grid, Unary, ValueId, WeightId, Window},
-    weights::{BatchNorm, Recipe, shown},
+    weights::{BatchNorm, Recipe, SpectralNorm, shown},
 };
 
 /// Layers of no plain network go beyond.
@@ -56,6 +56,8 @@ pub struct Layer {
     /// The window's side; 1 for a linear layer.
     pub kernel: usize,
     bias: bool,
+    /// What its weight is called and divided by, where a spectral norm was trained with it.
+    spectral: Option<(String, SpectralNorm)>,
     pub norm: Option<Norm>,
     pub function: Option<Unary>,
 }
@@ -66,6 +68,15 @@ pub struct Table {
     pub name: String,
     pub classes: usize,
     pub width: usize,
+    /// Whether it stands in no file: each row is nothing but a one at the label's place.
+    pub is_one_hot: bool,
+}
+
+impl Table {
+    /// Of a network that takes labels as ones and zeros.
+    pub fn one_hot(classes: usize) -> Self {
+        Self { name: "label".into(), classes, width: classes, is_one_hot: true }
+    }
 }
 
 /// A layer whose kind is not known yet.
@@ -74,7 +85,19 @@ struct Raw {
     name: String,
     shape: Vec<usize>,
     bias: Option<usize>,
+    spectral: Option<(String, SpectralNorm)>,
     norm: Option<Norm>,
+}
+
+/// A tensor's module and what it is there. A spectral norm of today's kind puts its own names between; they become those of the older kind.
+fn field(tensor: &str) -> (&str, &str) {
+    let known = [
+        (".parametrizations.weight.original", "weight_orig"),
+        (".parametrizations.weight.0._u", "weight_u"),
+        (".parametrizations.weight.0._v", "weight_v"),
+    ];
+    let spectral = known.iter().find_map(|(end, field)| Some((tensor.strip_suffix(end)?, *field)));
+    spectral.or_else(|| tensor.rsplit_once('.')).unwrap_or(("", tensor))
 }
 
 /// The layers of a file, in the order of their names, linear ones first.
@@ -92,13 +115,20 @@ impl Net {
         let names = tensors.names_ending("");
         let modules: BTreeSet<(Vec<(&str, u64)>, &str)> = names
             .iter()
-            .map(|name| name.rsplit_once('.').map_or(*name, |(module, _)| module))
+            .map(|name| if name.contains('.') { field(name).0 } else { *name })
             .filter(|module| of(module) && !judges(module))
             .map(|module| (natural(module), module))
             .collect();
-        let fields = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
+        let plain = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"];
+        let fields = [&plain[..], &["weight_orig", "weight_u", "weight_v"]].concat();
+        // The tensors of spectral norms, by module and field.
+        let spectral: BTreeMap<(&str, &str), &str> = names
+            .iter()
+            .map(|name| (field(name), *name))
+            .filter(|((_, field), _)| field.starts_with("weight_"))
+            .collect();
         let strange = names.iter().find(|name| {
-            let (module, field) = name.rsplit_once('.').unwrap_or(("", name));
+            let (module, field) = field(name);
             of(module) && !judges(module) && (module.is_empty() || !fields.contains(&field))
         });
         if let Some(name) = strange {
@@ -107,22 +137,31 @@ impl Net {
         let side = |name: String| tensors.tensor(&name).map(|(_, shape)| shape.iter().product::<usize>());
         let (mut layers, mut norms, mut table): (Vec<Raw>, Vec<Norm>, _) = (vec![], vec![], None);
         for (_, module) in &modules {
-            let Some((_, shape)) = tensors.tensor(&format!("{module}.weight")) else {
-                return Err(foreign(&format!("{module}.weight")));
+            let part = |field: &'static str| spectral.get(&(*module, field)).copied();
+            let divided = match (part("weight_orig"), part("weight_u"), part("weight_v")) {
+                (Some(weight), Some(u), Some(v)) => {
+                    Some((weight.to_owned(), SpectralNorm { u: u.into(), v: v.into() }))
+                }
+                (None, None, None) => None,
+                (weight, u, v) => return Err(foreign(weight.or(v).or(u).unwrap_or(*module))),
+            };
+            let weight = divided.as_ref().map_or_else(|| format!("{module}.weight"), |(weight, _)| weight.clone());
+            let Some((_, shape)) = tensors.tensor(&weight) else {
+                return Err(foreign(&weight));
             };
             let (name, bias) = ((*module).to_owned(), side(format!("{module}.bias")));
             match *shape {
-                [classes, width] if bias.is_none() && is_table(module) && table.is_none() => {
-                    table = Some(Table { name, classes, width });
+                [classes, width] if bias.is_none() && is_table(module) && table.is_none() && divided.is_none() => {
+                    table = Some(Table { name, classes, width, is_one_hot: false });
                 }
                 [_, _] | [_, _, _, _] if !shape.contains(&0) => {
-                    layers.push(Raw { name, shape: shape.to_vec(), bias, norm: None });
+                    layers.push(Raw { name, shape: shape.to_vec(), bias, spectral: divided, norm: None });
                 }
-                [channels] if bias == Some(channels) && channels > 0 => {
+                [channels] if divided.is_none() && bias == Some(channels) && channels > 0 => {
                     let running = side(format!("{module}.running_mean")).is_some();
                     norms.push(Norm { name, channels, running, gap: 0, eps: EPS });
                 }
-                _ => return Err(foreign(&format!("{module}.weight"))),
+                _ => return Err(foreign(&weight)),
             }
         }
         if layers.len() > MOST_LAYERS {
@@ -153,6 +192,11 @@ impl Net {
     /// All linear layers, in the order of their names.
     pub fn linears(&self) -> Vec<Layer> {
         self.layers.iter().filter_map(|raw| raw.of(Kind::Linear)).collect()
+    }
+
+    /// All convolutions, in the order of their names, none of them transposed.
+    pub fn convolutions(&self) -> Vec<Layer> {
+        self.layers.iter().filter_map(|raw| raw.of(Kind::Conv)).collect()
     }
 
     /// All layers, each taking what the one before it gives, the last such a one as `ends` says.
@@ -229,8 +273,8 @@ impl Raw {
         };
         let fits = |channels| if kind == Kind::Linear { out.is_multiple_of(channels) } else { out == channels };
         let fit = self.bias.is_none_or(|bias| bias == out) && self.norm.as_ref().is_none_or(|norm| fits(norm.channels));
-        let (name, norm) = (self.name.clone(), self.norm.clone());
-        fit.then(|| Layer { name, kind, inner, out, kernel, bias: self.bias.is_some(), norm, function: None })
+        let (name, norm, spectral) = (self.name.clone(), self.norm.clone(), self.spectral.clone());
+        fit.then(|| Layer { name, kind, inner, out, kernel, bias: self.bias.is_some(), spectral, norm, function: None })
     }
 }
 
@@ -265,10 +309,15 @@ impl Layer {
         let (fold, window) = (self.folded(), [self.kernel; 2]);
         let viewed = |recipe| if pixels > 1 { Recipe::Pixels { of: Box::new(recipe), area: pixels } } else { recipe };
         let weight = |tensor: String| {
+            let tensor = self.spectral.as_ref().map_or(tensor, |(weight, _)| weight.clone());
             let made = match self.kind {
                 Kind::Linear => Recipe::Tensor(tensor),
                 Kind::Conv => Recipe::conv(tensor, window),
                 Kind::Transposed => Recipe::conv_transpose(tensor, window),
+            };
+            let made = match &self.spectral {
+                Some((_, norm)) => made.spectral(norm.clone()),
+                None => made,
             };
             viewed(fold.clone().map_or(made.clone(), |norm| made.folded(norm)))
         };
@@ -397,6 +446,21 @@ impl Label {
         Ok(Self { table, how })
     }
 
+    /// Of a network whose mean has fewer numbers than its decoder's first layer takes: the others are a label's ones and zeros, behind the latent where
+    /// nothing else is said.
+    ///
+    /// Errors: `unsupported-model` where they are none.
+    pub fn beside(mean: &Layer, width: usize, settings: &Settings) -> Result<Self> {
+        let classes = width.checked_sub(mean.out).filter(|classes| *classes > 1).ok_or_else(|| {
+            Error::unsupported_model(format!(
+                "the decoder's first layer takes {width} numbers, and the mean {} has {}, which leaves no label; give the autoencoder's own state_dict",
+                shown(&mean.name),
+                mean.out
+            ))
+        })?;
+        Self::of(Table::one_hot(classes), width, settings, Meeting::Last)
+    }
+
     /// Numbers of a latent, of the `width` that the first layer takes.
     pub fn latent(&self, width: usize) -> usize {
         if self.how == Meeting::Multiplied { width } else { width - self.table.width }
@@ -406,7 +470,14 @@ impl Label {
     pub fn meet(&self, b: &mut Builder, batch: usize, latent: ValueId) -> Result<ValueId> {
         b.g.at("label");
         let ids = b.g.input("label", &[batch], DType::U32);
-        let row = b.embedding(&self.table.name, self.table.classes, self.table.width, ids)?;
+        let Table { name, classes, width, is_one_hot } = &self.table;
+        let row = if *is_one_hot {
+            let ones = (0..classes * classes).map(|at| f32::from(at / classes == at % classes)).collect::<Vec<_>>();
+            let table = b.made("one for each label", &[*classes, *classes], |_| Recipe::Computed(ones.clone()))?;
+            b.g.embedding(table, ids)?
+        } else {
+            b.embedding(name, *classes, *width, ids)?
+        };
         match self.how {
             Meeting::Multiplied => b.g.binary(Binary::Mul, row, latent),
             Meeting::First => b.g.concat(row, latent),
@@ -494,20 +565,40 @@ fn is_table(module: &str) -> bool {
 }
 
 fn foreign(tensor: &str) -> Error {
-    let spectral = if tensor.ends_with("weight_orig") || tensor.contains("parametrizations") {
-        " (a spectral or weight norm: remove it with torch.nn.utils before saving)"
-    } else {
-        ""
+    let norm = match tensor {
+        _ if tensor.contains("parametrizations")
+            || ["weight_g", "weight_v"].iter().any(|end| tensor.ends_with(end)) =>
+        {
+            " (of a weight norm, or of another that is not divided out while it loads: remove it with torch.nn.utils before saving)"
+        }
+        _ if tensor.ends_with("weight_orig") || tensor.ends_with("weight_u") => {
+            " (of a spectral norm that lacks its weight_u or weight_v, by which it is divided: remove it with torch.nn.utils before saving)"
+        }
+        _ => "",
     };
     Error::unsupported_model(format!(
-        "tensor {}{spectral} is no part of a generator or an autoencoder that runs here: chains of linear layers or convolutions with norms, and a table of labels",
+        "tensor {}{norm} is no part of a generator or an autoencoder that runs here: chains of linear layers or convolutions with norms, and a table of labels",
         shown(tensor)
     ))
 }
 
-/// The layers' names by whether they belong to an encoder.
+/// The layers' names by whether they belong to an encoder, or to what brings a label into a picture before one (`embed_class`, `embed_data`).
 pub fn encodes(module: &str) -> bool {
-    module.split('.').any(|part| part == "encoder" || part == "enc" || part.starts_with("encoder_"))
+    module.split('.').any(|part| ["enc", "embed_class", "embed_data"].iter().any(|word| part.starts_with(word)))
+}
+
+/// The names of two layers of one shape that say what they give: a mean, and a variance or its logarithm.
+pub fn heads(layers: &[Layer]) -> Option<[&Layer; 2]> {
+    let says = |layer: &Layer, words: &[&str]| {
+        let name = layer.name.to_ascii_lowercase();
+        words.iter().any(|word| name.contains(word))
+    };
+    let spreads = |layer: &&Layer| says(layer, &["var", "std", "sigma"]);
+    let means = |layer: &&Layer| says(layer, &["mu", "mean", "loc"]) && !spreads(layer) && layer.out < layer.inner;
+    layers.iter().filter(means).find_map(|mean| {
+        let alike = |layer: &&Layer| (layer.inner, layer.out) == (mean.inner, mean.out);
+        Some([mean, layers.iter().filter(spreads).find(alike)?])
+    })
 }
 
 /// How many layers each `Sequential` or module holds.

@@ -38,7 +38,16 @@ impl Settings {
 
     /// Stride, padding and output padding of so many transposed convolutions, where any of them is said.
     pub fn designs(&self, count: usize) -> Result<Option<Vec<[usize; 3]>>> {
-        let [stride, padding, more] = ["stride", "padding", "output_padding"].map(|key| self.numbers(key, count));
+        self.designs_by(["stride", "padding", "output_padding"], count)
+    }
+
+    /// The same of so many convolutions of an encoder, which have no output padding.
+    pub fn inward_designs(&self, count: usize) -> Result<Option<Vec<[usize; 3]>>> {
+        self.designs_by(["encoder_stride", "encoder_padding", ""], count)
+    }
+
+    fn designs_by(&self, keys: [&str; 3], count: usize) -> Result<Option<Vec<[usize; 3]>>> {
+        let [stride, padding, more] = keys.map(|key| self.numbers(key, count));
         let (stride, padding, more) = (stride?, padding?, more?);
         if stride.is_none() && padding.is_none() && more.is_none() {
             return Ok(None);
@@ -116,6 +125,23 @@ impl Settings {
                 return Err(Self::bad(key, &format!("{known}, or a list of these with one for each layer")));
             }
         }))
+    }
+
+    /// Whether anything is said of the functions behind the layers.
+    pub fn says_functions(&self) -> bool {
+        !self.0["activation"].is_null()
+    }
+
+    /// The functions behind so many layers of an encoder, where they are said.
+    pub fn inward_functions(&self, count: usize) -> Result<Option<Vec<Option<Unary>>>> {
+        const KEY: &str = "encoder_activation";
+        match &self.0[KEY] {
+            Value::Null => Ok(None),
+            Value::Array(values) if values.len() == count => {
+                values.iter().map(|value| self.function(KEY, value)).collect::<Result<_>>().map(Some)
+            }
+            value => Ok(Some(vec![self.function(KEY, value)?; count])),
+        }
     }
 
     /// Puts what is said of the functions behind the layers over what is usual.
