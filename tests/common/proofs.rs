@@ -6,7 +6,7 @@ use vitrine::backend::Device;
 pub const RANDOM: &str = "random weights";
 
 /// Kind and name of a family, by what the fixtures call it.
-const FAMILIES: [(&str, [&str; 2]); 42] = [
+const FAMILIES: [(&str, [&str; 2]); 45] = [
     ("llama", ["Language models", "Llama"]),
     ("mistral", ["Language models", "Mistral"]),
     ("qwen2", ["Language models", "Qwen 2"]),
@@ -41,12 +41,15 @@ const FAMILIES: [(&str, [&str; 2]); 42] = [
     ("wordllama", ["Encoders", "WordLlama"]),
     ("stable-diffusion", ["Pictures", "Stable Diffusion"]),
     ("pruned", ["Pictures", "Stable Diffusion, pruned (BK-SDM, tiny-sd)"]),
+    ("sdxl", ["Pictures", "Stable Diffusion XL"]),
+    ("sdxl-turbo", ["Pictures", "Stable Diffusion XL, Turbo"]),
     ("inpainting", ["Pictures", "Stable Diffusion for filling in"]),
     ("illustrator", ["Pictures", "the illustrator"]),
     ("autoencoder_kl", ["Pictures", "AutoencoderKL"]),
     ("autoencoder_tiny", ["Pictures", "AutoencoderTiny"]),
     ("taef2", ["Pictures", "TAEF2"]),
     ("dcgan", ["Pictures", "DCGAN and kin"]),
+    ("conv-vae", ["Pictures", "convolutional VAEs"]),
     ("dense", ["Pictures", "fully connected generators and VAEs"]),
     ("faces", ["Pictures", "the models of faces"]),
 ];

@@ -178,6 +178,7 @@ fn a_table_of_tokens_embeds_as_model2vec_does() {
                 near(&format!("{what} of text {i}"), got, &numbers_in(&answers[what][i]));
             }
         }
+        proved("model2vec", "safetensors", &device, RANDOM);
     }
 }
 

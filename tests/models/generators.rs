@@ -97,18 +97,18 @@ fn convolutional_generators_of_any_names_and_sizes_make_what_pytorch_makes() {
 
 #[test]
 fn convolutional_vaes_decode_and_encode_as_in_pytorch() {
-    for (name, file, (latent, side, channels), classes) in [
+    for (name, path, (latent, side, channels), classes) in [
         ("pytorch_vae", "vae.safetensors", (6, 32, 3), None),
         ("convolutional_vae", "vae.pt", (4, 28, 1), None),
         ("attributed_vae", "vae.safetensors", (5, 32, 3), None),
         ("labelled_convolutional_vae", "cvae.safetensors", (4, 28, 1), Some(3)),
     ] {
-        let file = open(name, file);
+        let file = open(name, path);
         assert!(Dcgan::is_one(&file) && !Dense::is_one(&file), "{name}");
         let vae = Dcgan::from_file(&file, Storage::F32).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((vae.latent(), vae.side(), vae.channels()), (latent, side, channels), "{name}");
         assert_eq!((vae.classes(), vae.has_encoder(), vae.is_vae()), (classes, true, true), "{name}");
-        generates(name, &file, &vae.graph(2).unwrap(), vae.recipes());
+        generates("conv-vae", name, (RANDOM, path), &file, &vae.graph(2).unwrap(), vae.recipes());
         encodes(name, &file, &vae.encoder(2).unwrap(), vae.recipes());
     }
 }
@@ -119,7 +119,7 @@ fn a_fully_connected_vae_that_takes_labels_decodes_by_them() {
     let vae = Dense::from_file(&file, Storage::F32).expect("a VAE");
     assert_eq!((vae.latent(), vae.side(), vae.classes(), vae.has_encoder()), (4, 28, Some(10), false));
     assert_eq!(vae.range(), (0.0, 1.0));
-    generates("labelled_vae", &file, &vae.decoder(2).unwrap(), vae.recipes());
+    generates("dense", "labelled_vae", (RANDOM, "cvae.safetensors"), &file, &vae.decoder(2).unwrap(), vae.recipes());
 }
 
 #[test]

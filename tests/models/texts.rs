@@ -131,6 +131,7 @@ fn a_t5_in_gguf_writes_what_transformers_writes() {
         let (events, end) = written(&model, prompt, GenerateOptions::greedy(64));
         assert_eq!((tokens(&events), end), (ids_in(&answers["tokens"]), EndReason::Length));
         as_likely("t5.gguf", &events, &answers);
+        proved("t5", "GGUF", &device, RANDOM);
     }
 }
 

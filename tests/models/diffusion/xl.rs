@@ -22,7 +22,7 @@ use super::{
     in_f32, original,
     pipeline::{last, likeness, load, open_in, paint, source_in},
 };
-use crate::common::{fixture, on_cpu};
+use crate::common::{fixture, on_cpu, proofs::RANDOM, proved};
 
 const FOLDER: &str = "tiny_sdxl";
 const TEXTS: [&str; 12] = [
@@ -96,6 +96,7 @@ fn a_folder_of_xl_paints_what_diffusers_paints() {
                 assert!(psnr >= least, "{name}, {storage:?}, {reference}: {psnr}");
             }
         }
+        proved("sdxl", "safetensors", &device, RANDOM);
     }
 }
 
@@ -112,6 +113,7 @@ fn the_turbo_of_xl_paints_in_one_step_without_guidance() {
             println!("{name}, guidance {guidance}: {psnr:.1} dB");
             assert!(psnr >= SAME, "{name}, guidance {guidance}: {psnr}");
         }
+        proved("sdxl-turbo", "safetensors", &device, RANDOM);
         let refused = ImageRequest { guidance: Some(0.0), ..wish() }.check(model.info(), None, None).expect("a wish");
         let error = model.paint(refused, Cancel::new()).err().expect("nothing listens to a negative prompt");
         assert!(error.to_string().contains("guidance"), "{error}");
