@@ -3,7 +3,7 @@
     python training/make_text_fixtures.py [NAME...]
 
 NAME/model.safetensors, config.json, generation_config.json, tokenizer.json   as save_pretrained leaves them, weights rounded to f16 and held in f32
-t5.gguf              the T5 as llama.cpp's converter writes it, its characters as unigrams
+t5.gguf, t5.gguf.json    the T5 as llama.cpp's converter writes it, its characters as unigrams; and what it writes with the farthest distance that a GGUF means
 NAME/answers.json    a text, its ids, and 64 greedy tokens after it with their log-probabilities, forced ones included
 lstm-tensorflow/     the LSTM's numbers as TensorFlow's BasicLSTMCells, raw, with a manifest.json
 darwin.json          what a published model of characters (see Sources in docs/models.md) writes, by the formulas of BasicLSTMCell in NumPy
@@ -201,8 +201,21 @@ def encoder_decoder(name: str) -> None:
 
 
 def write_gguf() -> None:
-    model = T5ForConditionalGeneration.from_pretrained(OUT / "t5")
+    model = T5ForConditionalGeneration.from_pretrained(OUT / "t5").float().eval()
     config = model.config
+    for part in model.modules():
+        if hasattr(part, "relative_attention_max_distance"):
+            part.relative_attention_max_distance = 128
+    for words in range(15, 0, -1):
+        text = " ".join(TEXT.split()[:words])
+        ids = tokenizer().encode(text).ids
+        with torch.no_grad():
+            found = written(model, model.get_encoder()(torch.tensor([ids])), [config.decoder_start_token_id], 32, [])
+        if found:
+            break
+    print(f"t5.gguf: {text!r}, {len(set(found['tokens']))} different tokens, smallest lead {found['lead']:.3f}")
+    answers = {"remake": "python training/make_text_fixtures.py", "text": text, "ids": ids, "tokens": found["tokens"], "logprobs": numbers(torch.tensor(found["logprobs"]))}
+    (OUT / "t5.gguf.json").write_text(json.dumps(answers) + "\n", encoding="utf-8")
     out = gguf.GGUFWriter(str(OUT / "t5.gguf"), "t5")
     out.add_context_length(config.n_positions)
     out.add_embedding_length(config.d_model)

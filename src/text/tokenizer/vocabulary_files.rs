@@ -441,7 +441,8 @@ fn word_piece(mut settings: Settings, list: &[u8]) -> Result<Tokenizer> {
     let part = |name: &str, kind: u8| json!({ "SpecialToken": { "id": settings.mark(name), "type_id": kind } });
     let text = |name: &str, kind: u8| json!({ "Sequence": { "id": name, "type_id": kind } });
     let ids = vocabulary.ids();
-    let id = |name: &str| settings.mark(name).and_then(|text| ids.get(text).copied());
+    let id =
+        |name: &str| settings.mark(name).and_then(|text| ids.get(text).copied()).filter(|id| (*id as usize) < words);
     let (Some(cls), Some(sep), Some(_)) = (id("cls_token"), id("sep_token"), id("unk_token")) else {
         return Err(Error::corrupt_file(
             "vocab.txt: it lacks the marks that frame a text, or the one for what is unknown; give the model's own",
