@@ -72,13 +72,12 @@ impl ClipTokenizer {
     ///
     /// Errors: `corrupt-file` where the vocabulary has not CLIP's marks.
     pub fn new(tokenizer: Tokenizer, pad: Option<&str>) -> Result<Self> {
-        let id_of = |text: &str| -> Result<u32> {
-            match tokenizer.encode(text, EncodeOptions { parse_special: true, add_special: false })?.as_slice() {
-                [id] => Ok(*id),
-                _ => Err(Error::corrupt_file(format!(
+        let id_of = |text: &str| {
+            tokenizer.id_of(text).ok_or_else(|| {
+                Error::corrupt_file(format!(
                     "the tokenizer has no token {text}, which CLIP's vocabularies have; give the model's own tokenizer"
-                ))),
-            }
+                ))
+            })
         };
         let (begin, end) = (id_of("<|startoftext|>")?, id_of("<|endoftext|>")?);
         let pad = pad.map(id_of).transpose()?.unwrap_or(end);

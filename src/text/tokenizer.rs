@@ -186,6 +186,11 @@ impl Tokenizer {
         self.0.pieces.get(id).map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
+    /// The token that says exactly this, marks included: of CLIP's vocabularies, where `!` begins a word and `!</w>` is one, the first.
+    pub fn id_of(&self, text: &str) -> Option<u32> {
+        (0..self.vocabulary_size() as u32).find(|id| self.0.pieces.get(*id) == Some(text.as_bytes()))
+    }
+
     pub fn encode(&self, text: &str, options: EncodeOptions) -> Result<Vec<u32>> {
         let special = &self.0.special;
         let mut ids = Vec::with_capacity(text.len() / 3 + 2);

@@ -18,7 +18,7 @@ use vitrine::{
 
 use super::{
     devices,
-    files::{Tensor, source_of},
+    files::{Tensor, source_of, tensors_of},
     in_f32, original,
     pipeline::{last, likeness, load, open_in, paint, source_in},
 };
@@ -195,13 +195,18 @@ fn encoder(width: usize, layers: usize) -> ClipConfig {
 fn a_checkpoint_says_what_its_two_encoders_are_made_of() {
     let configs = [encoder(128, 2), encoder(1280, 25)];
     let plain = ClipPair::new(configs, in_f32()).expect("a pair").graph(1).expect("a graph");
+    // A file has the first one's last layer too, though nobody reads it.
+    let first = Clip::new(encoder(128, 2), in_f32()).graph(1).expect("a graph");
     let mut shapes = Shapes(BTreeMap::new());
-    for spec in &plain.weights {
-        let (place, name) = match spec.name.strip_prefix("text_encoder.") {
-            Some(name) => ((clip::Names::SingleFile, clip::Place::First), name),
-            None => ((clip::Names::OpenClip, clip::Place::Second), &spec.name["text_encoder_2.".len()..]),
+    for spec in first.weights.iter().chain(&plain.weights) {
+        let second = spec.name.strip_prefix("text_encoder_2.");
+        let Origin { name, form } = match second {
+            Some(name) => clip::Names::OpenClip.origin(clip::Place::Second, name),
+            None if spec.name.starts_with("text_model.") => {
+                clip::Names::SingleFile.origin(clip::Place::First, &spec.name)
+            }
+            None => continue,
         };
-        let Origin { name, form } = place.0.origin(place.1, name);
         let part = matches!(form, Form::Part { .. });
         let rows = if part { 3 * spec.shape[0] } else { spec.shape[0] };
         shapes.0.insert(name, [&[rows], &spec.shape[1..]].concat());
@@ -237,7 +242,7 @@ fn a_checkpoint_says_what_the_unet_of_xl_is_made_of() {
     }
     let config = UNetConfig::from_diffusers(&json.to_string()).expect("a configuration");
     let draft = UNet::new(config.clone(), in_f32()).graph(1, 8, 8, 1).expect("a graph");
-    let name = |name: &str| unet::Names::SingleFile.origin(&config, name).name;
-    let shapes = Shapes(draft.weights.iter().map(|spec| (name(&spec.name), spec.shape.clone())).collect());
+    let tensors = tensors_of(&draft, |weight| unet::Names::SingleFile.origin(&config, weight));
+    let shapes = Shapes(tensors.into_iter().map(|(name, (shape, _))| (name, shape)).collect());
     assert_eq!(UNetConfig::from_single_file(&shapes).expect("a configuration"), config);
 }
