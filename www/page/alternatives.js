@@ -19,6 +19,9 @@ export class Alternatives extends EventTarget {
   #timer;
   /** @type {HTMLElement | undefined} */
   #anchor;
+  /** Where the mouse was last, and whether the last event found it elsewhere. @type {[number, number] | undefined} */
+  #mouse;
+  #moved = false;
 
   /** @param {Story} story */
   constructor(story) {
@@ -26,10 +29,18 @@ export class Alternatives extends EventTarget {
     this.#story = story;
     const token = (/** @type {EventTarget | null} */ target) =>
       target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".token")) : null;
-    // A mouse that moves: a text that grows or scrolls under a resting one is over it too.
+    // A mouse that moves: a text that grows or scrolls under a resting one is over it too, and WebKit calls that a move.
+    document.addEventListener(
+      "pointermove",
+      ({ screenX, screenY }) => {
+        this.#moved = this.#mouse !== undefined && (this.#mouse[0] !== screenX || this.#mouse[1] !== screenY);
+        this.#mouse = [screenX, screenY];
+      },
+      true,
+    );
     this.#page.addEventListener("pointermove", ({ target, pointerType }) => {
       const span = token(target);
-      if (!span || pointerType !== "mouse") return;
+      if (!span || pointerType !== "mouse" || !this.#moved) return;
       if (this.isOpen && span === this.#anchor) clearTimeout(this.#timer);
       else this.#later(OPEN_MS, () => this.open(span));
     });
