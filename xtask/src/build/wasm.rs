@@ -31,6 +31,10 @@ const WASM_FEATURES: [&str; 9] = [
     "--enable-relaxed-simd",
 ];
 
+/// A function with one caller stays where it is: LLVM has put into others what is worth it, and bodies that are joined compress worse, by a
+/// twentieth of the module.
+const OPTIMISATIONS: [&str; 2] = ["-O3", "--one-caller-inline-max-function-size=0"];
+
 /// Compiles the library for the page and returns the module as rustc wrote it.
 pub fn compile(workspace: &Workspace, profile: BuildProfile) -> Result<PathBuf> {
     let mut cargo = cargo_build(workspace, profile);
@@ -100,7 +104,7 @@ pub fn optimise(workspace: &Workspace, package: &Path) -> Result<()> {
     };
     let module = package.join("vitrine_bg.wasm");
     let smaller = package.join("vitrine_bg.opt.wasm");
-    workspace::run(Command::new(program).args(WASM_FEATURES).arg("-O3").arg(&module).arg("-o").arg(&smaller))?;
+    workspace::run(Command::new(program).args(WASM_FEATURES).args(OPTIMISATIONS).arg(&module).arg("-o").arg(&smaller))?;
     fs::rename(smaller, module)?;
     Ok(())
 }
