@@ -20,10 +20,11 @@ use tokenizers::{
 use super::{
     Encoder, SpecialTokens, Tokenizer,
     chat::ChatParts,
+    normalizer::SPACE,
     normalizer::{CharsMap, Normalizer},
     pieces::{ByteLevel, Pieces},
     pre_tokenizers::pre_tokenizer,
-    sentencepiece::{SPACE, Search, SentencePiece},
+    sentencepiece::{Search, SentencePiece},
     special::SpecialMatcher,
     vocabulary::{TokenKind, Vocabulary},
 };

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{
     Encoder, SpecialTokens, Tokenizer,
     chat::ChatParts,
+    normalizer::SPACE,
     pieces::{ByteLevel, Pieces, byte_token},
-    sentencepiece::SPACE,
     special::{BEGINNINGS_OF_TEXT, ENDS_OF_TEXT},
 };
 use crate::{Error, Result};

@@ -1,7 +1,10 @@
 //! What SentencePiece does to a text before it looks for tokens (`normalizer_spec` of its `ModelProto`): sequences of characters are replaced
 //! by others, spaces become visible, one is put before the text, and those that are too many may go.
 
-use super::{sentencepiece::SPACE, special::SpecialMatcher};
+use super::special::SpecialMatcher;
+
+/// SentencePiece's visible space, U+2581.
+pub const SPACE: char = '\u{2581}';
 
 /// How a text is made ready. Spaces are U+2581 in what comes of it, unless a model leaves them as they are.
 #[derive(Debug, Default)]

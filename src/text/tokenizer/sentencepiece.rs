@@ -13,9 +13,6 @@ use super::{
     vocabulary::TokenKind,
 };
 
-/// SentencePiece's visible space, U+2581.
-pub const SPACE: char = '\u{2581}';
-
 /// How a text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {

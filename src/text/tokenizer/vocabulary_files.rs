@@ -10,7 +10,8 @@ use super::{
     Encoder, SpecialTokens, Tokenizer,
     chat::ChatParts,
     model_proto::{MOST_TOKENS, ModelProto},
-    sentencepiece::{SPACE, SentencePiece},
+    normalizer::SPACE,
+    sentencepiece::SentencePiece,
     special::{ENDS_OF_TEXT, SpecialMatcher},
     vocabulary::{TokenKind, Vocabulary},
 };
