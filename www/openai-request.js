@@ -42,7 +42,7 @@ const empty = (value) => typeof value === "object" && Object.keys(value).length 
 const never = () => false;
 const noTools = only(empty, "cannot be served in this shape: Vitrine reads no calls out of an answer; leave it out");
 const noToolChoice = only((value) => value === "none" || value === "auto", 'must be "none" or "auto": Vitrine reads no calls out of an answer');
-const noPenalty = only((value) => value === 0, "must be 0: the penalty that Vitrine has, is repetition_penalty (1 is none)");
+const noPenalty = only((value) => value === 0, "must be 0 in this shape, which takes repetition_penalty alone; a model's own generate and chat take presencePenalty and frequencyPenalty");
 
 /** Fields of both kinds of completions. */
 const both = {
@@ -65,7 +65,7 @@ const both = {
   n: only((value) => value === 1, "must be 1: ask again for another answer"),
   presence_penalty: noPenalty,
   frequency_penalty: noPenalty,
-  logit_bias: only(empty, "must be empty: Vitrine does not weigh single tokens"),
+  logit_bias: only(empty, "must be empty in this shape; a model's own generate and chat take logitBias"),
   user: passed,
 };
 

@@ -19,10 +19,34 @@ export const number = kind("a number", Number.isFinite);
 export const whole = kind("a whole number", Number.isInteger);
 export const string = kind("a string", (value) => typeof value === "string");
 export const strings = kind("a string or an array of strings", (value) => [value].flat().every((each) => typeof each === "string"));
+const list = kind("an array of strings", (value) => Array.isArray(value) && value.every((each) => typeof each === "string"));
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 export const isRecord = (value) => Object.prototype.toString.call(value) === "[object Object]";
 export const record = kind("an object", isRecord);
 const records = kind("an array of objects", (value) => Array.isArray(value) && value.every(isRecord));
+/** An object with some of these members. @param {Record<string, Kind>} members @returns {Kind} */
+const members = (members) => {
+  const like = `an object with ${listed(Object.keys(members), "and")}`;
+  return (value) => {
+    if (!isRecord(value)) return like;
+    for (const [name, each] of Object.entries(value)) {
+      if (!Object.hasOwn(members, name)) return `${like}, without ${name}${hint(name, Object.keys(members))}`;
+      const must = each === undefined || each === null ? undefined : members[name](each);
+      if (must !== undefined) return `${like}, of which ${name} is ${must}`;
+    }
+    return undefined;
+  };
+};
+/** @param {string} name @param {string[]} known */
+const hint = (name, known) => {
+  const near = nearest(name, known);
+  return near ? ` (did you mean ${near}?)` : "";
+};
+/** Numbers by the ids of tokens. @type {Kind} */
+const biases = (value) =>
+  isRecord(value) && Object.entries(value).every(([id, bias]) => /^\d+$/.test(id) && typeof bias === "number" && !Number.isNaN(bias))
+    ? undefined
+    : "an object of numbers by token ids, like { 42: -5 }";
 const listener = kind("a function", (value) => typeof value === "function");
 const address = kind("an address: a string or a URL", (value) => typeof value === "string" || value instanceof URL);
 export const abortSignal = kind("an AbortSignal", (value) => typeof value?.aborted === "boolean" && typeof value.addEventListener === "function");
@@ -64,14 +88,27 @@ const kinds = word("text", "encoder", "image", "autoencoder", "generator");
 const generate = {
   ...call,
   maxTokens: whole,
+  minTokens: whole,
   temperature: number,
+  dynamicTemperature: members({ range: number, exponent: number }),
+  topNSigma: number,
   topK: whole,
+  typicalP: number,
   topP: number,
   minP: number,
+  xtc: members({ probability: number, threshold: number }),
+  mirostat: members({ tau: number, eta: number }),
   repetitionPenalty: number,
+  presencePenalty: number,
+  frequencyPenalty: number,
+  penaltyWindow: whole,
+  dry: members({ multiplier: number, base: number, allowed: whole, breakers: list }),
+  logitBias: biases,
+  ban: strings,
   seed: whole,
   stop: strings,
   alternatives: whole,
+  trace: flag,
   overflow: word("error", "slide"),
   decoderPrompt: string,
 };
@@ -173,6 +210,18 @@ const TITLES = {
  * @type {{ [Name in { [C in keyof Calls]: keyof Calls[C] }[keyof Calls]]?: string }}
  */
 const ELSEWHERE = {
+  minTokens: "minnewtokens minlength minpredict",
+  dynamicTemperature: "dynatemprange dynatemp dynamictemp",
+  typicalP: "typical",
+  topNSigma: "nsigma",
+  xtc: "xtcprobability xtcthreshold",
+  mirostat: "mirostattau mirostateta mirostatmode",
+  presencePenalty: "presentpenalty penaltypresent",
+  frequencyPenalty: "freqpenalty penaltyfreq",
+  penaltyWindow: "repeatlastn penaltylastn repetitionpenaltyrange",
+  dry: "drymultiplier drybase dryallowedlength drysequencebreakers",
+  ban: "badwords badwordsids bannedstrings bannedtokens bannedphrases suppresstokens",
+  trace: "nprobspresampling postsamplingprobs",
   maxTokens: "maxnewtokens maxcompletiontokens maxoutputtokens maxlength maxgenlen npredict numpredict",
   temperature: "temp",
   repetitionPenalty: "repeatpenalty penaltyrepeat",
@@ -217,17 +266,12 @@ const ELSEWHERE = {
 
 /** Names from elsewhere that no option of ours stands for, and what to do instead. @type {Record<string, string>} */
 const INSTEAD = {
-  mintokens: "A text has no least length: the model ends it where it wants to",
-  minlength: "A text has no least length: the model ends it where it wants to",
-  minnewtokens: "A text has no least length: the model ends it where it wants to",
   usecache: "Keys and values of what was read are always kept for what follows; leave it out",
   callback: "What comes back is a stream already: for await (const step of …)",
   callbackonstepend: "What comes back is a stream already: for await (const step of …)",
   callbacksteps: "What comes back is a stream already: for await (const step of …)",
   callbackfunction: "What comes back is a stream already: for await (const step of …)",
   dosample: "Tokens are drawn where temperature is above 0; temperature: 0 always takes the likeliest",
-  frequencypenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
-  presencepenalty: "The penalty that there is, is repetitionPenalty (1 is none)",
   numbeams: "Tokens are taken one by one, without beams; leave it out",
   numreturnsequences: "Call again, with another seed, for another text",
   n: "Call again, with another seed, for another text",

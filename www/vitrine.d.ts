@@ -240,22 +240,48 @@ export interface TemplateOptions {
 export interface GenerateOptions extends CallOptions {
   /** At most so many tokens (the default: 256). */
   maxTokens?: number;
+  /** Before so many tokens no token ends the text (the default: 0). */
+  minTokens?: number;
   /** 0 always takes the likeliest token (the default: 0.8). */
   temperature?: number;
+  /** A temperature within `range` (0.5) on both sides of `temperature`: higher where the model is less sure, by the power `exponent` (1) of the entropy (arXiv 2403.14541). */
+  dynamicTemperature?: { range?: number; exponent?: number };
+  /** Only tokens whose logits are at most so many standard deviations below the largest (arXiv 2411.07641); 0 for all (the default). */
+  topNSigma?: number;
   /** Only the k likeliest; 0 for all (the default: 40). */
   topK?: number;
+  /** Only tokens about as surprising as is to be expected, which together exceed this probability (arXiv 2202.00666); 1 for all (the default). */
+  typicalP?: number;
   /** Only the likeliest tokens that together reach this probability; 1 for all (the default: 0.95). */
   topP?: number;
   /** Drops tokens less likely than this share of the likeliest; 0 for none (the default: 0.05). */
   minP?: number;
-  /** Above 1 makes tokens that were there before less likely (the default: 1, none). */
+  /** Exclude top choices: now and then (`probability`, 0.5) drops all tokens that reach `threshold` (0.1) but the least likely of them. */
+  xtc?: { probability?: number; threshold?: number };
+  /** Holds the surprise of the text at `tau` bits a token (5), corrected at the rate `eta` (0.1), in place of all filters above (arXiv 2007.14966, version 2). */
+  mirostat?: { tau?: number; eta?: number };
+  /** Above 1 makes tokens that were there before less likely (the default: 1, none; arXiv 1909.05858). */
   repetitionPenalty?: number;
+  /** Taken from the logit of every token that was there before (the default: 0). */
+  presencePenalty?: number;
+  /** Taken from a token's logit for each time that it was there (the default: 0). */
+  frequencyPenalty?: number;
+  /** How many of the last tokens these three penalties look at, the prompt's too (the default: all). */
+  penaltyWindow?: number;
+  /** Don't repeat yourself: a token that would go on with a run of n tokens that was there before loses `multiplier` (0.8) · `base` (1.75) ^ (n − `allowed` (2)); runs end at `breakers` (line ends, `:`, `"`, `*`). */
+  dry?: { multiplier?: number; base?: number; allowed?: number; breakers?: string[] };
+  /** Added to the logits of tokens, by their ids: from -100, which bans a token, to 100. */
+  logitBias?: Record<number, number>;
+  /** Words that the text does not have, wherever its tokens begin and end. */
+  ban?: string | string[];
   /** The same seed gives the same tokens on the same device. A new one each time when left out. */
   seed?: number;
   /** Ends before any of these strings would appear; a mark such as `<|im_end|>`, which is never shown, may be one or part of one. */
   stop?: string | string[];
   /** How many other tokens to tell of for each (the default: 0). */
   alternatives?: number;
+  /** Whether each chunk tells what the filters left of the likeliest tokens: as many as `alternatives`, or 10. */
+  trace?: boolean;
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
   /** What the written text begins with, of a model that reads its prompt and writes another text (`info.encoderDecoder`); others refuse it. */
@@ -272,6 +298,25 @@ export interface Alternative {
   logprob: number;
 }
 
+/** A token that might have been, and what became of it. */
+export interface Considered extends Alternative {
+  /** In what the token was drawn from, after temperature and filters; 0 for one that was dropped. */
+  probability: number;
+  /** The option whose filter dropped it. */
+  droppedBy?: FilterName;
+}
+
+/** A filter by its option; "ban" is any bias that rules a token out, "temperature" the choice of the likeliest. */
+export type FilterName = "ban" | "topNSigma" | "topK" | "typicalP" | "topP" | "minP" | "xtc" | "mirostat" | "temperature";
+
+/** What the filters left of the tokens that might have been. */
+export interface Trace {
+  /** The likeliest first; the chosen one is the last where it is not among them. */
+  candidates: Considered[];
+  /** The filters that are on, in their order, and how many tokens each left. */
+  filters: [FilterName, number][];
+}
+
 /** One step of a generation. */
 export interface Chunk {
   /** What can be shown now; empty while a character or a possible stop string is incomplete. */
@@ -281,8 +326,12 @@ export interface Chunk {
   piece: string;
   /** As in `Alternative`. */
   logprob?: number;
+  /** Of what it was drawn from, after temperature and filters; 0 where the likeliest is taken. */
+  drawnLogprob?: number;
   /** The likeliest tokens at this place, likeliest first; empty unless asked for. */
   alternatives: Alternative[];
+  /** Where it was asked for. */
+  trace?: Trace;
 }
 
 /** "eos": the model ended the text; "stop": a stop string was met; "length": `maxTokens` are there; "context": the context is full. */

@@ -275,7 +275,8 @@ mod tests {
         let log_sum = logits.iter().map(|l| l.exp()).sum::<f32>().ln();
         let record = |token: u32, second: u32| {
             let of = |id: u32| (id, logits[id as usize] - log_sum);
-            Sampled { token, logprob: of(token).1, alternatives: vec![of(token), of(second)] }.to_words()
+            Sampled { token, logprob: of(token).1, drawn_logprob: 0.0, alternatives: vec![of(token), of(second)] }
+                .to_words()
         };
         assert!(choice_difference(&logits, &record(1, 3)) < 1e-6);
         assert!(choice_difference(&logits, &record(3, 1)) < 1e-6);

@@ -1,8 +1,8 @@
 //! Makes graphs and refuses shapes that do not fit, with the operation, both shapes and the weight by name.
 
 use super::{
-    Attention, Binary, DType, Graph, Mask, Node, Op, Rope, Sampled, StateId, StateSpec, Unary, ValueId, WeightId,
-    WeightSpec,
+    Attention, Binary, DType, Graph, Mask, Node, Op, Rope, SampleStates, Sampled, StateId, StateSpec, Unary, ValueId,
+    WeightId, WeightSpec,
 };
 use crate::{Error, Result};
 
@@ -250,12 +250,26 @@ impl GraphBuilder {
         Ok(self.push(op, &[a, b], shape, DType::F32))
     }
 
+    /// The states of [`Self::sample`] over one row of `vocabulary` logits: `seen`, `bias` and `token`.
+    pub fn sample_states(&mut self, vocabulary: usize) -> Result<SampleStates> {
+        Ok(SampleStates {
+            seen: self.state("seen", &[vocabulary], DType::U32)?,
+            bias: self.state("bias", &[vocabulary], DType::F32)?,
+            token: self.state("token", &[1], DType::U32)?,
+        })
+    }
+
     /// logits `[1, vocabulary]` → a [`Sampled`] record.
-    pub fn sample(&mut self, seen: StateId, token: StateId, alternatives: usize, logits: ValueId) -> Result<ValueId> {
-        let op = Op::Sample { seen, token, alternatives };
+    pub fn sample(&mut self, states: SampleStates, alternatives: usize, logits: ValueId) -> Result<ValueId> {
+        let op = Op::Sample { states, alternatives };
         let (rows, vocabulary) = self.rows(&op, logits)?;
-        if rows != 1 || self.graph.state(seen).shape != [vocabulary] || alternatives > vocabulary {
-            return Err(self.misfit(&op, &[logits], "expected one row, and a `seen` count for each of its tokens"));
+        let fits = [states.seen, states.bias].iter().all(|state| self.graph.state(*state).shape == [vocabulary]);
+        if rows != 1 || !fits || alternatives > vocabulary {
+            return Err(self.misfit(
+                &op,
+                &[logits],
+                "expected one row, and a `seen` count and a bias for each of its tokens",
+            ));
         }
         Ok(self.push(op, &[logits], vec![Sampled::words(alternatives)], DType::U32))
     }
@@ -263,18 +277,20 @@ impl GraphBuilder {
     /// logits `[rows, vocabulary]` and seeds `[rows]` U32 → a [`Sampled`] record for each row.
     pub fn sample_rows(
         &mut self,
-        seen: StateId,
-        token: StateId,
+        states: SampleStates,
         alternatives: usize,
         logits: ValueId,
         seeds: ValueId,
     ) -> Result<ValueId> {
-        let op = Op::Sample { seen, token, alternatives };
+        let op = Op::Sample { states, alternatives };
         let (rows, vocabulary) = self.rows(&op, logits)?;
-        let states = self.graph.state(seen).shape == [rows, vocabulary] && self.graph.state(token).shape == [rows];
+        let shape = |state| self.graph.state(state).shape.as_slice();
+        let fits = shape(states.seen) == [rows, vocabulary]
+            && shape(states.bias) == [vocabulary]
+            && shape(states.token) == [rows];
         let seeded = self.shape(seeds) == [rows] && self.graph.node(seeds).dtype == DType::U32;
-        if !states || !seeded || alternatives > vocabulary {
-            let why = "expected for each row a token, `seen` counts and a seed";
+        if !fits || !seeded || alternatives > vocabulary {
+            let why = "expected for each row a token, `seen` counts and a seed, and a bias for each token";
             return Err(self.misfit(&op, &[logits, seeds], why));
         }
         Ok(self.push(op, &[logits, seeds], vec![rows, Sampled::words(alternatives)], DType::U32))

@@ -18,14 +18,14 @@ mod slots;
 mod step;
 
 pub use builder::GraphBuilder;
-pub use op::{Attention, Keys, Mask, Op, Rope};
+pub use op::{Attention, Keys, Mask, Op, Rope, SampleStates};
 pub use picture::pictures;
 pub use slots::MOST_SLOTS;
 pub use step::StepParams;
 pub use vitrine_kernels::{
     dtype::{DType, Quants},
     ops::{Binary, Cell, Grid, Pooling, RopeLayout, Unary, Window},
-    sample::{SampleParams, Sampled},
+    sample::{BANNED, Choice, Fate, Filter, SampleParams, Sampled, trace},
 };
 
 /// A value made by a node: an index into [`Graph::nodes`].

@@ -265,15 +265,24 @@ pub enum Op {
         shift: f32,
         cosine_first: bool,
     },
-    /// Chooses the next token from each row of logits `[rows, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it to
-    /// `token` `[rows]` and counts it in `seen` (`[rows, vocabulary]` U32: how often each token stands in the text so far). The value
-    /// holds a [`Sampled`](super::Sampled) record for each, `[rows, 2 + 2 · alternatives]` U32. With a second input, `[rows]` U32, each row
-    /// draws by a seed of its own.
+    /// Chooses the next token from each row of logits `[rows, vocabulary]` as [`SampleParams`](super::SampleParams) say, writes it and counts it in
+    /// `states`. The value holds a [`Sampled`](super::Sampled) record for each, `[rows, 3 + 2 · alternatives]` U32. With a second input,
+    /// `[rows]` U32, each row draws by a seed of its own.
     Sample {
-        seen: StateId,
-        token: StateId,
+        states: SampleStates,
         alternatives: usize,
     },
+}
+
+/// What a choice reads and writes from step to step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleStates {
+    /// How often each token stands in the text so far: `[vocabulary]`, or `[rows, vocabulary]`, U32.
+    pub seen: StateId,
+    /// Added to the logits of each row, once penalties are taken off: `[vocabulary]`. What is at most [`BANNED`](super::BANNED) is never chosen.
+    pub bias: StateId,
+    /// What was chosen, `[rows]` U32.
+    pub token: StateId,
 }
 
 impl Op {

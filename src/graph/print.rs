@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Graph, Op};
+use super::{Graph, Op, SampleStates};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +25,9 @@ impl fmt::Display for Graph {
                 | Op::Stored { state }
                 | Op::WriteState { state }
                 | Op::Recurrent { hidden: state, .. } => write!(f, " {}", self.state(*state).name)?,
-                Op::Sample { token, .. } | Op::LastToken { token } => write!(f, " {}", self.state(*token).name)?,
+                Op::Sample { states: SampleStates { token, .. }, .. } | Op::LastToken { token } => {
+                    write!(f, " {}", self.state(*token).name)?
+                }
                 _ => {}
             }
             write!(f, " : {:?} {}", node.shape, node.dtype)?;

@@ -327,10 +327,9 @@ impl EncoderDecoder {
     fn write(&self, b: &mut Builder, rows: Rows) -> Result<()> {
         let Sizes { written, decoder_layers, .. } = self.sizes;
         b.g.at("decoder embedding");
-        let seen = b.g.state("seen", &[written], DType::U32)?;
-        let token = b.g.state("token", &[1], DType::U32)?;
+        let choice = b.g.sample_states(written)?;
         let ids = match rows {
-            Rows::Last => b.g.last_token(token),
+            Rows::Last => b.g.last_token(choice.token),
             Rows::Given(t) => b.g.input("ids", &[t], DType::U32),
         };
         let of = |layer| Ok([self.states(b, "cache", layer)?, self.states(b, "memory", layer)?]);
@@ -348,7 +347,7 @@ impl EncoderDecoder {
             let never = b.g.constant(1, &never)?;
             logits = b.add(logits, never)?;
         }
-        let sampled = b.g.sample(seen, token, self.alternatives, logits)?;
+        let sampled = b.g.sample(choice, self.alternatives, logits)?;
         b.g.output("sampled", sampled);
         b.g.output("logits", logits);
         Ok(())

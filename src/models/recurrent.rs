@@ -270,11 +270,10 @@ impl Recurrent {
 
     fn graph(&self, mut b: Builder, rows: Rows) -> Result<Graph> {
         let c = &self.config;
-        let seen = b.g.state("seen", &[c.vocabulary], DType::U32)?;
-        let token = b.g.state("token", &[1], DType::U32)?;
+        let states = b.g.sample_states(c.vocabulary)?;
         b.g.at("embedding");
         let ids = match rows {
-            Rows::Last => b.g.last_token(token),
+            Rows::Last => b.g.last_token(states.token),
             Rows::Given(t) | Rows::All(t) => b.g.input("ids", &[t], DType::U32),
         };
         let mut x = match self.names.embedding {
@@ -318,7 +317,7 @@ impl Recurrent {
             None => b.linear_without_bias("head", c.vocabulary, x)?,
         };
         if !matches!(rows, Rows::All(_)) {
-            let sampled = b.g.sample(seen, token, self.alternatives, logits)?;
+            let sampled = b.g.sample(states, self.alternatives, logits)?;
             b.g.output("sampled", sampled);
         }
         b.g.output("logits", logits);

@@ -8,9 +8,17 @@ use web_time::Instant;
 
 use super::{
     Detokenizer, GenerateOptions, GenerationStats, StopMatcher, TextModel, Tokenizer,
-    steps::{Prompt, StepOptions, Steps},
+    guide::Guide,
+    steps::{Chosen, Prompt, StepOptions, Steps},
 };
-use crate::{Result, cancel::Cancel, graph::Sampled};
+use crate::{
+    Result,
+    cancel::Cancel,
+    graph::{Filter, Sampled},
+};
+
+/// Candidates that a trace tells of where the caller does not say how many.
+const TRACED: usize = 10;
 
 /// A token that the model knows, what it says, and how likely it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,8 +29,32 @@ pub struct Candidate {
     pub logprob: f32,
 }
 
+/// A token that might have come, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Considered {
+    pub token: u32,
+    pub text: String,
+    /// As [`Candidate::logprob`].
+    pub logprob: f32,
+    /// Of the distribution that the token was drawn from; 0 for one that was dropped.
+    pub probability: f32,
+    /// The option whose filter dropped it.
+    pub dropped_by: Option<&'static str>,
+}
+
+/// What the filters left of the tokens that might have come.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trace {
+    /// The likeliest, likeliest first; last the chosen one, where it is not among them.
+    pub candidates: Vec<Considered>,
+    /// Each filter that is on, in order, by its option's name, and how many tokens it left.
+    pub filters: Vec<(&'static str, usize)>,
+}
+
 /// A step of a generation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TokenEvent {
     /// What can be shown now. Empty while characters or a possible stop string are incomplete.
     pub text: String,
@@ -31,8 +63,12 @@ pub struct TokenEvent {
     /// What the token itself says; see [`Candidate::logprob`] for the number.
     pub piece: String,
     pub logprob: Option<f32>,
+    /// Natural logarithm of its probability in what it was drawn from, after temperature and filters; 0 where the likeliest is taken.
+    pub drawn_logprob: Option<f32>,
     /// The likeliest tokens in this place, likeliest first.
     pub alternatives: Vec<Candidate>,
+    /// Where it was asked for.
+    pub trace: Option<Trace>,
 }
 
 /// Why a generation ended.
@@ -78,11 +114,15 @@ impl Generation {
         let stats = GenerationStats { prompt_tokens, seed, ..GenerationStats::default() };
         // Its last token is the one that such a text must end with.
         let max_tokens = (options.max_tokens - usize::from(model.ends_as_told())).max(1);
+        let traced = options.trace.then_some(if options.alternatives > 0 { options.alternatives } else { TRACED });
         let steps = StepOptions {
             sample: options.sample_params(seed),
+            guide: Guide::new(&options, model.tokenizer(), model.info().vocabulary),
             overflow: options.overflow,
             max_tokens,
-            alternatives: model.compiled_alternatives(options.alternatives),
+            alternatives: model.compiled_alternatives(options.alternatives.max(traced.unwrap_or(0))),
+            window: options.penalty_window,
+            traced,
         };
         Self {
             cancel,
@@ -168,21 +208,22 @@ impl Generation {
             self.progress = Progress::Running(steps);
         }
         let Progress::Running(steps) = &mut self.progress else { return Ok(None) };
-        let sampled = steps.next().await?;
+        let chosen = steps.next().await?;
         self.stats.waits = steps.waits;
-        let Some(sampled) = sampled else {
+        let Some(chosen) = chosen else {
             self.finish(String::new(), EndReason::Context);
             return Ok(None);
         };
         self.clock.read(&mut self.stats);
-        if self.words.tokenizer.is_end(sampled.token) {
-            let text = self.words.end(sampled.token);
+        let token = chosen.sampled.token;
+        if self.words.tokenizer.is_end(token) {
+            let text = self.words.end(token);
             self.finish(text, EndReason::Eos);
             return Ok(None);
         }
         self.stats.generated_tokens += 1;
-        steps.keep(sampled.token);
-        let event = self.words.say(&sampled);
+        steps.keep(token);
+        let event = self.words.say(&chosen);
         steps.give_way().await;
         if self.words.stop.stopped() {
             self.finish(String::new(), EndReason::Stop);
@@ -198,12 +239,26 @@ impl Generation {
         self.progress = Progress::Ended(reason);
         text.push_str(&self.words.rest());
         if !text.is_empty() {
-            self.tail =
-                Some(TokenEvent { text, token: None, piece: String::new(), logprob: None, alternatives: vec![] });
+            self.tail = Some(TokenEvent {
+                text,
+                token: None,
+                piece: String::new(),
+                logprob: None,
+                drawn_logprob: None,
+                alternatives: vec![],
+                trace: None,
+            });
         }
         let stats = self.stats;
         self.model.record(|model| model.generation = stats);
     }
+}
+
+/// Of a token that a record tells of.
+fn logprob_of(sampled: &Sampled, token: u32) -> f32 {
+    let own = (sampled.token, sampled.logprob);
+    let told = sampled.alternatives.iter().chain([&own]).find(|(id, _)| *id == token);
+    told.map_or(f32::NAN, |(_, logprob)| *logprob)
 }
 
 /// From tokens to what is shown of them.
@@ -216,7 +271,7 @@ struct Words {
 }
 
 impl Words {
-    fn say(&mut self, sampled: &Sampled) -> TokenEvent {
+    fn say(&mut self, Chosen { sampled, trace }: &Chosen) -> TokenEvent {
         let text = match self.mark(sampled.token) {
             Some(mark) => self.stop.push_mark(&mark),
             None => self.stop.push(&self.detokenizer.push(sampled.token)),
@@ -228,7 +283,21 @@ impl Words {
             token: Some(sampled.token),
             piece: self.piece(sampled.token),
             logprob: Some(sampled.logprob),
+            drawn_logprob: Some(sampled.drawn_logprob),
             alternatives: sampled.alternatives.iter().take(self.alternatives).map(candidate).collect(),
+            trace: trace.as_ref().map(|(fates, left)| Trace {
+                candidates: fates
+                    .iter()
+                    .map(|(token, fate)| Considered {
+                        token: *token,
+                        text: self.piece(*token),
+                        logprob: logprob_of(sampled, *token),
+                        probability: fate.probability,
+                        dropped_by: fate.dropped_by.map(Filter::name),
+                    })
+                    .collect(),
+                filters: left.iter().map(|(filter, left)| (filter.name(), *left)).collect(),
+            }),
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
     generate::Candidate,
     logits::{likeliest, log_sum_exp},
-    session::Session,
+    session::{Asked, Session},
     steps::Prompt,
 };
 use crate::{
@@ -188,6 +188,13 @@ impl Loaded<Text> {
     }
 
     fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        let vocabulary = self.info().vocabulary;
+        if let Some((id, _)) = options.logit_bias.iter().find(|(id, _)| **id as usize >= vocabulary) {
+            return Err(Error::bad_argument(format!(
+                "logitBias is for the token {id}, but the model's tokens go from 0 to {}",
+                vocabulary - 1
+            )));
+        }
         let seed = match options.seed {
             Some(seed) => seed,
             None => getrandom::u32()
@@ -267,7 +274,8 @@ impl Loaded<Text> {
             session.read(&read, cancel).await?;
         }
         let alternatives = self.compiled_alternatives(0);
-        let (pending, _) = session.prefill(&ids, SampleParams::default(), alternatives, "logits", cancel).await?;
+        let asked = Asked { sample: SampleParams::default(), alternatives, outputs: &["logits"], window: None };
+        let (pending, _) = session.prefill(&ids, &asked, cancel).await?;
         let outputs = cancel.race(pending).await?;
         let logits = outputs.first().map(|bits| numbers(bits)).unwrap_or_default();
         Ok(likeliest(&logits, k, &self.tokenizer))

@@ -1,15 +1,25 @@
 //! What a caller may ask of a generation, and the check that it can be.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use vitrine_jinja::Json;
 
-use super::{ChatOptions, ChatRequest};
+use super::{
+    ChatOptions, ChatRequest,
+    sampling::{
+        Dry, DryRequest, DynamicTemperature, DynamicTemperatureRequest, Mirostat, MirostatRequest, Xtc, XtcRequest,
+    },
+};
 use crate::{Error, Result, graph::SampleParams};
 
 /// The most alternatives reported beside a token.
 pub const MOST_ALTERNATIVES: usize = 20;
 const MOST_TOKENS: usize = 1_000_000;
 const MOST_STOPS: usize = 16;
+const MOST_BANS: usize = 256;
+/// A bias this strong bans a token, as OpenAI's servers have it.
+const BAN: f64 = -100.0;
 
 /// What happens when a text outgrows the model's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,27 +31,50 @@ pub enum Overflow {
     Slide,
 }
 
-/// How to generate.
+/// How to generate. What samplers do, and in which order, stands in [`SampleParams`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
     /// 1 to 1,000,000.
     pub max_tokens: usize,
+    /// Before so many tokens no token ends the text: 0 to `max_tokens`.
+    pub min_tokens: usize,
     /// 0 (greedy) to 10.
     pub temperature: f32,
+    pub dynamic_temperature: Option<DynamicTemperature>,
+    /// 0 (all) to 100.
+    pub top_n_sigma: f32,
     /// Keep the likeliest; 0 keeps all.
     pub top_k: u32,
+    /// Above 0, to 1 (all).
+    pub typical_p: f32,
     /// Above 0, to 1 (all).
     pub top_p: f32,
     /// 0 (all) to 1.
     pub min_p: f32,
+    pub xtc: Option<Xtc>,
+    /// In place of the filters above.
+    pub mirostat: Option<Mirostat>,
     /// 0.1 to 10; 1 is none.
     pub repetition_penalty: f32,
+    /// −10 to 10; 0 is none.
+    pub presence_penalty: f32,
+    /// −10 to 10; 0 is none.
+    pub frequency_penalty: f32,
+    /// How many of the last tokens the three penalties look at, the prompt's too; all where there is none.
+    pub penalty_window: Option<usize>,
+    pub dry: Option<Dry>,
+    /// What is added to the logits of tokens; −∞ bans one.
+    pub logit_bias: BTreeMap<u32, f32>,
+    /// Words that the text written does not have: tokens that say them, or would complete them.
+    pub ban: Vec<String>,
     /// Chosen at random, and reported, where there is none.
     pub seed: Option<u32>,
     /// Texts that end the generation; they are not part of it.
     pub stop: Vec<String>,
     /// How many of the likeliest tokens are reported beside each token: 0 to 20.
     pub alternatives: usize,
+    /// Whether each token comes with what the filters left of the likeliest.
+    pub trace: bool,
     pub overflow: Overflow,
     /// What the written text begins with, of a model that reads one text and writes another.
     pub decoder_prompt: Option<String>,
@@ -53,14 +86,27 @@ impl Default for GenerateOptions {
     fn default() -> Self {
         Self {
             max_tokens: 256,
+            min_tokens: 0,
             temperature: 0.8,
+            dynamic_temperature: None,
+            top_n_sigma: 0.0,
             top_k: 40,
+            typical_p: 1.0,
             top_p: 0.95,
             min_p: 0.05,
+            xtc: None,
+            mirostat: None,
             repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
+            penalty_window: None,
+            dry: None,
+            logit_bias: BTreeMap::new(),
+            ban: vec![],
             seed: None,
             stop: vec![],
             alternatives: 0,
+            trace: false,
             overflow: Overflow::Error,
             decoder_prompt: None,
             chat: ChatOptions::default(),
@@ -77,29 +123,68 @@ impl GenerateOptions {
     /// Errors: `bad-argument` that names the option, the value and what is allowed.
     pub fn check(&self) -> Result<()> {
         within("maxTokens", self.max_tokens as f64, 1.0, MOST_TOKENS as f64)?;
+        within("minTokens", self.min_tokens as f64, 0.0, self.max_tokens as f64)?;
         within("temperature", f64::from(self.temperature), 0.0, 10.0)?;
-        above_0_to_1("topP", f64::from(self.top_p))?;
+        within("topNSigma", f64::from(self.top_n_sigma), 0.0, 100.0)?;
+        above("typicalP", f64::from(self.typical_p), 0.0, 1.0)?;
+        above("topP", f64::from(self.top_p), 0.0, 1.0)?;
         within("minP", f64::from(self.min_p), 0.0, 1.0)?;
         within("repetitionPenalty", f64::from(self.repetition_penalty), 0.1, 10.0)?;
+        within("presencePenalty", f64::from(self.presence_penalty), -10.0, 10.0)?;
+        within("frequencyPenalty", f64::from(self.frequency_penalty), -10.0, 10.0)?;
         within("alternatives", self.alternatives as f64, 0.0, MOST_ALTERNATIVES as f64)?;
-        if self.stop.len() > MOST_STOPS {
-            return Err(wrong("stop", format!("{} strings", self.stop.len()), "at most 16 strings"));
+        within("penaltyWindow", self.penalty_window.unwrap_or(1) as f64, 1.0, MOST_TOKENS as f64)?;
+        let penalties = self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0;
+        if self.penalty_window.is_some() && !penalties {
+            return Err(Error::bad_argument(
+                "penaltyWindow is for repetitionPenalty, presencePenalty and frequencyPenalty, and none of them is set; set one or leave it out",
+            ));
         }
-        if self.stop.iter().any(String::is_empty) {
-            return Err(wrong("stop", "an empty string", "strings that are not empty"));
+        let drawing = [
+            ("dynamicTemperature", self.dynamic_temperature.is_some()),
+            ("xtc", self.xtc.is_some()),
+            ("mirostat", self.mirostat.is_some()),
+        ];
+        if let Some((name, _)) = drawing.iter().find(|(_, on)| *on && self.temperature == 0.0) {
+            return Err(Error::bad_argument(format!(
+                "{name} is for texts that are drawn, and a temperature of 0 takes the likeliest token; raise temperature or leave it out"
+            )));
+        }
+        for (name, texts, most) in [("stop", &self.stop, MOST_STOPS), ("ban", &self.ban, MOST_BANS)] {
+            if texts.len() > most {
+                return Err(wrong(name, format!("{} strings", texts.len()), &format!("at most {most} strings")));
+            }
+            if texts.iter().any(String::is_empty) {
+                return Err(wrong(name, "an empty string", "strings that are not empty"));
+            }
         }
         self.chat.check()
     }
 
     pub(super) fn sample_params(&self, seed: u32) -> SampleParams {
-        SampleParams {
+        let none = SampleParams::default();
+        let chosen = SampleParams {
             temperature: self.temperature,
+            dynamic_range: self.dynamic_temperature.map_or(none.dynamic_range, |dynamic| dynamic.range),
+            dynamic_exponent: self.dynamic_temperature.map_or(none.dynamic_exponent, |dynamic| dynamic.exponent),
+            repetition_penalty: self.repetition_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            seed,
+            ..none
+        };
+        if self.mirostat.is_some() {
+            return chosen;
+        }
+        SampleParams {
+            top_n_sigma: self.top_n_sigma,
             top_k: self.top_k,
+            typical_p: self.typical_p,
             top_p: self.top_p,
             min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            seed,
-            step: 0,
+            xtc_probability: self.xtc.map_or(none.xtc_probability, |xtc| xtc.probability),
+            xtc_threshold: self.xtc.map_or(none.xtc_threshold, |xtc| xtc.threshold),
+            ..chosen
         }
     }
 }
@@ -116,8 +201,20 @@ pub(super) fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()
     Err(wrong(name, value, &format!("from {least} to {most}")))
 }
 
-fn above_0_to_1(name: &str, value: f64) -> Result<()> {
-    within(name, value, f64::MIN_POSITIVE, 1.0).map_err(|_| wrong(name, value, "above 0, to 1"))
+pub(super) fn above(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
+    if value > least && value <= most {
+        return Ok(());
+    }
+    Err(wrong(name, value, &format!("above {least}, to {most}")))
+}
+
+/// `default` where there is none.
+pub(super) fn whole(name: &str, value: Option<f64>, default: u64, least: u64, most: u64) -> Result<u64> {
+    let Some(value) = value else { return Ok(default) };
+    if value.fract() != 0.0 || !(least as f64..=most as f64).contains(&value) {
+        return Err(wrong(name, value, &format!("a whole number from {least} to {most}")));
+    }
+    Ok(value as u64)
 }
 
 /// Options as JavaScript gives them: any of them absent, all numbers doubles. Unknown names are refused.
@@ -126,14 +223,28 @@ fn above_0_to_1(name: &str, value: f64) -> Result<()> {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GenerateRequest {
     pub max_tokens: Option<f64>,
+    pub min_tokens: Option<f64>,
     pub temperature: Option<f64>,
+    pub dynamic_temperature: Option<DynamicTemperatureRequest>,
+    pub top_n_sigma: Option<f64>,
     pub top_k: Option<f64>,
+    pub typical_p: Option<f64>,
     pub top_p: Option<f64>,
     pub min_p: Option<f64>,
+    pub xtc: Option<XtcRequest>,
+    pub mirostat: Option<MirostatRequest>,
     pub repetition_penalty: Option<f64>,
+    pub presence_penalty: Option<f64>,
+    pub frequency_penalty: Option<f64>,
+    pub penalty_window: Option<f64>,
+    pub dry: Option<DryRequest>,
+    /// By token ids.
+    pub logit_bias: Option<BTreeMap<String, f64>>,
+    pub ban: Option<Strings>,
     pub seed: Option<f64>,
-    pub stop: Option<Stop>,
+    pub stop: Option<Strings>,
     pub alternatives: Option<f64>,
+    pub trace: Option<bool>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
     pub decoder_prompt: Option<String>,
@@ -145,12 +256,22 @@ pub struct GenerateRequest {
     pub parse_special_tokens: Option<bool>,
 }
 
-/// One stop string or several.
+/// One string or several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-pub enum Stop {
+pub enum Strings {
     One(String),
     Several(Vec<String>),
+}
+
+impl Strings {
+    fn all(strings: Option<Self>) -> Vec<String> {
+        match strings {
+            None => vec![],
+            Some(Self::One(one)) => vec![one],
+            Some(Self::Several(several)) => several,
+        }
+    }
 }
 
 impl GenerateRequest {
@@ -158,41 +279,53 @@ impl GenerateRequest {
     ///
     /// Errors: `bad-argument` that names the option, the value and what is allowed.
     pub fn check(self, default: &GenerateOptions) -> Result<GenerateOptions> {
-        let whole = |name: &str, value: Option<f64>, default: u64, least: u64, most: u64| -> Result<u64> {
-            let Some(value) = value else { return Ok(default) };
-            if value.fract() != 0.0 || !(least as f64..=most as f64).contains(&value) {
-                return Err(wrong(name, value, &format!("a whole number from {least} to {most}")));
-            }
-            Ok(value as u64)
-        };
         // Range checks come before rounding to 32 bits, and once more after it.
         let number = |name: &str, value: Option<f64>, default: f32, (least, most): (f64, f64)| -> Result<f32> {
             let Some(value) = value else { return Ok(default) };
             within(name, value, least, most)?;
             Ok(value as f32)
         };
-        self.top_p.map_or(Ok(()), |value| above_0_to_1("topP", value))?;
+        let share = |name: &str, value: Option<f64>, default: f32| -> Result<f32> {
+            let Some(value) = value else { return Ok(default) };
+            above(name, value, 0.0, 1.0)?;
+            Ok((value as f32).max(f32::MIN_POSITIVE))
+        };
+        if self.mirostat.is_some() {
+            self.goes_with_mirostat()?;
+        }
         let all_ids = u64::from(u32::MAX);
         let seed = self.seed.map(|seed| whole("seed", Some(seed), 0, 0, all_ids)).transpose()?;
+        let window = self.penalty_window;
+        let window = window.map(|n| whole("penaltyWindow", Some(n), 0, 1, MOST_TOKENS as u64)).transpose()?;
+        let penalty = (-10.0, 10.0);
         let options = GenerateOptions {
             max_tokens: whole("maxTokens", self.max_tokens, default.max_tokens as u64, 1, MOST_TOKENS as u64)? as usize,
+            min_tokens: whole("minTokens", self.min_tokens, 0, 0, MOST_TOKENS as u64)? as usize,
             temperature: number("temperature", self.temperature, default.temperature, (0.0, 10.0))?,
+            dynamic_temperature: self.dynamic_temperature.map(DynamicTemperatureRequest::check).transpose()?,
+            top_n_sigma: number("topNSigma", self.top_n_sigma, default.top_n_sigma, (0.0, 100.0))?,
             top_k: whole("topK", self.top_k, default.top_k.into(), 0, all_ids)? as u32,
-            top_p: number("topP", self.top_p, default.top_p, (0.0, 1.0))?,
+            typical_p: share("typicalP", self.typical_p, default.typical_p)?,
+            top_p: share("topP", self.top_p, default.top_p)?,
             min_p: number("minP", self.min_p, default.min_p, (0.0, 1.0))?,
+            xtc: self.xtc.map(XtcRequest::check).transpose()?,
+            mirostat: self.mirostat.map(MirostatRequest::check).transpose()?,
             repetition_penalty: number(
                 "repetitionPenalty",
                 self.repetition_penalty,
                 default.repetition_penalty,
                 (0.1, 10.0),
             )?,
+            presence_penalty: number("presencePenalty", self.presence_penalty, default.presence_penalty, penalty)?,
+            frequency_penalty: number("frequencyPenalty", self.frequency_penalty, default.frequency_penalty, penalty)?,
+            penalty_window: window.map(|tokens| tokens as usize),
+            dry: self.dry.map(DryRequest::check).transpose()?,
+            logit_bias: self.logit_bias.unwrap_or_default().into_iter().map(bias).collect::<Result<_>>()?,
+            ban: Strings::all(self.ban),
             seed: seed.map(|seed| seed as u32),
-            stop: match self.stop {
-                None => vec![],
-                Some(Stop::One(stop)) => vec![stop],
-                Some(Stop::Several(stops)) => stops,
-            },
+            stop: Strings::all(self.stop),
             alternatives: whole("alternatives", self.alternatives, 0, 0, MOST_ALTERNATIVES as u64)? as usize,
+            trace: self.trace.unwrap_or(false),
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("slide") => Overflow::Slide,
@@ -212,6 +345,36 @@ impl GenerateRequest {
         options.check()?;
         Ok(options)
     }
+
+    /// Mirostat says how many tokens are kept.
+    fn goes_with_mirostat(&self) -> Result<()> {
+        let filters = [
+            ("topNSigma", self.top_n_sigma.is_some()),
+            ("topK", self.top_k.is_some()),
+            ("typicalP", self.typical_p.is_some()),
+            ("topP", self.top_p.is_some()),
+            ("minP", self.min_p.is_some()),
+            ("xtc", self.xtc.is_some()),
+        ];
+        match filters.iter().find(|(_, is_set)| *is_set) {
+            Some((name, _)) => Err(Error::bad_argument(format!(
+                "{name} does not go with mirostat, which says itself how many tokens are kept; leave one of them out"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A token and what is added to its logit.
+fn bias((id, bias): (String, f64)) -> Result<(u32, f32)> {
+    let token = id.parse::<u32>();
+    let token =
+        token.map_err(|_| wrong("logitBias", format!("of {id:?}"), "an object of token ids, like { 42: -5 }"))?;
+    if bias == f64::NEG_INFINITY || bias == BAN {
+        return Ok((token, f32::NEG_INFINITY));
+    }
+    within("logitBias", bias, BAN, 100.0)?;
+    Ok((token, bias as f32))
 }
 
 #[cfg(test)]
@@ -243,11 +406,46 @@ mod tests {
             "maxTokens is 0, but must be a whole number from 1",
         );
         refused(GenerateRequest { max_tokens: Some(2.5), ..none.clone() }, "maxTokens is 2.5");
-        refused(GenerateRequest { top_p: Some(0.0), ..none.clone() }, "topP is 0, but must be above 0");
+        refused(GenerateRequest { top_p: Some(0.0), ..none.clone() }, "topP is 0, but must be above 0, to 1");
         refused(GenerateRequest { repetition_penalty: Some(0.0), ..none.clone() }, "repetitionPenalty");
         refused(GenerateRequest { alternatives: Some(21.0), ..none.clone() }, "alternatives");
-        refused(GenerateRequest { stop: Some(Stop::One(String::new())), ..none.clone() }, "stop");
+        refused(GenerateRequest { stop: Some(Strings::One(String::new())), ..none.clone() }, "stop");
         refused(GenerateRequest { overflow: Some("wrap".into()), ..none }, "overflow");
+    }
+
+    #[test]
+    fn sampling_options_that_do_not_go_together_are_refused_by_name() {
+        let asked = |json: &str| serde_json::from_str::<GenerateRequest>(json).unwrap();
+        for (json, name) in [
+            (r#"{"typicalP": 0}"#, "typicalP is 0, but must be above 0, to 1"),
+            (r#"{"topNSigma": -1}"#, "topNSigma is -1"),
+            (r#"{"presencePenalty": 11}"#, "presencePenalty is 11"),
+            (r#"{"frequencyPenalty": -11}"#, "frequencyPenalty is -11"),
+            (r#"{"penaltyWindow": 3}"#, "penaltyWindow is for repetitionPenalty"),
+            (r#"{"penaltyWindow": 0, "presencePenalty": 1}"#, "penaltyWindow is 0"),
+            (r#"{"minTokens": 9, "maxTokens": 8}"#, "minTokens is 9, but must be from 0 to 8"),
+            (r#"{"xtc": {"threshold": 0.6}}"#, "xtc.threshold is 0.6, but must be from 0 to 0.5"),
+            (r#"{"xtc": {}, "temperature": 0}"#, "xtc is for texts that are drawn"),
+            (r#"{"mirostat": {"tau": 0}}"#, "mirostat.tau is 0, but must be above 0, to 20"),
+            (r#"{"mirostat": {}, "topK": 5}"#, "topK does not go with mirostat"),
+            (r#"{"dynamicTemperature": {"range": 11}}"#, "dynamicTemperature.range is 11"),
+            (r#"{"dry": {"allowed": 1.5}}"#, "dry.allowed is 1.5, but must be a whole number"),
+            (r#"{"dry": {"base": 0.5}}"#, "dry.base is 0.5"),
+            (r#"{"logitBias": {"the": 1}}"#, "logitBias is of \"the\", but must be an object of token ids"),
+            (r#"{"logitBias": {"7": 101}}"#, "logitBias is 101, but must be from -100 to 100"),
+            (r#"{"ban": ""}"#, "ban is an empty string"),
+        ] {
+            refused(asked(json), name);
+        }
+        assert!(serde_json::from_str::<GenerateRequest>(r#"{"xtc": {"treshold": 0.1}}"#).is_err());
+        let json = r#"{"logitBias": {"7": -100, "8": 2.5}, "mirostat": {"tau": 3}, "ban": ["a", "b"], "minTokens": 4}"#;
+        let options = asked(json).check(&GenerateOptions::default()).unwrap();
+        assert_eq!(options.logit_bias, BTreeMap::from([(7, f32::NEG_INFINITY), (8, 2.5)]));
+        assert_eq!(options.mirostat, Some(Mirostat { tau: 3.0, eta: 0.1 }));
+        assert_eq!((options.ban.len(), options.min_tokens), (2, 4));
+        // The filters are off where mirostat is on.
+        let params = options.sample_params(1);
+        assert_eq!((params.top_k, params.top_p, params.min_p), (0, 1.0, 0.0));
     }
 
     #[test]

@@ -37,6 +37,16 @@ struct PlanKey {
     alternatives: usize,
 }
 
+/// What a step is asked.
+pub struct Asked<'a> {
+    pub sample: SampleParams,
+    /// As the plans are compiled.
+    pub alternatives: usize,
+    pub outputs: &'a [&'a str],
+    /// How many of the last tokens the penalties look at, where not at all.
+    pub window: Option<usize>,
+}
+
 pub struct Session {
     model: Autoregressive,
     device: Device,
@@ -44,6 +54,8 @@ pub struct Session {
     plans: HashMap<PlanKey, Plan>,
     /// What an encoder read last.
     read: Vec<u32>,
+    /// Whether the bias of the logits on the device is anything but zeros.
+    biased: bool,
     /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
     cached: Vec<u32>,
     /// Rows of a prefill chunk where any count will do; follows the clock.
@@ -55,7 +67,7 @@ impl Session {
     pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
         let (read, cached, plans) = (vec![], vec![], HashMap::new());
-        Self { model, device, resident, plans, read, cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
+        Self { model, device, resident, plans, read, biased: false, cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -187,18 +199,10 @@ impl Session {
     }
 
     /// Brings `ids` into the caches, as far as they are not there already, and starts the step that chooses what follows.
-    /// `counts` is how often each token stands in the text, for the repetition penalty. Returns what will be the outputs of the
-    /// last chunk, and how many tokens were there already.
+    /// Returns what will be the outputs of the last chunk, and how many tokens were there already.
     ///
     /// `ids` holds at least one token and fits the capacity.
-    pub async fn prefill(
-        &mut self,
-        ids: &[u32],
-        sample: SampleParams,
-        alternatives: usize,
-        output: &str,
-        cancel: &Cancel,
-    ) -> Result<(Pending, usize)> {
+    pub async fn prefill(&mut self, ids: &[u32], asked: &Asked<'_>, cancel: &Cancel) -> Result<(Pending, usize)> {
         let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         let mut reused = shared.min(ids.len().saturating_sub(1));
         if self.model.is_recurrent() && reused < self.cached.len() {
@@ -215,17 +219,18 @@ impl Session {
             let last = taken >= left.len();
             if last {
                 // Earlier chunks drew a token too, and counted it.
-                self.write_counts(ids)?;
+                let counted = asked.window.unwrap_or(ids.len()).min(ids.len());
+                self.write_counts(&ids[ids.len() - counted..])?;
             }
             let begun = Instant::now();
             let mut padded = left.get(..taken).unwrap_or_default().to_vec();
             let tokens = padded.clone();
             padded.resize(rows, 0);
             let row = taken.saturating_sub(1) as u32;
-            let params = StepParams { row, sample, ..self.at(position) };
-            let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives }).await?;
+            let params = StepParams { row, sample: asked.sample, ..self.at(position) };
+            let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives: asked.alternatives }).await?;
             plan.write_input("ids", &padded)?;
-            let pending = plan.step(&params, &[if last { output } else { "sampled" }])?;
+            let pending = plan.step(&params, if last { asked.outputs } else { &["sampled"] })?;
             self.cached.extend_from_slice(&tokens);
             // One chunk runs while the next is put in the queue, no more: an abort has little to wait for.
             if let Some(before) = before {
@@ -261,10 +266,22 @@ impl Session {
         self.resident.write_state("seen", &counts)
     }
 
+    /// What is added to the logits `[vocabulary]` by the steps that follow; nothing where it is empty.
+    pub fn write_bias(&mut self, bias: &[f32]) -> Result<()> {
+        if bias.is_empty() && self.biased {
+            self.resident.write_state("bias", &vec![0; self.model.vocabulary()])?;
+        } else if !bias.is_empty() {
+            self.resident.write_state("bias", bytemuck::cast_slice(bias))?;
+        }
+        self.biased = !bias.is_empty();
+        Ok(())
+    }
+
     /// Starts a step: the token chosen before goes to row `position`, the next is chosen.
-    pub async fn decode(&mut self, position: usize, sample: SampleParams, alternatives: usize) -> Result<Pending> {
-        let params = StepParams { sample, ..self.at(position) };
-        self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?.step(&params, &["sampled"])
+    pub async fn decode(&mut self, position: usize, asked: &Asked<'_>) -> Result<Pending> {
+        let params = StepParams { sample: asked.sample, ..self.at(position) };
+        let key = PlanKey { work: Work::Decode, rows: 1, alternatives: asked.alternatives };
+        self.plan(key).await?.step(&params, asked.outputs)
     }
 
     /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.

@@ -7,12 +7,16 @@ use std::collections::VecDeque;
 
 use futures_util::lock::OwnedMutexGuard;
 
-use super::{Overflow, TextModel, session::Session};
+use super::{
+    Overflow, TextModel,
+    guide::Guide,
+    session::{Asked, Session},
+};
 use crate::{
     Error, ErrorCode, Result,
     backend::Pending,
     cancel::Cancel,
-    graph::{SampleParams, Sampled},
+    graph::{Choice, Fate, Filter, SampleParams, Sampled, trace},
 };
 
 /// The tokens that a generation goes on from.
@@ -29,10 +33,22 @@ pub struct Prompt {
 /// What of a generation's options the steps need.
 pub struct StepOptions {
     pub sample: SampleParams,
+    pub guide: Guide,
     pub overflow: Overflow,
     pub max_tokens: usize,
     /// Of each step, as the plans are compiled.
     pub alternatives: usize,
+    /// How many of the last tokens the penalties look at.
+    pub window: Option<usize>,
+    /// How many of the likeliest tokens each step is traced for; `None` for no trace.
+    pub traced: Option<usize>,
+}
+
+/// A token of the text.
+pub struct Chosen {
+    pub sampled: Sampled,
+    /// The tokens that were traced, what became of each, and how many tokens each filter left.
+    pub trace: Option<(Vec<(u32, Fate)>, Vec<(Filter, usize)>)>,
 }
 
 /// Holds the model's turn from [`Steps::begin`] until it is dropped.
@@ -48,6 +64,8 @@ pub struct Steps {
     /// Tokens asked of the device so far.
     asked: usize,
     in_flight: VecDeque<Pending>,
+    /// How the step that was started last chooses.
+    sample: SampleParams,
     /// Prompt tokens that were in the cache already.
     pub reused: usize,
     /// Tokens that were awaited with no step queued behind them.
@@ -69,6 +87,7 @@ impl Steps {
             model,
             session,
             cancel,
+            sample: options.sample,
             options,
             window: prompt.ids,
             head: prompt.head,
@@ -102,7 +121,7 @@ impl Steps {
     }
 
     /// The next token that the device chose; `None` where the context is full.
-    pub async fn next(&mut self) -> Result<Option<Sampled>> {
+    pub async fn next(&mut self) -> Result<Option<Chosen>> {
         self.keep_in_flight().await?;
         let Some(pending) = self.in_flight.pop_front() else { return Ok(None) };
         if self.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
@@ -111,13 +130,37 @@ impl Steps {
         let outputs = self.cancel.race(pending).await?;
         let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
         let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;
+        let trace = match (self.options.traced, outputs.get(1)) {
+            (Some(traced), Some(logits)) => Some(self.trace(&sampled, traced, bytemuck::cast_slice(logits))),
+            _ => None,
+        };
+        self.options.guide.took(&sampled, self.model.tokenizer());
         // Whatever was chosen before now stands in the cache.
         if let Some(previous) = self.window.last()
             && self.session.cached().len() + 1 == self.window.len()
         {
             self.session.remember(*previous);
         }
-        Ok(Some(sampled))
+        Ok(Some(Chosen { sampled, trace }))
+    }
+
+    /// What became of the likeliest tokens and of the one that was chosen.
+    #[allow(clippy::type_complexity)] // as `Chosen` has it
+    fn trace(&self, sampled: &Sampled, traced: usize, logits: &[f32]) -> (Vec<(u32, Fate)>, Vec<(Filter, usize)>) {
+        let mut seen = vec![0; logits.len()];
+        let counted = self.options.window.unwrap_or(self.window.len()).min(self.window.len());
+        for id in &self.window[self.window.len() - counted..] {
+            if let Some(count) = seen.get_mut(*id as usize) {
+                *count += 1;
+            }
+        }
+        let mut ids: Vec<u32> = sampled.alternatives.iter().take(traced).map(|(id, _)| *id).collect();
+        if !ids.contains(&sampled.token) {
+            ids.push(sampled.token);
+        }
+        let choice = Choice { logits, seen: &seen, bias: self.options.guide.last_bias() };
+        let (fates, left) = trace(&self.sample, choice, &ids);
+        (ids.into_iter().zip(fates).collect(), left)
     }
 
     /// `token` is part of the text.
@@ -138,23 +181,36 @@ impl Steps {
     /// Brings the window into the caches; the step that ends it chooses the next token.
     async fn prefill(&mut self) -> Result<usize> {
         self.model.check_open()?;
-        let sample = self.next_sample();
-        let (alternatives, cancel) = (self.options.alternatives, &self.cancel);
-        let prefilled = self.session.prefill(&self.window, sample, alternatives, "sampled", cancel).await;
-        let (pending, reused) = prefilled?;
+        let asked = self.ask(None)?;
+        let (pending, reused) = self.session.prefill(&self.window, &asked, &self.cancel).await?;
         self.in_flight.push_back(pending);
         Ok(reused)
     }
 
-    fn next_sample(&mut self) -> SampleParams {
-        let sample = SampleParams { step: self.asked as u32, ..self.options.sample };
+    /// What the next step is asked; `leaving` is the token that the penalties see no longer.
+    fn ask(&mut self, leaving: Option<u32>) -> Result<Asked<'static>> {
+        let options = &mut self.options;
+        self.session.write_bias(options.guide.bias(self.asked, &self.window))?;
+        let leaving = leaving.unwrap_or(SampleParams::NOTHING);
+        let sample = options.guide.sample(SampleParams { step: self.asked as u32, leaving, ..options.sample });
+        self.sample = sample;
         self.asked += 1;
-        sample
+        let outputs: &[&str] = if options.traced.is_some() { &["sampled", "logits"] } else { &["sampled"] };
+        Ok(Asked { sample, alternatives: options.alternatives, outputs, window: options.window })
+    }
+
+    /// How many steps may be on their way at once: one where the next depends on what the last one gave.
+    fn most_in_flight(&self) -> usize {
+        if self.options.guide.waits() || self.options.traced.is_some() {
+            return 1;
+        }
+        // What leaves the penalties' window has been read by then.
+        self.model.device.steps_in_flight().min(self.options.window.unwrap_or(usize::MAX)).max(1)
     }
 
     /// Starts steps ahead of the one that is read next, as far as the context and the count of tokens allow.
     async fn keep_in_flight(&mut self) -> Result<()> {
-        let most = self.model.device.steps_in_flight().max(1);
+        let most = self.most_in_flight();
         let capacity = self.session.capacity();
         while self.in_flight.len() < most && self.asked < self.options.max_tokens {
             self.model.check_open()?;
@@ -170,9 +226,10 @@ impl Steps {
                 self.prefill().await?;
                 continue;
             }
-            let sample = self.next_sample();
-            let pending = self.session.decode(position, sample, self.options.alternatives).await?;
-            self.in_flight.push_back(pending);
+            let leaving =
+                self.options.window.and_then(|window| self.window.get(position.checked_sub(window)?).copied());
+            let asked = self.ask(leaving)?;
+            self.in_flight.push_back(self.session.decode(position, &asked).await?);
         }
         Ok(())
     }

@@ -181,6 +181,11 @@ impl Tokenizer {
         &self.0.chat
     }
 
+    /// The bytes that the token says, marks included. `None` past the vocabulary.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        self.0.pieces.get(id)
+    }
+
     /// What the token says, marks included; bytes that are no whole character become U+FFFD. `None` past the vocabulary.
     pub fn token_text(&self, id: u32) -> Option<String> {
         self.0.pieces.get(id).map(|bytes| String::from_utf8_lossy(bytes).into_owned())

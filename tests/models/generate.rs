@@ -14,19 +14,20 @@ use vitrine::{
     weights::{MemorySource, SharedSource, WeightFile},
 };
 
-use crate::common::{fixture, ids_in, json, on_cpu, on_gpu, reference};
+use crate::common::{fixture, ids_in, json, reference};
 
 /// Runs each of these statements on both devices.
 macro_rules! on_each_device {
     ($($name:ident),* $(,)?) => {
         mod on_the_cpu {
-            $(#[test] fn $name() { super::$name(&super::on_cpu()) })*
+            $(#[test] fn $name() { super::$name(&$crate::common::on_cpu()) })*
         }
         mod on_the_gpu {
-            $(#[test] fn $name() { super::$name(&super::on_gpu()) })*
+            $(#[test] fn $name() { super::$name(&$crate::common::on_gpu()) })*
         }
     };
 }
+pub(crate) use on_each_device;
 
 on_each_device!(
     two_hundred_greedy_steps_from_nothing_print_what_llama2_c_prints,
@@ -63,7 +64,7 @@ fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
     })
 }
 
-fn stories(device: &Device) -> Option<TextModel> {
+pub fn stories(device: &Device) -> Option<TextModel> {
     stories_with(device, LoadOptions::default())
 }
 

@@ -16,6 +16,7 @@ mod generate;
 mod generators;
 mod illustrator;
 mod published;
+mod sampling;
 mod sentencepiece;
 mod smollm2;
 mod spine;

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Attention, Binary, Grid, Keys, Op, Sampled, StateId, StepParams, WeightId},
+    graph::{Attention, Binary, Choice, Grid, Keys, Op, SampleStates, Sampled, StateId, StepParams, WeightId},
 };
 
 /// What a plan does, step by step.
@@ -436,8 +436,9 @@ impl Program {
                 let (a, b) = if input(1) == step.out { (input(1), input(0)) } else { (input(0), input(1)) };
                 overwrite(buffers, a, step.out, |buffers, v| elementwise::binary(*f, v, &buffers[b]));
             }
-            Op::Sample { seen, token, alternatives } => {
+            Op::Sample { states: SampleStates { seen, bias, token }, alternatives } => {
                 let (vocabulary, words) = (buffers[input(0)].len() / rows, Sampled::words(*alternatives));
+                let bias = self.state(states, *bias).first(vocabulary)?.to_vec();
                 for r in 0..rows {
                     let mut how = params.sample;
                     if let Some(seeds) = step.inputs.get(1) {
@@ -445,8 +446,12 @@ impl Program {
                     }
                     let counts = self.state(states, *seen).first((r + 1) * vocabulary)?;
                     let counts: &mut [u32] = bytemuck::cast_slice_mut(&mut counts[r * vocabulary..]);
+                    if let Some(n) = counts.get_mut(how.leaving as usize) {
+                        *n = n.saturating_sub(1);
+                    }
                     let logits = &buffers[input(0)][r * vocabulary..][..vocabulary];
-                    let chosen = sample::sample(&how, logits, counts, *alternatives, &mut scratch.sample);
+                    let choice = Choice { logits, seen: counts, bias: &bias };
+                    let chosen = sample::sample(&how, choice, *alternatives, &mut scratch.sample);
                     if let Some(n) = counts.get_mut(chosen.token as usize) {
                         *n = n.saturating_add(1);
                     }

@@ -190,7 +190,7 @@ fn expand(name: &str, source: &str, flags: &[&'static str], out: &mut String) ->
             ["include", snippet] => {
                 if open.iter().all(|taken| *taken) {
                     let text = snippets::snippet(snippet).ok_or_else(|| broken(i + 1, "no such snippet"))?;
-                    expand(name, text, flags, out)?;
+                    expand(name, &text, flags, out)?;
                 }
             }
             _ => return Err(broken(i + 1, "an unknown directive")),

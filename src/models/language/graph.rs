@@ -65,12 +65,11 @@ impl LanguageModel {
         // Every graph declares all weights and states, so that any of them can say what to load.
         let table = b.weight("token_embd.weight", &[c.vocabulary, c.dim])?;
         let factors = self.rope_factors(&mut b)?;
-        let seen = b.g.state("seen", &[c.vocabulary], DType::U32)?;
-        let token = b.g.state("token", &[1], DType::U32)?;
+        let states = b.g.sample_states(c.vocabulary)?;
 
         b.g.at("embedding");
         let ids = match rows {
-            Rows::Last => b.g.last_token(token),
+            Rows::Last => b.g.last_token(states.token),
             Rows::One(t) | Rows::All(t) | Rows::Watched(t) => b.g.input("ids", &[t], DType::U32),
         };
         let mut x = b.g.embedding(table, ids)?;
@@ -118,7 +117,7 @@ impl LanguageModel {
         let logits = scaled(&mut b, c.logit_scale, logits);
         let logits = kept_below(&mut b, c.logit_softcap, logits);
         if matches!(rows, Rows::Last | Rows::One(_)) {
-            let sampled = b.g.sample(seen, token, self.alternatives, logits)?;
+            let sampled = b.g.sample(states, self.alternatives, logits)?;
             debug_assert_eq!(b.g.shape(sampled), [Sampled::words(self.alternatives)]);
             b.g.output("sampled", sampled);
         }

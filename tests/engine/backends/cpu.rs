@@ -306,10 +306,9 @@ struct Sampler(Plan, Resident);
 impl Sampler {
     fn new(vocabulary: usize, alternatives: usize) -> Self {
         let mut g = GraphBuilder::new("sample");
-        let seen = g.state("seen", &[vocabulary], DType::U32).unwrap();
-        let token = g.state("token", &[1], DType::U32).unwrap();
+        let states = g.sample_states(vocabulary).unwrap();
         let logits = g.input("logits", &[1, vocabulary], DType::F32);
-        let sampled = g.sample(seen, token, alternatives, logits).unwrap();
+        let sampled = g.sample(states, alternatives, logits).unwrap();
         g.output("sampled", sampled);
         let graph = g.finish();
         let resident = load(&graph, &[]).unwrap();

@@ -7,8 +7,8 @@ use vitrine::{
     ErrorCode,
     backend::{Device, Plan, Resident, gpu},
     graph::{
-        Binary, DType, Graph, GraphBuilder, Rope, RopeLayout, SampleParams, Sampled, StepParams, Unary, ValueId,
-        WeightId,
+        Binary, DType, Graph, GraphBuilder, Rope, RopeLayout, SampleParams, SampleStates, Sampled, StepParams, Unary,
+        ValueId, WeightId,
     },
 };
 
@@ -305,9 +305,8 @@ fn transformer(rows: usize, layers: usize, alternatives: usize) -> Graph {
     let (dim, heads, kv_heads, head_dim, ffn, vocabulary, capacity) = (48, 6, 2, 8, 80, 101, 64);
     let mut g = GraphBuilder::new(format!("transformer {rows}"));
     let table = g.weight("table", &[vocabulary, dim], DType::F32).unwrap();
-    let seen = g.state("seen", &[vocabulary], DType::U32).unwrap();
-    let token = g.state("token", &[1], DType::U32).unwrap();
-    let ids = if rows == 0 { g.last_token(token) } else { g.input("ids", &[rows], DType::U32) };
+    let states = g.sample_states(vocabulary).unwrap();
+    let ids = if rows == 0 { g.last_token(states.token) } else { g.input("ids", &[rows], DType::U32) };
     let mut x = g.embedding(table, ids).unwrap();
     for i in 0..layers {
         g.at(format!("layer {i}"));
@@ -349,7 +348,7 @@ fn transformer(rows: usize, layers: usize, alternatives: usize) -> Graph {
     let norm = g.weight("norm", &[dim], DType::F32).unwrap();
     let x = g.rms_norm(norm, 1e-5, x).unwrap();
     let logits = g.linear(table, None, x).unwrap();
-    let sampled = g.sample(seen, token, alternatives, logits).unwrap();
+    let sampled = g.sample(states, alternatives, logits).unwrap();
     g.output("sampled", sampled);
     g.output("logits", logits);
     g.finish()
@@ -446,20 +445,24 @@ fn steps_in_flight_give_what_steps_one_by_one_give() {
 
 fn sampler(vocabulary: usize, alternatives: usize) -> Graph {
     let mut g = GraphBuilder::new("sampler");
-    let seen = g.state("seen", &[vocabulary], DType::U32).unwrap();
-    let token = g.state("token", &[1], DType::U32).unwrap();
+    let states = g.sample_states(vocabulary).unwrap();
     let logits = g.input("logits", &[1, vocabulary], DType::F32);
-    let sampled = g.sample(seen, token, alternatives, logits).unwrap();
+    let sampled = g.sample(states, alternatives, logits).unwrap();
     g.output("sampled", sampled);
     g.finish()
 }
 
-/// What both backends choose from `logits`, step after step over one `seen`. The kernel of hardware chooses as that of software.
 fn choices(graph: &Graph, logits: &[f32], steps: &[SampleParams]) -> [Vec<Sampled>; 2] {
+    biased_choices(graph, logits, &vec![0.0; logits.len()], steps)
+}
+
+/// What both backends choose from `logits`, step after step over one `seen`. The kernel of hardware chooses as that of software.
+fn biased_choices(graph: &Graph, logits: &[f32], bias: &[f32], steps: &[SampleParams]) -> [Vec<Sampled>; 2] {
     let [expected, got, on_hardware] = [on_cpu(), on_gpu(), as_hardware(true)].map(|device| {
         let resident = load(&device, graph);
         let mut plan = compile(&resident, graph);
         plan.write_input("logits", &bits(logits)).unwrap();
+        resident.write_state("bias", &bits(bias)).unwrap();
         let mut one = |sample: &SampleParams| {
             let params = StepParams { sample: *sample, ..Default::default() };
             let outputs = block_on(plan.step(&params, &["sampled"]).unwrap()).unwrap();
@@ -478,7 +481,8 @@ fn same_choice(expected: &Sampled, got: &Sampled, what: &str) {
     let ids = |s: &Sampled| s.alternatives.iter().map(|a| a.0).collect::<Vec<_>>();
     assert_eq!(ids(expected), ids(got), "{what}");
     let pairs = expected.alternatives.iter().zip(&got.alternatives).map(|(a, b)| (a.1, b.1));
-    for (a, b) in pairs.chain([(expected.logprob, got.logprob)]) {
+    let own = [(expected.logprob, got.logprob), (expected.drawn_logprob, got.drawn_logprob)];
+    for (a, b) in pairs.chain(own) {
         assert!(
             a == b || (a - b).abs() < 1e-3 || (a.is_nan() && b.is_nan()),
             "{what}: log-probability {b}, expected {a}"
@@ -501,12 +505,56 @@ proptest! {
     ) {
         let logits: Vec<f32> = numbers(seed.into(), vocabulary).iter().map(|v| v * spread).collect();
         let graph = sampler(vocabulary, alternatives.min(vocabulary));
-        let sample = SampleParams { temperature, top_k, top_p, min_p, repetition_penalty, seed, step: 0 };
+        let sample = SampleParams { temperature, top_k, top_p, min_p, repetition_penalty, seed, ..Default::default() };
         let steps: Vec<_> = (0..6).map(|step| SampleParams { step, ..sample }).collect();
         let [expected, got] = choices(&graph, &logits, &steps);
         for (a, b) in expected.iter().zip(&got) {
             same_choice(a, b, &format!("{sample:?}"));
         }
+    }
+
+    #[test]
+    fn every_filter_drops_the_same_tokens_on_both_backends(
+        vocabulary in prop::sample::select(vec![1usize, 37, 2999]), spread in 0.5f32..8.0, seed: u32,
+        top_k in prop::sample::select(vec![0u32, 0, 30]),
+        typical_p in prop::sample::select(vec![1.0f32, 0.9, 0.4, 0.1]),
+        top_p in prop::sample::select(vec![1.0f32, 1.0, 0.9]),
+        top_n_sigma in prop::sample::select(vec![0.0f32, 0.0, 0.5, 1.5]),
+        (xtc_probability, xtc_threshold) in prop::sample::select(vec![(0.0f32, 0.1f32), (0.5, 0.02), (1.0, 0.005), (1.0, 0.6)]),
+        (dynamic_range, dynamic_exponent) in prop::sample::select(vec![(0.0f32, 1.0f32), (0.5, 1.0), (2.0, 0.7)]),
+        mirostat_mu in prop::sample::select(vec![0.0f32, 0.0, 3.5, 8.0]),
+        (presence_penalty, frequency_penalty) in prop::sample::select(vec![(0.0f32, 0.0f32), (0.7, 0.0), (-0.5, 0.9)]),
+        biased in 0usize..40,
+    ) {
+        let logits: Vec<f32> = numbers(seed.into(), vocabulary).iter().map(|v| v * spread).collect();
+        let sample = SampleParams {
+            temperature: 0.9, top_k, typical_p, top_p, top_n_sigma, xtc_probability, xtc_threshold, dynamic_range, dynamic_exponent,
+            mirostat_mu, presence_penalty, frequency_penalty, seed, ..Default::default()
+        };
+        let steps: Vec<_> = (0..6).map(|step| SampleParams { step, ..sample }).collect();
+        let mut bias = vec![0.0; vocabulary];
+        for (token, bias) in bias.iter_mut().enumerate().filter(|(token, _)| token % 40 == biased) {
+            *bias = if token % 3 == 0 { f32::NEG_INFINITY } else { 2.5 };
+        }
+        let [expected, got] = biased_choices(&sampler(vocabulary, 5.min(vocabulary)), &logits, &bias, &steps);
+        for (a, b) in expected.iter().zip(&got) {
+            same_choice(a, b, &format!("{sample:?}"));
+        }
+    }
+}
+
+/// A token that leaves the window of the penalties is counted once less.
+#[test]
+fn what_left_the_window_is_penalised_no_longer() {
+    let logits = [4.0f32, 3.0, 2.0];
+    let sample = SampleParams { presence_penalty: 10.0, ..Default::default() };
+    let mut steps = vec![sample; 5];
+    steps[2].leaving = 0;
+    steps[3].leaving = 1;
+    steps[4].leaving = 7;
+    for choices in choices(&sampler(3, 0), &logits, &steps) {
+        // 0 and 1 are taken; 0 leaves and comes again; 1 does too; then each stands there once.
+        assert_eq!(choices.iter().map(|s| s.token).collect::<Vec<_>>(), [0, 1, 0, 1, 2]);
     }
 }
 
@@ -515,11 +563,14 @@ proptest! {
 fn rows_are_sampled_by_seeds_and_counts_of_their_own() {
     let (rows, vocabulary, alternatives) = (4, 500, 6);
     let mut g = GraphBuilder::new("samplers");
-    let seen = g.state("seen", &[rows, vocabulary], DType::U32).unwrap();
-    let token = g.state("token", &[rows], DType::U32).unwrap();
+    let states = SampleStates {
+        seen: g.state("seen", &[rows, vocabulary], DType::U32).unwrap(),
+        bias: g.state("bias", &[vocabulary], DType::F32).unwrap(),
+        token: g.state("token", &[rows], DType::U32).unwrap(),
+    };
     let logits = g.input("logits", &[rows, vocabulary], DType::F32);
     let seeds = g.input("seeds", &[rows], DType::U32);
-    let sampled = g.sample_rows(seen, token, alternatives, logits, seeds).unwrap();
+    let sampled = g.sample_rows(states, alternatives, logits, seeds).unwrap();
     g.output("sampled", sampled);
     let graph = g.finish();
     let logits: Vec<Vec<f32>> =

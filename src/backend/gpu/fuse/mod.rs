@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Error, Result,
     backend::fusion::{self, Fused, Readers},
-    graph::{Attention, Graph, Node, Op, Rope, StateId, ValueId, WeightId},
+    graph::{Attention, Graph, Node, Op, Rope, SampleStates, StateId, ValueId, WeightId},
 };
 use abilities::Layers;
 
@@ -393,13 +393,13 @@ impl<'a> Fuser<'a> {
                 }
                 out
             }
-            Op::Sample { seen, token, alternatives } => {
+            Op::Sample { states: SampleStates { seen, bias, token }, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
                 let logits = self.contiguous(logits, label)?;
                 let seeds = node.inputs.get(1).map(|seeds| self.tensor(*seeds)).transpose()?.map(|seeds| seeds.store);
                 let (seen, token, out) = (self.state(*seen), self.state(*token), self.fresh(rows, cols));
-                let written = [&seen, &token, &out];
-                let call = sample::sample(self.features.software, *alternatives, &logits, seeds, written)?;
+                let (read, written) = ([&logits, &self.state(*bias)], [&seen, &token, &out]);
+                let call = sample::sample(self.features.software, *alternatives, read, seeds, written)?;
                 self.call(call, label);
                 out
             }

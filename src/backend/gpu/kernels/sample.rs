@@ -14,8 +14,8 @@ pub const KERNEL: Kernel = Kernel { name: "sample", source: include_str!("sample
 pub const MOST_ALTERNATIVES: usize = 256;
 
 /// Tokens that an invocation looks through at most where there are few of them: lavapipe ends the loops of an invocation for good after
-/// 65,536 turns together, and a choice goes through the vocabulary up to 15 times.
-const MOST_FOR_ONE: usize = 3200;
+/// 65,536 turns together, and a choice goes through the vocabulary up to 27 times.
+const MOST_FOR_ONE: usize = 2400;
 
 /// On `software` the one workgroup is one core's anyway, and every invocation more makes its barriers dearer.
 pub fn variant(vocabulary: usize, alternatives: usize, seeded: bool, software: bool) -> Result<Variant> {
@@ -23,7 +23,8 @@ pub fn variant(vocabulary: usize, alternatives: usize, seeded: bool, software: b
         let why = format!("sample: {alternatives} alternatives of {vocabulary} tokens");
         return Err(Error::invalid_graph(format!("{why}: the GPU tells at most {MOST_ALTERNATIVES} of at least one")));
     }
-    let threads = if software && vocabulary <= 16 * MOST_FOR_ONE { 16 } else { 256 };
+    let enough = [16, 32, 64].into_iter().find(|threads| software && vocabulary <= *threads as usize * MOST_FOR_ONE);
+    let threads = enough.unwrap_or(256);
     let mut variant = Variant::new(&[("THREADS", Const::U32(threads))]);
     if alternatives > 0 {
         variant.constants.push(("ALTERNATIVES", Const::size(alternatives)?));
@@ -36,12 +37,12 @@ pub fn variant(vocabulary: usize, alternatives: usize, seeded: bool, software: b
 pub fn sample(
     software: bool,
     alternatives: usize,
-    logits: &Tensor,
+    [logits, bias]: [&Tensor; 2],
     seeds: Option<StoreId>,
     [seen, token, record]: [&Tensor; 3],
 ) -> Result<Call> {
     let written = [seen, token, record].map(|tensor| Bound::Write(tensor.store));
-    let bound = [Bound::Step, Bound::Read(logits.store)].into_iter().chain(written);
+    let bound = [Bound::Step, Bound::Read(logits.store), Bound::Read(bias.store)].into_iter().chain(written);
     let bound = (0..).zip(bound.chain(seeds.map(Bound::Read))).collect();
     let variant = variant(logits.cols, alternatives, seeds.is_some(), software)?;
     Ok(Call::new(KERNEL, variant, bound, [logits.rows, 1, 1]))

@@ -1,0 +1,181 @@
+//! What the page adds to each choice of the device: a bias of the logits that follows the text, and the bound of mirostat.
+//!
+//! The device chooses; what it cannot know is written to it before a step. Where that depends on the token before, one step is in flight at a time.
+
+use super::{
+    GenerateOptions, Tokenizer,
+    sampling::{Dry, Mirostat},
+};
+use crate::graph::{BANNED, SampleParams, Sampled};
+
+/// Longest run of tokens that DRY looks for.
+const LONGEST_RUN: usize = 64;
+
+/// Guides one generation.
+pub struct Guide {
+    /// Of each token, whatever the text: `logitBias`, and what may never come.
+    fixed: Vec<(u32, f32)>,
+    /// Tokens that end a text, and before how many tokens none may.
+    ends: Vec<u32>,
+    min_tokens: usize,
+    phrases: Vec<Phrase>,
+    /// The bytes written last, as many as a phrase may have.
+    tail: Vec<u8>,
+    dry: Option<(Dry, Vec<bool>)>,
+    mirostat: Option<(Mirostat, f32)>,
+    vocabulary: usize,
+    /// The bias as the device has it.
+    bias: Vec<f32>,
+}
+
+/// Words that may not come, and which tokens would complete them once so many of their bytes stand there.
+struct Phrase {
+    bytes: Vec<u8>,
+    completing: Vec<Vec<u32>>,
+}
+
+impl Guide {
+    /// `vocabulary`: how many tokens the model can write.
+    pub fn new(options: &GenerateOptions, tokenizer: &Tokenizer, vocabulary: usize) -> Self {
+        let ids = 0..vocabulary.min(tokenizer.vocabulary_size()) as u32;
+        let says = |id: &u32| tokenizer.token_bytes(*id).unwrap_or_default();
+        let mut fixed: Vec<(u32, f32)> = options.logit_bias.iter().map(|(id, bias)| (*id, *bias)).collect();
+        let mut phrases = vec![];
+        for phrase in &options.ban {
+            let bytes = phrase.as_bytes().to_vec();
+            let within = |id: &u32| says(id).windows(bytes.len()).any(|part| part == bytes);
+            fixed.extend(ids.clone().filter(within).map(|id| (id, f32::NEG_INFINITY)));
+            let completes = |at: usize| ids.clone().filter(|id| says(id).starts_with(&bytes[at..])).collect();
+            let completing = (1..bytes.len()).map(completes).collect();
+            phrases.push(Phrase { bytes, completing });
+        }
+        let dry = options.dry.clone().map(|dry| {
+            let breaks = |id: u32| {
+                let text = tokenizer.token_text(id).unwrap_or_default();
+                dry.breakers.iter().any(|breaker| text.contains(breaker.as_str()))
+            };
+            let breakers = ids.clone().map(breaks).collect();
+            (dry, breakers)
+        });
+        Self {
+            fixed,
+            ends: tokenizer.special().ends.iter().copied().filter(|id| (*id as usize) < vocabulary).collect(),
+            min_tokens: options.min_tokens,
+            phrases,
+            tail: vec![],
+            dry,
+            mirostat: options.mirostat.map(|mirostat| (mirostat, 2.0 * mirostat.tau)),
+            vocabulary,
+            bias: vec![],
+        }
+    }
+
+    /// Whether a step needs to know the token before it.
+    pub fn waits(&self) -> bool {
+        self.dry.is_some() || self.mirostat.is_some() || self.phrases.iter().any(|phrase| phrase.bytes.len() > 1)
+    }
+
+    /// The bias `[vocabulary]` for the token `asked`, counted from 0, after `text`: all zeros are empty.
+    pub fn bias(&mut self, asked: usize, text: &[u32]) -> &[f32] {
+        let banned = f32::NEG_INFINITY;
+        let mut changes = self.fixed.clone();
+        if asked < self.min_tokens {
+            changes.extend(self.ends.iter().map(|id| (*id, banned)));
+        }
+        for phrase in &self.phrases {
+            for (written, completing) in (1..).zip(&phrase.completing) {
+                if self.tail.ends_with(&phrase.bytes[..written]) {
+                    changes.extend(completing.iter().map(|id| (*id, banned)));
+                }
+            }
+        }
+        if let Some((dry, breakers)) = &self.dry {
+            changes.extend(repeats(dry, breakers, text));
+        }
+        self.bias.clear();
+        if !changes.is_empty() {
+            self.bias.resize(self.vocabulary, 0.0);
+        }
+        for (id, change) in changes {
+            if let Some(bias) = self.bias.get_mut(id as usize) {
+                *bias += change;
+            }
+        }
+        // What shaders can be trusted with is finite.
+        for bias in &mut self.bias {
+            *bias = bias.max(2.0 * BANNED);
+        }
+        &self.bias
+    }
+
+    /// What [`Self::bias`] said last.
+    pub fn last_bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// How the next token is chosen.
+    pub fn sample(&self, sample: SampleParams) -> SampleParams {
+        // A bound of 0 would be none.
+        let mirostat_mu = self.mirostat.map_or(sample.mirostat_mu, |(_, mu)| mu.max(f32::MIN_POSITIVE));
+        SampleParams { mirostat_mu, ..sample }
+    }
+
+    /// The device chose.
+    pub fn took(&mut self, sampled: &Sampled, tokenizer: &Tokenizer) {
+        if let Some((Mirostat { tau, eta }, mu)) = &mut self.mirostat {
+            let surprise = -sampled.drawn_logprob * std::f32::consts::LOG2_E;
+            if surprise.is_finite() {
+                *mu -= *eta * (surprise - *tau);
+            }
+        }
+        let longest = self.phrases.iter().map(|phrase| phrase.bytes.len()).max().unwrap_or(0);
+        if longest > 0 {
+            self.tail.extend_from_slice(tokenizer.token_bytes(sampled.token).unwrap_or_default());
+            let kept = self.tail.len().min(longest);
+            self.tail.drain(..self.tail.len() - kept);
+        }
+    }
+}
+
+/// What each token that would go on with a repetition loses: for the longest run at the end of `text` that stood in it before with the token behind it.
+fn repeats(dry: &Dry, breakers: &[bool], text: &[u32]) -> Vec<(u32, f32)> {
+    let breaks = |id: u32| breakers.get(id as usize).copied().unwrap_or(false);
+    let Some(last) = text.len().checked_sub(1) else { return vec![] };
+    let mut longest: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
+    for end in 0..last {
+        let equal = |n: &usize| *n <= end && text[end - n] == text[last - n] && !breaks(text[last - n]);
+        let run = (0..LONGEST_RUN).take_while(equal).count();
+        let next = text[end + 1];
+        if run >= dry.allowed && !breaks(next) {
+            let known = longest.entry(next).or_default();
+            *known = run.max(*known);
+        }
+    }
+    let penalty = |run: usize| dry.multiplier * dry.base.powi((run - dry.allowed) as i32);
+    longest.into_iter().map(|(id, run)| (id, -penalty(run))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dry() -> Dry {
+        Dry { multiplier: 0.8, base: 2.0, allowed: 2, breakers: vec![] }
+    }
+
+    #[test]
+    fn a_longer_repetition_costs_more_and_a_breaker_ends_it() {
+        let no_breakers = vec![false; 10];
+        // 1 2 3 4 … 1 2 3: 4 would make a run of three longer by one.
+        assert_eq!(repeats(&dry(), &no_breakers, &[1, 2, 3, 4, 5, 1, 2, 3]), [(4, -1.6)]);
+        assert_eq!(repeats(&dry(), &no_breakers, &[1, 2, 3, 4, 5, 2, 3]), [(4, -0.8)]);
+        assert_eq!(repeats(&dry(), &no_breakers, &[1, 2, 3, 4, 5, 3]), []);
+        let mut breakers = no_breakers.clone();
+        breakers[2] = true;
+        assert_eq!(repeats(&dry(), &breakers, &[1, 2, 3, 4, 5, 1, 2, 3]), []);
+        breakers[2] = false;
+        breakers[4] = true;
+        assert_eq!(repeats(&dry(), &breakers, &[1, 2, 3, 4, 5, 1, 2, 3]), []);
+        assert_eq!(repeats(&dry(), &no_breakers, &[]), []);
+    }
+}
