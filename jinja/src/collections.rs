@@ -2,43 +2,10 @@
 
 use crate::{
     error::{Result, fail},
-    globals,
-    interpreter::{Args, Run},
-    numbers,
-    object::Object,
-    operators,
-    value::{Dict, Value, View},
+    globals, numbers, operators,
+    run::{Args, Run},
+    value::{Dict, Object, Value, View},
 };
-
-/// What can be called on a value; texts have their own list.
-pub fn methods(value: &Value) -> &'static [&'static str] {
-    match value {
-        Value::List(_) => &["copy", "count", "index"],
-        Value::Tuple(_) | Value::Range(_) => &["count", "index"],
-        Value::Dict(_) => &["copy", "fromkeys", "get", "items", "keys", "values"],
-        Value::Int(_) | Value::Bool(_) => &["as_integer_ratio", "bit_count", "bit_length", "conjugate"],
-        Value::Float(_) => &["as_integer_ratio", "conjugate", "is_integer"],
-        Value::Bytes(_) => &["decode", "hex"],
-        _ => &[],
-    }
-}
-
-/// What a value has without a call.
-pub fn property(value: &Value, name: &str) -> Option<Value> {
-    Some(match (value, name) {
-        (Value::Int(_) | Value::Bool(_), "real" | "numerator") => Value::Int(value.as_int()?),
-        (Value::Int(_) | Value::Bool(_), "imag") => Value::Int(0),
-        (Value::Int(_) | Value::Bool(_), "denominator") => Value::Int(1),
-        (Value::Float(_), "real") => value.clone(),
-        (Value::Float(_), "imag") => Value::Float(0.0),
-        (Value::Range(range), "start") => Value::Int(range.start),
-        (Value::Range(range), "stop") => Value::Int(range.stop),
-        (Value::Range(range), "step") => Value::Int(range.step),
-        (Value::Tuple(items), "grouper") if items.grouped => items.values.first()?.clone(),
-        (Value::Tuple(items), "list") if items.grouped => items.values.get(1)?.clone(),
-        _ => return None,
-    })
-}
 
 pub fn call(run: &Run, receiver: &Value, name: &str, args: Args) -> Result<Value> {
     let budget = &run.budget;

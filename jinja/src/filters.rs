@@ -2,83 +2,21 @@
 
 use crate::{
     error::{Result, fail},
-    escape,
-    interpreter::{Args, Run},
-    json, numbers,
-    object::Object,
-    operators, percent, pprint, sequences, strings, urlize,
-    value::Value,
+    escape, json, numbers, operators, percent, pprint,
+    run::{Args, Run},
+    sequences, strings, tests, urlize,
+    value::{Object, Value},
     wrap,
 };
-
-const FILTERS: [&str; 54] = [
-    "abs",
-    "attr",
-    "batch",
-    "capitalize",
-    "center",
-    "count",
-    "d",
-    "default",
-    "dictsort",
-    "e",
-    "escape",
-    "filesizeformat",
-    "first",
-    "float",
-    "forceescape",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "pprint",
-    "random",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "safe",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "string",
-    "striptags",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "truncate",
-    "unique",
-    "upper",
-    "urlencode",
-    "urlize",
-    "wordcount",
-    "wordwrap",
-    "xmlattr",
-];
-
-pub fn is_filter(name: &str) -> bool {
-    FILTERS.contains(&name)
-}
 
 /// `value | name(args)`.
 pub fn apply(run: &Run, name: &str, value: Value, args: Args) -> Result<Value> {
     let budget = &run.budget;
     match name {
-        "batch" | "dictsort" | "first" | "groupby" | "items" | "join" | "last" | "list" | "map" | "max" | "min"
-        | "random" | "reject" | "rejectattr" | "reverse" | "select" | "selectattr" | "slice" | "sort" | "sum"
-        | "unique" => sequences::apply(run, name, value, args),
+        "batch" | "dictsort" | "first" | "groupby" | "items" | "join" | "last" | "list" | "max" | "min" | "random"
+        | "reverse" | "slice" | "sort" | "sum" | "unique" => sequences::apply(run, name, value, args),
+        "map" => map(run, value, args),
+        "select" | "reject" | "selectattr" | "rejectattr" => select(run, name, value, args),
         "capitalize" | "lower" | "upper" => {
             let (text, safe) = soft(run, &value)?;
             strings::call(run, &text, safe, name, args)
@@ -194,7 +132,7 @@ fn soft(run: &Run, value: &Value) -> Result<(std::rc::Rc<str>, bool)> {
 
 /// An attribute, never an item.
 fn attr(run: &Run, value: &Value, name: &str) -> Result<Value> {
-    operators::defined(value)?;
+    value.defined()?;
     let found = run.attribute(value, name)?;
     let item = operators::item(value, &Value::text(name), &run.budget)?;
     let is_item = item.is_some_and(|item| {
@@ -260,7 +198,7 @@ fn xmlattr(run: &Run, value: &Value, args: Args) -> Result<Value> {
     let bound = args.bind("xmlattr", &["autospace"], 0)?;
     let autospace = bound.get(0).is_none_or(Value::truth);
     let Value::Dict(dict) = value else {
-        operators::defined(value)?;
+        value.defined()?;
         return fail(format!("'{}' object has no attribute 'items'", value.type_name()));
     };
     let mut out = String::new();
@@ -286,7 +224,7 @@ fn number(name: &str, value: Value, args: Args, run: &Run) -> Result<Value> {
     match name {
         "abs" => {
             args.none(name)?;
-            operators::defined(&value)?;
+            value.defined()?;
             match (value.as_int(), &value) {
                 (Some(n), _) => n.checked_abs().map_or_else(numbers::too_large, |n| Ok(Value::Int(n))),
                 (_, Value::Float(x)) => Ok(Value::Float(x.abs())),
@@ -295,7 +233,7 @@ fn number(name: &str, value: Value, args: Args, run: &Run) -> Result<Value> {
         }
         "int" => {
             let bound = args.bind(name, &["default", "base"], 0)?;
-            operators::defined(&value)?;
+            value.defined()?;
             let base = bound.int(1, 10)?;
             let number = match &value {
                 Value::Str(text, _) => match numbers::parse_int(text, base) {
@@ -309,10 +247,10 @@ fn number(name: &str, value: Value, args: Args, run: &Run) -> Result<Value> {
         }
         "float" => {
             let bound = args.bind(name, &["default"], 0)?;
-            operators::defined(&value)?;
+            value.defined()?;
             let number = match &value {
                 Value::Str(text, _) => numbers::parse_float(text),
-                _ => operators::as_float(&value),
+                _ => numbers::as_float(&value),
             };
             Ok(number.map_or_else(|| bound.get(0).cloned().unwrap_or(Value::Float(0.0)), Value::Float))
         }
@@ -320,15 +258,15 @@ fn number(name: &str, value: Value, args: Args, run: &Run) -> Result<Value> {
             let bound = args.bind(name, &["precision", "method"], 0)?;
             let precision = bound.int(0, 0)?;
             let method = bound.printed(1, "common", &run.budget)?;
-            operators::defined(&value)?;
+            value.defined()?;
             round(&value, precision, &method)
         }
         _ => {
             let binary = args.bind(name, &["binary"], 0)?.truth(0);
-            operators::defined(&value)?;
+            value.defined()?;
             let bytes = match &value {
                 Value::Str(text, _) => numbers::parse_float(text),
-                _ => operators::as_float(&value),
+                _ => numbers::as_float(&value),
             };
             match bytes {
                 Some(bytes) => Ok(Value::text(&file_size(bytes, binary))),
@@ -339,7 +277,7 @@ fn number(name: &str, value: Value, args: Args, run: &Run) -> Result<Value> {
 }
 
 fn round(value: &Value, precision: i128, method: &str) -> Result<Value> {
-    let Some(x) = operators::as_float(value) else {
+    let Some(x) = numbers::as_float(value) else {
         return fail(format!("type {} doesn't define __round__ method", value.type_name()));
     };
     match (method, value.as_int()) {
@@ -374,4 +312,55 @@ fn file_size(bytes: f64, binary: bool) -> String {
     let letters = [if binary { 'K' } else { 'k' }, 'M', 'G', 'T', 'P', 'E', 'Z', 'Y'];
     let power = (0..7).find(|power| bytes < base.powi(power + 2)).unwrap_or(7);
     format!("{:.1} {}{suffix}", base * bytes / base.powi(power + 2), letters[power as usize])
+}
+
+fn map(run: &Run, value: Value, mut args: Args) -> Result<Value> {
+    if !value.truth() {
+        return Ok(Object::iterator("generator", vec![]));
+    }
+    let items = value.iterate(&run.budget)?;
+    let mut made = vec![];
+    if args.positional.is_empty() && args.keyword.iter().any(|(name, _)| &**name == "attribute") {
+        let bound = args.bind("map", &["attribute", "default"], 1)?;
+        let path = sequences::Path::of(&bound.value(0))?;
+        for item in &items {
+            made.push(path.get(run, item, bound.given(1))?);
+        }
+    } else {
+        if args.positional.is_empty() {
+            return fail("map requires a filter argument");
+        }
+        let name = args.positional.remove(0).print(&run.budget)?;
+        for item in items {
+            run.budget.step(1)?;
+            made.push(apply(run, &name, item, args.copy())?);
+        }
+    }
+    Ok(Object::iterator("generator", made))
+}
+
+fn select(run: &Run, name: &str, value: Value, mut args: Args) -> Result<Value> {
+    let mut kept = vec![];
+    if !value.truth() {
+        return Ok(Object::iterator("generator", kept));
+    }
+    let path = match name.ends_with("attr") {
+        true if args.positional.is_empty() => return fail("Missing parameter for attribute name"),
+        true => sequences::Path::of(&args.positional.remove(0))?,
+        false => sequences::Path::default(),
+    };
+    let test = if args.positional.is_empty() { None } else { Some(args.positional.remove(0).print(&run.budget)?) };
+    let wanted = name.starts_with("select");
+    for item in value.iterate(&run.budget)? {
+        run.budget.step(1)?;
+        let tested = path.get(run, &item, None)?;
+        let passes = match &test {
+            Some(test) => tests::apply(run, test, &tested, args.copy())?,
+            None => tested.truth(),
+        };
+        if passes == wanted {
+            kept.push(item);
+        }
+    }
+    Ok(Object::iterator("generator", kept))
 }

@@ -3,9 +3,8 @@
 use crate::{
     budget::Budget,
     error::{Result, fail},
-    escape,
-    interpreter::{Args, Run},
-    operators, percent, print,
+    escape, numbers, operators, percent, print,
+    run::{Args, Run},
     value::{Dict, Value},
 };
 
@@ -291,7 +290,7 @@ fn by_spec(value: &Value, text: &str, budget: &Budget) -> Result<String> {
             Ok(spec.pad(&sign, &grouped(&digits, "", size, sign.len(), &spec), '>'))
         }
         (_, None | Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'n' | '%'), _) => {
-            let x = operators::as_float(value).unwrap_or(f64::NAN);
+            let x = numbers::as_float(value).unwrap_or(f64::NAN);
             let magnitude = x.abs();
             let text = match (spec.kind, spec.precision) {
                 (None, None) => print::float(magnitude),

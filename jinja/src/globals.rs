@@ -5,10 +5,9 @@ use std::{cell::Cell, rc::Rc};
 use crate::{
     error::{Result, fail},
     escape,
-    interpreter::{Args, Run},
-    object::Object,
+    run::{Args, Run},
     sequences, strftime, strings,
-    value::{Dict, Range, Value},
+    value::{Dict, Object, Range, Value},
 };
 
 const GLOBALS: [&str; 8] =

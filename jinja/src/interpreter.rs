@@ -1,6 +1,5 @@
 //! Runs a template: statements write text, expressions give values.
 
-mod attributes;
 mod calls;
 
 use std::{
@@ -10,18 +9,14 @@ use std::{
 
 use crate::{
     budget::Budget,
-    error::{Error, ErrorKind, Result, fail},
-    escape, filters, globals,
-    object::{BoundMacro, LoopState, Object},
-    operators, parser,
-    scope::Scope,
+    error::{Result, fail},
+    escape, filters, globals, numbers, operators, parser,
+    run::{Args, Run},
     strftime::LocalTime,
     syntax::{Expr, ExprKind, FilterCall, For, Macro, Source, Statement, StatementKind, Target},
     tests,
-    value::{Dict, Value},
+    value::{BoundMacro, Dict, LoopState, Object, Scope, Value},
 };
-
-pub use calls::Bound;
 
 /// A template, read.
 pub struct Template {
@@ -44,15 +39,7 @@ impl Template {
             context.set(&name.into(), value);
         }
         let top = Scope::within(&context);
-        let run = Run {
-            budget,
-            now,
-            seed: Cell::new(now.seed()),
-            top: top.clone(),
-            autoescape: Cell::new(false),
-            held: RefCell::default(),
-            namespaces: RefCell::default(),
-        };
+        let run = Run::new(budget, now, top.clone());
         let blocks = self.source.blocks.iter().filter_map(|block| Some((block.name.clone()?, block)));
         let blocks = blocks.map(|(name, block)| Ok((name, run.bind(block, &top)?))).collect::<Result<_>>()?;
         top.set(&"self".into(), run.namespace(blocks)?);
@@ -60,37 +47,6 @@ impl Template {
         run.block(&self.source.body, &top, &mut out)?;
         Ok(out)
     }
-}
-
-/// One run of a template.
-pub struct Run {
-    pub budget: Budget,
-    pub now: LocalTime,
-    /// Of what the template draws: `random`, `lipsum`.
-    pub seed: Cell<u64>,
-    pub autoescape: Cell<bool>,
-    top: Rc<Scope>,
-    held: RefCell<Vec<Rc<Scope>>>,
-    namespaces: RefCell<Vec<Rc<Object>>>,
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // All are held here, so that no chain of them is dropped link by link, deeper than the stack.
-        self.held.borrow().iter().for_each(|scope| scope.clear());
-        for namespace in self.namespaces.borrow().iter() {
-            if let Object::Namespace(entries) = &**namespace {
-                drop(entries.take());
-            }
-        }
-    }
-}
-
-/// Arguments of a call.
-#[derive(Default)]
-pub struct Args {
-    pub positional: Vec<Value>,
-    pub keyword: Vec<(Rc<str>, Value)>,
 }
 
 /// How a block ended.
@@ -306,7 +262,7 @@ impl Run {
         self.budget.enter()?;
         self.budget.step(1)?;
         let value = match &*expr.kind {
-            ExprKind::Const(value) => value.clone(),
+            ExprKind::Const(literal) => Value::of(literal),
             ExprKind::Name(name) => self.name(name, scope),
             ExprKind::List(items) => Value::list(self.all(items, scope)?, &self.budget)?,
             ExprKind::Tuple(items) => Value::tuple(self.all(items, scope)?, &self.budget)?,
@@ -331,8 +287,8 @@ impl Run {
                 if left.truth() { left } else { self.eval(right, scope)? }
             }
             ExprKind::Not(value) => Value::Bool(!self.eval(value, scope)?.truth()),
-            ExprKind::Negative(value) => operators::negative(&self.eval(value, scope)?)?,
-            ExprKind::Positive(value) => operators::positive(&self.eval(value, scope)?)?,
+            ExprKind::Negative(value) => numbers::negative(&self.eval(value, scope)?)?,
+            ExprKind::Positive(value) => numbers::positive(&self.eval(value, scope)?)?,
             ExprKind::Binary(operator, left, right) => {
                 let left = self.eval(left, scope)?;
                 operators::binary(*operator, &left, &self.eval(right, scope)?, &self.budget)?
@@ -446,32 +402,7 @@ impl Run {
 
     fn bind(&self, definition: &Rc<Macro>, scope: &Rc<Scope>) -> Result<Value> {
         self.budget.bytes(64)?;
-        if !scope.held.replace(true) {
-            self.held.borrow_mut().push(scope.clone());
-        }
+        self.hold(scope);
         Ok(Value::Object(Rc::new(Object::Macro(BoundMacro { definition: definition.clone(), scope: scope.clone() }))))
-    }
-
-    /// A new namespace, which the run holds.
-    pub fn namespace(&self, entries: Vec<(Rc<str>, Value)>) -> Result<Value> {
-        self.budget.bytes(64 + entries.len() * 64)?;
-        let object = Rc::new(Object::Namespace(RefCell::new(entries)));
-        self.namespaces.borrow_mut().push(object.clone());
-        Ok(Value::Object(object))
-    }
-
-    /// A number below `below` of the template's own luck.
-    pub fn draw(&self, below: usize) -> usize {
-        let mut seed = self.seed.get() | 1;
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        self.seed.set(seed);
-        if below == 0 { 0 } else { (seed >> 11) as usize % below }
-    }
-
-    /// The template's own words.
-    pub fn raise(&self, message: String) -> Error {
-        Error::new(ErrorKind::Raised, message)
     }
 }

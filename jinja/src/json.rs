@@ -3,8 +3,9 @@
 use crate::{
     budget::Budget,
     error::{Result, fail},
-    interpreter::Bound,
-    operators, print, sort,
+    operators, print,
+    run::Bound,
+    sort,
     value::Value,
 };
 

@@ -12,6 +12,7 @@
 //! A template comes from a stranger's file. Promises: it reaches nothing but the values that it was given; it ends, for each run has a
 //! [`Budget`] of steps, bytes and depth; nothing in it can panic. Knows nothing of models, pages or devices.
 
+mod attributes;
 mod budget;
 mod collections;
 mod data;
@@ -23,14 +24,14 @@ mod globals;
 mod interpreter;
 mod json;
 mod lexer;
+mod names;
 mod numbers;
-mod object;
 mod operators;
 mod parser;
 mod percent;
 mod pprint;
 mod print;
-mod scope;
+mod run;
 mod sequences;
 mod sort;
 mod strftime;

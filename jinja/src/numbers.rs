@@ -2,10 +2,38 @@
 
 use std::cmp::Ordering;
 
-use crate::error::{Result, fail};
+use crate::{
+    error::{Result, fail},
+    value::Value,
+};
 
 pub fn too_large<T>() -> Result<T> {
     fail("a whole number becomes too large to count with")
+}
+
+pub fn as_float(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(x) => Some(*x),
+        _ => value.as_int().map(|n| n as f64),
+    }
+}
+
+pub fn negative(value: &Value) -> Result<Value> {
+    value.defined()?;
+    match (value, value.as_int()) {
+        (Value::Float(x), _) => Ok(Value::Float(-x)),
+        (_, Some(n)) => n.checked_neg().map_or_else(too_large, |n| Ok(Value::Int(n))),
+        _ => fail(format!("bad operand type for unary -: '{}'", value.type_name())),
+    }
+}
+
+pub fn positive(value: &Value) -> Result<Value> {
+    value.defined()?;
+    match (value, value.as_int()) {
+        (Value::Float(_), _) => Ok(value.clone()),
+        (_, Some(n)) => Ok(Value::Int(n)),
+        _ => fail(format!("bad operand type for unary +: '{}'", value.type_name())),
+    }
 }
 
 /// Rounds down, as Python does.

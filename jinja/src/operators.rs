@@ -24,24 +24,16 @@ impl Operator {
     }
 }
 
-/// What is done with an undefined value fails with its own sentence.
-pub fn defined(value: &Value) -> Result<()> {
-    match value {
-        Value::Undefined(message) => fail(&**message),
-        _ => Ok(()),
-    }
-}
-
 pub fn binary(operator: Operator, left: &Value, right: &Value, budget: &Budget) -> Result<Value> {
-    defined(left)?;
+    left.defined()?;
     if let (Value::Str(format, safe), Operator::Mod) = (left, operator) {
         return percent::format(format, *safe, right, budget);
     }
-    defined(right)?;
+    right.defined()?;
     if let (Some(a), Some(b)) = (left.as_int(), right.as_int()) {
         return whole(operator, a, b);
     }
-    if let (Some(a), Some(b)) = (as_float(left), as_float(right)) {
+    if let (Some(a), Some(b)) = (numbers::as_float(left), numbers::as_float(right)) {
         return Ok(Value::Float(match operator {
             Operator::Add => a + b,
             Operator::Sub => a - b,
@@ -114,13 +106,6 @@ fn whole(operator: Operator, a: i128, b: i128) -> Result<Value> {
     number.map_or_else(numbers::too_large, |number| Ok(Value::Int(number)))
 }
 
-pub fn as_float(value: &Value) -> Option<f64> {
-    match value {
-        Value::Float(x) => Some(*x),
-        _ => value.as_int().map(|n| n as f64),
-    }
-}
-
 fn is_sequence(value: &Value) -> bool {
     matches!(value, Value::Str(..) | Value::List(_) | Value::Tuple(_) | Value::Bytes(_))
 }
@@ -147,24 +132,6 @@ fn repeat(sequence: &Value, times: &Value, budget: &Budget) -> Result<Value> {
 
 fn repeated(values: &[Value], times: usize) -> Vec<Value> {
     (0..times).flat_map(|_| values.iter().cloned()).collect()
-}
-
-pub fn negative(value: &Value) -> Result<Value> {
-    defined(value)?;
-    match (value, value.as_int()) {
-        (Value::Float(x), _) => Ok(Value::Float(-x)),
-        (_, Some(n)) => n.checked_neg().map_or_else(numbers::too_large, |n| Ok(Value::Int(n))),
-        _ => fail(format!("bad operand type for unary -: '{}'", value.type_name())),
-    }
-}
-
-pub fn positive(value: &Value) -> Result<Value> {
-    defined(value)?;
-    match (value, value.as_int()) {
-        (Value::Float(_), _) => Ok(value.clone()),
-        (_, Some(n)) => Ok(Value::Int(n)),
-        _ => fail(format!("bad operand type for unary +: '{}'", value.type_name())),
-    }
 }
 
 /// Python's `==`.
@@ -234,8 +201,8 @@ pub fn equal(left: &Value, right: &Value, budget: &Budget) -> Result<bool> {
 /// Python's order: numbers among numbers, texts among texts, lists among lists. Nothing for NaN; other kinds are an error.
 pub fn order(symbol: &str, left: &Value, right: &Value, budget: &Budget) -> Result<Option<Ordering>> {
     budget.step(1)?;
-    defined(left)?;
-    defined(right)?;
+    left.defined()?;
+    right.defined()?;
     match (left, right) {
         (Value::Str(a, _), Value::Str(b, _)) => {
             budget.step(a.len().min(b.len()) / 64)?;
@@ -362,7 +329,7 @@ pub fn item(value: &Value, index: &Value, budget: &Budget) -> Result<Option<Valu
     };
     Ok(match value {
         Value::Undefined(_) => {
-            defined(value)?;
+            value.defined()?;
             None
         }
         Value::Str(text, safe) => at(value.len().unwrap_or(0)).and_then(|index| {
@@ -387,7 +354,7 @@ pub fn item(value: &Value, index: &Value, budget: &Budget) -> Result<Option<Valu
 
 /// `value[start:stop:step]`.
 pub fn slice(value: &Value, [start, stop, step]: [&Value; 3], budget: &Budget) -> Result<Value> {
-    defined(value)?;
+    value.defined()?;
     let length = match value {
         Value::Str(..) | Value::Bytes(_) | Value::List(_) | Value::Tuple(_) | Value::Range(_) => {
             value.len().unwrap_or(0)

@@ -3,7 +3,7 @@
 use crate::{
     budget::Budget,
     error::{Result, fail},
-    escape, numbers, operators, print,
+    escape, numbers, print,
     value::Value,
 };
 
@@ -167,7 +167,7 @@ fn write(letter: char, flags: &Flags, value: &Value, budget: &Budget) -> Result<
                 (_, Some(n)) => n,
                 (Value::Float(x), _) if matches!(letter, 'd' | 'i' | 'u') => numbers::truncated(*x)?,
                 _ => {
-                    operators::defined(value)?;
+                    value.defined()?;
                     let wanted = if matches!(letter, 'd' | 'i' | 'u') { "a real number" } else { "an integer" };
                     return fail(format!("%{letter} format: {wanted} is required, not {}", value.type_name()));
                 }
@@ -185,10 +185,10 @@ fn write(letter: char, flags: &Flags, value: &Value, budget: &Budget) -> Result<
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
             let number = match value {
                 Value::Float(x) => Some(*x),
-                _ => operators::as_float(value),
+                _ => numbers::as_float(value),
             };
             let Some(x) = number else {
-                operators::defined(value)?;
+                value.defined()?;
                 return fail(format!("must be real number, not {}", value.type_name()));
             };
             let body = float(x.abs(), letter, flags.precision.unwrap_or(6), flags.alternative);

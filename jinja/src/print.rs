@@ -3,8 +3,7 @@
 use crate::{
     budget::Budget,
     error::Result,
-    object::Object,
-    value::{Value, View},
+    value::{Object, Value, View},
 };
 
 /// `repr` of a float: the shortest digits that give it back, with an exponent from 1e16 and below 1e-4.

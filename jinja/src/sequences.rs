@@ -4,11 +4,10 @@ use std::{cmp::Ordering, rc::Rc};
 
 use crate::{
     error::{Result, fail},
-    filters,
-    interpreter::{Args, Run},
-    object::Object,
-    operators, sort, tests,
-    value::{Dict, Items, Value, View},
+    operators,
+    run::{Args, Run},
+    sort,
+    value::{Dict, Items, Object, Value, View},
 };
 
 pub fn apply(run: &Run, name: &str, value: Value, args: Args) -> Result<Value> {
@@ -147,8 +146,6 @@ pub fn apply(run: &Run, name: &str, value: Value, args: Args) -> Result<Value> {
             }
             Ok(sum)
         }
-        "map" => map(run, value, args),
-        "select" | "reject" | "selectattr" | "rejectattr" => select(run, name, value, args),
         "dictsort" => dictsort(run, value, args),
         "sort" => {
             let bound = args.bind(name, &["reverse", "case_sensitive", "attribute"], 0)?;
@@ -207,10 +204,11 @@ pub fn apply(run: &Run, name: &str, value: Value, args: Args) -> Result<Value> {
 }
 
 /// The way from an item to what is asked of it: names and numbers with dots between them.
-struct Path(Vec<Value>);
+#[derive(Default)]
+pub struct Path(Vec<Value>);
 
 impl Path {
-    fn of(attribute: &Value) -> Result<Self> {
+    pub fn of(attribute: &Value) -> Result<Self> {
         match attribute {
             Value::Str(text, _) => Self::parse(text),
             other => Ok(Self(vec![other.clone()])),
@@ -225,7 +223,7 @@ impl Path {
         Ok(Self(text.split('.').map(part).collect()))
     }
 
-    fn get(&self, run: &Run, item: &Value, default: Option<&Value>) -> Result<Value> {
+    pub fn get(&self, run: &Run, item: &Value, default: Option<&Value>) -> Result<Value> {
         let mut value = item.clone();
         for part in &self.0 {
             run.budget.step(1)?;
@@ -263,7 +261,7 @@ fn dictsort(run: &Run, value: Value, args: Args) -> Result<Value> {
         "value" => 1,
         _ => return fail("You can only sort by either \"key\" or \"value\""),
     };
-    operators::defined(&value)?;
+    value.defined()?;
     let Value::Dict(dict) = &value else {
         return fail(format!("'{}' object has no attribute 'items'", value.type_name()));
     };
@@ -292,63 +290,6 @@ fn groupby(run: &Run, value: Value, args: Args) -> Result<Value> {
         .into_iter()
         .map(|(_, shown, items)| Ok(Value::Tuple(Rc::new(Items::group(shown, Value::list(items, budget)?)))));
     Value::list(groups.collect::<Result<_>>()?, budget)
-}
-
-fn map(run: &Run, value: Value, mut args: Args) -> Result<Value> {
-    if !value.truth() {
-        return Ok(Object::iterator("generator", vec![]));
-    }
-    let items = value.iterate(&run.budget)?;
-    let mut made = vec![];
-    if args.positional.is_empty() && args.keyword.iter().any(|(name, _)| &**name == "attribute") {
-        let bound = args.bind("map", &["attribute", "default"], 1)?;
-        let path = Path::of(&bound.value(0))?;
-        for item in &items {
-            made.push(path.get(run, item, bound.given(1))?);
-        }
-    } else {
-        if args.positional.is_empty() {
-            return fail("map requires a filter argument");
-        }
-        let name = args.positional.remove(0).print(&run.budget)?;
-        for item in items {
-            run.budget.step(1)?;
-            made.push(filters::apply(run, &name, item, args.copy())?);
-        }
-    }
-    Ok(Object::iterator("generator", made))
-}
-
-fn select(run: &Run, name: &str, value: Value, mut args: Args) -> Result<Value> {
-    let mut kept = vec![];
-    if !value.truth() {
-        return Ok(Object::iterator("generator", kept));
-    }
-    let path = match name.ends_with("attr") {
-        true if args.positional.is_empty() => return fail("Missing parameter for attribute name"),
-        true => Path::of(&args.positional.remove(0))?,
-        false => Path(vec![]),
-    };
-    let test = if args.positional.is_empty() { None } else { Some(args.positional.remove(0).print(&run.budget)?) };
-    let wanted = name.starts_with("select");
-    for item in value.iterate(&run.budget)? {
-        run.budget.step(1)?;
-        let tested = path.get(run, &item, None)?;
-        let passes = match &test {
-            Some(test) => tests::apply(run, test, &tested, args.copy())?,
-            None => tested.truth(),
-        };
-        if passes == wanted {
-            kept.push(item);
-        }
-    }
-    Ok(Object::iterator("generator", kept))
-}
-
-impl Args {
-    fn copy(&self) -> Self {
-        Self { positional: self.positional.clone(), keyword: self.keyword.clone() }
-    }
 }
 
 /// `dict(…)`: of a dictionary or of pairs, with keywords behind them.

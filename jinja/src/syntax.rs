@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use crate::value::Value;
-
 pub struct Statement {
     pub line: usize,
     pub kind: StatementKind,
@@ -112,8 +110,17 @@ pub struct Expr {
     pub kind: Box<ExprKind>,
 }
 
+/// A value as a template writes it.
+pub enum Literal {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Str(Rc<str>),
+}
+
 pub enum ExprKind {
-    Const(Value),
+    Const(Literal),
     Name(Rc<str>),
     List(Vec<Expr>),
     Tuple(Vec<Expr>),

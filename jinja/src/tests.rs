@@ -4,13 +4,11 @@ use std::rc::Rc;
 
 use crate::{
     error::{Result, fail},
-    filters,
-    interpreter::{Args, Run},
-    numbers,
-    object::Object,
-    operators, strings,
+    names, numbers, operators,
+    run::{Args, Run},
+    strings,
     syntax::Comparison,
-    value::Value,
+    value::{Object, Value},
 };
 
 const TESTS: [&str; 39] = [
@@ -88,7 +86,7 @@ pub fn apply(run: &Run, name: &str, value: &Value, args: Args) -> Result<bool> {
         "even" => is_number(&remainder(value, &Value::Int(2), budget)?, 0),
         "defined" => !value.is_undefined(),
         "undefined" => value.is_undefined(),
-        "filter" => value.as_str().is_some_and(filters::is_filter),
+        "filter" => value.as_str().is_some_and(names::is_filter),
         "test" => value.as_str().is_some_and(is_test),
         "none" => matches!(value, Value::None),
         "boolean" => matches!(value, Value::Bool(_)),

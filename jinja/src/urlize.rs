@@ -3,8 +3,8 @@
 use crate::{
     error::{Result, fail},
     escape,
-    interpreter::{Args, Run},
     lexer::is_space,
+    run::{Args, Run},
     value::Value,
 };
 

@@ -1,12 +1,16 @@
-//! Python's values, as far as a template meets them.
+//! Python's values, as far as a template meets them; what a template calls, counts with or keeps state in; and names, with what they stand for. Values hold objects, objects scopes,
+//! and scopes values.
 
-use std::rc::Rc;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use crate::{
     budget::{Budget, NESTING},
     data::Json,
     error::{Error, ErrorKind, Result, fail},
-    object::Object,
+    syntax::{self, For, Literal},
 };
 
 /// A value of a template. Clones share what they hold; nothing but a namespace ever changes.
@@ -132,6 +136,24 @@ impl Dict {
 }
 
 impl Value {
+    pub(crate) fn of(literal: &Literal) -> Self {
+        match literal {
+            Literal::None => Self::None,
+            Literal::Bool(b) => Self::Bool(*b),
+            Literal::Int(n) => Self::Int(*n),
+            Literal::Float(x) => Self::Float(*x),
+            Literal::Str(text) => Self::Str(text.clone(), false),
+        }
+    }
+
+    /// What is done with an undefined value fails with its own sentence.
+    pub(crate) fn defined(&self) -> Result<()> {
+        match self {
+            Self::Undefined(message) => fail(&**message),
+            _ => Ok(()),
+        }
+    }
+
     pub fn text(text: &str) -> Self {
         Self::Str(text.into(), false)
     }
@@ -274,5 +296,141 @@ impl Value {
             Self::Object(object) => return object.iterate(self.type_name()),
             _ => return fail(format!("'{}' object is not iterable", self.type_name())),
         })
+    }
+}
+
+/// What a template calls, counts with or keeps state in.
+pub enum Object {
+    /// The one thing that a template changes. The run holds all of them and empties them at its end, for they may hold themselves.
+    Namespace(RefCell<Vec<(Rc<str>, Value)>>),
+    Loop(LoopState),
+    Cycler {
+        items: Vec<Value>,
+        at: Cell<usize>,
+    },
+    Joiner {
+        separator: Value,
+        used: Cell<bool>,
+    },
+    /// What a filter like `map` gives: gone through once.
+    Iterator {
+        name: &'static str,
+        items: RefCell<Vec<Value>>,
+        depth: u16,
+    },
+    Macro(BoundMacro),
+    /// A method with the value that it belongs to.
+    Method(Value, Rc<str>),
+    /// A global, by its name.
+    Function(&'static str),
+}
+
+/// The `loop` of a `for`.
+pub struct LoopState {
+    pub items: Vec<Value>,
+    pub index0: Cell<usize>,
+    pub depth0: usize,
+    /// What `loop(…)` runs again, and where.
+    pub recurse: Option<(Rc<For>, Rc<Scope>)>,
+    /// The latest arguments of `loop.changed`; emptied when the loop ends.
+    pub changed: RefCell<Option<Vec<Value>>>,
+}
+
+/// A macro and what it sees.
+pub struct BoundMacro {
+    pub definition: Rc<syntax::Macro>,
+    pub scope: Rc<Scope>,
+}
+
+impl Object {
+    /// An iterator over what was made beforehand.
+    pub fn iterator(name: &'static str, items: Vec<Value>) -> Value {
+        let depth = items.iter().map(Value::depth).max().unwrap_or(0).saturating_add(1);
+        Value::Object(Rc::new(Self::Iterator { name, items: RefCell::new(items), depth }))
+    }
+
+    pub fn function(name: &'static str) -> Value {
+        Value::Object(Rc::new(Self::Function(name)))
+    }
+
+    pub fn depth(&self) -> u16 {
+        match self {
+            Self::Loop(state) => state.items.iter().map(Value::depth).max().unwrap_or(0).saturating_add(1),
+            Self::Cycler { items, .. } => items.iter().map(Value::depth).max().unwrap_or(0).saturating_add(1),
+            Self::Joiner { separator: value, .. } | Self::Method(value, _) => value.depth().saturating_add(1),
+            Self::Iterator { depth, .. } => *depth,
+            // Macros hold scopes, which the run empties at its end.
+            Self::Namespace(_) | Self::Macro(_) | Self::Function(_) => 0,
+        }
+    }
+
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Namespace(_) => "Namespace",
+            Self::Loop(_) => "LoopContext",
+            Self::Cycler { .. } => "Cycler",
+            Self::Joiner { .. } => "Joiner",
+            Self::Iterator { name, .. } => name,
+            Self::Macro(_) => "Macro",
+            Self::Method(..) => "builtin_function_or_method",
+            Self::Function(_) => "function",
+        }
+    }
+
+    pub fn len(&self) -> Option<usize> {
+        match self {
+            Self::Loop(state) => Some(state.items.len()),
+            _ => None,
+        }
+    }
+
+    pub fn iterate(&self, type_name: &str) -> Result<Vec<Value>> {
+        match self {
+            Self::Iterator { items, .. } => Ok(items.take()),
+            _ => fail(format!("'{type_name}' object is not iterable")),
+        }
+    }
+
+    pub fn is_callable(&self) -> bool {
+        !matches!(self, Self::Namespace(_) | Self::Cycler { .. } | Self::Iterator { .. })
+    }
+}
+
+/// Names and what they stand for: a frame in a chain, the innermost first. `if` opens none; loops, macros, `with`, `call`, `filter`, `set` blocks and `generation` do.
+#[derive(Default)]
+pub struct Scope {
+    names: RefCell<Vec<(Rc<str>, Value)>>,
+    parent: Option<Rc<Scope>>,
+    /// Whether a macro holds this frame, and the run therefore too.
+    pub held: Cell<bool>,
+}
+
+impl Scope {
+    pub fn within(parent: &Rc<Scope>) -> Rc<Self> {
+        Rc::new(Self { parent: Some(parent.clone()), ..Self::default() })
+    }
+
+    pub fn set(&self, name: &Rc<str>, value: Value) {
+        let mut names = self.names.borrow_mut();
+        match names.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => names.push((name.clone(), value)),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Option<Value> {
+        let mut scope = Some(self);
+        while let Some(here) = scope {
+            if let Some((_, value)) = here.names.borrow().iter().find(|(known, _)| **known == *name) {
+                return Some(value.clone());
+            }
+            scope = here.parent.as_deref();
+        }
+        None
+    }
+
+    /// Forgets everything, so that frames and what they hold do not keep each other.
+    pub fn clear(&self) {
+        drop(self.names.take());
     }
 }

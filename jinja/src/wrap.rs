@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use crate::{
     error::{Result, fail},
-    interpreter::{Args, Run},
-    operators, strings,
+    run::{Args, Run},
+    strings,
     value::Value,
 };
 
 fn text_of(value: &Value) -> Result<(&Rc<str>, bool)> {
-    operators::defined(value)?;
+    value.defined()?;
     match value {
         Value::Str(text, safe) => Ok((text, *safe)),
         _ => fail(format!("a text is wanted, not {}", value.type_name())),

@@ -9,7 +9,7 @@ use super::{
     EncodeOptions, Tokenizer,
     generate::Candidate,
     logits::{likeliest, log_sum_exp},
-    options::within,
+    ranges::within,
     tokenizer::Pair,
 };
 use crate::{

@@ -20,6 +20,7 @@ mod info;
 mod logits;
 mod model;
 mod options;
+mod ranges;
 mod sampling;
 mod session;
 mod steps;

@@ -7,6 +7,7 @@ use vitrine_jinja::Json;
 
 use super::{
     ChatOptions, ChatRequest,
+    ranges::{above, whole, within, wrong},
     sampling::{
         Dry, DryRequest, DynamicTemperature, DynamicTemperatureRequest, Mirostat, MirostatRequest, Xtc, XtcRequest,
     },
@@ -187,34 +188,6 @@ impl GenerateOptions {
             ..chosen
         }
     }
-}
-
-fn wrong(name: &str, value: impl std::fmt::Display, allowed: &str) -> Error {
-    Error::bad_argument(format!("{name} is {value}, but must be {allowed}"))
-}
-
-/// NaN is within nothing.
-pub(super) fn within(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
-    if value >= least && value <= most {
-        return Ok(());
-    }
-    Err(wrong(name, value, &format!("from {least} to {most}")))
-}
-
-pub(super) fn above(name: &str, value: f64, least: f64, most: f64) -> Result<()> {
-    if value > least && value <= most {
-        return Ok(());
-    }
-    Err(wrong(name, value, &format!("above {least}, to {most}")))
-}
-
-/// `default` where there is none.
-pub(super) fn whole(name: &str, value: Option<f64>, default: u64, least: u64, most: u64) -> Result<u64> {
-    let Some(value) = value else { return Ok(default) };
-    if value.fract() != 0.0 || !(least as f64..=most as f64).contains(&value) {
-        return Err(wrong(name, value, &format!("a whole number from {least} to {most}")));
-    }
-    Ok(value as u64)
 }
 
 /// Options as JavaScript gives them: any of them absent, all numbers doubles. Unknown names are refused.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::options::{above, whole, within};
+use super::ranges::{above, whole, within};
 use crate::Result;
 
 /// Now and then drops the likeliest tokens, all but the last that reaches a threshold (exclude top choices).

@@ -182,7 +182,7 @@ fn a_trace_tells_what_each_filter_dropped(device: &Device) {
         assert!((drawn.probability.ln() - event.drawn_logprob.unwrap()).abs() < 2e-3, "{drawn:?} {event:?}");
         assert!((drawn.logprob - event.logprob.unwrap()).abs() < 1e-6);
         for dropped in &trace.candidates {
-            dropped.dropped_by.map(|name| *droppers.entry(name).or_default() += 1);
+            dropped.dropped_by.into_iter().for_each(|name| *droppers.entry(name).or_default() += 1);
             assert_eq!(dropped.dropped_by.is_some(), dropped.probability == 0.0);
         }
     }

@@ -2,17 +2,14 @@
 
 use std::rc::Rc;
 
-use super::{Args, Run};
 use crate::{
-    budget::Budget,
     collections,
     error::{Result, fail},
     globals,
-    object::{BoundMacro, Object},
-    scope::Scope,
+    run::{Args, Run},
     strings,
     syntax::{Expr, ExprKind, Macro},
-    value::{Dict, Value},
+    value::{BoundMacro, Dict, Object, Scope, Value},
 };
 
 impl Run {
@@ -116,90 +113,5 @@ impl Run {
         let mut text = String::new();
         self.block(&definition.body, &scope, &mut text)?;
         Ok(Value::Str(text.into(), self.autoescape.get()))
-    }
-}
-
-impl Args {
-    /// The arguments in the order of their parameters, of which the first `required` must be there. A parameter whose name begins
-    /// with `_` takes no keyword.
-    pub fn bind(self, function: &str, parameters: &[&str], required: usize) -> Result<Bound> {
-        if self.positional.len() > parameters.len() {
-            return fail(format!(
-                "{function} takes at most {} arguments ({} given)",
-                parameters.len(),
-                self.positional.len()
-            ));
-        }
-        let mut values: Vec<Option<Value>> = self.positional.into_iter().map(Some).collect();
-        values.resize(parameters.len(), None);
-        for (name, value) in self.keyword {
-            let place = parameters.iter().position(|parameter| **parameter == *name && !parameter.starts_with('_'));
-            match place.and_then(|place| values.get_mut(place)) {
-                Some(Some(_)) => return fail(format!("{function} got multiple values for argument '{name}'")),
-                Some(empty) => *empty = Some(value),
-                None => return fail(format!("{function} got an unexpected keyword argument '{name}'")),
-            }
-        }
-        if let Some(missing) = values.iter().take(required).position(Option::is_none) {
-            return fail(format!(
-                "{function} missing required argument '{}'",
-                parameters[missing].trim_start_matches('_')
-            ));
-        }
-        Ok(Bound(values))
-    }
-
-    pub fn none(self, function: &str) -> Result<()> {
-        self.bind(function, &[], 0).map(drop)
-    }
-}
-
-/// Arguments by the places of their parameters.
-pub struct Bound(Vec<Option<Value>>);
-
-impl Bound {
-    pub fn get(&self, place: usize) -> Option<&Value> {
-        self.0.get(place).and_then(Option::as_ref)
-    }
-
-    /// What was given, or `None`.
-    pub fn value(&self, place: usize) -> Value {
-        self.get(place).cloned().unwrap_or(Value::None)
-    }
-
-    /// Whether something other than `None` was given.
-    pub fn given(&self, place: usize) -> Option<&Value> {
-        self.get(place).filter(|value| !matches!(value, Value::None))
-    }
-
-    pub fn truth(&self, place: usize) -> bool {
-        self.get(place).is_some_and(Value::truth)
-    }
-
-    pub fn int(&self, place: usize, default: i128) -> Result<i128> {
-        match self.get(place) {
-            None => Ok(default),
-            Some(Value::Undefined(message)) => fail(&**message),
-            Some(value) => match value.as_int() {
-                Some(n) => Ok(n),
-                None => fail(format!("'{}' object cannot be interpreted as an integer", value.type_name())),
-            },
-        }
-    }
-
-    pub fn text(&self, place: usize) -> Result<Rc<str>> {
-        match self.get(place) {
-            Some(Value::Str(text, _)) => Ok(text.clone()),
-            Some(Value::Undefined(message)) => fail(&**message),
-            other => {
-                let kind = other.map_or("NoneType", Value::type_name);
-                fail(format!("argument {} must be str, not {kind}", place + 1))
-            }
-        }
-    }
-
-    /// What was given as it prints, or `default`.
-    pub fn printed(&self, place: usize, default: &str, budget: &Budget) -> Result<String> {
-        self.get(place).map_or_else(|| Ok(default.into()), |value| value.print(budget))
     }
 }

@@ -5,11 +5,10 @@ use std::rc::Rc;
 use super::{DEPTH, Parser};
 use crate::{
     error::Result,
-    filters,
     lexer::Token,
-    syntax::{Arguments, Comparison, Expr, ExprKind, FilterCall, Operator},
+    names,
+    syntax::{Arguments, Comparison, Expr, ExprKind, FilterCall, Literal, Operator},
     tests,
-    value::Value,
 };
 
 impl FilterCall {
@@ -188,9 +187,9 @@ impl Parser {
             Token::Name(name) => {
                 self.at += 1;
                 ExprKind::Const(match &*name {
-                    "true" | "True" => Value::Bool(true),
-                    "false" | "False" => Value::Bool(false),
-                    "none" | "None" => Value::None,
+                    "true" | "True" => Literal::Bool(true),
+                    "false" | "False" => Literal::Bool(false),
+                    "none" | "None" => Literal::None,
                     _ => {
                         self.read(&name);
                         return self.node(0, ExprKind::Name(name));
@@ -204,15 +203,15 @@ impl Parser {
                     text = format!("{text}{more}").into();
                     self.at += 1;
                 }
-                ExprKind::Const(Value::Str(text, false))
+                ExprKind::Const(Literal::Str(text))
             }
             Token::Int(n) => {
                 self.at += 1;
-                ExprKind::Const(Value::Int(n))
+                ExprKind::Const(Literal::Int(n))
             }
             Token::Float(x) => {
                 self.at += 1;
-                ExprKind::Const(Value::Float(x))
+                ExprKind::Const(Literal::Float(x))
             }
             Token::Op("(") => {
                 self.at += 1;
@@ -301,7 +300,7 @@ impl Parser {
                     match self.next() {
                         Token::Name(name) => self.node(expr.depth, ExprKind::Attribute(expr, name))?,
                         Token::Int(n) => {
-                            let index = self.node(0, ExprKind::Const(Value::Int(n)))?;
+                            let index = self.node(0, ExprKind::Const(Literal::Int(n)))?;
                             self.node(expr.depth.max(1), ExprKind::Item(expr, index))?
                         }
                         _ => {
@@ -433,7 +432,7 @@ impl Parser {
 
     fn filter(&mut self) -> Result<FilterCall> {
         let name = self.dotted()?;
-        self.check(filters::is_filter(&name), "filter", &name);
+        self.check(names::is_filter(&name), "filter", &name);
         let args = if self.is_op("(") { self.deeper(Self::arguments)? } else { Arguments::default() };
         Ok(FilterCall { name, args })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Result, fail},
-    interpreter::Args,
+    run::Args,
     value::Value,
 };
 

@@ -2,13 +2,11 @@
 
 use std::rc::Rc;
 
-use super::Run;
 use crate::{
-    collections,
     error::Result,
-    object::{LoopState, Object},
-    operators, strings,
-    value::Value,
+    names, operators,
+    run::Run,
+    value::{LoopState, Object, Value},
 };
 
 /// What would change a list or a dictionary.
@@ -43,20 +41,20 @@ impl Run {
     }
 
     fn python_attribute(&self, value: &Value, name: &str) -> Result<Option<Value>> {
-        operators::defined(value)?;
+        value.defined()?;
         let method = |known: &[&str]| known.contains(&name).then(|| method(value, name));
         if name.starts_with("__") && name.ends_with("__") && name.len() > 4 {
             let message = format!("access to attribute '{name}' of '{}' object is unsafe.", value.type_name());
             return Ok(Some(Value::Undefined(message.into())));
         }
         Ok(match value {
-            Value::Str(..) => method(&strings::METHODS),
+            Value::Str(..) => method(&names::OF_TEXTS),
             Value::List(_) | Value::Dict(_) if CHANGING.contains(&name) && has(value, name) => {
                 let message = format!("access to attribute '{name}' of '{}' object is unsafe.", value.type_name());
                 Some(Value::Undefined(message.into()))
             }
             Value::Object(object) => self.object_attribute(value, object, name)?,
-            _ => collections::property(value, name).or_else(|| method(collections::methods(value))),
+            _ => property(value, name).or_else(|| method(names::methods(value))),
         })
     }
 
@@ -147,4 +145,21 @@ fn object_name(value: &Value) -> String {
 
 fn missing(value: &Value, name: &str) -> Value {
     Value::Undefined(format!("'{}' has no attribute '{name}'", object_name(value)).into())
+}
+
+/// What a value has without a call.
+fn property(value: &Value, name: &str) -> Option<Value> {
+    Some(match (value, name) {
+        (Value::Int(_) | Value::Bool(_), "real" | "numerator") => Value::Int(value.as_int()?),
+        (Value::Int(_) | Value::Bool(_), "imag") => Value::Int(0),
+        (Value::Int(_) | Value::Bool(_), "denominator") => Value::Int(1),
+        (Value::Float(_), "real") => value.clone(),
+        (Value::Float(_), "imag") => Value::Float(0.0),
+        (Value::Range(range), "start") => Value::Int(range.start),
+        (Value::Range(range), "stop") => Value::Int(range.stop),
+        (Value::Range(range), "step") => Value::Int(range.step),
+        (Value::Tuple(items), "grouper") if items.grouped => items.values.first()?.clone(),
+        (Value::Tuple(items), "list") if items.grouped => items.values.get(1)?.clone(),
+        _ => return None,
+    })
 }
