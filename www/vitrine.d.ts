@@ -451,6 +451,51 @@ export interface Score {
   perplexity: number;
 }
 
+export interface BeamOptions extends CallOptions {
+  /** How many texts are followed at once: 1 to 64 (the default: 4). They share the model's context, each as much. */
+  beams?: number;
+  /** Groups of beams that search by themselves: a divisor of `beams` (the default: 1; arXiv 1610.02424). */
+  groups?: number;
+  /** What a group loses for a token for each beam of the groups before it that took it in the same step: 0 to 100 (the default: 0). */
+  diversity?: number;
+  /** At most so many tokens (the default: what there is room for, 256 at most). */
+  maxTokens?: number;
+  /** A text's score is its log-probability over its length to this power: above 0 longer texts are favoured (the default: 1). */
+  lengthPenalty?: number;
+  /** Ends where as many texts have ended as there are beams (true), where none of the others is likely to become better (false, the default), or where none can ("never"). */
+  earlyStopping?: boolean | "never";
+  /** How many texts come back: 1 to `beams` (the default: 1). */
+  returned?: number;
+  /** Whether `steps` come with them. */
+  trace?: boolean;
+}
+
+/** A text that a beam search found. */
+export interface Beam {
+  text: string;
+  tokens: number[];
+  /** Its log-probability, the end's included, over its length to the power of `lengthPenalty`. */
+  score: number;
+  finishReason: "eos" | "length";
+}
+
+/** A way to go on that a step of a beam search weighed. */
+export interface BeamBranch {
+  /** The beam that it goes on from, by its place in the step before; 0 in the first. */
+  parent: number;
+  token: number;
+  text: string;
+  /** The log-probability of the text with it, less what `diversity` costs. */
+  score: number;
+  /** Its place among the beams of the next step, if it is one. */
+  beam?: number;
+  /** Whether a text ends here that counts among the best so far. */
+  ended: boolean;
+}
+
+/** Best first; with `trace` the branches that each step weighed, those of a group together, likeliest first. */
+export type Beams = Beam[] & { steps?: BeamBranch[][] };
+
 export interface NextOptions extends CallOptions {
   /** How many (the default: 10). */
   k?: number;
@@ -479,6 +524,8 @@ export interface TextModel {
   score(text: string, options?: CallOptions): Promise<Score>;
   /** The k likeliest next tokens, likeliest first. */
   next(text: string, options?: NextOptions): Promise<(Alternative & { probability: number })[]>;
+  /** The likeliest texts behind a prompt as wholes, as transformers' beam search finds them. Decoders with a context; others refuse. */
+  beams(prompt: string, options?: BeamOptions): Promise<Beams>;
   /**
    * Where the time of a decode step goes, the longest part first: the mean of some steps behind the latest text.
    * For measuring; a GPU must be able to take timestamps (`bad-argument` otherwise).

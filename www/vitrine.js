@@ -329,6 +329,13 @@ class LoadedTextModel extends LoadedModel {
     return this.compute("next", [text(input, "text"), k], signal);
   }
 
+  /** @param {string} prompt @param {Face.BeamOptions} [options] @returns {Promise<Face.Beams>} */
+  async beams(prompt, options) {
+    const { signal, ...rest } = check("beams", options);
+    const { beams, steps } = await this.compute("beams", [text(prompt, "prompt"), rest], signal);
+    return rest.trace ? Object.assign(beams, { steps }) : beams;
+  }
+
   /** @param {Face.ProfileOptions} [options] @returns {Promise<Face.StepPart[]>} */
   async profile(options) {
     const { steps = 4, signal } = check("profile", options);

@@ -173,6 +173,27 @@ impl Autoregressive {
         }
     }
 
+    /// Whether several texts can be written in one step, each in a slot of the caches.
+    pub fn has_slots(&self) -> bool {
+        matches!(self, Self::Decoder(_))
+    }
+
+    /// One step of several texts; see [`LanguageModel::decode_rows`].
+    pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
+        match self {
+            Self::Decoder(model) => model.decode_rows(rows, slots),
+            _ => Err(Error::internal(format!("the caches of {} have no slots", self.architecture()))),
+        }
+    }
+
+    /// Slots become others; see [`LanguageModel::copy_slots`].
+    pub fn copy_slots(&self, slots: usize) -> Result<Graph> {
+        match self {
+            Self::Decoder(model) => model.copy_slots(slots),
+            _ => Err(Error::internal(format!("the caches of {} have no slots", self.architecture()))),
+        }
+    }
+
     /// A small model that stands for this one: a graph that names all its weights and states, and steps to try a device with. A prompt of few tokens is padded to
     /// `rows`.
     pub fn trials(&self, rows: usize) -> Result<(Graph, Vec<Trial>)> {

@@ -8,6 +8,7 @@
 //! JavaScript. Promises: the same seed gives the same text on the same device; no half character and no part of a stop string is
 //! ever shown; an aborted or dropped generation leaves its model as usable as before.
 
+mod beams;
 mod chat;
 mod clock;
 mod defaults;
@@ -28,6 +29,7 @@ mod stop;
 mod template;
 mod tokenizer;
 
+pub use beams::{Beam, BeamOptions, BeamRequest, Beams, Branch, EarlyStopping};
 pub use chat::{ChatMessage, ChatOptions, ChatRequest};
 pub use defaults::SamplingDefaults;
 pub use detokenizer::Detokenizer;

@@ -211,7 +211,7 @@ impl Loaded<Text> {
     /// What the steps of a generation begin with.
     ///
     /// Errors: `bad-argument` for an option that does not apply, and as [`Self::begun`].
-    fn prompt(&self, ids: Vec<u32>, options: &GenerateOptions) -> Result<Prompt> {
+    pub(super) fn prompt(&self, ids: Vec<u32>, options: &GenerateOptions) -> Result<Prompt> {
         let Some(start) = &self.start else {
             if options.decoder_prompt.is_some() {
                 return Err(Error::bad_argument(
@@ -332,7 +332,7 @@ impl Loaded<Text> {
 }
 
 /// F32 from their bits.
-fn numbers(bits: &[u32]) -> Vec<f32> {
+pub(super) fn numbers(bits: &[u32]) -> Vec<f32> {
     bits.iter().map(|bits| f32::from_bits(*bits)).collect()
 }
 

@@ -8,7 +8,7 @@ use crate::{
     Result,
     backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
-    graph::{SampleParams, StepParams},
+    graph::{MOST_SLOTS, SampleParams, StepParams},
     models::{Autoregressive, language::ALTERNATIVES},
     yielding::Turns,
 };
@@ -28,6 +28,13 @@ enum Work {
     Decode,
     Prefill,
     Score,
+    /// Several texts in slots.
+    DecodeRows {
+        slots: usize,
+    },
+    CopySlots {
+        slots: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -153,10 +160,13 @@ impl Session {
                 Work::Decode => model.decode()?,
                 Work::Prefill => model.prefill(key.rows)?,
                 Work::Score => model.score(key.rows)?,
+                Work::DecodeRows { slots } => model.decode_rows(key.rows, slots)?,
+                Work::CopySlots { slots } => model.copy_slots(slots)?,
             };
             let plan = self.resident.compile(&graph).await?;
             // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read.
-            if key.work == Work::Read || self.device.exact_rows() && key.work != Work::Decode {
+            let is_of_any_length = matches!(key.work, Work::Prefill | Work::Score);
+            if key.work == Work::Read || self.device.exact_rows() && is_of_any_length {
                 self.plans.retain(|known, _| known.work != key.work);
             }
             self.plans.insert(key, plan);
@@ -282,6 +292,36 @@ impl Session {
         let params = StepParams { sample: asked.sample, ..self.at(position) };
         let key = PlanKey { work: Work::Decode, rows: 1, alternatives: asked.alternatives };
         self.plan(key).await?.step(&params, asked.outputs)
+    }
+
+    /// How many slots caches are cut into for so many texts: all are of one length. `None` where the model's caches have none, or there is no such number.
+    pub fn slots(&self, texts: usize) -> Option<usize> {
+        let capacity = self.capacity();
+        let mut counts = texts..=MOST_SLOTS;
+        counts.find(|slots| self.model.has_slots() && capacity.is_multiple_of(*slots))
+    }
+
+    /// Slot `i` becomes what `sources[i]` was, up to `rows` rows.
+    pub async fn copy_slots(&mut self, sources: &[usize], rows: usize) -> Result<()> {
+        if sources.iter().enumerate().all(|(slot, source)| slot == *source) {
+            return Ok(());
+        }
+        let key = PlanKey { work: Work::CopySlots { slots: sources.len() }, rows: 1, alternatives: 0 };
+        let copies: Vec<u32> = sources.iter().flat_map(|source| [*source as u32, rows as u32]).collect();
+        let plan = self.plan(key).await?;
+        plan.write_input("copies", &copies)?;
+        plan.step(&StepParams::default(), &[])?.await.map(drop)
+    }
+
+    /// A token more for each of several texts, each in its own of `slots` slots, all at one position; returns logits `[texts, vocabulary]` as their bits.
+    pub async fn decode_rows(&mut self, ids: &[u32], slots: usize, position: usize) -> Result<Vec<u32>> {
+        let key = PlanKey { work: Work::DecodeRows { slots }, rows: ids.len(), alternatives: 0 };
+        let places: Vec<u32> = (0..ids.len() as u32).flat_map(|slot| [slot, position as u32]).collect();
+        let plan = self.plan(key).await?;
+        plan.write_input("ids", ids)?;
+        plan.write_input("places", &places)?;
+        let outputs = plan.step(&StepParams::default(), &["logits"])?.await?;
+        outputs.into_iter().next().ok_or_else(|| crate::Error::internal("a step gave no logits"))
     }
 
     /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.

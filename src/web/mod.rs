@@ -25,7 +25,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 import type {
-  Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
+  Alternative, AutoencoderInfo, Beam, BeamBranch, BeamOptions, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
   Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "../vitrine.js";
 
@@ -41,6 +41,12 @@ export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */
 export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
+
+/** The options as they cross. */
+export type BeamRequest = Omit<BeamOptions, "signal">;
+
+/** What a beam search found, and its steps where they were asked for. */
+export type FoundBeams = { beams: Beam[]; steps: BeamBranch[][] };
 
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;

@@ -4,6 +4,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod autoencoders;
+mod beams;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;

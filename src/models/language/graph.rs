@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Result,
-    graph::{Attention, Binary, DType, Graph, Mask, Rope, Sampled, Unary, ValueId, WeightId},
+    graph::{Attention, Binary, DType, Graph, GraphBuilder, Mask, Rope, Sampled, Unary, ValueId, WeightId},
     models::Builder,
     weights::Recipe,
 };
@@ -26,6 +26,8 @@ enum Rows {
     All(usize),
     /// The same, and how each looks back.
     Watched(usize),
+    /// An id from the caller for each of several texts, all of which are read; each stands in one of so many slots of the caches.
+    Placed { rows: usize, slots: usize },
 }
 
 impl LanguageModel {
@@ -51,6 +53,24 @@ impl LanguageModel {
         self.graph(&format!("score {t} with attention"), Rows::Watched(t))
     }
 
+    /// One step of several texts, which the caches are cut into `slots` for; inputs `ids` `[rows]` and `places` `[rows, 2]` U32, a slot and a position there for each.
+    /// Output `logits` `[rows, vocabulary]`.
+    pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
+        self.graph(&format!("decode {rows} of {slots}"), Rows::Placed { rows, slots })
+    }
+
+    /// Slots become others: input `copies` `[slots, 2]` U32, the source of each and how many rows of it.
+    pub fn copy_slots(&self, slots: usize) -> Result<Graph> {
+        let states = self.decode()?.states;
+        let mut g = GraphBuilder::new(format!("{} copy {slots} slots", self.config.architecture));
+        let copies = g.input("copies", &[slots, 2], DType::U32);
+        for state in states.iter().filter(|state| state.name.starts_with("cache.")) {
+            let cache = g.state(&state.name, &state.shape, state.dtype)?;
+            g.copy_slots(cache, copies)?;
+        }
+        Ok(g.finish())
+    }
+
     fn graph(&self, work: &str, rows: Rows) -> Result<Graph> {
         self.build(self.weights.builder(format!("{} {work}", self.config.architecture)), rows)
     }
@@ -71,6 +91,10 @@ impl LanguageModel {
         let ids = match rows {
             Rows::Last => b.g.last_token(states.token),
             Rows::One(t) | Rows::All(t) | Rows::Watched(t) => b.g.input("ids", &[t], DType::U32),
+            Rows::Placed { rows, slots } => {
+                b.g.place_rows(rows, slots)?;
+                b.g.input("ids", &[rows], DType::U32)
+            }
         };
         let mut x = b.g.embedding(table, ids)?;
         x = scaled(&mut b, c.embedding_scale, x);

@@ -16,7 +16,7 @@ use super::super::{
 use crate::{
     Cancel, Error, Result,
     text::{
-        self, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions,
+        self, BeamRequest, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions,
         GenerateRequest, GenerationStats, TextModel, TextModelStats,
     },
 };
@@ -133,6 +133,19 @@ impl Model {
     pub async fn score(&self, text: String, cancel: &WebCancel) -> Result<JsValue, JsValue> {
         let score = self.model.score(&text, cancel.flag()).await.map_err(thrown)?;
         to_js(&score)
+    }
+
+    /// The likeliest texts behind a prompt as wholes, best first, and the steps of the search where they were asked for.
+    #[wasm_bindgen(unchecked_return_type = "FoundBeams")]
+    pub async fn beams(
+        &self,
+        prompt: String,
+        #[wasm_bindgen(unchecked_param_type = "BeamRequest")] options: JsValue,
+        cancel: &WebCancel,
+    ) -> Result<JsValue, JsValue> {
+        let options = options_from_js::<BeamRequest>(options).and_then(BeamRequest::check).map_err(thrown)?;
+        let found = self.model.beams(&prompt, options, cancel.flag()).await.map_err(thrown)?;
+        to_js(&found)
     }
 
     /// Where the time of a decode step goes, the longest part first.

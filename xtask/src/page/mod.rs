@@ -29,6 +29,7 @@ mod painter;
 mod pictures;
 mod published;
 mod reader;
+mod sampling;
 mod sources;
 mod walk;
 mod widgets;
@@ -312,6 +313,7 @@ fn all() -> Vec<Test> {
         api::TESTS,
         leaving::TESTS,
         families::TESTS,
+        sampling::TESTS,
         hardware::TESTS,
         sources::TESTS,
         find::TESTS,

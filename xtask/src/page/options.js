@@ -223,6 +223,7 @@ export async function sameNames() {
   const user = [{ role: "user", content: "a" }];
   return [
     [page("chat"), await known((o) => text.generate("a", o))],
+    [page("beams"), await known((o) => text.beams("a", o, new wasm.Cancel()))],
     [page("paint", "init", "mask"), await known((o) => image.paint({ prompt: "a", ...o }))],
     [page("tokenizeChat"), await known((o) => text.tokenizeChat(user, o))],
     [page("load", "onProgress", "sha256"), await known((o) => engine.load([], { cache: false, ...o }, new wasm.Cancel(), () => {}))],
