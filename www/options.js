@@ -110,6 +110,7 @@ const generate = {
   stop: strings,
   alternatives: whole,
   trace: flag,
+  promptLookup: whole,
   overflow: word("error", "slide"),
   decoderPrompt: string,
 };
@@ -234,6 +235,7 @@ const ELSEWHERE = {
   penaltyWindow: "repeatlastn penaltylastn repetitionpenaltyrange",
   dry: "drymultiplier drybase dryallowedlength drysequencebreakers",
   ban: "badwords badwordsids bannedstrings bannedtokens bannedphrases suppresstokens",
+  promptLookup: "promptlookupnumtokens ngramspeculation",
   trace: "nprobspresampling postsamplingprobs",
   maxTokens: "maxnewtokens maxcompletiontokens maxoutputtokens maxlength maxgenlen npredict numpredict",
   temperature: "temp",

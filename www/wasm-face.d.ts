@@ -1,7 +1,7 @@
 /** What the worker calls: the face of `src/web`, written by `cargo xtask build`. Whatever fails throws, or rejects with, `{ code, message }`. */
 
 import type {
-    Alternative, AutoencoderInfo, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
+    Alternative, AutoencoderInfo, Beam, BeamBranch, BeamOptions, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
     Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
 } from "./vitrine.js";
 
@@ -17,6 +17,12 @@ export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */
 export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
+
+/** The options as they cross. */
+export type BeamRequest = Omit<BeamOptions, "signal">;
+
+/** What a beam search found, and its steps where they were asked for. */
+export type FoundBeams = { beams: Beam[]; steps: BeamBranch[][] };
 
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
@@ -176,6 +182,10 @@ export class Model {
     private constructor();
     free(): void;
     [Symbol.dispose](): void;
+    /**
+     * The likeliest texts behind a prompt as wholes, best first, and the steps of the search where they were asked for.
+     */
+    beams(prompt: string, options: BeamRequest, cancel: Cancel): Promise<FoundBeams>;
     /**
      * Answers a conversation.
      */

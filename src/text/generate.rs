@@ -9,6 +9,7 @@ use web_time::Instant;
 use super::{
     Detokenizer, GenerateOptions, GenerationStats, StopMatcher, TextModel, Tokenizer,
     guide::Guide,
+    lookup::Lookup,
     steps::{Chosen, Prompt, StepOptions, Steps},
 };
 use crate::{
@@ -123,6 +124,7 @@ impl Generation {
             alternatives: model.compiled_alternatives(options.alternatives.max(traced.unwrap_or(0))),
             window: options.penalty_window,
             traced,
+            lookup: (options.prompt_lookup > 0).then(|| Lookup::new(options.prompt_lookup)),
         };
         Self {
             cancel,
@@ -210,6 +212,9 @@ impl Generation {
         let Progress::Running(steps) = &mut self.progress else { return Ok(None) };
         let chosen = steps.next().await?;
         self.stats.waits = steps.waits;
+        if let Some((drafted, accepted)) = steps.guesses() {
+            (self.stats.drafted_tokens, self.stats.accepted_tokens) = (drafted, accepted);
+        }
         let Some(chosen) = chosen else {
             self.finish(String::new(), EndReason::Context);
             return Ok(None);

@@ -63,6 +63,9 @@ pub struct GenerationStats {
     /// Tokens that were awaited with no step queued behind them, so that a GPU then stood still; on the CPU none.
     pub waits: usize,
     pub seed: u32,
+    /// Tokens that were guessed by prompt look-up, and how many of them were right.
+    pub drafted_tokens: usize,
+    pub accepted_tokens: usize,
     /// From the call to the first token.
     pub first_token_ms: f64,
     /// Prompt tokens that were computed, a second.

@@ -19,6 +19,7 @@ mod generate;
 mod guide;
 mod info;
 mod logits;
+mod lookup;
 mod model;
 mod options;
 mod ranges;

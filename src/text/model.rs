@@ -66,6 +66,7 @@ pub struct Text {
     pub(super) device: Device,
     /// What a written text begins and ends with, where another is read before it.
     start: Option<Start>,
+    looks_ahead: bool,
 }
 
 impl Kind for Text {
@@ -130,7 +131,12 @@ impl Loaded<Text> {
             decode: session.decode_cost(alternatives).await?,
             generation: GenerationStats::default(),
         };
-        Ok(Self::new(Text { tokenizer, device: device.clone(), start }, info, stats, session))
+        Ok(Self::new(
+            Text { tokenizer, device: device.clone(), start, looks_ahead: session.looks_ahead() },
+            info,
+            stats,
+            session,
+        ))
     }
 
     /// Where the time of a decode step goes, the longest part first; the mean of `steps` steps behind what was read last.
@@ -188,6 +194,11 @@ impl Loaded<Text> {
     }
 
     fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        if options.prompt_lookup > 0 && !self.looks_ahead {
+            return Err(Error::bad_argument(
+                "promptLookup is for models that go on from a text and look back at it (a decoder with a context); leave it out for this one",
+            ));
+        }
         let vocabulary = self.info().vocabulary;
         if let Some((id, _)) = options.logit_bias.iter().find(|(id, _)| **id as usize >= vocabulary) {
             return Err(Error::bad_argument(format!(

@@ -19,6 +19,7 @@ pub const MOST_ALTERNATIVES: usize = 20;
 const MOST_TOKENS: usize = 1_000_000;
 const MOST_STOPS: usize = 16;
 const MOST_BANS: usize = 256;
+const MOST_LOOKUP: usize = 15;
 /// A bias this strong bans a token, as OpenAI's servers have it.
 const BAN: f64 = -100.0;
 
@@ -76,6 +77,8 @@ pub struct GenerateOptions {
     pub alternatives: usize,
     /// Whether each token comes with what the filters left of the likeliest.
     pub trace: bool,
+    /// At most so many tokens are guessed at once from what stood in the text before: 0 (none) to 15.
+    pub prompt_lookup: usize,
     pub overflow: Overflow,
     /// What the written text begins with, of a model that reads one text and writes another.
     pub decoder_prompt: Option<String>,
@@ -108,6 +111,7 @@ impl Default for GenerateOptions {
             stop: vec![],
             alternatives: 0,
             trace: false,
+            prompt_lookup: 0,
             overflow: Overflow::Error,
             decoder_prompt: None,
             chat: ChatOptions::default(),
@@ -140,6 +144,18 @@ impl GenerateOptions {
             return Err(Error::bad_argument(
                 "penaltyWindow is for repetitionPenalty, presencePenalty and frequencyPenalty, and none of them is set; set one or leave it out",
             ));
+        }
+        within("promptLookup", self.prompt_lookup as f64, 0.0, MOST_LOOKUP as f64)?;
+        let following = [
+            ("dry", self.dry.is_some()),
+            ("mirostat", self.mirostat.is_some()),
+            ("ban", !self.ban.is_empty()),
+            ("trace", self.trace),
+        ];
+        if let Some((name, _)) = following.iter().find(|(_, on)| *on && self.prompt_lookup > 0) {
+            return Err(Error::bad_argument(format!(
+                "promptLookup computes several tokens at once, and {name} needs them one by one; leave one of them out"
+            )));
         }
         let drawing = [
             ("dynamicTemperature", self.dynamic_temperature.is_some()),
@@ -218,6 +234,7 @@ pub struct GenerateRequest {
     pub stop: Option<Strings>,
     pub alternatives: Option<f64>,
     pub trace: Option<bool>,
+    pub prompt_lookup: Option<f64>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
     pub decoder_prompt: Option<String>,
@@ -299,6 +316,7 @@ impl GenerateRequest {
             stop: Strings::all(self.stop),
             alternatives: whole("alternatives", self.alternatives, 0, 0, MOST_ALTERNATIVES as u64)? as usize,
             trace: self.trace.unwrap_or(false),
+            prompt_lookup: whole("promptLookup", self.prompt_lookup, 0, 0, MOST_LOOKUP as u64)? as usize,
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("slide") => Overflow::Slide,
@@ -406,6 +424,8 @@ mod tests {
             (r#"{"dry": {"base": 0.5}}"#, "dry.base is 0.5"),
             (r#"{"logitBias": {"the": 1}}"#, "logitBias is of \"the\", but must be an object of token ids"),
             (r#"{"logitBias": {"7": 101}}"#, "logitBias is 101, but must be from -100 to 100"),
+            (r#"{"promptLookup": 16}"#, "promptLookup is 16, but must be a whole number from 0 to 15"),
+            (r#"{"promptLookup": 4, "ban": "a"}"#, "promptLookup computes several tokens at once, and ban"),
             (r#"{"ban": ""}"#, "ban is an empty string"),
         ] {
             refused(asked(json), name);

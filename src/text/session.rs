@@ -22,6 +22,17 @@ const FEWEST_CHUNK_ROWS: usize = 16;
 /// Texts for an encoder are padded to a multiple of so many tokens where not every count of rows will do.
 const READ_ROWS: usize = 64;
 
+/// How often each token stands among `ids`.
+pub fn counts(ids: &[u32], vocabulary: usize) -> Vec<u32> {
+    let mut counts = vec![0u32; vocabulary];
+    for id in ids {
+        if let Some(count) = counts.get_mut(*id as usize) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Work {
     Read,
@@ -61,8 +72,8 @@ pub struct Session {
     plans: HashMap<PlanKey, Plan>,
     /// What an encoder read last.
     read: Vec<u32>,
-    /// Whether the bias of the logits on the device is anything but zeros.
-    biased: bool,
+    /// The bias of the logits on the device; empty where it is zeros.
+    bias: Vec<f32>,
     /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
     cached: Vec<u32>,
     /// Rows of a prefill chunk where any count will do; follows the clock.
@@ -74,7 +85,7 @@ impl Session {
     pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
         let (read, cached, plans) = (vec![], vec![], HashMap::new());
-        Self { model, device, resident, plans, read, biased: false, cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
+        Self { model, device, resident, plans, read, bias: vec![], cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -267,23 +278,48 @@ impl Session {
     }
 
     fn write_counts(&self, ids: &[u32]) -> Result<()> {
-        let mut counts = vec![0u32; self.model.vocabulary()];
-        for id in ids {
-            if let Some(count) = counts.get_mut(*id as usize) {
-                *count += 1;
-            }
+        self.resident.write_state("seen", &counts(ids, self.model.vocabulary()))
+    }
+
+    /// The last of `ids` is the token that the next decode step goes on from, and the penalties look at `ids`.
+    pub fn write_last(&self, ids: &[u32]) -> Result<()> {
+        if let Some(last) = ids.last() {
+            self.resident.write_state("token", &[*last])?;
         }
-        self.resident.write_state("seen", &counts)
+        self.write_counts(ids)
+    }
+
+    /// Whether several tokens behind what the caches hold can be computed at once, and those that are not kept forgotten.
+    pub fn looks_ahead(&self) -> bool {
+        self.model.has_slots()
+    }
+
+    /// Logits `[ids, vocabulary]` as their bits after each of at most [`SCORE_ROWS`] tokens, of which the first goes to row `position`.
+    pub async fn look_ahead(&mut self, ids: &[u32], position: usize) -> Result<Vec<u32>> {
+        let covering = || self.device.prefill_rows().iter().copied().filter(|rows| *rows >= ids.len()).min();
+        let rows = if self.device.exact_rows() { ids.len() } else { covering().unwrap_or(ids.len()) };
+        let mut padded = ids.to_vec();
+        padded.resize(rows, 0);
+        let alternatives = ALTERNATIVES.min(self.model.vocabulary());
+        let params = self.at(position);
+        let plan = self.plan(PlanKey { work: Work::Score, rows, alternatives }).await?;
+        plan.write_input("ids", &padded)?;
+        let outputs = plan.step(&params, &["logits"])?.await?;
+        let mut logits = outputs.into_iter().next().unwrap_or_default();
+        logits.truncate(ids.len() * self.model.vocabulary());
+        Ok(logits)
     }
 
     /// What is added to the logits `[vocabulary]` by the steps that follow; nothing where it is empty.
     pub fn write_bias(&mut self, bias: &[f32]) -> Result<()> {
-        if bias.is_empty() && self.biased {
-            self.resident.write_state("bias", &vec![0; self.model.vocabulary()])?;
-        } else if !bias.is_empty() {
-            self.resident.write_state("bias", bytemuck::cast_slice(bias))?;
+        if bias == self.bias {
+            return Ok(());
         }
-        self.biased = !bias.is_empty();
+        match bias.is_empty() {
+            true => self.resident.write_state("bias", &vec![0; self.model.vocabulary()])?,
+            false => self.resident.write_state("bias", bytemuck::cast_slice(bias))?,
+        }
+        self.bias = bias.to_vec();
         Ok(())
     }
 

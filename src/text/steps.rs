@@ -6,17 +6,19 @@
 use std::collections::VecDeque;
 
 use futures_util::lock::OwnedMutexGuard;
+use web_time::Instant;
 
 use super::{
     Overflow, TextModel,
     guide::Guide,
-    session::{Asked, Session},
+    lookup::Lookup,
+    session::{Asked, Session, counts},
 };
 use crate::{
     Error, ErrorCode, Result,
     backend::Pending,
     cancel::Cancel,
-    graph::{Choice, Fate, Filter, SampleParams, Sampled, trace},
+    graph::{Choice, Fate, Filter, SampleParams, Sampled, Scratch, sample, trace},
 };
 
 /// The tokens that a generation goes on from.
@@ -42,6 +44,7 @@ pub struct StepOptions {
     pub window: Option<usize>,
     /// How many of the likeliest tokens each step is traced for; `None` for no trace.
     pub traced: Option<usize>,
+    pub lookup: Option<Lookup>,
 }
 
 /// A token of the text.
@@ -66,6 +69,11 @@ pub struct Steps {
     in_flight: VecDeque<Pending>,
     /// How the step that was started last chooses.
     sample: SampleParams,
+    /// Tokens that were guessed right, and the one that was chosen behind them; the caches hold all but the last.
+    ready: VecDeque<Sampled>,
+    /// Whether the device does not know what was chosen last.
+    is_behind: bool,
+    scratch: Scratch,
     /// Prompt tokens that were in the cache already.
     pub reused: usize,
     /// Tokens that were awaited with no step queued behind them.
@@ -93,6 +101,9 @@ impl Steps {
             head: prompt.head,
             asked: 0,
             in_flight: VecDeque::new(),
+            ready: VecDeque::new(),
+            is_behind: false,
+            scratch: Scratch::default(),
             reused: 0,
             waits: 0,
         };
@@ -122,12 +133,22 @@ impl Steps {
 
     /// The next token that the device chose; `None` where the context is full.
     pub async fn next(&mut self) -> Result<Option<Chosen>> {
+        if self.ready.is_empty() && self.in_flight.is_empty() {
+            self.look_ahead().await?;
+        }
+        if let Some(sampled) = self.ready.pop_front() {
+            return Ok(Some(Chosen { sampled, trace: None }));
+        }
+        let begun = Instant::now();
         self.keep_in_flight().await?;
         let Some(pending) = self.in_flight.pop_front() else { return Ok(None) };
         if self.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
             self.waits += 1;
         }
         let outputs = self.cancel.race(pending).await?;
+        if let Some(lookup) = self.options.lookup.as_mut().filter(|_| self.asked > 1) {
+            lookup.went_alone(begun.elapsed());
+        }
         let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
         let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;
         let trace = match (self.options.traced, outputs.get(1)) {
@@ -147,13 +168,7 @@ impl Steps {
     /// What became of the likeliest tokens and of the one that was chosen.
     #[allow(clippy::type_complexity)] // as `Chosen` has it
     fn trace(&self, sampled: &Sampled, traced: usize, logits: &[f32]) -> (Vec<(u32, Fate)>, Vec<(Filter, usize)>) {
-        let mut seen = vec![0; logits.len()];
-        let counted = self.options.window.unwrap_or(self.window.len()).min(self.window.len());
-        for id in &self.window[self.window.len() - counted..] {
-            if let Some(count) = seen.get_mut(*id as usize) {
-                *count += 1;
-            }
-        }
+        let seen = counts(self.counted(), logits.len());
         let mut ids: Vec<u32> = sampled.alternatives.iter().take(traced).map(|(id, _)| *id).collect();
         if !ids.contains(&sampled.token) {
             ids.push(sampled.token);
@@ -161,6 +176,69 @@ impl Steps {
         let choice = Choice { logits, seen: &seen, bias: self.options.guide.last_bias() };
         let (fates, left) = trace(&self.sample, choice, &ids);
         (ids.into_iter().zip(fates).collect(), left)
+    }
+
+    /// The tokens that penalties look at.
+    fn counted(&self) -> &[u32] {
+        let counted = self.options.window.unwrap_or(self.window.len()).min(self.window.len());
+        &self.window[self.window.len() - counted..]
+    }
+
+    /// How many of the tokens that were guessed were right.
+    pub fn guesses(&self) -> Option<(usize, usize)> {
+        self.options.lookup.as_ref().map(|lookup| (lookup.drafted, lookup.accepted))
+    }
+
+    /// Guesses what comes next, if there is anything to guess, and makes ready what the sampler chooses of it and behind it.
+    async fn look_ahead(&mut self) -> Result<()> {
+        let Some(lookup) = &self.options.lookup else { return Ok(()) };
+        let Some(position) = self.window.len().checked_sub(1) else { return Ok(()) };
+        // A row for the token before, and a token behind the guesses.
+        let left = self.options.max_tokens.saturating_sub(self.asked + 1);
+        let room = left.min(self.session.capacity().saturating_sub(position + 1));
+        let draft = lookup.draft(&self.window, self.asked, room);
+        if draft.is_empty() || !self.session.looks_ahead() {
+            return Ok(());
+        }
+        self.model.check_open()?;
+        let begun = Instant::now();
+        let ids: Vec<u32> = self.window.last().copied().into_iter().chain(draft.iter().copied()).collect();
+        let logits = self.session.look_ahead(&ids, position);
+        let logits = self.cancel.race(logits).await?;
+        let vocabulary = logits.len() / ids.len();
+        let mut text = std::mem::take(&mut self.window);
+        let written = text.len();
+        for (row, logits) in logits.chunks_exact(vocabulary.max(1)).enumerate() {
+            let counted = self.options.window.unwrap_or(text.len()).min(text.len());
+            let seen = counts(&text[text.len() - counted..], vocabulary);
+            let guide = &mut self.options.guide;
+            let bias = match guide.bias(self.asked, &text) {
+                [] => vec![0.0; vocabulary],
+                bias => bias.to_vec(),
+            };
+            let params = SampleParams { step: self.asked as u32, ..self.options.sample };
+            self.asked += 1;
+            let choice = Choice { logits: bytemuck::cast_slice(logits), seen: &seen, bias: &bias };
+            let sampled = sample(&params, choice, self.options.alternatives, &mut self.scratch);
+            let token = sampled.token;
+            self.ready.push_back(sampled);
+            if draft.get(row) != Some(&token) || self.model.tokenizer().is_end(token) {
+                break;
+            }
+            text.push(token);
+        }
+        let accepted = text.len() - written;
+        // The caches hold the token before and the guesses that were right.
+        let known = self.session.cached().len();
+        text.iter().skip(known).for_each(|token| self.session.remember(*token));
+        text.truncate(written);
+        self.window = text;
+        self.is_behind = true;
+        let asked = self.asked;
+        if let Some(lookup) = &mut self.options.lookup {
+            lookup.went_guessing(draft.len(), accepted, begun.elapsed(), asked);
+        }
+        Ok(())
     }
 
     /// `token` is part of the text.
@@ -182,6 +260,7 @@ impl Steps {
     async fn prefill(&mut self) -> Result<usize> {
         self.model.check_open()?;
         let asked = self.ask(None)?;
+        self.is_behind = false;
         let (pending, reused) = self.session.prefill(&self.window, &asked, &self.cancel).await?;
         self.in_flight.push_back(pending);
         Ok(reused)
@@ -201,7 +280,7 @@ impl Steps {
 
     /// How many steps may be on their way at once: one where the next depends on what the last one gave.
     fn most_in_flight(&self) -> usize {
-        if self.options.guide.waits() || self.options.traced.is_some() {
+        if self.options.guide.waits() || self.options.traced.is_some() || self.options.lookup.is_some() {
             return 1;
         }
         // What leaves the penalties' window has been read by then.
@@ -226,8 +305,12 @@ impl Steps {
                 self.prefill().await?;
                 continue;
             }
-            let leaving =
+            let mut leaving =
                 self.options.window.and_then(|window| self.window.get(position.checked_sub(window)?).copied());
+            if std::mem::take(&mut self.is_behind) {
+                self.session.write_last(self.counted())?;
+                leaving = None;
+            }
             let asked = self.ask(leaving)?;
             self.in_flight.push_back(self.session.decode(position, &asked).await?);
         }

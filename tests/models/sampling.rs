@@ -21,6 +21,7 @@ on_each_device!(
     mirostat_holds_the_surprise_of_the_text,
     a_trace_tells_what_each_filter_dropped,
     what_one_generation_was_asked_does_not_touch_the_next,
+    guesses_change_no_token_and_are_counted,
 );
 
 fn written(model: &TextModel, prompt: &str, options: GenerateOptions) -> (Vec<TokenEvent>, EndReason) {
@@ -208,4 +209,42 @@ fn what_one_generation_was_asked_does_not_touch_the_next(device: &Device) {
     };
     assert_ne!(tokens(&written(&model, PROMPT, odd).0), free);
     assert_eq!(tokens(&written(&model, PROMPT, greedy(30)).0), free);
+}
+
+fn guesses_change_no_token_and_are_counted(device: &Device) {
+    let Some(model) = stories(device) else { return };
+    let prompt = "Lily had a red ball and a big dog. Lily had a red ball and a big dog. Lily had a red";
+    let free = tokens(&written(&model, prompt, greedy(60)).0);
+    let guessing = |options: GenerateOptions| {
+        let mut generation = model.generate(prompt, options, Cancel::new()).unwrap();
+        let mut tokens = vec![];
+        while let Some(event) = block_on(generation.next()).unwrap() {
+            tokens.extend(event.token);
+        }
+        (tokens, generation.stats())
+    };
+    let (guessed, stats) = guessing(GenerateOptions { prompt_lookup: 6, ..greedy(60) });
+    assert_eq!(guessed, free);
+    assert!(stats.accepted_tokens > 3 && stats.drafted_tokens >= stats.accepted_tokens, "{stats:?}");
+    // With a draw, penalties of a window, a bias and a least length as well; what follows is as before.
+    let odd = GenerateOptions {
+        temperature: 0.7,
+        top_p: 0.9,
+        presence_penalty: 0.4,
+        penalty_window: Some(9),
+        logit_bias: BTreeMap::from([(5, 1.0)]),
+        min_tokens: 30,
+        seed: Some(8),
+        ..greedy(60)
+    };
+    let (drawn, _) = guessing(odd.clone());
+    let (same, stats) = guessing(GenerateOptions { prompt_lookup: 4, ..odd });
+    assert_eq!(drawn, same);
+    assert!(stats.drafted_tokens > 0, "{stats:?}");
+    assert_eq!(tokens(&written(&model, prompt, greedy(60)).0), free);
+    // Until the context is full.
+    let room = model.info().context_length.unwrap();
+    let (full, _) = guessing(GenerateOptions { prompt_lookup: 15, ..greedy(room * 2) });
+    let (plain, _) = guessing(greedy(room * 2));
+    assert_eq!(full, plain);
 }

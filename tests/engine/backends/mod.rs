@@ -9,6 +9,7 @@ mod gpu_models;
 mod gpu_ops;
 mod gpu_pictures;
 mod large_vocabulary;
+mod sampling;
 mod sequences;
 mod slots;
 
