@@ -46,7 +46,7 @@ export function addresses({ worker, glue, wasm, catalog, hub = HUB }) {
     catalog: said.catalog ?? own.catalog,
     named: said.catalog !== undefined,
     models: said.catalog ? {} : own.models,
-    hub: at(hub, base, "hub").replace(/\/+$/, ""),
+    hub: ofTheWeb(at(hub, base, "hub"), "hub").replace(/\/+$/, ""),
   };
 }
 
@@ -100,4 +100,10 @@ function at(address, base, option) {
   } catch {
     throw new VitrineError("bad-argument", `${option} is no address: ${JSON.stringify(String(address))}. Give one as it would stand in a link of this page.`);
   }
+}
+
+/** @param {string} address @param {string} option */
+function ofTheWeb(address, option) {
+  if (/^https?:/.test(address)) return address;
+  throw new VitrineError("bad-argument", `${option} is ${address}, but must be the address of a server: https://….`);
 }

@@ -1,6 +1,6 @@
 /** The models that come with this copy of Vitrine, and how a source becomes files to read. Runs in the worker. */
 
-import { placedOnHub } from "./hub.js";
+import { asFile, placedOnHub } from "./hub.js";
 import { whyNot } from "./reach.js";
 import { broughtBy, filesAt } from "./sources.js";
 
@@ -199,7 +199,8 @@ function bundle(named) {
 }
 
 /** @param {{ address: string, base?: string }} source */
-function absolute({ address, base }) {
+function absolute({ address: given, base }) {
+  const address = asFile(given);
   if (address.startsWith("hf://")) return address;
   const url = tryParse(address, base);
   if (!url || !["http:", "https:", "blob:", "data:"].includes(url.protocol)) {

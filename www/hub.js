@@ -25,6 +25,21 @@ export function partsOfAddress(address) {
   return { repository, revision, file };
 }
 
+/**
+ * An address of the hub as a reader may have copied it from there, as one that leads to the file: pages of files (`/blob/`), what an address bar holds behind
+ * `hf://`, and names without `https://`. Any other is left as it is.
+ * @param {string} address
+ */
+export function asFile(address) {
+  const [, behind] = /^(?:hf:\/\/)?(?:huggingface\.co|hf\.co)\/(.+)$/s.exec(address) ?? [];
+  const pasted = behind ? `hf://${behind}` : address;
+  const [, repository, revision, file] = /^hf:\/\/([^/@]+\/[^/@]+)\/(?:resolve|blob|raw)\/(refs\/(?:pr|convert)\/[^/]+|[^/]+)\/(.+)$/s.exec(pasted) ?? [];
+  // Behind the question mark stands how a browser is to save it.
+  const plain = (/** @type {string} */ path) => path.replace(/\?download=(true|1)$/, "");
+  if (repository) return `hf://${repository}${revision === "main" ? "" : `@${revision}`}/${plain(file)}`;
+  return pasted.startsWith("hf://") ? plain(pasted) : address;
+}
+
 /** The address to fetch, as `resolve_address` of `src/weights/address.rs` has it. @param {string} address */
 export function fetched(address) {
   const { repository, revision, file } = partsOfAddress(address);

@@ -1,6 +1,7 @@
 /** The page: puts the writing surface, the models, the settings and the instruments together. */
 
 import { showDevice } from "./page/device.js";
+import { VitrineError } from "./errors.js";
 import { Alternatives } from "./page/alternatives.js";
 import { element, make, soon } from "./page/dom.js";
 import { Find } from "./page/find.js";
@@ -210,8 +211,10 @@ async function stop() {
 /** @param {unknown} error */
 function tell(error) {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "context-overflow") {
-    notices.show(error, { label: "Forget the beginning and go on", act: () => write(() => {}, { overflow: "slide" }) });
+  if (code === "context-overflow" && error instanceof VitrineError) {
+    // The button below is that option.
+    const shorter = new VitrineError(code, error.message.replace(/, or pass overflow: "slide"/, ""), { cause: error });
+    notices.show(shorter, { label: "Forget the beginning and go on", act: () => write(() => {}, { overflow: "slide" }) });
   } else if (code === "device-lost" || code === "internal" || code === "closed") {
     notices.show(error, { label: "Load the model again", act: () => models.reload() });
   } else {

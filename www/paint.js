@@ -95,6 +95,8 @@ function askForBrush() {
   maskHelp.replaceChildren("Nothing is brushed yet. ", MASK_HELP);
   maskHelp.classList.add("asking");
   mask.focus();
+  // On a phone it stands behind the controls, which stay at the bottom of the window.
+  maskHelp.scrollIntoView({ block: "center" });
 }
 
 /** @param {ImageModel} model @param {AbortSignal} signal */

@@ -8,6 +8,10 @@ import { BESIDE, OLDER, PARTS, TEXTS, filesOfIndex, indexesAmong, modelFiles, pa
 
 /** How long a server may take to say whether it has a file. */
 const PATIENCE_MS = 10_000;
+/** Between two questions to a server that stumbles. */
+const PAUSES_MS = [300, 1000, 2500];
+/** Bytes of a file that tell whether it is what its name says. */
+const LOOKED_AT = 64;
 
 /**
  * The files of a model, by an address that names several or one of several; none where it names one alone.
@@ -44,7 +48,7 @@ export function broughtBy(address, kept) {
 /** What comes with a file of this name, and lies beside it. @param {string} name */
 function brought(name) {
   const parts = partsOf(name);
-  return [...parts, ...((parts.length > 1 && !/\.gguf$/i.test(name)) || /\.index(\.\w+)?\.json$/.test(name) ? [...BESIDE, ...OLDER] : [])];
+  return [...parts, ...(/\.(safetensors|bin)$|\.index(\.\w+)?\.json$/.test(name) ? [...BESIDE, ...OLDER] : [])];
 }
 
 /**
@@ -93,7 +97,7 @@ async function partsAt(address) {
   const index = /\.(safetensors|bin)\.index(\.\w+)?\.json$/.test(name);
   // An index has the files' own names, an address is written as addresses are.
   const parts = index ? filesOfIndex(name, await textAt(at(name))) : partsOf(name);
-  if (parts.length === 1 && !index) return undefined;
+  if (parts.length === 1 && !index && !(await isOfTransformers(name, at))) return undefined;
   /** @type {[string, string][]} */
   const files = parts.map((part) => [part, at(index ? encodeURIComponent(part) : part)]);
   if (/\.gguf$/i.test(name)) return files;
@@ -104,6 +108,20 @@ async function partsAt(address) {
 }
 
 /**
+ * Whether weights in one file have a `config.json` of transformers beside them, without which they cannot be read.
+ * @param {string} name
+ * @param {(path: string) => string} at
+ */
+async function isOfTransformers(name, at) {
+  if (!/\.(safetensors|bin)$/.test(name) || !(await exists(at("config.json")))) return false;
+  try {
+    return "model_type" in JSON.parse(await textAt(at("config.json")));
+  } catch {
+    return false;
+  }
+}
+
+/**
  * The files of a repository of the hub.
  * @param {string} address
  * @returns {Promise<[string, string][] | undefined>}
@@ -111,6 +129,9 @@ async function partsAt(address) {
 async function repositoryOf(address) {
   const { repository, revision, file } = partsOfAddress(address);
   if (!repository || (file && file !== "model_index.json")) return undefined;
+  if (repository.includes(":")) {
+    throw { code: "bad-argument", message: `${address} names a quantisation by a colon, which is not read here. Give the repository, or a file of it: hf://${repository.split(":")[0]}/….gguf.` };
+  }
   const { siblings } = await askHub(`/api/models/${repository}/revision/${escaped(revision)}`, repository);
   const paths = siblings.map((/** @type {{ rfilename: string }} */ file) => file.rfilename);
   const at = (/** @type {string} */ path) => hubAddress(repository, path, revision);
@@ -120,30 +141,78 @@ async function repositoryOf(address) {
 
 /** A small text. @param {string} address */
 async function textAt(address) {
-  const response = await fetch(fetched(address)).catch(() => undefined);
+  let response = await fetch(fetched(address)).catch(() => undefined);
+  for (const pause of PAUSES_MS) {
+    if (response && !isBusy(response.status)) break;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    response = await fetch(fetched(address)).catch(() => undefined);
+  }
   if (response?.ok && !isPage(response)) return response.text();
   const status = response ? `answers ${response.status}${response.ok ? " with a web page" : ""}` : "does not answer";
   throw { code: "network", message: `${address} ${status}. Check the address and the connection.` };
 }
 
 /**
- * Whether a file is there. HEAD is refused, compressed or left without an answer by too many servers: a GET of one byte is not.
+ * Whether a file is there. HEAD is refused, compressed or left without an answer by too many servers: a GET of a few bytes is not. A server that is busy or stumbles is asked again:
+ * that a file is absent is believed where the server says so, for a model without it is another model.
+ *
+ * Errors: `network` where a server goes on to stumble.
  * @param {string} address
  */
 async function exists(address) {
+  for (const pause of [...PAUSES_MS, undefined]) {
+    const answer = await lookAt(address);
+    if (typeof answer === "boolean") return answer;
+    if (pause === undefined) throw { code: "network", message: `${address} ${answer}, and whether the model has this file is not known. Try again in a while.` };
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return false;
+}
+
+/** Whether a file is there, or what its server does instead of saying so. @param {string} address @returns {Promise<boolean | string>} */
+async function lookAt(address) {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), PATIENCE_MS);
   try {
-    const response = await fetch(fetched(address), { headers: { Range: "bytes=0-0" }, signal: abort.signal });
-    return response.ok && !isPage(response);
+    const response = await fetch(fetched(address), { headers: { Range: `bytes=0-${LOOKED_AT - 1}` }, signal: abort.signal });
+    if (isBusy(response.status)) return `answers ${response.status}`;
+    if (!response.ok || isPage(response)) return false;
+    return isWhatItsNameSays(address, await beginningOf(response));
   } catch {
-    // A server that lets other sites read its files often does not let them read that one is absent.
+    // A server that lets other sites read its files often does not let them read that one is absent; one that never answers has it no more.
     return false;
   } finally {
     clearTimeout(timer);
     // Whoever ignores the range sends the whole.
     abort.abort();
   }
+}
+
+/** Of answers that say nothing of the file. @param {number} status */
+const isBusy = (status) => status >= 500 || [408, 425, 429].includes(status);
+
+/** The first bytes of what comes. @param {Response} response */
+async function beginningOf(response) {
+  const reader = response.body?.getReader();
+  const bytes = [];
+  while (reader && bytes.length < LOOKED_AT) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes.push(...value.subarray(0, LOOKED_AT));
+  }
+  return bytes;
+}
+
+/** Servers answer with a page or a sentence where there is no file, and call it anything. @param {string} address @param {number[]} bytes its beginning */
+function isWhatItsNameSays(address, bytes) {
+  if (bytes.length === 0) return true;
+  const [, ending] = /\.(\w+)(?:[?#].*)?$/.exec(address) ?? [];
+  const text = String.fromCharCode(...bytes).replace(/^\u00ef\u00bb\u00bf/, "").trimStart();
+  if (/^<(!doctype|html|\?xml)/i.test(text)) return false;
+  if (ending === "json") return /^[[{]/.test(text);
+  // The length of a header, and its first brace.
+  if (ending === "safetensors") return bytes.length < 9 || bytes[8] === 0x7b;
+  return true;
 }
 
 /** Servers of applications answer with their page where there is no file. @param {Response} response */

@@ -377,6 +377,9 @@ export interface Message {
   [field: string]: unknown;
 }
 
+/** Turns in their order, whatever type a page has for them. */
+export type Messages = readonly (Message | { role: string; content?: unknown })[];
+
 export interface MessagePart {
   type?: "text" | (string & {});
   text?: string;
@@ -519,11 +522,11 @@ export interface TextModel {
   /** Goes on from a text (`""`: from the beginning-of-text token) or from token ids. */
   generate(prompt: string | ArrayLike<number>, options?: GenerateOptions): TextStream;
   /** Answers a conversation, through the model's own chat template. */
-  chat(messages: Message[], options?: ChatOptions): TextStream;
+  chat(messages: Messages, options?: ChatOptions): TextStream;
   /** The ids of a text. */
   tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   /** The ids of a conversation, as `chat` would give them to the model. */
-  tokenize(messages: Message[], options?: TokenizeChatOptions): Promise<Uint32Array>;
+  tokenize(messages: Messages, options?: TokenizeChatOptions): Promise<Uint32Array>;
   detokenize(tokens: ArrayLike<number>, options?: CallOptions): Promise<string>;
   /** How likely the model finds a text, token by token. */
   score(text: string, options?: CallOptions): Promise<Score>;

@@ -67,7 +67,8 @@ export class VitrineText extends Widget<TextModel, { prompt: string; text: strin
   /** From 0, always the likeliest token, to 10 (the default: 0.8). */
   temperature: number;
   /** A whole number from 0 to 2³² − 1; a new one each time when left out. */
-  seed: number | undefined;
+  get seed(): number | undefined;
+  set seed(seed: number | null | undefined);
   /** The beginning as it stands there, with what the reader typed. No attribute reflects it. */
   words: string;
   /** What the model has written. */
@@ -81,11 +82,14 @@ export class VitrineImage extends Widget<ImageModel, { prompt: string; picture: 
   /** What to paint (the default: what stands between the tags, else "a fox in the snow"). */
   prompt: string;
   /** Denoising steps, from 1 to 1000 (the default: the model's own). */
-  steps: number | undefined;
+  get steps(): number | undefined;
+  set steps(steps: number | null | undefined);
   /** From 0 to 50 (the default: the model's own). */
-  guidance: number | undefined;
+  get guidance(): number | undefined;
+  set guidance(guidance: number | null | undefined);
   /** As of `<vitrine-text>`. */
-  seed: number | undefined;
+  get seed(): number | undefined;
+  set seed(seed: number | null | undefined);
   words: string;
   /** The finished picture, if there is one. */
   readonly picture: ImageData | undefined;

@@ -11,13 +11,22 @@ use crate::{Result, weights::WeightFile};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SamplingDefaults {
+    #[serde(serialize_with = "as_written")]
     pub temperature: f32,
     pub top_k: u32,
+    #[serde(serialize_with = "as_written")]
     pub top_p: f32,
+    #[serde(serialize_with = "as_written")]
     pub min_p: f32,
+    #[serde(serialize_with = "as_written")]
     pub repetition_penalty: f32,
     /// Who says so: `"generation_config.json"`, `"gguf"`, or `"vitrine"` where the files are silent.
     pub from: &'static str,
+}
+
+/// As the file has it: 0.8, which no f32 is.
+fn as_written<S: serde::Serializer>(number: &f32, to: S) -> std::result::Result<S::Ok, S::Error> {
+    to.serialize_f64(number.to_string().parse().unwrap_or(f64::from(*number)))
 }
 
 impl Default for SamplingDefaults {

@@ -65,11 +65,17 @@ impl Tokenizer {
             None => self.encode(&text, EncodeOptions { add_special: false, parse_special: true })?,
         };
         if let Some(bos) = self.bos_of_chats()
-            && ids.first() != Some(&bos)
+            && !self.begins_with(&ids, bos)
         {
             ids.insert(0, bos);
         }
         Ok(Framed { ids, begun: begun.is_some() })
+    }
+
+    /// Whether nothing but spaces stands before a mark.
+    fn begins_with(&self, ids: &[u32], mark: u32) -> bool {
+        let is_space = |id: &&u32| self.token_bytes(**id).is_some_and(|bytes| bytes.trim_ascii().is_empty());
+        ids.iter().find(|id| **id == mark || !is_space(id)) == Some(&mark)
     }
 }
 

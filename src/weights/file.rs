@@ -123,6 +123,7 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
         [b'l' | b't', b'm' | b'j', b'g', b'g', ..] => Error::unsupported_model(format!(
             "{name}: this is a GGML file from before GGUF; convert it with llama.cpp's scripts, or {advice}"
         )),
+        _ if is_text(bytes) => Error::corrupt_file(format!("{name}: this is a text, and no model; {advice}")),
         _ => Error::corrupt_file(format!(
             "{name}: at byte 0: {} is the magic of no format that Vitrine reads; {advice}",
             bytes.iter().take(4).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ")
@@ -363,7 +364,14 @@ impl WeightFile {
     }
 }
 
+/// Whether all of the first bytes are a text's.
+fn is_text(bytes: &[u8]) -> bool {
+    let beginning = bytes.get(..64).unwrap_or(bytes);
+    beginning.len() > 3 && beginning.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~'))
+}
+
 fn json(name: &str, bytes: &[u8]) -> Result<serde_json::Value> {
-    serde_json::from_slice(bytes)
+    // Editors of Windows begin a text with a mark of their own.
+    serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
         .map_err(|e| Error::corrupt_file(format!("{name}: this is not JSON ({e}); fetch it again")).caused_by(e))
 }

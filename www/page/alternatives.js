@@ -61,7 +61,7 @@ export class Alternatives extends EventTarget {
     });
     for (const part of [this.#page, this.#box]) {
       part.addEventListener("focusout", ({ relatedTarget }) => {
-        const inside = relatedTarget instanceof Node && (this.#box.contains(relatedTarget) || this.#page.contains(relatedTarget));
+        const inside = relatedTarget instanceof Element && (this.#box.contains(relatedTarget) || token(relatedTarget) !== null);
         if (!inside) this.#later(CLOSE_MS, () => this.close());
       });
     }

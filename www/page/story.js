@@ -237,7 +237,9 @@ export class Story extends EventTarget {
 
   /** Arrow keys go from token to token. @param {KeyboardEvent} event */
   #walk(event) {
-    const at = Number(event.target instanceof HTMLElement ? event.target.dataset.index : undefined);
+    // Of the page as a whole the first word is next, and the last one before.
+    const ends = event.target === this.#page ? (event.key === "ArrowLeft" || event.key === "End" ? this.#tokens.length : -1) : undefined;
+    const at = ends ?? Number(event.target instanceof HTMLElement ? event.target.dataset.index : undefined);
     if (!Number.isInteger(at) || event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.#tokens.length - 1;
     /** @type {Record<string, number>} */

@@ -71,7 +71,13 @@ export class VitrineLatent extends Widget {
       const axis = this.value(name);
       if (axis >= size) return `This part of the page is not set up right: ${name} is “${axis}”, but this model's numbers are 0 to ${size - 1}.`;
     }
+    if (this.hasAttribute("across") && this.getAttribute("across") === this.getAttribute("up")) {
+      return `This part of the page is not set up right: across and up are both “${this.value("up")}”, but each turns a number of its own.`;
+    }
     const label = this.value("label");
+    if (classes === undefined && this.hasAttribute("label")) {
+      return `This part of the page is not set up right: label is “${label}”, but this model knows no classes; leave it out.`;
+    }
     if (classes !== undefined && label >= classes) {
       return `This part of the page is not set up right: label is “${label}”, but this model's classes are 0 to ${classes - 1}.`;
     }

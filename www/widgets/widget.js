@@ -399,7 +399,8 @@ export class Widget extends Base {
     const { message, details } = error;
     this.#label();
     this.say(message, { fault: true, details });
-    this.dispatchEvent(new ErrorEvent("error", { error, message }));
+    // Whoever has just made the element is about to listen.
+    queueMicrotask(() => this.dispatchEvent(new ErrorEvent("error", { error, message })));
   }
 }
 

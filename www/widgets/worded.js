@@ -92,7 +92,9 @@ export class Worded extends Widget {
   }
 
   get #given() {
-    return this.getAttribute("prompt") ?? (this.textContent?.trim() || this.value("prompt"));
+    // Between the tags lines break and are indented as the page's author likes, as everywhere in HTML.
+    const between = this.textContent?.trim().replace(/[ \t\r]*\n\s*/g, " ");
+    return this.getAttribute("prompt") ?? (between || this.value("prompt"));
   }
 }
 

@@ -4,10 +4,11 @@
 mod hub;
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -190,6 +191,9 @@ fn byte_range(header: &str, length: u64) -> Range {
     if first < length { Range::Bytes { first, last } } else { Range::Unsatisfiable }
 }
 
+/// Files that were asked for once.
+static STUMBLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// `/fault/NAME/PATH`: the ways in which an address fails.
 ///
 /// - `blank`: an empty page, to run scripts from
@@ -200,6 +204,9 @@ fn byte_range(header: &str, length: u64) -> Range {
 /// - `slow/PATH`: the file in small pieces over some seconds
 /// - `redirect/PATH`: 302 to the file itself
 /// - `no-range/PATH`: the whole file whatever is asked
+/// - `vague/PATH`: as `spa`, but nobody is told that what answers is a web page
+/// - `stumble/NAME/PATH`: 503 the first time that a file called NAME is asked for, and then the file
+/// - `busy/NAME/PATH`: 503 whenever a file called NAME is asked for
 /// - `spa/PATH`: the file, or a page with status 200 where there is none, as servers of applications answer
 /// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
 /// - `edited/PATH?then=OTHER`: one file, and another of another `ETag` for browsers with the cookie `edited`
@@ -223,6 +230,26 @@ fn fault(request: Request, name: &str, routes: &Routes) {
             Some((open, file)) => send_file(request, routes, open, &file),
             None => respond(request, routes, page("<!doctype html><title>An application</title>")),
         },
+        "vague" => match open_file(rest, routes) {
+            Some((open, file)) => send_file(request, routes, open, &file),
+            None => {
+                let page = "<!doctype html><title>An application</title>".as_bytes().to_vec();
+                let kind = header("Content-Type", "application/octet-stream");
+                respond(request, routes, Response::from_data(page).with_header(kind).boxed())
+            }
+        },
+        "stumble" | "busy" => {
+            let (name, path) = rest.split_once('/').unwrap_or_default();
+            let is_meant = path.rsplit('/').next() == Some(name);
+            let is_first = || STUMBLED.lock().is_ok_and(|mut paths| paths.insert(path.to_owned()));
+            match open_file(path, routes) {
+                Some(_) if is_meant && (kind == "busy" || is_first()) => {
+                    respond(request, routes, Response::empty(503).boxed())
+                }
+                Some((open, file)) => send_file(request, routes, open, &file),
+                None => respond(request, routes, text(404, "there is no such file")),
+            }
+        }
         "head" => send_but_for_head(request, rest, routes),
         "edited" => send_edited(request, rest, routes),
         "hub" => hub::answer(request, rest, routes),

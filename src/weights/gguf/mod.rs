@@ -138,7 +138,10 @@ pub(super) fn in_order(mut files: Vec<(Prefix, Contents)>) -> Result<Vec<(Prefix
             let message = if count == 1 {
                 format!("{} is a whole model, but {given} GGUF files were given; give one", prefix.name)
             } else {
-                format!("{} is one part of {count}, but {given} were given; give all {count} parts", prefix.name)
+                {
+                    let were = if given == 1 { "was" } else { "were" };
+                    format!("{} is one part of {count}, but {given} {were} given; give all {count} parts", prefix.name)
+                }
             };
             return Err(Error::bad_argument(message));
         }

@@ -79,7 +79,7 @@ export function psnr(a, b, range) {
 
 /** A model that takes down which conversations it is given. @param {import("/vitrine.js").TextModel} model */
 export function listening(model) {
-  /** @type {import("/vitrine.js").Message[][]} */
+  /** @type {import("/vitrine.js").Messages[]} */
   const heard = [];
   /** @type {Pick<import("/vitrine.js").TextModel, "info" | "chat">} */
   const listener = {

@@ -396,6 +396,36 @@ export async function noHead(file) {
   return seen;
 }
 
+/** What a folder of diffusers is taken for where its server stumbles. */
+export async function stumbles() {
+  const engine = await engineOn("cpu");
+  const taken = async (/** @type {string} */ way) => {
+    const model = /** @type {import("/vitrine.js").ImageModel} */ (await engine.load(`${way}/fixtures/pipeline/model_index.json`, { cache: false }));
+    const { scheduler, parameters } = model.info;
+    await model.unload();
+    return [scheduler, parameters];
+  };
+  return {
+    plain: await taken(""),
+    again: await taken("/fault/stumble/scheduler_config.json"),
+    vague: await taken("/fault/vague"),
+    busy: await said(taken("/fault/busy/scheduler_config.json")),
+  };
+}
+
+/** Which files come with one of weights, and which address is meant by what a reader pastes. */
+export async function beside() {
+  const { resolveSource } = await import("/catalog.js");
+  const { asFile } = await import("/hub.js");
+  const names = async (/** @type {string} */ address) => (await resolveSource({ address: new URL(address, location.href).href })).files.map(({ name }) => name);
+  const pasted = ["hf://o/r@v2/q/x.gguf", "hf://o/r@v2/q/x.gguf?download=true", "hf://o/r/resolve/v2/q/x.gguf", "hf://o/r/blob/v2/q/x.gguf", "huggingface.co/o/r/blob/v2/q/x.gguf?download=true", "hf.co/o/r/resolve/v2/q/x.gguf"];
+  return {
+    whole: await names("/fixtures/tiny_qwen3/model.safetensors"),
+    alone: await names("/models/faces-vae/faces-vae.safetensors").then((names) => names.map((name) => name.replace("faces-vae", "model"))),
+    pasted: Object.fromEntries(pasted.map((each) => [each, asFile(each)])),
+  };
+}
+
 export async function edited() {
   const engine = await engineOn("cpu");
   const load = async () => {

@@ -45,6 +45,8 @@ pub const TESTS: &[Test] = &[
     Test::new("a_kept_model_opens_at_once_though_its_server_answers_no_head", no_head)
         .expecting(&["405", "403", "501"]),
     Test::new("a_file_that_changed_is_fetched_anew", edited),
+    Test::new("a_file_is_absent_only_where_its_server_says_so", stumbles),
+    Test::new("one_file_of_weights_brings_what_lies_beside_it", beside),
     Test::new("dropped_files_bring_a_read_me_along", dropped),
     Test::new("a_folder_of_a_repository_opens", repository),
 ];
@@ -407,6 +409,29 @@ fn no_head(visit: &Visit) -> Result<()> {
     for way in ["405", "403", "501", "gzip", "hang"] {
         ensure_that!(seen[way][0]["from"] == "network" && seen[way][1]["from"] == "cache", "{way}: {seen}");
         ensure_that!(seen[way][1]["late"] == false, "{way}: a kept model was waited for: {seen}");
+    }
+    Ok(())
+}
+
+/// One that stumbles once is asked again; one that goes on to stumble leaves no model without a file that it may have had.
+fn stumbles(visit: &Visit) -> Result<()> {
+    let seen = on_blank(visit, script!("sources.js", stumbles), nothing())?;
+    ensure_that!(seen["again"] == seen["plain"] && seen["plain"][0] == "ddim", "{seen}");
+    ensure_that!(seen["vague"] == seen["plain"], "{seen}");
+    let said = seen["busy"].as_str().unwrap_or_default();
+    let words = ["network: ", "scheduler_config.json answers 503", "Try again"];
+    ensure_that!(words.iter().all(|words| said.contains(words)), "{said}");
+    Ok(())
+}
+
+fn beside(visit: &Visit) -> Result<()> {
+    let seen = on_blank(visit, script!("sources.js", beside), nothing())?;
+    ensure_that!(seen["alone"] == json!(["model.safetensors"]), "{seen}");
+    let names = strings(&seen["whole"]);
+    let wanted = ["model.safetensors", "config.json", "tokenizer.json"];
+    ensure_that!(wanted.iter().all(|name| names.iter().any(|each| each == name)), "{seen}");
+    for (pasted, meant) in seen["pasted"].as_object().into_iter().flatten() {
+        ensure_that!(*meant == "hf://o/r@v2/q/x.gguf", "{pasted} means {meant}");
     }
     Ok(())
 }
