@@ -82,7 +82,7 @@ def write_gguf(family: str, arch: gguf.MODEL_ARCH, keys: dict, weights: dict[str
         new = name if name.startswith("rope_factors") else names.get_name(name, try_suffixes=(".weight", ".bias"))
         if new is None:
             raise ValueError(f"llama.cpp has no name for {name}")
-        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=matrices if x.ndim > 1 else np.float32))
+        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=matrices if x.ndim > 1 and "_norm" not in new else np.float32))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
@@ -289,8 +289,13 @@ SMALL = {
     "lfm2": (GROUPED | {"num_hidden_layers": 3, "rope_parameters": ROPE | {"rope_theta": 1000000.0}, "norm_eps": 1e-5, "tie_word_embeddings": True, "conv_L_cache": 3, "layer_types": ["conv", "full_attention", "conv"],
         "intermediate_size": 60, "block_multiple_of": 8, "block_auto_adjust_ff_dim": True}, {"shortconv.l_cache": 3, "attention.head_count_kv": [0, 1, 0], "feed_forward_length": 40}, False, 0.5),
     "opt": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": HIDDEN, "tie_word_embeddings": True}, None, False, 0.7),
+    # As StableLM 2 12B and OPT 350M differ from their kin.
+    "stablelm_apart": (GROUPED | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "qk_layernorm": True, "use_parallel_residual": True, "tie_word_embeddings": False}, {"rope.dimension_count": 6}, False, 0.35),
+    "opt_behind": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": 20, "do_layer_norm_before": False, "tie_word_embeddings": True}, None, False, 0.7),
 }
-NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox"}
+NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox", "stablelm_apart": "stablelm"}
+# Of what a family's files are that transformers knows by another name.
+MODEL_TYPES = {"stablelm_apart": "stablelm", "opt_behind": "opt"}
 
 # Kinds of rotary scaling, as a config.json has them and as a GGUF does where it knows the kind. The text is longer than what each counts as its original context.
 SCALINGS = {
@@ -306,7 +311,7 @@ SCALINGS = {
 
 def small_config(family: str, changes: dict):
     settings = SMALL[family][0] | {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "attn_implementation": "eager"} | changes
-    return AutoConfig.for_model(family, **copy.deepcopy(settings))
+    return AutoConfig.for_model(MODEL_TYPES.get(family, family), **copy.deepcopy(settings))
 
 
 def small_model(config, weights: dict | None = None) -> torch.nn.Module:

@@ -6,7 +6,7 @@ use vitrine::backend::Device;
 pub const RANDOM: &str = "random weights";
 
 /// Kind and name of a family, by what the fixtures call it.
-const FAMILIES: [(&str, [&str; 2]); 45] = [
+const FAMILIES: [(&str, [&str; 2]); 47] = [
     ("llama", ["Language models", "Llama"]),
     ("mistral", ["Language models", "Mistral"]),
     ("qwen2", ["Language models", "Qwen 2"]),
@@ -18,10 +18,12 @@ const FAMILIES: [(&str, [&str; 2]); 45] = [
     ("gemma2", ["Language models", "Gemma 2"]),
     ("gemma3", ["Language models", "Gemma 3"]),
     ("stablelm", ["Language models", "StableLM"]),
+    ("stablelm_apart", ["Language models", "StableLM 2 12B's layout"]),
     ("gpt_neox", ["Language models", "GPT-NeoX"]),
     ("lfm2", ["Language models", "LFM2"]),
     ("gpt2", ["Language models", "GPT-2"]),
     ("opt", ["Language models", "OPT"]),
+    ("opt_behind", ["Language models", "OPT 350M's layout"]),
     ("t5", ["Encoder-decoders and recurrent models", "T5"]),
     ("mt5", ["Encoder-decoders and recurrent models", "mT5"]),
     ("bart", ["Encoder-decoders and recurrent models", "BART"]),

@@ -15,6 +15,8 @@ pub struct LanguageConfig {
     pub vocabulary: usize,
     /// Width of the residual stream.
     pub dim: usize,
+    /// Columns of the embedding and of the head where they are others; a matrix leads from the one into the stream, another out of it.
+    pub embedding_dim: Option<usize>,
     pub layers: usize,
     pub heads: usize,
     /// Key and value heads; each serves `heads / kv_heads` query heads.
@@ -29,6 +31,8 @@ pub struct LanguageConfig {
     pub attention_scale: f32,
     /// What these scores are kept below.
     pub attention_softcap: Option<f32>,
+    /// What comes out of the last layer is normed.
+    pub output_norm: bool,
     /// What the rows of the embedding are multiplied by, where they are.
     pub embedding_scale: Option<f32>,
     /// What the results of attention and feed-forward layer are multiplied by before they are added, where they are.
@@ -59,6 +63,8 @@ pub struct Block {
     pub head_norms: HeadNorms,
     /// What attention and feed-forward layer give is normed before it is added.
     pub result_norms: bool,
+    /// What comes of the addition is normed (arXiv 1706.03762).
+    pub sum_norms: bool,
     /// Whether the feed-forward layer reads what attention gave.
     pub residual: Residual,
     pub attention: Projections,
@@ -87,6 +93,10 @@ pub enum HeadNorms {
     Heads,
     /// All heads of a row together.
     Row,
+    /// Head by head by a LayerNorm, each with a weight of its own: rows of one tensor, or a tensor for each.
+    Apart {
+        stacked: bool,
+    },
 }
 
 /// How attention and feed-forward layer join the residual stream.
@@ -116,6 +126,7 @@ impl Block {
         input_norms: true,
         head_norms: HeadNorms::None,
         result_norms: false,
+        sum_norms: false,
         residual: Residual::Sequential,
         attention: Projections::Apart,
         biases: Biases::AsStored,
@@ -241,6 +252,7 @@ impl LanguageConfig {
             block,
             vocabulary,
             dim,
+            embedding_dim: None,
             layers,
             heads,
             kv_heads,
@@ -248,6 +260,7 @@ impl LanguageConfig {
             feed_forward,
             context_length,
             eps,
+            output_norm: true,
             attention_scale: 1.0 / (head_dim as f32).sqrt(),
             attention_softcap: None,
             embedding_scale: None,

@@ -83,7 +83,8 @@ impl LanguageModel {
     fn build(&self, mut b: Builder, rows: Rows) -> Result<Graph> {
         let c = &self.config;
         // Every graph declares all weights and states, so that any of them can say what to load.
-        let table = b.weight("token_embd.weight", &[c.vocabulary, c.dim])?;
+        let embedding_dim = c.embedding_dim.unwrap_or(c.dim);
+        let table = b.weight("token_embd.weight", &[c.vocabulary, embedding_dim])?;
         let factors = self.rope_factors(&mut b)?;
         let states = b.g.sample_states(c.vocabulary)?;
 
@@ -98,6 +99,9 @@ impl LanguageModel {
         };
         let mut x = b.g.embedding(table, ids)?;
         x = scaled(&mut b, c.embedding_scale, x);
+        if c.embedding_dim.is_some() {
+            x = b.linear_without_bias("project_in", c.dim, x)?;
+        }
         if c.rotary.is_none() {
             let positions = b.weight("position_embd.weight", &[c.context_length, c.dim])?;
             x = b.g.add_positions(positions, x)?;
@@ -133,10 +137,15 @@ impl LanguageModel {
             x = b.g.select_row(x)?;
         }
         let head = match self.own_output {
-            true => b.weight("output.weight", &[c.vocabulary, c.dim])?,
+            true => b.weight("output.weight", &[c.vocabulary, embedding_dim])?,
             false => table,
         };
-        let x = self.norm(&mut b, "output_norm", x)?;
+        if c.output_norm {
+            x = self.norm(&mut b, "output_norm", x)?;
+        }
+        if c.embedding_dim.is_some() {
+            x = b.linear_without_bias("project_out", embedding_dim, x)?;
+        }
         let logits = b.g.linear(head, None, x)?;
         let logits = scaled(&mut b, c.logit_scale, logits);
         let logits = kept_below(&mut b, c.logit_softcap, logits);
@@ -167,15 +176,34 @@ impl LanguageModel {
         b.has(ROPE_FACTORS).then(|| b.weight(ROPE_FACTORS, &pairs)).transpose()
     }
 
-    /// Of rows of the model's width, or of each head.
+    /// Of rows of the model's width.
     fn norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
         let c = &self.config;
         if c.block.layer_norms {
             return b.layer_norm(name, c.eps, x);
         }
+        b.rms_norm(name, b.columns_of(x), c.eps, x)
+    }
+
+    /// Of queries or keys, where they are normed.
+    fn head_norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
+        let c = &self.config;
         let columns = b.columns_of(x);
-        let head = name == "attn_q_norm" || name == "attn_k_norm";
-        b.rms_norm(name, if head && c.block.head_norms == HeadNorms::Heads { c.head_dim } else { columns }, c.eps, x)
+        let stacked = match c.block.head_norms {
+            HeadNorms::None => return Ok(x),
+            HeadNorms::Heads => return b.rms_norm(name, c.head_dim, c.eps, x),
+            HeadNorms::Row => return b.rms_norm(name, columns, c.eps, x),
+            HeadNorms::Apart { stacked } => stacked,
+        };
+        let (heads, rows) = (columns / c.head_dim, b.g.shape(x)[0]);
+        let recipe = |tensor: String| match tensor.strip_suffix(".weight").filter(|_| !stacked) {
+            Some(norms) => Recipe::Join((0..heads).map(|head| format!("{norms}.{head}.weight")).collect()),
+            None => Recipe::Flat(tensor),
+        };
+        let weight = b.made(&format!("{name}.weight"), &[columns], recipe)?;
+        let bias = b.made(&format!("{name}.bias"), &[columns], |_| Recipe::Computed(vec![0.0; columns]))?;
+        // Each row is a picture of one pixel, each head a group of channels.
+        b.g.group_norm(weight, bias, heads, c.eps, rows, x)
     }
 
     /// What goes into a part of a layer, normed where it is.
@@ -196,11 +224,12 @@ impl LanguageModel {
         if self.has_bias(b, name) { b.linear(name, out, x) } else { b.linear_without_bias(name, out, x) }
     }
 
-    /// What a part of a layer gives, normed and scaled where it is, and what went in.
+    /// What a part of a layer gives, normed and scaled where it is, and what went in; their sum normed where that is.
     fn add(&self, b: &mut Builder, x: ValueId, norm: &str, result: ValueId) -> Result<ValueId> {
         let result = if self.config.block.result_norms { self.norm(b, norm, result)? } else { result };
         let result = scaled(b, self.config.residual_scale, result);
-        b.g.binary(Binary::Add, x, result)
+        let sum = b.g.binary(Binary::Add, x, result)?;
+        if self.config.block.sum_norms { self.norm(b, norm, sum) } else { Ok(sum) }
     }
 
     /// Queries, keys and values of rows that are normed.
@@ -249,9 +278,7 @@ impl LanguageModel {
         let values = b.g.state(&format!("cache.v.{layer}"), &cache, DType::F32)?;
         let local = c.local.as_ref().filter(|_| c.is_local(layer));
         let [mut q, mut k, v] = self.projections(b, h)?;
-        if c.block.head_norms != HeadNorms::None {
-            (q, k) = (self.norm(b, "attn_q_norm", q)?, self.norm(b, "attn_k_norm", k)?);
-        }
+        (q, k) = (self.head_norm(b, "attn_q_norm", q)?, self.head_norm(b, "attn_k_norm", k)?);
         if let Some(rotary) = c.rotary.as_ref().filter(|_| c.turns(layer)) {
             let plain = Rope { rotary_dim: rotary.dim, ..Rope::plain(c.heads, c.head_dim, rotary.base, rotary.layout) };
             let of = match local.and_then(|local| local.base) {

@@ -134,14 +134,27 @@ fn tiny_models_of_every_family_give_pytorchs_64_tokens() {
 /// the CPU on every path by the tests of operations.
 #[test]
 fn small_models_of_more_families_give_pytorchs_64_tokens() {
-    let families =
-        ["qwen2", "mistral", "granite", "smollm3", "phi3", "olmo2", "gemma2", "stablelm", "gpt_neox", "opt", "lfm2"];
+    let families = [
+        "qwen2",
+        "mistral",
+        "granite",
+        "smollm3",
+        "phi3",
+        "olmo2",
+        "gemma2",
+        "stablelm",
+        "stablelm_apart",
+        "gpt_neox",
+        "opt",
+        "opt_behind",
+        "lfm2",
+    ];
     for family in families {
         let folder = format!("families/{family}");
         let answers = json(&format!("{folder}/answers.json"));
         let (prompt, greedy) = (ids_in(&answers["prompt_ids"]), ids_in(&answers["greedy"]));
         let (model, format) = match family {
-            "opt" | "gpt_neox" => (Running::open_folder(&folder, &on_gpu()), "safetensors"),
+            "opt" | "opt_behind" | "gpt_neox" => (Running::open_folder(&folder, &on_gpu()), "safetensors"),
             _ => (Running::open(&fixture(&format!("{folder}/model.gguf")), &on_gpu()), "GGUF"),
         };
         assert_eq!(model.greedy(&prompt, 64), greedy, "{family}");

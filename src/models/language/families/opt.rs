@@ -19,6 +19,8 @@ const NAMES: Names = Names {
         ("position_embd", "embed_positions", Form::From { first: 2 }),
         ("output_norm", "final_layer_norm", Form::Whole),
         ("output", "lm_head", Form::Whole),
+        ("project_in", "project_in", Form::Whole),
+        ("project_out", "project_out", Form::Whole),
     ],
     layers: "layers.",
     parts: &[
@@ -27,7 +29,9 @@ const NAMES: Names = Names {
         ("attn_k", "self_attn.k_proj", Form::Whole),
         ("attn_v", "self_attn.v_proj", Form::Whole),
         ("attn_output", "self_attn.out_proj", Form::Whole),
+        ("post_attention_norm", "self_attn_layer_norm", Form::Whole),
         ("ffn_norm", "final_layer_norm", Form::Whole),
+        ("post_ffw_norm", "final_layer_norm", Form::Whole),
         ("ffn_up", "fc1", Form::Whole),
         ("ffn_down", "fc2", Form::Whole),
     ],
@@ -48,19 +52,16 @@ fn gguf(_: &Gguf) -> Result<LanguageConfig> {
 fn hugging_face(config: &Config) -> Result<LanguageConfig> {
     config.check_activation("activation_function", &["relu"])?;
     let dim = config.needed("hidden_size", most::WIDTH)?;
-    if config.optional("word_embed_proj_dim", most::WIDTH)?.is_some_and(|width| width != dim) {
-        return Err(Error::unsupported_model(
-            "word_embed_proj_dim does not run here; use another OPT than that of 350M",
-        ));
-    }
-    for key in ["do_layer_norm_before", "enable_bias", "layer_norm_elementwise_affine"] {
+    let embedding_dim = config.optional("word_embed_proj_dim", most::WIDTH)?.filter(|width| *width != dim);
+    for key in ["enable_bias", "layer_norm_elementwise_affine"] {
         if config.0[key] == false {
             return Err(Error::unsupported_model(format!("{key}: false does not run here; use another OPT")));
         }
     }
-    if config.0["_remove_final_layer_norm"] == true {
-        return Err(Error::unsupported_model("an OPT without its last norm does not run here; use another OPT"));
-    }
+    // That of 350M norms behind its layers, and then no more.
+    let before = config.0["do_layer_norm_before"] != false;
+    let block = Block { input_norms: before, sum_norms: !before, ..BLOCK };
+    let output_norm = before && config.0["_remove_final_layer_norm"] != true;
     let heads = config.needed("num_attention_heads", most::HEADS)?;
     let head_dim = dim / heads;
     let sizes = Sizes {
@@ -75,5 +76,5 @@ fn hugging_face(config: &Config) -> Result<LanguageConfig> {
         eps: 1e-5,
     };
     let tied = config.0["tie_word_embeddings"].as_bool().or(Some(true));
-    Ok(LanguageConfig { tied, ..LanguageConfig::plain("opt", BLOCK, &NAMES, sizes) })
+    Ok(LanguageConfig { tied, embedding_dim, output_norm, ..LanguageConfig::plain("opt", block, &NAMES, sizes) })
 }
