@@ -346,7 +346,26 @@ def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[st
             return x.reshape(HEADS, 3, HIDDEN // HEADS, -1).swapaxes(0, 1).reshape(x.shape)
         return x
 
+    for norm in ("q_layernorm", "k_layernorm") if family == "stablelm_apart" else ():
+        for prefix in (f"model.layers.{i}.self_attn.{norm}" for i in range(layers)):
+            heads = [weights.pop(f"{prefix}.norms.{head}.weight") for head in range(HEADS if norm == "q_layernorm" else config.num_key_value_heads)]
+            weights[f"{prefix}.weight"] = np.stack(heads)
     write_gguf(family, arch, keys, weights, layers, {}, turn, np.float16)
+
+
+def grown(model, prompt: list[int], steps: int) -> dict:
+    """What `generate` goes on with past the length at which LongRoPE's divisors change, where it computes the whole text anew."""
+    text, lead = list(prompt), float("inf")
+    for _ in range(steps):
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([text]), use_cache=False).logits[0, -1]
+        top = logits.topk(2).values
+        lead = min(lead, float(top[0] - top[1]))
+        text.append(int(logits.argmax()))
+    assert lead >= 0.01, lead
+    generated = model.generate(torch.tensor([prompt]), max_new_tokens=steps, do_sample=False, eos_token_id=None)
+    assert generated[0].tolist() == text
+    return {"prompt_ids": prompt, "greedy": text[len(prompt) :], "smallest_lead": lead}
 
 
 def small(family: str) -> None:
@@ -386,6 +405,7 @@ def small(family: str) -> None:
     write_json(folder / "answers.json", about | answers(model, prompt, 64))
     if family == "phi3":
         write_json(folder / "short.json", about | answers(model, prompt[:8], 16))
+        write_json(folder / "grown.json", about | grown(model, prompt[:20], 40))
     if family == "qwen2":
         windowed = small_model(small_config(family, WINDOWS), weights)
         write_json(folder / "windowed.json", about | answers(windowed, prompt, 24))

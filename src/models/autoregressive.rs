@@ -98,6 +98,22 @@ impl Autoregressive {
         }
     }
 
+    /// The most tokens of a text that what was computed for a shorter one serves, where there is such a bound within the context (LongRoPE).
+    pub fn bound(&self) -> Option<usize> {
+        match self {
+            Self::Decoder(model) => model.bound(),
+            Self::EncoderDecoder(_) | Self::Recurrent(_) => None,
+        }
+    }
+
+    /// Makes graphs for texts past the bound, or for those within it.
+    pub fn with_texts_past_bound(self, past: bool) -> Self {
+        match self {
+            Self::Decoder(model) => Self::Decoder(model.with_texts_past_bound(past)),
+            other => other,
+        }
+    }
+
     /// Sets how many likeliest tokens a step reports, at most the vocabulary.
     pub fn with_alternatives(self, alternatives: usize) -> Self {
         match self {

@@ -37,6 +37,8 @@ pub struct LanguageModel {
     config: LanguageConfig,
     capacity: usize,
     alternatives: usize,
+    /// Graphs are for texts past the [bound](Self::bound).
+    past_bound: bool,
     /// Those of the layers that run, by their numbers: all but in a probe.
     layers: Vec<usize>,
     /// Whether an output of its own stands beside the embedding.
@@ -73,6 +75,7 @@ impl LanguageModel {
         let mut model = Self {
             capacity: config.context_length,
             alternatives: ALTERNATIVES.min(config.vocabulary),
+            past_bound: false,
             layers: (0..config.layers).collect(),
             own_output,
             weights: Weights::declared(DType::F32),
@@ -95,6 +98,19 @@ impl LanguageModel {
     /// Gives the caches room for `rows` tokens, at most the model's context length.
     pub fn with_capacity(mut self, rows: usize) -> Self {
         self.capacity = rows.clamp(1, self.config.context_length);
+        self
+    }
+
+    /// The most tokens of a text that LongRoPE's short divisors are for, where the caches have room for more. A longer text is turned by the long ones,
+    /// its first tokens too, so that nothing of what was computed for a shorter one serves it.
+    pub fn bound(&self) -> Option<usize> {
+        let long = self.config.rotary.as_ref()?.long.as_ref()?;
+        (long.original < self.capacity).then_some(long.original)
+    }
+
+    /// Makes graphs for texts past the [bound](Self::bound), or for those within it.
+    pub fn with_texts_past_bound(mut self, past: bool) -> Self {
+        self.past_bound = past;
         self
     }
 

@@ -355,7 +355,13 @@ impl TextModel {
         let mut groups: Vec<Group> = (0..options.groups).map(|_| Group::new(size)).collect();
         let mut steps = vec![];
         let alternatives = self.compiled_alternatives(0);
-        let asked = Asked { sample: SampleParams::default(), alternatives, outputs: &["logits"], window: None };
+        let asked = Asked {
+            sample: SampleParams::default(),
+            alternatives,
+            outputs: &["logits"],
+            window: None,
+            ahead: max_tokens,
+        };
         let (pending, _) = session.prefill(ids, &asked, cancel).await?;
         let outputs = cancel.race(pending).await?;
         let first = logprobs(&outputs.first().map(|bits| numbers(bits)).unwrap_or_default());

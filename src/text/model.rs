@@ -285,7 +285,8 @@ impl Loaded<Text> {
             session.read(&read, cancel).await?;
         }
         let alternatives = self.compiled_alternatives(0);
-        let asked = Asked { sample: SampleParams::default(), alternatives, outputs: &["logits"], window: None };
+        let asked =
+            Asked { sample: SampleParams::default(), alternatives, outputs: &["logits"], window: None, ahead: 0 };
         let (pending, _) = session.prefill(&ids, &asked, cancel).await?;
         let outputs = cancel.race(pending).await?;
         let logits = outputs.first().map(|bits| numbers(bits)).unwrap_or_default();

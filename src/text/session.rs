@@ -63,6 +63,8 @@ pub struct Asked<'a> {
     pub outputs: &'a [&'a str],
     /// How many of the last tokens the penalties look at, where not at all.
     pub window: Option<usize>,
+    /// How many tokens the text will have behind these whatever comes, where caches cannot be filled anew on the way.
+    pub ahead: usize,
 }
 
 pub struct Session {
@@ -76,6 +78,8 @@ pub struct Session {
     bias: Vec<f32>,
     /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
     cached: Vec<u32>,
+    /// Whether the caches and plans are those of a text past the model's bound.
+    past_bound: bool,
     /// Rows of a prefill chunk where any count will do; follows the clock.
     chunk_rows: usize,
     turns: Turns,
@@ -85,7 +89,18 @@ impl Session {
     pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
         let (read, cached, plans) = (vec![], vec![], HashMap::new());
-        Self { model, device, resident, plans, read, bias: vec![], cached, chunk_rows: FEWEST_CHUNK_ROWS, turns }
+        Self {
+            model,
+            device,
+            resident,
+            plans,
+            read,
+            bias: vec![],
+            cached,
+            past_bound: false,
+            chunk_rows: FEWEST_CHUNK_ROWS,
+            turns,
+        }
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -105,6 +120,22 @@ impl Session {
 
     pub fn device_bytes(&self) -> u64 {
         self.resident.bytes()
+    }
+
+    /// Whether a text of so many tokens is past the model's bound, and what the caches hold is not: nothing of that serves it.
+    pub fn outgrown_by(&self, tokens: usize) -> bool {
+        !self.past_bound && self.model.bound().is_some_and(|bound| tokens > bound)
+    }
+
+    /// Readies caches and plans for a text of so many tokens.
+    fn begin_text(&mut self, tokens: usize) {
+        let past = self.model.bound().is_some_and(|bound| tokens > bound);
+        if past != self.past_bound {
+            self.past_bound = past;
+            self.model = self.model.clone().with_texts_past_bound(past);
+            self.plans.clear();
+            self.cached.clear();
+        }
     }
 
     /// Rows that the caches hold of the text so far.
@@ -224,6 +255,7 @@ impl Session {
     ///
     /// `ids` holds at least one token and fits the capacity.
     pub async fn prefill(&mut self, ids: &[u32], asked: &Asked<'_>, cancel: &Cancel) -> Result<(Pending, usize)> {
+        self.begin_text(ids.len() + asked.ahead);
         let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
         let mut reused = shared.min(ids.len().saturating_sub(1));
         if self.model.is_recurrent() && reused < self.cached.len() {
@@ -392,6 +424,7 @@ impl Session {
         cancel: &Cancel,
         mut each: impl FnMut(usize, &[u32]) -> Result<()>,
     ) -> Result<()> {
+        self.begin_text(ids.len());
         self.cached.clear();
         self.begin_states()?;
         let alternatives = ALTERNATIVES.min(self.model.vocabulary());

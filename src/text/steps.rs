@@ -197,7 +197,7 @@ impl Steps {
         let left = self.options.max_tokens.saturating_sub(self.asked + 1);
         let room = left.min(self.session.capacity().saturating_sub(position + 1));
         let draft = lookup.draft(&self.window, self.asked, room);
-        if draft.is_empty() || !self.session.looks_ahead() {
+        if draft.is_empty() || self.session.outgrown_by(position + 1 + draft.len()) {
             return Ok(());
         }
         self.model.check_open()?;
@@ -275,7 +275,7 @@ impl Steps {
         self.sample = sample;
         self.asked += 1;
         let outputs: &[&str] = if options.traced.is_some() { &["sampled", "logits"] } else { &["sampled"] };
-        Ok(Asked { sample, alternatives: options.alternatives, outputs, window: options.window })
+        Ok(Asked { sample, alternatives: options.alternatives, outputs, window: options.window, ahead: 0 })
     }
 
     /// How many steps may be on their way at once: one where the next depends on what the last one gave.
@@ -302,6 +302,14 @@ impl Steps {
                     break;
                 }
                 self.slide();
+                self.prefill().await?;
+                continue;
+            }
+            if self.session.outgrown_by(position + 1) {
+                // The text is computed anew, and all of it must be known.
+                if !self.in_flight.is_empty() {
+                    break;
+                }
                 self.prefill().await?;
                 continue;
             }

@@ -51,6 +51,7 @@ on_each_device!(
     safetensors_with_their_files_go_on_as_pytorch_does,
     every_family_goes_on_as_pytorch_does_from_both_kinds_of_files,
     a_conversation_goes_through_each_familys_template,
+    a_text_that_outgrows_long_ropes_short_divisors_goes_on_as_transformers_does,
 );
 
 fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
@@ -414,5 +415,45 @@ fn a_conversation_goes_through_each_familys_template(device: &Device) {
         });
         assert_eq!(answers[0], answers[1], "{name}");
         assert!(!answers[0].is_empty());
+    }
+}
+
+/// A model of 80 tokens, each of which is a letter of its own, that turns otherwise from 33 tokens on.
+fn lettered_phi3(device: &Device) -> TextModel {
+    let folder = fixture("families/phi3");
+    let vocabulary: serde_json::Map<_, _> =
+        (0..80u32).map(|id| (letter(id).to_string(), serde_json::Value::from(id))).collect();
+    let tokenizer = serde_json::json!({
+        "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": { "type": "BPE", "vocab": vocabulary, "merges": [] },
+    });
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    // No token ends a text.
+    let mut config: serde_json::Value = serde_json::from_slice(&read("config.json")).unwrap();
+    config["eos_token_id"] = serde_json::Value::Null;
+    let parts = [
+        ("model.safetensors", read("model.safetensors")),
+        ("config.json", config.to_string().into_bytes()),
+        ("tokenizer.json", tokenizer.to_string().into_bytes()),
+    ];
+    block_on(async {
+        let sources = parts.into_iter().map(|(name, bytes)| Rc::new(MemorySource::new(name, bytes)) as SharedSource);
+        let file = WeightFile::open_parts(sources.collect()).await.unwrap();
+        TextModel::load(&file, device, LoadOptions::default(), &mut |_, _| {}, &Cancel::new()).await.unwrap()
+    })
+}
+
+fn letter(id: u32) -> char {
+    char::from_u32(0x3041 + id).unwrap()
+}
+
+/// Past the bound all of a text is turned by the long divisors, its beginning too; the next short text has the short ones again.
+fn a_text_that_outgrows_long_ropes_short_divisors_goes_on_as_transformers_does(device: &Device) {
+    let model = lettered_phi3(device);
+    for file in ["grown", "short", "answers", "grown", "grown"] {
+        let answers = json(&format!("families/phi3/{file}.json"));
+        let prompt: String = ids_in(&answers["prompt_ids"]).into_iter().map(letter).collect();
+        let wanted = ids_in(&answers["greedy"]);
+        assert_eq!(run(&model, &prompt, greedy(wanted.len())).tokens, wanted, "{file}");
     }
 }

@@ -82,8 +82,14 @@ impl Running {
 
     /// The same weights as another configuration uses them.
     fn with_config(self, config: LanguageConfig) -> Self {
+        // Where there is a bound, the texts of these tests are past it.
         let model = LanguageModel::new(config, &self.file, Storage::Keep).expect("a model");
-        Self::load(self.file, model)
+        Self::load(self.file, model.with_texts_past_bound(true))
+    }
+
+    /// The same for texts past the model's bound, or for those within it.
+    fn past_bound(self, past: bool) -> Self {
+        Self::load(self.file, self.model.with_texts_past_bound(past))
     }
 
     fn load(file: WeightFile, model: LanguageModel) -> Self {

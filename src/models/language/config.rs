@@ -162,7 +162,7 @@ impl Rotary {
     }
 }
 
-/// LongRoPE's divisors (arXiv 2402.13753): `short` ones where the caches have room for `original` tokens at most, else `long` ones.
+/// LongRoPE's divisors (arXiv 2402.13753): short ones for texts of `original` tokens at most, long ones for longer texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Long {
     pub original: usize,

@@ -168,7 +168,7 @@ impl LanguageModel {
                 None => b.weight(LONG_ROPE_FACTORS[which], &pairs),
             };
             let factors = [weight(0)?, weight(1)?];
-            return Ok(Some(factors[usize::from(self.capacity > long.original)]));
+            return Ok(Some(factors[usize::from(self.past_bound)]));
         }
         if let Some(factors) = &rotary.factors {
             return b.made(ROPE_FACTORS, &pairs, |_| Recipe::Computed(factors.clone())).map(Some);

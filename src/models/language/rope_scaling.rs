@@ -14,7 +14,7 @@ pub(super) enum Scaling {
     Llama3 { factor: f64, low: f64, high: f64, original: f64 },
     /// The same by pairs: those that turn `beta_fast` times in `original` tokens stay, those that turn `beta_slow` times are stretched (arXiv 2309.00071).
     Yarn { factor: f64, original: f64, beta_fast: f64, beta_slow: f64, truncate: bool, magnitude: f64 },
-    /// A divisor for each pair, other ones where texts may be longer than `original` (arXiv 2402.13753).
+    /// A divisor for each pair, other ones for texts that are longer than `original` (arXiv 2402.13753).
     LongRope { long: Long, magnitude: f64 },
 }
 
