@@ -82,7 +82,7 @@ def write_gguf(family: str, arch: gguf.MODEL_ARCH, keys: dict, weights: dict[str
         new = name if name.startswith("rope_factors") else names.get_name(name, try_suffixes=(".weight", ".bias"))
         if new is None:
             raise ValueError(f"llama.cpp has no name for {name}")
-        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=matrices if x.ndim > 1 and "_norm" not in new else np.float32))
+        w.add_tensor(new, np.ascontiguousarray(turn(name, x), dtype=matrices if x.ndim > 1 and not any(part in new for part in ("_norm", "ssm_a", "ssm_conv1d")) else np.float32))
     w.write_header_to_file()
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
@@ -271,6 +271,8 @@ LONG = {"rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.
 # What makes a Qwen look back no further than a window in its second layer.
 WINDOWS = {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}
 
+STATE_SPACE = {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "num_hidden_layers": 2, "state_size": 5, "expand": 2, "conv_kernel": 4, "time_step_rank": 4}
+
 # By family: settings beside bos, eos and the like; GGUF keys beside those of sizes; what the converter permutes like a Llama's; the draw's spread.
 SMALL = {
     "qwen2": (GROUPED | {"rope_parameters": ROPE | {"rope_theta": 1000000.0}, "tie_word_embeddings": True, "use_sliding_window": False}, {}, False, 0.35),
@@ -289,11 +291,13 @@ SMALL = {
     "lfm2": (GROUPED | {"num_hidden_layers": 3, "rope_parameters": ROPE | {"rope_theta": 1000000.0}, "norm_eps": 1e-5, "tie_word_embeddings": True, "conv_L_cache": 3, "layer_types": ["conv", "full_attention", "conv"],
         "intermediate_size": 60, "block_multiple_of": 8, "block_auto_adjust_ff_dim": True}, {"shortconv.l_cache": 3, "attention.head_count_kv": [0, 1, 0], "feed_forward_length": 40}, False, 0.5),
     "opt": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": HIDDEN, "tie_word_embeddings": True}, None, False, 0.7),
+    "mamba": (STATE_SPACE | {"tie_word_embeddings": True}, {}, False, 0.5),
+    "falcon_mamba": (STATE_SPACE | {"tie_word_embeddings": False}, {"ssm.dt_b_c_rms": True}, False, 0.5),
     # As StableLM 2 12B and OPT 350M differ from their kin.
     "stablelm_apart": (GROUPED | {"rope_parameters": ROPE | {"partial_rotary_factor": 0.5}, "qk_layernorm": True, "use_parallel_residual": True, "tie_word_embeddings": False}, {"rope.dimension_count": 6}, False, 0.35),
     "opt_behind": ({k: v for k, v in SHAPE.items() if k != "intermediate_size"} | {"ffn_dim": 40, "word_embed_proj_dim": 20, "do_layer_norm_before": False, "tie_word_embeddings": True}, None, False, 0.7),
 }
-NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox", "stablelm_apart": "stablelm"}
+NAMES_IN_GGUF = {"mistral": "llama", "gpt_neox": "gptneox", "stablelm_apart": "stablelm", "falcon_mamba": "mamba"}
 # Of what a family's files are that transformers knows by another name.
 MODEL_TYPES = {"stablelm_apart": "stablelm", "opt_behind": "opt"}
 
@@ -328,6 +332,14 @@ def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[st
     name = NAMES_IN_GGUF.get(family, family)
     arch = next(a for a, n in gguf.MODEL_ARCH_NAMES.items() if n == name)
     layers = config.num_hidden_layers
+    if family.endswith("mamba"):
+        keys = {
+            "context_length": 1 << 20, "embedding_length": HIDDEN, "feed_forward_length": 0, "attention.head_count": 0, "block_count": layers, "ssm.conv_kernel": config.conv_kernel,
+            "ssm.inner_size": config.intermediate_size, "ssm.state_size": config.state_size, "ssm.time_step_rank": config.time_step_rank, "attention.layer_norm_rms_epsilon": config.layer_norm_epsilon,
+        } | keys
+        turns = {"A_log": lambda x: -np.exp(x), "conv1d.weight": lambda x: x[:, 0]}
+        write_gguf(family, arch, keys, weights, layers, {}, lambda name, x: turns.get(name.split("mixer.")[-1], lambda x: x)(x), np.float16)
+        return
     norm = "layer_norm_epsilon" if hasattr(config, "layer_norm_eps") else "layer_norm_rms_epsilon"
     keys = {
         "context_length": CONTEXT, "embedding_length": HIDDEN, "block_count": layers, "feed_forward_length": config.intermediate_size, "attention.head_count": HEADS,
@@ -353,8 +365,8 @@ def small_gguf(family: str, config, keys: dict, permuted: bool, weights: dict[st
     write_gguf(family, arch, keys, weights, layers, {}, turn, np.float16)
 
 
-def grown(model, prompt: list[int], steps: int) -> dict:
-    """What `generate` goes on with past the length at which LongRoPE's divisors change, where it computes the whole text anew."""
+def greedy_afresh(model, prompt: list[int], steps: int) -> dict:
+    """As `greedy`, each token from the whole text."""
     text, lead = list(prompt), float("inf")
     for _ in range(steps):
         with torch.no_grad():
@@ -362,25 +374,32 @@ def grown(model, prompt: list[int], steps: int) -> dict:
         top = logits.topk(2).values
         lead = min(lead, float(top[0] - top[1]))
         text.append(int(logits.argmax()))
-    assert lead >= 0.01, lead
+    return {"tokens": text[len(prompt) :], "smallest_lead": lead, "logits": logits.tolist()}
+
+
+def grown(model, prompt: list[int], steps: int) -> dict:
+    """What `generate` goes on with past the length at which LongRoPE's divisors change, where it computes the whole text anew."""
+    run = greedy_afresh(model, prompt, steps)
+    assert run["smallest_lead"] >= 0.01, run["smallest_lead"]
     generated = model.generate(torch.tensor([prompt]), max_new_tokens=steps, do_sample=False, eos_token_id=None)
-    assert generated[0].tolist() == text
-    return {"prompt_ids": prompt, "greedy": text[len(prompt) :], "smallest_lead": lead}
+    assert generated[0].tolist() == prompt + run["tokens"]
+    return {"prompt_ids": prompt, "greedy": run["tokens"], "smallest_lead": run["smallest_lead"]}
 
 
 def small(family: str) -> None:
     settings, keys, permuted, spread = SMALL[family]
     (OUT / "families" / family).mkdir(parents=True, exist_ok=True)
     config = small_config(family, {})
+    greedily = greedy_afresh if family.endswith("mamba") else greedy
     rng = np.random.Generator(np.random.PCG64(SEED))
     prompt = [int(id) for id in rng.integers(3, VOCABULARY, 40 if family == "phi3" else PROMPT_TOKENS)]
     for seed in range(SEED, SEED + 4000):
         model = small_model(config)
         draw(model, spread, seed, 0.08)
-        first = greedy(model, prompt, 16)
+        first = greedily(model, prompt, 16)
         if first["smallest_lead"] < 0.01 or len(set(first["tokens"])) < 5:
             continue
-        run = greedy(model, prompt, 64)
+        run = greedily(model, prompt, 64)
         if run["smallest_lead"] >= 0.01 and len(set(run["tokens"])) >= 12:
             break
     else:
@@ -396,7 +415,7 @@ def small(family: str) -> None:
         small_gguf(family, config, keys, permuted, weights | tables)
 
     def answers(model, prompt: list[int], steps: int) -> dict:
-        first, run = greedy(model, prompt, 1), greedy(model, prompt, steps)
+        first, run = greedily(model, prompt, 1), greedily(model, prompt, steps)
         assert run["smallest_lead"] >= 0.01, run["smallest_lead"]
         rounded = {"logits_after_prompt": first["logits"], "logits_last": run["logits"]}
         return {"prompt_ids": prompt, "greedy": run["tokens"], "smallest_lead": run["smallest_lead"]} | {k: [round(v, 5) for v in x] for k, x in rounded.items()}

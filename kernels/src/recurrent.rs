@@ -1,4 +1,4 @@
-//! What looks back along a sequence: recurrent cells, causal convolutions, and what sequences become at their end.
+//! What looks back along a sequence: recurrent cells, selective state spaces, causal convolutions, and what sequences become at their end.
 
 use crate::{
     elementwise, matmul,
@@ -98,6 +98,52 @@ pub fn pool(how: Pooling, x: &[f32], out: &mut [f32]) {
                 out.iter_mut().zip(row).for_each(|(v, x)| *v = v.max(*x));
             }
         }
+    }
+}
+
+/// `ln(1 + e^x)`
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// A selective state space (arXiv 2312.00752): rows `x` and `steps` `[t, n]`, and `ends` `[t, 2 · s]`, how states are fed and read → `out` `[t, n]`. `state`
+/// `[n, s]` goes on from row to row; `a` is `[n · s]`, `skip` `[n]`.
+pub fn selective_scan(
+    state: &mut [f32],
+    [a, skip]: [&[f32]; 2],
+    x: &[f32],
+    steps: &[f32],
+    ends: &[f32],
+    out: &mut [f32],
+) {
+    let n = skip.len();
+    let s = a.len() / n;
+    let (mut decay, mut fed) = (vec![0.0; a.len()], vec![0.0; n]);
+    for (r, out) in out.chunks_exact_mut(n).enumerate() {
+        let (x, steps) = (&x[r * n..][..n], &steps[r * n..][..n]);
+        let (b, c) = ends[r * 2 * s..][..2 * s].split_at(s);
+        for (i, decay) in decay.chunks_exact_mut(s).enumerate() {
+            let step = softplus(steps[i]);
+            fed[i] = step * x[i];
+            decay.iter_mut().zip(&a[i * s..]).for_each(|(decay, a)| *decay = step * a);
+        }
+        elementwise::unary(Unary::Exp, &mut decay);
+        for (i, (h, decay)) in state.chunks_exact_mut(s).zip(decay.chunks_exact(s)).enumerate() {
+            let mut sum = skip[i] * x[i];
+            for (j, h) in h.iter_mut().enumerate() {
+                *h = decay[j] * *h + fed[i] * b[j];
+                sum += c[j] * *h;
+            }
+            out[i] = sum;
+        }
+    }
+}
+
+/// What a convolution adds to.
+pub fn begin(out: &mut [f32], bias: Option<&[f32]>) {
+    match bias {
+        Some(bias) => out.copy_from_slice(bias),
+        None => out.fill(0.0),
     }
 }
 

@@ -189,27 +189,29 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], shape, DType::F32))
     }
 
-    /// Each column of a cache `[slots · capacity, n]` that this step wrote, convolved over the last `width` rows up to each of the step's `t` →
-    /// `[t, n]`; weight `[n · width]`, bias `[n]`.
+    /// Each column of a cache `[slots · capacity, n]` that this step wrote, or of a value `[width − 1 + t, n]`, convolved over the last `width` rows up
+    /// to each of the step's `t` → `[t, n]`; weight `[n · width]`, bias `[n]`.
     pub fn causal_conv(
         &mut self,
         weight: WeightId,
         bias: Option<WeightId>,
         width: usize,
-        cache: ValueId,
+        x: ValueId,
     ) -> Result<ValueId> {
-        let op = Op::CausalConv { weight, bias, width };
-        let Node { op: Op::CacheWrite { .. }, inputs, .. } = self.graph.node(cache) else {
-            return Err(self.misfit(&op, &[cache], "expected a cache that this step wrote"));
-        };
-        let (t, n) = self.rows(&op, inputs[0])?;
+        let node = self.graph.node(x);
+        let cached = matches!(node.op, Op::CacheWrite { .. });
+        let op = Op::CausalConv { weight, bias, width, cached };
+        let (rows, n) = self.rows(&op, if cached { node.inputs[0] } else { x })?;
         if width == 0 || width.checked_mul(n) != Some(self.graph.weight(weight).shape.iter().product()) {
-            return Err(self.misfit(&op, &[cache], &format!("expected a weight of {n} · {width} numbers")));
+            return Err(self.misfit(&op, &[x], &format!("expected a weight of {n} · {width} numbers")));
         }
         if bias.is_some_and(|bias| self.graph.weight(bias).shape != [n]) {
-            return Err(self.misfit(&op, &[cache], "expected one bias a column"));
+            return Err(self.misfit(&op, &[x], "expected one bias a column"));
         }
-        Ok(self.push(op, &[cache], vec![t, n], DType::F32))
+        let before = if cached { 0 } else { width - 1 };
+        let t = rows.checked_sub(before).filter(|t| *t > 0);
+        let t = t.ok_or_else(|| self.misfit(&op, &[x], &format!("expected {before} rows before those of the step")))?;
+        Ok(self.push(op, &[x], vec![t, n], DType::F32))
     }
 
     /// q `[t, heads · head_dim]`, k and v caches `[capacity, kv_heads · head_dim]` → `[t, heads · head_dim]`. With a `window` each row

@@ -136,13 +136,15 @@ pub enum Op {
     CacheWrite {
         cache: StateId,
     },
-    /// A convolution of each column by itself over the rows of a cache up to the row's own, `[slots · capacity, n]` → `[t, n]`: row `r` is the
-    /// sum over `k` of `weight[column · width + k]` times what stands `width − 1 − k` rows before it, and nothing stands before the
-    /// first; plus `bias` `[n]` (the short convolutions of Hyena, arXiv 2302.10866).
+    /// A convolution of each column by itself over the rows up to the row's own → `[t, n]`: row `r` is the sum over `k` of
+    /// `weight[column · width + k]` times what stands `width − 1 − k` rows before it, plus `bias` `[n]` (the short convolutions of Hyena,
+    /// arXiv 2302.10866). Of a cache `[slots · capacity, n]` (`cached`) nothing stands before the first row; of a value `[width − 1 + t, n]`
+    /// its first rows stand before those of the step.
     CausalConv {
         weight: WeightId,
         bias: Option<WeightId>,
         width: usize,
+        cached: bool,
     },
     /// Copies slots of a cache `[slots · capacity, n]` to one another, all at once: `[slots, 2]` U32 say of each which slot it becomes, and
     /// how many rows of it. The value stands for the cache as it is afterwards.
@@ -215,6 +217,14 @@ pub enum Op {
         bias: Option<WeightId>,
         hidden: StateId,
         memory: Option<StateId>,
+    },
+    /// A selective state space (Mamba, arXiv 2312.00752) over rows x `[t, n]`, steps `[t, n]`, and `[t, 2 · s]`: how each of a column's `s`
+    /// states is fed (b) and read (c). Row by row, with `Δ = ln(1 + e^step)`, each state becomes `e^(Δ · a) · h + Δ · b · x`, and the column
+    /// gives `Σ c · h + skip · x` → `[t, n]`. `state` `[n, s]` is read before and written after; weights `a` `[n · s]`, `skip` `[n]`.
+    SelectiveScan {
+        a: WeightId,
+        skip: WeightId,
+        state: StateId,
     },
     /// `(x − mean) / sqrt(variance + eps) · w + b` over each row (arXiv 1607.06450); without weights where they are `None`.
     LayerNorm {
@@ -337,6 +347,7 @@ impl Op {
             Self::Recurrent { cell: Cell::Lstm, .. } => "lstm",
             Self::Recurrent { cell: Cell::Gru, .. } => "gru",
             Self::Recurrent { cell: Cell::Tanh, .. } => "rnn",
+            Self::SelectiveScan { .. } => "selective_scan",
             Self::LayerNorm { .. } => "layer_norm",
             Self::GroupNorm { .. } => "group_norm",
             Self::Conv2d { .. } => "conv2d",
@@ -378,6 +389,7 @@ impl Op {
             Self::LayerNorm { weight, bias, .. } => (*weight, *bias),
             Self::GroupNorm { weight, bias, .. } => (Some(*weight), Some(*bias)),
             Self::RmsNorm { weight, .. } => (Some(*weight), None),
+            Self::SelectiveScan { a, skip, .. } => (Some(*a), Some(*skip)),
             Self::Rope(of) => (of.factors, None),
             _ => (None, None),
         };

@@ -61,6 +61,34 @@ impl GraphBuilder {
         Ok(self.push(op, &[x], vec![rows, n], DType::F32))
     }
 
+    /// x and steps `[t, n]`, and `[t, 2 · s]` of how each of a column's states is fed and read → `[t, n]`; weights `a` `[n · s]`, `skip` `[n]`, `state`
+    /// `[n, s]`.
+    pub fn selective_scan(
+        &mut self,
+        [a, skip]: [WeightId; 2],
+        state: StateId,
+        [x, steps, ends]: [ValueId; 3],
+    ) -> Result<ValueId> {
+        let op = Op::SelectiveScan { a, skip, state };
+        let inputs = [x, steps, ends];
+        let (t, n) = self.rows(&op, x)?;
+        let spec = self.graph.state(state);
+        let &[columns, s] = spec.shape.as_slice() else {
+            return Err(self.misfit(&op, &inputs, &format!("state {} is {:?}", spec.name, spec.shape)));
+        };
+        if columns != n || s == 0 || spec.dtype != DType::F32 {
+            let why = format!("state {} is {:?} {}, expected [{n}, s] F32", spec.name, spec.shape, spec.dtype);
+            return Err(self.misfit(&op, &inputs, &why));
+        }
+        if self.shape(steps) != [t, n] || self.shape(ends) != [t, 2 * s] {
+            return Err(self.misfit(&op, &inputs, &format!("expected steps [{t}, {n}], and [{t}, {}]", 2 * s)));
+        }
+        if self.graph.weight(a).shape != [n * s] || self.graph.weight(skip).shape != [n] {
+            return Err(self.misfit(&op, &inputs, &format!("expected weights [{}] and [{n}]", n * s)));
+        }
+        Ok(self.push(op, &inputs, vec![t, n], DType::F32))
+    }
+
     /// `[t, n]` → the same, each row e^x over its sum.
     pub fn softmax(&mut self, x: ValueId) -> Result<ValueId> {
         let (t, n) = self.rows(&Op::Softmax, x)?;
@@ -127,6 +155,29 @@ mod tests {
             let error = refused.unwrap_err().to_string();
             assert!(error.contains(part), "{error:?} does not say {part:?}");
         }
+    }
+
+    #[test]
+    fn state_spaces_of_other_sizes_are_refused_by_name() {
+        let mut g = GraphBuilder::new("t");
+        let a = g.weight("blk.0.ssm_a", &[12], DType::F32).unwrap();
+        let skip = g.weight("blk.0.ssm_d", &[4], DType::F32).unwrap();
+        let [state, other] = [3, 2].map(|s| g.state(&format!("ssm.{s}"), &[4, s], DType::F32).unwrap());
+        let [x, ends, few] = [4, 6, 5].map(|n| g.input("x", &[7, n], DType::F32));
+        assert_eq!(g.selective_scan([a, skip], state, [x, x, ends]).map(|y| g.shape(y).to_vec()).unwrap(), [7, 4]);
+        let refused = [
+            (g.selective_scan([a, skip], state, [x, x, few]), "[7, 6]"),
+            (g.selective_scan([a, skip], state, [ends, ends, ends]), "state ssm.3 is [4, 3]"),
+            (g.selective_scan([a, skip], other, [x, x, x]), "expected weights [8] and [4]"),
+        ];
+        for (refused, part) in refused {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("blk.0.ssm_a [12]"), "{error:?} does not say {part:?}");
+        }
+        let weight = g.weight("conv", &[16], DType::F32).unwrap();
+        assert_eq!(g.causal_conv(weight, None, 4, x).map(|y| g.shape(y).to_vec()).unwrap(), [4, 4]);
+        let short = g.slice_rows(0, 3, x).unwrap();
+        assert!(g.causal_conv(weight, None, 4, short).unwrap_err().to_string().contains("3 rows before"));
     }
 
     #[test]

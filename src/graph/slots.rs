@@ -11,7 +11,7 @@ impl GraphBuilder {
     /// position there, and not one after another from the step's position on. Caches are `[slots · capacity, n]` then.
     pub fn place_rows(&mut self, rows: usize, slots: usize) -> Result<ValueId> {
         let minds = |op: &Op| match op {
-            Op::Rope(_) | Op::AddPositions { .. } | Op::CacheWrite { .. } | Op::CausalConv { .. } => true,
+            Op::Rope(_) | Op::AddPositions { .. } | Op::CacheWrite { .. } | Op::CausalConv { cached: true, .. } => true,
             Op::Attention(of) | Op::AttentionWeights(of) => of.mask.keys == Keys::Cache,
             _ => false,
         };

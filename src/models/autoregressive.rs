@@ -74,7 +74,7 @@ impl Autoregressive {
     /// The most tokens that it was made for; `None` where its state has one size whatever was met.
     pub fn context_length(&self) -> Option<usize> {
         match self {
-            Self::Decoder(model) => Some(model.config().context_length),
+            Self::Decoder(model) => model.config().trained_context(),
             Self::EncoderDecoder(model) => Some(model.sizes().context_length),
             Self::Recurrent(_) => None,
         }
@@ -83,6 +83,7 @@ impl Autoregressive {
     /// Tokens that its caches have room for.
     pub fn capacity(&self) -> usize {
         match self {
+            Self::Decoder(model) if model.config().is_recurrent() => usize::MAX,
             Self::Decoder(model) => model.capacity(),
             Self::EncoderDecoder(model) => model.capacity(),
             Self::Recurrent(_) => usize::MAX,
@@ -125,7 +126,20 @@ impl Autoregressive {
 
     /// Whether what it met lies in states that each step writes over: nothing is taken back, and no row may be padding.
     pub fn is_recurrent(&self) -> bool {
-        matches!(self, Self::Recurrent(_))
+        match self {
+            Self::Decoder(model) => model.config().is_recurrent(),
+            Self::EncoderDecoder(_) => false,
+            Self::Recurrent(_) => true,
+        }
+    }
+
+    /// The states that hold what a recurrent one met, and the words of each. Zeros begin a text.
+    pub fn running_states(&self) -> Vec<(String, usize)> {
+        match self {
+            Self::Decoder(model) => model.running_states(),
+            Self::EncoderDecoder(_) => vec![],
+            Self::Recurrent(model) => model.states().map(|state| (state, model.config().width)).collect(),
+        }
     }
 
     /// What a written text begins and ends with, where another is read before it.
@@ -191,7 +205,7 @@ impl Autoregressive {
 
     /// Whether several texts can be written in one step, each in a slot of the caches.
     pub fn has_slots(&self) -> bool {
-        matches!(self, Self::Decoder(_))
+        matches!(self, Self::Decoder(_)) && !self.is_recurrent()
     }
 
     /// One step of several texts; see [`LanguageModel::decode_rows`].

@@ -5,7 +5,7 @@
 //! the same layers. One [`LanguageModel`] makes three graphs over the same weights and states: [`LanguageModel::decode`],
 //! [`LanguageModel::prefill`] and [`LanguageModel::score`]. Weights are called as llama.cpp calls them (`blk.0.attn_q.weight`), whatever the
 //! file does. States: `cache.k.N` and `cache.v.N` `[capacity, kv_heads · head_dim]` F32 (`cache.conv.N` `[capacity, dim]` of a layer that
-//! convolves), `seen` `[vocabulary]` U32, `token` `[1]` U32.
+//! convolves; `ssm.N` `[inner, states]` and `conv.N` `[width − 1, inner]` of a state space), `seen` `[vocabulary]` U32, `token` `[1]` U32.
 
 mod config;
 mod families;
@@ -13,11 +13,14 @@ mod family;
 mod gguf;
 mod graph;
 mod hugging_face;
+mod mamba;
 mod names;
 mod probe;
 mod rope_scaling;
 
-pub use config::{Biases, Block, HeadNorms, LanguageConfig, Local, Long, Projections, Residual, Rotary, ShortConvs};
+pub use config::{
+    Biases, Block, HeadNorms, LanguageConfig, Local, Long, Mamba, Projections, Residual, Rotary, ShortConvs,
+};
 pub use names::Names;
 
 use self::names::Place;

@@ -142,7 +142,7 @@ impl Outlook {
             return Ok(Self::plain("text", architecture.into(), stored));
         }
         let config = LanguageConfig::from_hugging_face(&text)?;
-        let context_length = Some(config.context_length);
+        let context_length = config.trained_context();
         let caches = config.cache_bytes(usual_context(context_length));
         Ok(Self { context_length, caches, ..Self::plain("text", config.architecture.into(), stored) })
     }
@@ -188,8 +188,8 @@ impl Outlook {
         }
         match LanguageConfig::from_gguf(&metadata, &Vocabulary::of(&metadata, architecture, tokens)?) {
             Ok(config) => Ok(Some(Self {
-                context_length: Some(config.context_length),
-                caches: config.cache_bytes(usual_context(Some(config.context_length))),
+                context_length: config.trained_context(),
+                caches: config.cache_bytes(usual_context(config.trained_context())),
                 ..known("text")
             })),
             // What is missing may stand behind the vocabulary.

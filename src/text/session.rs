@@ -300,10 +300,9 @@ impl Session {
 
     /// Recurrent states begin a text as zeros.
     fn begin_states(&self) -> Result<()> {
-        let Autoregressive::Recurrent(model) = &self.model else { return Ok(()) };
         if self.cached.is_empty() {
-            for state in model.states() {
-                self.resident.write_state(&state, &vec![0; model.config().width])?;
+            for (state, words) in self.model.running_states() {
+                self.resident.write_state(&state, &vec![0; words])?;
             }
         }
         Ok(())

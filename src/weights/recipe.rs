@@ -95,6 +95,8 @@ pub enum Recipe {
     Plus { tensor: String, plus: f32 },
     /// All numbers of one tensor, one after another.
     Flat(String),
+    /// The same, of each number v `−e^v`: a state space's decay, of which files hold the logarithm.
+    MinusExp(String),
     /// The rows from `first` on of the kernel `[in + width, 4 · width]` of TensorFlow's `BasicLSTMCell`, turned to PyTorch's `[4 · width, in]`: there the gates
     /// are input, candidate, forget and output, here input, forget, candidate and output. Of its bias `[4 · width]`, the forget gate's plus 1.
     BasicLstm { tensor: String, first: usize },
@@ -137,6 +139,7 @@ impl Recipe {
         match self {
             Self::Tensor(tensor)
             | Self::Flat(tensor)
+            | Self::MinusExp(tensor)
             | Self::Plus { tensor, .. }
             | Self::Rows { tensor, .. }
             | Self::Runs { tensor, .. }
@@ -175,7 +178,7 @@ impl Recipe {
         };
         match self {
             Self::Tensor(tensor) | Self::Plus { tensor, .. } => expect(tensor, shape),
-            Self::Flat(tensor) => {
+            Self::Flat(tensor) | Self::MinusExp(tensor) => {
                 let (_, found) = find(tensor)?;
                 let count = found.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
                 if count == Some(rows) && shape.len() == 1 { Ok(DType::F32) } else { Err(misfit(tensor, found, shape)) }

@@ -237,6 +237,10 @@ impl<L: RowSink> Stream<'_, L> {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, numbers)
             }
+            Recipe::MinusExp(tensor) => {
+                let numbers = self.numbers(tensor).await?;
+                self.put(&rows, 0, numbers.into_iter().map(|v| -v.exp()).collect())
+            }
             Recipe::Plus { tensor, plus } => {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, numbers.into_iter().map(|v| v + plus).collect())

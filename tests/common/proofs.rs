@@ -6,7 +6,7 @@ use vitrine::backend::Device;
 pub const RANDOM: &str = "random weights";
 
 /// Kind and name of a family, by what the fixtures call it.
-const FAMILIES: [(&str, [&str; 2]); 47] = [
+const FAMILIES: [(&str, [&str; 2]); 49] = [
     ("llama", ["Language models", "Llama"]),
     ("mistral", ["Language models", "Mistral"]),
     ("qwen2", ["Language models", "Qwen 2"]),
@@ -21,6 +21,8 @@ const FAMILIES: [(&str, [&str; 2]); 47] = [
     ("stablelm_apart", ["Language models", "StableLM 2 12B's layout"]),
     ("gpt_neox", ["Language models", "GPT-NeoX"]),
     ("lfm2", ["Language models", "LFM2"]),
+    ("mamba", ["Language models", "Mamba"]),
+    ("falcon_mamba", ["Language models", "Falcon Mamba"]),
     ("gpt2", ["Language models", "GPT-2"]),
     ("opt", ["Language models", "OPT"]),
     ("opt_behind", ["Language models", "OPT 350M's layout"]),

@@ -122,9 +122,9 @@ fn absurd_numbers_are_refused_by_key() {
 
 #[test]
 fn what_does_not_run_here_is_told_with_what_does() {
-    let error = with("general.architecture", Value::String("mamba".into()));
+    let error = with("general.architecture", Value::String("mpt".into()));
     assert_eq!(error.code(), ErrorCode::UnsupportedModel);
-    assert!(error.to_string().contains("\"mamba\"") && error.to_string().contains("llama"), "{error}");
+    assert!(error.to_string().contains("\"mpt\"") && error.to_string().contains("llama"), "{error}");
     assert_eq!(with("llama.expert_count", Value::U32(8)).code(), ErrorCode::UnsupportedModel);
     let error = with("llama.rope.scaling.type", Value::String("spiral".into()));
     assert_eq!(error.code(), ErrorCode::UnsupportedModel);
@@ -183,5 +183,5 @@ fn llama_3s_rotary_factors_follow_from_its_configuration() {
         ErrorCode::CorruptFile
     );
     assert_eq!(hugging_face(r#"{"hidden_size": "wide"}"#).expect_err("a word").code(), ErrorCode::CorruptFile);
-    assert_eq!(hugging_face(r#"{"model_type": "mamba"}"#).expect_err("mamba").code(), ErrorCode::UnsupportedModel);
+    assert_eq!(hugging_face(r#"{"model_type": "mpt"}"#).expect_err("mpt").code(), ErrorCode::UnsupportedModel);
 }

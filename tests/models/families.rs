@@ -18,7 +18,7 @@ use crate::common::{cosine, fixture, ids_in, json, on_cpu, proofs::RANDOM, prove
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
 /// Those whose files hold no tokenizer.
-const SMALL: [&str; 13] = [
+const SMALL: [&str; 15] = [
     "qwen2",
     "mistral",
     "granite",
@@ -32,6 +32,8 @@ const SMALL: [&str; 13] = [
     "opt",
     "opt_behind",
     "lfm2",
+    "mamba",
+    "falcon_mamba",
 ];
 
 /// Both formats that a family comes in; llama.cpp has no OPT.

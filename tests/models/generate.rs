@@ -52,6 +52,7 @@ on_each_device!(
     every_family_goes_on_as_pytorch_does_from_both_kinds_of_files,
     a_conversation_goes_through_each_familys_template,
     a_text_that_outgrows_long_ropes_short_divisors_goes_on_as_transformers_does,
+    what_a_state_space_met_is_gone_on_from_or_forgotten_whole,
 );
 
 fn load(device: &Device, paths: &[&Path], options: LoadOptions) -> TextModel {
@@ -418,9 +419,9 @@ fn a_conversation_goes_through_each_familys_template(device: &Device) {
     }
 }
 
-/// A model of 80 tokens, each of which is a letter of its own, that turns otherwise from 33 tokens on.
-fn lettered_phi3(device: &Device) -> TextModel {
-    let folder = fixture("families/phi3");
+/// A small model of 80 tokens, each of which is a letter of its own.
+fn lettered(family: &str, device: &Device) -> TextModel {
+    let folder = fixture(&format!("families/{family}"));
     let vocabulary: serde_json::Map<_, _> =
         (0..80u32).map(|id| (letter(id).to_string(), serde_json::Value::from(id))).collect();
     let tokenizer = serde_json::json!({
@@ -447,13 +448,25 @@ fn letter(id: u32) -> char {
     char::from_u32(0x3041 + id).unwrap()
 }
 
-/// Past the bound all of a text is turned by the long divisors, its beginning too; the next short text has the short ones again.
+/// Past 32 tokens all of a text is turned by the long divisors, its beginning too; the next short text has the short ones again.
 fn a_text_that_outgrows_long_ropes_short_divisors_goes_on_as_transformers_does(device: &Device) {
-    let model = lettered_phi3(device);
+    let model = lettered("phi3", device);
     for file in ["grown", "short", "answers", "grown", "grown"] {
         let answers = json(&format!("families/phi3/{file}.json"));
         let prompt: String = ids_in(&answers["prompt_ids"]).into_iter().map(letter).collect();
         let wanted = ids_in(&answers["greedy"]);
         assert_eq!(run(&model, &prompt, greedy(wanted.len())).tokens, wanted, "{file}");
+    }
+}
+
+/// There is no context that could be full, and of a text that begins otherwise nothing is left.
+fn what_a_state_space_met_is_gone_on_from_or_forgotten_whole(device: &Device) {
+    let model = lettered("mamba", device);
+    assert_eq!(model.info().context_length, None);
+    let answers = json("families/mamba/answers.json");
+    let (prompt, wanted) = (ids_in(&answers["prompt_ids"]), ids_in(&answers["greedy"]));
+    for written in [0, 20, 7, 63, 0] {
+        let text: String = prompt.iter().chain(&wanted[..written]).copied().map(letter).collect();
+        assert_eq!(run(&model, &text, greedy(64 - written)).tokens, wanted[written..], "after {written} tokens");
     }
 }

@@ -252,7 +252,7 @@ impl<'a> Compiler<'a> {
         let caches = |n: usize| match op {
             Op::Attention(of) => of.mask.is_cached() && (1..3).contains(&n),
             Op::AttentionWeights(of) => of.mask.is_cached() && n == 1,
-            Op::CausalConv { .. } => true,
+            Op::CausalConv { cached, .. } => *cached,
             _ => false,
         };
         let inputs = fused.inputs.iter().enumerate();

@@ -273,7 +273,16 @@ impl Program {
                     state.first(first + columns)?[first..].copy_from_slice(row);
                 }
             }
-            Op::CausalConv { weight, bias, width } => {
+            Op::CausalConv { weight, bias, width, cached: false } => {
+                let (weight, bias) = (self.vector(*weight)?, bias.map(|bias| self.vector(bias)).transpose()?);
+                with(buffers, step.out, |buffers, out| {
+                    for (r, out) in out.chunks_exact_mut(columns).enumerate() {
+                        recurrent::begin(out, bias);
+                        recurrent::causal_conv(out, weight, *width, &buffers[input(0)], r + width - 1);
+                    }
+                });
+            }
+            Op::CausalConv { weight, bias, width, cached: true } => {
                 let (weight, bias) = (self.vector(*weight)?, bias.map(|bias| self.vector(bias)).transpose()?);
                 let slots = self.places.map_or(1, |places| places.slots);
                 let capacity = states[input(0)].len() / columns / slots;
@@ -283,10 +292,7 @@ impl Program {
                 };
                 for (r, [slot, position]) in standing.into_iter().enumerate() {
                     let out = &mut buffers[step.out][r * columns..][..columns];
-                    match bias {
-                        Some(bias) => out.copy_from_slice(bias),
-                        None => out.fill(0.0),
-                    }
+                    recurrent::begin(out, bias);
                     // Rows past the capacity were dropped.
                     if position < capacity {
                         let first = slot * capacity;
@@ -529,6 +535,14 @@ impl Program {
                         self.state(states, *memory).first(batch * columns)?[own].copy_from_slice(&scratch.memory);
                     }
                 }
+            }
+            Op::SelectiveScan { a, skip, state } => {
+                let (a, skip) = (self.vector(*a)?, self.vector(*skip)?);
+                let state = self.state(states, *state).first(a.len())?;
+                with(buffers, step.out, |buffers, out| {
+                    let [x, steps, ends] = [0, 1, 2].map(|n| &buffers[input(n)][..]);
+                    recurrent::selective_scan(state, [a, skip], x, steps, ends, out);
+                });
             }
             Op::LayerNorm { weight, bias, eps } => {
                 let weight = weight.map(|w| self.vector(w)).transpose()?;

@@ -47,6 +47,8 @@ pub struct LanguageConfig {
     pub local: Option<Local>,
     /// Layers that convolve instead of attending.
     pub short_convs: Option<ShortConvs>,
+    /// Layers are state spaces, and nothing else: the numbers of heads and of the feed-forward layer mean nothing.
+    pub mamba: Option<Mamba>,
     /// Whether the embedding serves as output; `None`: it does where the file has no output of its own.
     pub tied: Option<bool>,
     pub names: &'static Names,
@@ -190,6 +192,25 @@ pub struct ShortConvs {
     pub layers: Vec<bool>,
 }
 
+/// Layers of a selective state space (Mamba, arXiv 2312.00752).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mamba {
+    /// Columns that have states.
+    pub inner: usize,
+    /// States of each.
+    pub states: usize,
+    /// Columns that the steps are made of.
+    pub rank: usize,
+    /// Tokens that the convolution before the states sees.
+    pub width: usize,
+    /// Whether that adds a bias.
+    pub conv_bias: bool,
+    /// Of the norms of steps, and of how states are fed and read, where there are (Falcon Mamba, arXiv 2410.05355).
+    pub norms: Option<f32>,
+    /// Whether the file holds the logarithms of the decays, else the decays themselves.
+    pub logarithms: bool,
+}
+
 /// Larger numbers than any model has, so that products of two stay far from overflow on a 32-bit machine's tensors.
 pub(super) mod most {
     pub const VOCABULARY: u64 = 1 << 24;
@@ -197,6 +218,7 @@ pub(super) mod most {
     pub const LAYERS: u64 = 1 << 12;
     pub const HEADS: u64 = 1 << 12;
     pub const CONTEXT: u64 = 1 << 28;
+    pub const STATES: u64 = 1 << 26;
 }
 
 /// A count between 1 and `most`, or a corrupt file that names the key.
@@ -270,9 +292,20 @@ impl LanguageConfig {
             rotary: None,
             local: None,
             short_convs: None,
+            mamba: None,
             tied: None,
             names,
         }
+    }
+
+    /// Whether what it met lies in states of one size, which each step writes over.
+    pub fn is_recurrent(&self) -> bool {
+        self.mamba.is_some()
+    }
+
+    /// The most tokens that it was made for; `None` where its states have one size whatever was met.
+    pub fn trained_context(&self) -> Option<usize> {
+        (!self.is_recurrent()).then_some(self.context_length)
     }
 
     /// Whether layer `i` sees the last few tokens alone.
@@ -285,8 +318,11 @@ impl LanguageConfig {
         self.short_convs.as_ref().filter(|convs| convs.layers.get(i) == Some(&true)).map(|convs| convs.width)
     }
 
-    /// Bytes of the caches of `rows` tokens on a device.
+    /// Bytes of the caches of `rows` tokens on a device, or of the states that take their place.
     pub fn cache_bytes(&self, rows: usize) -> u64 {
+        if let Some(of) = &self.mamba {
+            return 4 * (self.layers * of.inner * (of.states + of.width - 1)) as u64;
+        }
         let columns = |layer| self.conv_width(layer).map_or(2 * self.kv_heads * self.head_dim, |_| self.dim);
         (0..self.layers).map(|layer| 4 * columns(layer) as u64 * rows as u64).sum()
     }
@@ -317,6 +353,12 @@ impl LanguageConfig {
             && convs.width.checked_mul(self.dim).is_none_or(|n| n as u64 > most::WIDTH)
         {
             return wrong(format!("convolutions see {} tokens of {} numbers", convs.width, self.dim));
+        }
+        if let Some(of) = &self.mamba {
+            let sides = [of.states + of.width, of.rank + 2 * of.states, 2];
+            if sides.iter().any(|side| of.inner.checked_mul(*side).is_none_or(|n| n as u64 > most::STATES)) {
+                return wrong(format!("state spaces have {} columns of {} states", of.inner, of.states));
+            }
         }
         let factors = [
             ("the attention's scale", Some(self.attention_scale)),

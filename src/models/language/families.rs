@@ -7,6 +7,7 @@ mod gpt_neox;
 mod granite;
 mod lfm2;
 mod llama;
+mod mamba;
 mod mistral;
 mod olmo2;
 mod opt;
@@ -19,7 +20,7 @@ mod stablelm;
 use super::{config::LanguageConfig, family::Family, gguf::Gguf, hugging_face::Config};
 use crate::{Error, Result, models::Tensors, weights::Metadata};
 
-const FAMILIES: [Family; 15] = [
+const FAMILIES: [Family; 17] = [
     llama::FAMILY,
     mistral::FAMILY,
     qwen2::FAMILY,
@@ -35,6 +36,8 @@ const FAMILIES: [Family; 15] = [
     gemma2::FAMILY,
     gemma3::FAMILY,
     lfm2::FAMILY,
+    mamba::FAMILY,
+    mamba::FALCON,
 ];
 
 fn find(name: &str, called: impl Fn(&Family) -> &'static str) -> Result<&'static Family> {

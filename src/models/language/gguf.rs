@@ -30,7 +30,7 @@ impl Gguf<'_> {
         self.metadata.get(&key)?.map(|v| count(&key, v, most)).transpose()
     }
 
-    fn needed(&self, name: &str, most: u64) -> Result<usize> {
+    pub fn needed(&self, name: &str, most: u64) -> Result<usize> {
         self.optional(name, most)?.ok_or_else(|| missing(&self.key(name)))
     }
 
@@ -60,10 +60,9 @@ impl Gguf<'_> {
                 "keys are {head_dim} wide and values {values}; here they must be equal"
             )));
         }
-        let said = self.optional("vocab_size", most::VOCABULARY)?;
         let norm = if block.layer_norms { "layer_norm_epsilon" } else { "layer_norm_rms_epsilon" };
         let sizes = Sizes {
-            vocabulary: vocabulary(metadata, self.tensors, said)?,
+            vocabulary: self.vocabulary()?,
             dim,
             layers,
             heads,
@@ -92,6 +91,11 @@ impl Gguf<'_> {
             )));
         }
         count(&key, first, most::HEADS).map(Some)
+    }
+
+    /// As many tokens as the token embedding has rows.
+    pub fn vocabulary(&self) -> Result<usize> {
+        vocabulary(self.metadata, self.tensors, self.optional("vocab_size", most::VOCABULARY)?)
     }
 
     /// A number that may be missing.

@@ -102,12 +102,16 @@ impl LanguageModel {
         if c.embedding_dim.is_some() {
             x = b.linear_without_bias("project_in", c.dim, x)?;
         }
-        if c.rotary.is_none() {
+        if c.rotary.is_none() && c.mamba.is_none() {
             let positions = b.weight("position_embd.weight", &[c.context_length, c.dim])?;
             x = b.g.add_positions(positions, x)?;
         }
         for i in self.layers.iter().copied() {
             let mut layer = b.pp(format!("blk.{i}"));
+            if let Some(of) = &c.mamba {
+                x = self.mamba(&mut layer, i, of, x)?;
+                continue;
+            }
             let (h, looked_back) = match c.conv_width(i) {
                 Some(width) => {
                     layer.g.at(format!("layer {i} convolution"));
@@ -177,7 +181,7 @@ impl LanguageModel {
     }
 
     /// Of rows of the model's width.
-    fn norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
+    pub(super) fn norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
         let c = &self.config;
         if c.block.layer_norms {
             return b.layer_norm(name, c.eps, x);
@@ -220,7 +224,7 @@ impl LanguageModel {
         }
     }
 
-    fn linear(&self, b: &mut Builder, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
+    pub(super) fn linear(&self, b: &mut Builder, name: &str, out: usize, x: ValueId) -> Result<ValueId> {
         if self.has_bias(b, name) { b.linear(name, out, x) } else { b.linear_without_bias(name, out, x) }
     }
 

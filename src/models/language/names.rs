@@ -8,7 +8,7 @@ use crate::{
 /// The token embedding, which every model has once.
 const EMBEDDING: &str = "token_embd";
 
-/// What a family's files call weights that are called here as in llama.cpp, in stems without `.weight` or `.bias`.
+/// What a family's files call weights that are called here as in llama.cpp, in stems without `.weight` or `.bias` where they have such an end.
 #[derive(Debug, PartialEq)]
 pub struct Names {
     /// Stands before all but the head.
@@ -34,16 +34,17 @@ const HEAD: &str = "output";
 impl Names {
     /// What the file calls a weight, prefix and all.
     fn origin(&self, weight: &str) -> Origin {
-        let (stem, end) = weight.rsplit_once('.').unwrap_or((weight, ""));
+        let end = [".weight", ".bias"].into_iter().find(|end| weight.ends_with(end)).unwrap_or("");
+        let stem = &weight[..weight.len() - end.len()];
         let named = |list: &'static [Named], here: &str| list.iter().find(|(name, ..)| *name == here);
-        let whole = |name: String, form: Form| Origin { name, form: if end == "weight" { form } else { Form::Whole } };
+        let whole = |name: String, form: Form| Origin { name, form: if end == ".bias" { Form::Whole } else { form } };
         if let Some((_, there, form)) = named(self.whole, stem) {
             let prefix = if stem == HEAD { "" } else { self.prefix };
-            return whole(format!("{prefix}{there}.{end}"), *form);
+            return whole(format!("{prefix}{there}{end}"), *form);
         }
         let layer = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
         match layer.and_then(|(i, here)| Some((i, named(self.parts, here)?))) {
-            Some((i, (_, there, form))) => whole(format!("{}{}{i}.{there}.{end}", self.prefix, self.layers), *form),
+            Some((i, (_, there, form))) => whole(format!("{}{}{i}.{there}{end}", self.prefix, self.layers), *form),
             None => Origin::same(weight),
         }
     }

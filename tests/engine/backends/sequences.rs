@@ -1,4 +1,4 @@
-//! Recurrent cells, states, pooling and softmax against candle, on both backends.
+//! Recurrent cells, states, pooling and softmax against candle, state spaces against plain sums, on both backends.
 
 use candle_core::{D, DType as CandleType, Device as CandleDevice, Tensor};
 use candle_nn::{
@@ -206,6 +206,83 @@ proptest! {
                 plan.write_input("x", &bits(&values[rows.start * columns..rows.end * columns])).unwrap();
                 let params = StepParams { position: rows.start as u32, ..StepParams::default() };
                 got.extend(floats(&block_on(plan.step(&params, &["y"]).unwrap()).unwrap()[0]));
+            }
+            close(&device, &got, &wanted);
+        }
+    }
+
+    #[test]
+    fn a_convolution_of_a_value_begins_with_the_rows_before_the_step(
+        t in 1usize..9, columns in 1usize..70, width in 1usize..6, biased: bool,
+    ) {
+        let mut g = GraphBuilder::new("a causal convolution");
+        let w = g.weight("w", &[columns * width], DType::F32).unwrap();
+        let bias = biased.then(|| g.weight("bias", &[columns], DType::F32).unwrap());
+        let x = g.input("x", &[width - 1 + t, columns], DType::F32);
+        let y = g.causal_conv(w, bias, width, x).unwrap();
+        g.output("y", y);
+        let graph = g.finish();
+        let (w, bias, x) = (weight(0, columns * width), weight(1, columns), numbers(6, (width - 1 + t) * columns));
+        let wanted: Vec<f32> = (0..t * columns)
+            .map(|i| {
+                let (row, column) = (i / columns, i % columns);
+                let sum: f32 = (0..width).map(|k| w[column * width + k] * x[(row + k) * columns + column]).sum();
+                sum + if biased { bias[column] } else { 0.0 }
+            })
+            .collect();
+        for device in every_device() {
+            close(&device, &run(&device, &graph, &[("x", bits(&x))]), &wanted);
+        }
+    }
+
+    #[test]
+    fn selective_state_spaces_match_plain_sums_from_step_to_step(
+        first in 1usize..7, then in 1usize..7, columns in 1usize..140, states in 1usize..18,
+    ) {
+        // What feeds and reads the states lies beside what nobody reads.
+        let wide = 2 * states + 3;
+        let graph = |t: usize| {
+            let mut g = GraphBuilder::new("a state space");
+            let a = g.weight("a", &[columns * states], DType::F32).unwrap();
+            let skip = g.weight("skip", &[columns], DType::F32).unwrap();
+            let state = g.state("state", &[columns, states], DType::F32).unwrap();
+            let [x, steps] = ["x", "steps"].map(|name| g.input(name, &[t, columns], DType::F32));
+            let ends = g.input("ends", &[t, wide], DType::F32);
+            let ends = g.slice_columns(3, 2 * states, ends).unwrap();
+            let y = g.selective_scan([a, skip], state, [x, steps, ends]).unwrap();
+            g.output("y", y);
+            g.finish()
+        };
+        let t = first + then;
+        let (a, skip) = (weight(0, columns * states), weight(1, columns));
+        let (x, ends) = (numbers(6, t * columns), numbers(7, t * wide));
+        let steps: Vec<f32> = numbers(8, t * columns).iter().map(|v| 9.0 * v - 6.0).collect();
+        let mut h = vec![0.0f64; columns * states];
+        let mut wanted = vec![];
+        for row in 0..t {
+            for column in 0..columns {
+                let (value, step) = (f64::from(x[row * columns + column]), f64::from(steps[row * columns + column]));
+                let step = step.exp().ln_1p();
+                let mut sum = f64::from(skip[column]) * value;
+                for s in 0..states {
+                    let [b, c] = [s, states + s].map(|at| f64::from(ends[row * wide + 3 + at]));
+                    let h = &mut h[column * states + s];
+                    *h = (step * f64::from(a[column * states + s])).exp() * *h + step * b * value;
+                    sum += c * *h;
+                }
+                wanted.push(sum as f32);
+            }
+        }
+        for device in every_device() {
+            let graphs = [graph(first), graph(then)];
+            let resident = load(&device, &graphs[0]);
+            let mut got = vec![];
+            for (graph, rows) in graphs.iter().zip([0..first, first..t]) {
+                let mut plan = block_on(resident.compile(graph)).unwrap();
+                for (name, values, n) in [("x", &x, columns), ("steps", &steps, columns), ("ends", &ends, wide)] {
+                    plan.write_input(name, &bits(&values[rows.start * n..rows.end * n])).unwrap();
+                }
+                got.extend(floats(&block_on(plan.step(&StepParams::default(), &["y"]).unwrap()).unwrap()[0]));
             }
             close(&device, &got, &wanted);
         }

@@ -297,10 +297,12 @@ impl<'a> Fuser<'a> {
                 self.emit(Work::RopeCache { rotary: None, norm: None, q: None, k: None, v: Some((x, out)) }, label);
                 out
             }
-            Op::CausalConv { weight, bias, width } => {
-                let (cache, out) = (self.tensor(node.inputs[0])?, self.fresh(rows, cols));
-                let slots = self.graph.places.map(|places| places.slots);
-                self.call(row_kernels::causal_conv(*width, slots, &cache, (*weight, *bias), &out)?, label);
+            Op::CausalConv { weight, bias, width, cached } => {
+                let x = self.tensor(node.inputs[0])?;
+                let x = if *cached { x } else { self.contiguous(x, label)? };
+                let (seen, out) =
+                    (cached.then_some(self.graph.places.map(|places| places.slots)), self.fresh(rows, cols));
+                self.call(row_kernels::causal_conv(*width, seen, &x, (*weight, *bias), &out)?, label);
                 out
             }
             Op::CopySlots { cache } => {
@@ -391,6 +393,13 @@ impl<'a> Fuser<'a> {
                     let states = (hidden.store, memory.map(|memory| memory.store));
                     self.call(row_kernels::cell(*cell, r, [&x, &out], (&projection, states))?, label);
                 }
+                out
+            }
+            Op::SelectiveScan { a, skip, state } => {
+                let [x, steps, ends] = [0, 1, 2].map(|i| self.tensor(node.inputs[i]));
+                let (state, out) = (self.state(*state), self.fresh(rows, cols));
+                let read = [&x?, &steps?, &ends?];
+                self.call(row_kernels::selective_scan([*a, *skip], read, &state, out.store)?, label);
                 out
             }
             Op::Sample { states: SampleStates { seen, bias, token }, alternatives } => {

@@ -1,4 +1,4 @@
-//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells, causal convolutions.
+//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells, selective state spaces, causal convolutions.
 
 use crate::{
     Result,
@@ -13,6 +13,7 @@ const SOFTMAX: Kernel = Kernel { name: "softmax", source: include_str!("softmax.
 const POOL: Kernel = Kernel { name: "pool", source: include_str!("pool.wgsl") };
 const CAUSAL_CONV: Kernel = Kernel { name: "causal_conv", source: include_str!("causal_conv.wgsl") };
 const COPY_SLOTS: Kernel = Kernel { name: "copy_slots", source: include_str!("copy_slots.wgsl") };
+const SELECTIVE_SCAN: Kernel = Kernel { name: "selective_scan", source: include_str!("selective_scan.wgsl") };
 const CELL: Kernel = Kernel { name: "cell", source: include_str!("cell.wgsl") };
 
 /// Rows of `x` → `y` `[rows, cols]`.
@@ -71,28 +72,55 @@ pub fn cell(
     Ok(Call::new(CELL, variant, bound, [(batch * y.cols).div_ceil(64), 1, 1]))
 }
 
-/// The last `width` rows of `cache` up to each of `y`'s own, column by column, by a weight and a bias → `y`. Rows stand in `slots` where they were
-/// placed.
+/// The last `width` rows of `x` up to each of `y`'s own, column by column, by a weight and a bias → `y`. `cached`: x is a cache, where rows stand in slots if
+/// there are any; else the rows before those of the step come first.
 pub fn causal_conv(
     width: usize,
-    slots: Option<usize>,
-    cache: &Tensor,
+    cached: Option<Option<usize>>,
+    x: &Tensor,
     (weight, bias): (WeightId, Option<WeightId>),
     y: &Tensor,
 ) -> Result<Call> {
+    let slots = cached.flatten();
     let placed = slots.map(|_| Ok(("PLACED", Const::size(y.rows)?))).transpose()?;
     let variant = Variant::new(placed.as_slice()).with_numbers(&[
         ("ROWS", Const::size(y.rows)?),
         ("COLS", Const::size(y.cols)?),
-        ("CAPACITY", Const::size(cache.rows / slots.unwrap_or(1))?),
+        ("CAPACITY", Const::size(x.rows / slots.unwrap_or(1))?),
         ("WIDTH", Const::size(width)?),
     ]);
-    let variant = variant.flag("BIAS", bias.is_some()).flag("PLACES", slots.is_some());
+    let flags = [("BIAS", bias.is_some()), ("CACHED", cached.is_some()), ("PLACES", slots.is_some())];
+    let variant = flags.into_iter().fold(variant, |variant, (flag, its)| variant.flag(flag, its));
     let stand = if slots.is_some() { Bound::Places } else { Bound::Step };
-    let mut bound =
-        vec![(0, Bound::Read(cache.store)), (1, Bound::Vector(weight)), (3, Bound::Write(y.store)), (STAND, stand)];
+    let mut bound = vec![(0, Bound::Read(x.store)), (1, Bound::Vector(weight)), (3, Bound::Write(y.store))];
+    bound.extend(cached.map(|_| (STAND, stand)));
     bound.extend(bias.map(|bias| (2, Bound::Vector(bias))));
     Ok(Call::new(CAUSAL_CONV, variant, bound, [(y.rows * y.cols).div_ceil(64), 1, 1]).in_lines())
+}
+
+/// Rows of x, steps and ends through the state → `y` `[rows, cols]`, by the weights `a` and `skip`.
+pub fn selective_scan(
+    [a, skip]: [WeightId; 2],
+    [x, steps, ends]: [&Tensor; 3],
+    state: &Tensor,
+    y: StoreId,
+) -> Result<Call> {
+    let mut numbers = vec![("ROWS", Const::size(x.rows)?), ("COLS", Const::size(x.cols)?)];
+    let names = [("X_FIRST", "X_STRIDE"), ("STEPS_FIRST", "STEPS_STRIDE"), ("ENDS_FIRST", "ENDS_STRIDE")];
+    for ((first, stride), of) in names.into_iter().zip([x, steps, ends]) {
+        numbers.extend([(first, Const::size(of.first)?), (stride, Const::size(of.stride)?)]);
+    }
+    let variant = Variant::new(&[("STATES", Const::size(state.cols)?)]).with_numbers(&numbers);
+    let bound = vec![
+        (0, Bound::Read(x.store)),
+        (1, Bound::Read(steps.store)),
+        (2, Bound::Read(ends.store)),
+        (3, Bound::Vector(a)),
+        (4, Bound::Vector(skip)),
+        (5, Bound::Write(state.store)),
+        (6, Bound::Write(y)),
+    ];
+    Ok(Call::new(SELECTIVE_SCAN, variant, bound, [x.cols.div_ceil(64), 1, 1]))
 }
 
 /// Slots of `cache` become copies of one another, as `copies` `[slots, 2]` say.
@@ -116,8 +144,12 @@ pub fn every() -> Result<Vec<Call>> {
         all.push(cell(kind, 1, [&x, &tensor(6, 70)], (&Tensor { rows: 2, ..x }, (2, memory)))?);
     }
     all.push(copy_slots(4, &tensor(64, 70), 1)?);
-    for (slots, bias) in [(None, None), (None, Some(WeightId(1))), (Some(4), None), (Some(4), Some(WeightId(1)))] {
-        all.push(causal_conv(3, slots, &tensor(64, 70), (WeightId(0), bias), &tensor(5, 70))?);
+    for cached in [None, Some(None), Some(Some(4))] {
+        for bias in [None, Some(WeightId(1))] {
+            all.push(causal_conv(3, cached, &tensor(64, 70), (WeightId(0), bias), &tensor(5, 70))?);
+        }
     }
+    let (weights, x) = ([WeightId(0), WeightId(1)], tensor(5, 70));
+    all.push(selective_scan(weights, [&x, &x, &tensor(5, 32)], &tensor(70, 16), 1)?);
     Ok(all)
 }
