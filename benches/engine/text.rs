@@ -17,6 +17,9 @@ use vitrine::{
     weights::{PathSource, Storage, WeightFile},
 };
 
+/// Tokens that prompt look-up guesses at most.
+const LOOKUP: usize = 8;
+
 /// What one generation took, in milliseconds.
 struct Run {
     first: f64,
@@ -44,14 +47,20 @@ pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     }
     let model = TextModel::load(&weights, &device, LoadOptions::default(), &mut |_, _| {}, &Cancel::new()).await?;
     let load = milliseconds(begun);
-    let warm = generate(&model, &ids(&model, &prompts, 16)?, 4).await?;
+    let plain = GenerateOptions::greedy;
+    let guessing = |tokens| GenerateOptions { prompt_lookup: LOOKUP, ..GenerateOptions::greedy(tokens) };
+    let warm = generate(&model, &ids(&model, &prompts, 16)?, plain(4)).await?;
     let ids = ids(&model, &prompts, prompt)?;
     let other: Vec<u32> = ids.iter().rev().take(2).copied().collect();
-    let mut runs = vec![];
+    let (mut runs, mut guessed) = (vec![], vec![]);
     for _ in 0..repetitions {
         // Another beginning first: what the cache holds of it does not help the prompt that is measured.
-        generate(&model, &other, 1).await?;
-        runs.push(generate(&model, &ids, tokens).await?);
+        generate(&model, &other, plain(1)).await?;
+        runs.push(generate(&model, &ids, plain(tokens)).await?);
+        // The same text once more, in turns. A prompt that repeats itself is what it is for.
+        if model.info().context_length.is_some() && !model.info().encoder_decoder {
+            guessed.push(generate(&model, &ids, guessing(tokens)).await?);
+        }
     }
     let stats = model.stats();
     let parts = model.profile(4, &Cancel::new()).await;
@@ -63,6 +72,7 @@ pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "ttft_ms": all(|run| run.first),
         "prefill_tps": runs.iter().map(|run| prompt as f64 / run.first * 1e3).collect::<Vec<f64>>(),
         "decode_tps": all(|run| (run.count - 1) as f64 / run.decode * 1e3),
+        "lookup_tps": guessed.iter().map(|run| (run.count - 1) as f64 / run.decode * 1e3).collect::<Vec<f64>>(),
         "n": runs.iter().map(|run| run.count).collect::<Vec<usize>>(),
         "dispatches_per_token": stats.decode.dispatches,
         "submits_per_token": stats.decode.submits,
@@ -120,9 +130,9 @@ fn ids(model: &TextModel, prompts: &Value, count: usize) -> Result<Vec<u32>, Box
     Ok(ids)
 }
 
-async fn generate(model: &TextModel, ids: &[u32], tokens: usize) -> Result<Run, Box<dyn Error>> {
+async fn generate(model: &TextModel, ids: &[u32], options: GenerateOptions) -> Result<Run, Box<dyn Error>> {
     let begun = Instant::now();
-    let mut generation = model.generate_ids(ids, GenerateOptions::greedy(tokens), Cancel::new())?;
+    let mut generation = model.generate_ids(ids, options, Cancel::new())?;
     let (mut first, mut last, mut count) = (0.0, 0.0, 0);
     while let Some(event) = generation.next().await? {
         if event.token.is_none() {
