@@ -46,7 +46,7 @@ pub const TESTS: &[Test] = &[
         .expecting(&["405", "403", "501"]),
     Test::new("a_file_that_changed_is_fetched_anew", edited),
     Test::new("a_file_is_absent_only_where_its_server_says_so", stumbles),
-    Test::new("one_file_of_weights_brings_what_lies_beside_it", beside),
+    Test::new("one_file_of_weights_brings_what_lies_beside_it", beside).expecting(&["404"]),
     Test::new("dropped_files_bring_a_read_me_along", dropped),
     Test::new("a_folder_of_a_repository_opens", repository),
 ];
