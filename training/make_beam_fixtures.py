@@ -1,9 +1,9 @@
-"""What transformers' beam search finds: tests/fixtures/beams.json.
+"""What transformers' beam search finds: tests/fixtures/beams.json, beams-texts.json.
 
     python training/make_beam_fixtures.py STORIES260K.gguf
 
 Of stories260K (see Sources in docs/models.md): texts behind some beginnings by several settings, with their tokens and scores. Tokens stand without the one that
-ended the text. To have texts end, the full stop counts as an end too in some of them: `ends` names it.
+ended the text, or was forced at its beginning. The second file is of the small random encoder-decoders of make_text_fixtures.py. To have texts end, the full stop counts as an end too in some of them: `ends` names it.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 OUT = Path(__file__).parent.parent / "tests/fixtures/beams.json"
 PROMPTS = {"upon": [1, 403, 407, 261, 378], "Lily": [1, 317, 286, 296, 418, 426, 338]}
@@ -27,7 +27,36 @@ CASES = [
 ]
 
 
+TEXTS = Path(__file__).parent.parent / "tests/fixtures/texts"
+ENCODER_DECODERS = ["t5", "mt5", "bart", "marian", "marian-apart", "pegasus"]
+
+
+def of_texts():
+    found = []
+    for name in ENCODER_DECODERS:
+        answers = json.loads((TEXTS / name / "answers.json").read_text())
+        model = AutoModelForSeq2SeqLM.from_pretrained(TEXTS / name, dtype=torch.float32).eval()
+        config = model.generation_config
+        forced = 1 if config.forced_bos_token_id is not None else 0
+        for beams, tokens, penalty in [(3, 10, 1.0), (4, 16, 0.6)]:
+            with torch.no_grad():
+                out = model.generate(
+                    torch.tensor([answers["ids"]]), num_beams=beams, max_new_tokens=tokens + forced, num_return_sequences=2, length_penalty=penalty, use_cache=False,
+                    do_sample=False, output_scores=True, return_dict_in_generate=True,
+                )
+            ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+            texts = []
+            for row, score in zip(out.sequences.tolist(), out.sequences_scores):
+                row = row[1 + forced:]
+                length = next((at for at, token in enumerate(row) if token in ends), len(row))
+                texts.append({"tokens": row[:length], "ended": length < len(row), "score": round(float(score), 6)})
+            print(name, beams, texts)
+            found.append({"model": name, "beams": beams, "maxTokens": tokens, "lengthPenalty": penalty, "returned": 2, "texts": texts})
+    (OUT.parent / "beams-texts.json").write_text("[\n" + ",\n".join("  " + json.dumps(case) for case in found) + "\n]\n")
+
+
 def main():
+    of_texts()
     path = Path(sys.argv[1])
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
     stop = 426

@@ -532,7 +532,7 @@ export interface TextModel {
   score(text: string, options?: CallOptions): Promise<Score>;
   /** The k likeliest next tokens, likeliest first. */
   next(text: string, options?: NextOptions): Promise<(Alternative & { probability: number })[]>;
-  /** The likeliest texts behind a prompt as wholes, as transformers' beam search finds them. Decoders with a context; others refuse. */
+  /** The likeliest texts behind a prompt as wholes, as transformers' beam search finds them; a model that reads one text and writes another reads the prompt. Recurrent models refuse. */
   beams(prompt: string, options?: BeamOptions): Promise<Beams>;
   /**
    * Where the time of a decode step goes, the longest part first: the mean of some steps behind the latest text.

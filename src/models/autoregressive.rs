@@ -3,7 +3,7 @@
 use super::{EncoderDecoder, LanguageModel, Recurrent};
 use crate::{
     Error, Result,
-    graph::{Graph, StepParams},
+    graph::{DType, Graph, GraphBuilder, StepParams},
     models::encoder_decoder::Start,
     weights::Recipes,
 };
@@ -203,25 +203,29 @@ impl Autoregressive {
         }
     }
 
-    /// Whether several texts can be written in one step, each in a slot of the caches.
+    /// Whether several texts can be written in one step, each in a slot of the caches, and tokens be taken back.
     pub fn has_slots(&self) -> bool {
-        matches!(self, Self::Decoder(_)) && !self.is_recurrent()
+        !self.is_recurrent()
     }
 
     /// One step of several texts; see [`LanguageModel::decode_rows`].
     pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
         match self {
             Self::Decoder(model) => model.decode_rows(rows, slots),
-            _ => Err(Error::internal(format!("the caches of {} have no slots", self.architecture()))),
+            Self::EncoderDecoder(model) => model.decode_rows(rows, slots),
+            Self::Recurrent(_) => Err(Error::internal(format!("{} keeps no slots", self.architecture()))),
         }
     }
 
-    /// Slots become others; see [`LanguageModel::copy_slots`].
+    /// Slots of the caches become others: input `copies` `[slots, 2]` U32, the source of each and how many rows of it.
     pub fn copy_slots(&self, slots: usize) -> Result<Graph> {
-        match self {
-            Self::Decoder(model) => model.copy_slots(slots),
-            _ => Err(Error::internal(format!("the caches of {} have no slots", self.architecture()))),
+        let mut g = GraphBuilder::new(format!("{} copy {slots} slots", self.architecture()));
+        let copies = g.input("copies", &[slots, 2], DType::U32);
+        for state in self.decode()?.states.iter().filter(|state| state.name.starts_with("cache.")) {
+            let cache = g.state(&state.name, &state.shape, state.dtype)?;
+            g.copy_slots(cache, copies)?;
         }
+        Ok(g.finish())
     }
 
     /// A small model that stands for this one: a graph that names all its weights and states, and steps to try a device with. A prompt of few tokens is padded to

@@ -166,6 +166,8 @@ enum Rows {
     Last,
     /// So many ids from the caller, of which one row is read.
     Given(usize),
+    /// An id from the caller for each of several texts; see [`EncoderDecoder::decode_rows`].
+    Placed { rows: usize, slots: usize },
 }
 
 /// An encoder and decoder whose weights are known by name, shape and type.
@@ -291,6 +293,14 @@ impl EncoderDecoder {
         Ok(b.finish())
     }
 
+    /// One step of several texts behind one that was read, which the decoder's caches are cut into `slots` for; inputs `ids` `[rows]` and `places` `[rows, 2]` U32, a slot and a
+    /// position there for each. Output `logits` `[rows, vocabulary]`, those of [`Start::banned`] tokens too.
+    pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
+        let mut b = self.builder(&format!("decode {rows} of {slots}"));
+        self.write(&mut b, Rows::Placed { rows, slots })?;
+        Ok(b.finish())
+    }
+
     fn builder(&self, work: &str) -> Builder<'_> {
         self.weights.builder(format!("{} {work}", self.sizes.architecture).trim_end())
     }
@@ -331,6 +341,10 @@ impl EncoderDecoder {
         let ids = match rows {
             Rows::Last => b.g.last_token(choice.token),
             Rows::Given(t) => b.g.input("ids", &[t], DType::U32),
+            Rows::Placed { rows, slots } => {
+                b.g.place_rows(rows, slots)?;
+                b.g.input("ids", &[rows], DType::U32)
+            }
         };
         let of = |layer| Ok([self.states(b, "cache", layer)?, self.states(b, "memory", layer)?]);
         let states = (0..decoder_layers).map(of).collect::<Result<Vec<_>>>()?;
@@ -340,6 +354,10 @@ impl EncoderDecoder {
             x = b.g.select_row(x)?;
         }
         let mut logits = self.layers.head(b, x)?;
+        if let Rows::Placed { .. } = rows {
+            b.g.output("logits", logits);
+            return Ok(());
+        }
         let banned = &self.sizes.start.banned;
         if !banned.is_empty() {
             let mut never = vec![0.0; written];

@@ -211,24 +211,42 @@ struct Judge<'a> {
     options: &'a BeamOptions,
     ends: &'a [u32],
     max_tokens: usize,
+    forced: &'a Forced,
+}
+
+/// What a model's files force.
+#[derive(Debug, Default)]
+pub(super) struct Forced {
+    /// Tokens that each text has behind the first of all, and that its length counts.
+    pub before: usize,
+    /// What a text that is cut off ends with.
+    pub last: Option<u32>,
+    /// Tokens that are never written.
+    pub banned: Vec<u32>,
 }
 
 impl Judge<'_> {
     fn judged(&self, score: f64, length: usize) -> f64 {
-        score / (length as f64).powf(f64::from(self.options.length_penalty))
+        score / ((length + self.forced.before) as f64).powf(f64::from(self.options.length_penalty))
     }
 
     /// One step of a group: `logprobs` of its running beams, with what the groups before it cost taken off.
     fn step(&self, group: &mut Group, logprobs: &[Vec<f64>]) -> Moved {
         let most = (1 + self.ends.len()).max(2) * group.size;
         let mut candidates: Vec<(usize, u32, f64)> = vec![];
+        let length = group.running.first().map_or(0, |path| path.tokens.len()) + 1;
+        let is_last = length >= self.max_tokens;
+        let forced = self.forced.last.filter(|_| is_last);
         for (parent, (path, logprobs)) in group.running.iter().zip(logprobs).enumerate() {
-            let scored = logprobs.iter().zip(0..).map(|(logprob, token)| (parent, token, path.score + logprob));
+            if let Some(forced) = forced {
+                candidates.push((parent, forced, path.score));
+                continue;
+            }
+            let scored = logprobs.iter().zip(0..).filter(|(_, token)| !self.forced.banned.contains(token));
+            let scored = scored.map(|(logprob, token)| (parent, token, path.score + logprob));
             candidates.extend(best(scored.collect(), most));
         }
         let candidates = best(candidates, most);
-        let length = group.running.first().map_or(0, |path| path.tokens.len()) + 1;
-        let is_last = length >= self.max_tokens;
         let ends = |token: u32| self.ends.contains(&token);
         let path = |(parent, token, score): &(usize, u32, f64)| {
             let mut tokens = group.running[*parent].tokens.clone();
@@ -301,13 +319,16 @@ impl TextModel {
         self.check_open()?;
         let ids = self.tokenizer().encode(prompt, super::EncodeOptions { add_special: true, parse_special: false })?;
         let Prompt { read, ids, begins, .. } = self.prompt(ids, &GenerateOptions::default())?;
+        self.check_fits(read.as_ref().unwrap_or(&ids).len())?;
         let mut session = self.turn(cancel).await?;
-        let slots = session.slots(options.beams);
-        let (Some(slots), None) = (slots, read) else {
+        let Some(slots) = session.slots(options.beams) else {
             return Err(Error::bad_argument(
-                "beams are for models that go on from a text and look back at it (a decoder with a context); take generate for this one",
+                "beams are for models that look back at their text, with a context that can be shared; take generate for this one, or another number of beams",
             ));
         };
+        if let Some(read) = &read {
+            session.read(read, cancel).await?;
+        }
         let share = session.capacity() / slots;
         let room = share.saturating_sub(ids.len()) + 1;
         let max_tokens = options.max_tokens.unwrap_or(room.min(USUAL_TOKENS));
@@ -350,7 +371,8 @@ impl TextModel {
         cancel: &Cancel,
     ) -> Result<(Vec<Group>, Vec<Vec<Branch>>)> {
         let ends = &self.tokenizer().special().ends;
-        let judge = Judge { options, ends, max_tokens };
+        let forced = self.forced();
+        let judge = Judge { options, ends, max_tokens, forced: &forced };
         let size = options.beams / options.groups;
         let mut groups: Vec<Group> = (0..options.groups).map(|_| Group::new(size)).collect();
         let mut steps = vec![];

@@ -7,6 +7,7 @@ use web_time::Instant;
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
     MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
+    beams::Forced,
     generate::Candidate,
     logits::{likeliest, log_sum_exp},
     session::{Asked, Session},
@@ -212,6 +213,15 @@ impl Loaded<Text> {
                 .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
         };
         Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
+    }
+
+    /// What its files force on a text that is searched for.
+    pub(super) fn forced(&self) -> Forced {
+        self.start.as_ref().map_or_else(Forced::default, |start| Forced {
+            before: start.tokens().len() - 1,
+            last: start.last,
+            banned: start.banned.clone(),
+        })
     }
 
     /// Whether a text that is cut off has a last token that is not chosen.

@@ -322,7 +322,7 @@ impl Session {
 
     /// Whether several tokens behind what the caches hold can be computed at once, and those that are not kept forgotten.
     pub fn looks_ahead(&self) -> bool {
-        self.model.has_slots()
+        self.model.has_slots() && self.model.start().is_none()
     }
 
     /// Logits `[ids, vocabulary]` as their bits after each of at most [`SCORE_ROWS`] tokens, of which the first goes to row `position`.
@@ -383,11 +383,12 @@ impl Session {
     /// A token more for each of several texts, each in its own of `slots` slots, all at one position; returns logits `[texts, vocabulary]` as their bits.
     pub async fn decode_rows(&mut self, ids: &[u32], slots: usize, position: usize) -> Result<Vec<u32>> {
         let key = PlanKey { work: Work::DecodeRows { slots }, rows: ids.len(), alternatives: 0 };
+        let params = self.at(position);
         let places: Vec<u32> = (0..ids.len() as u32).flat_map(|slot| [slot, position as u32]).collect();
         let plan = self.plan(key).await?;
         plan.write_input("ids", ids)?;
         plan.write_input("places", &places)?;
-        let outputs = plan.step(&StepParams::default(), &["logits"])?.await?;
+        let outputs = plan.step(&params, &["logits"])?.await?;
         outputs.into_iter().next().ok_or_else(|| crate::Error::internal("a step gave no logits"))
     }
 

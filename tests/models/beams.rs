@@ -15,10 +15,12 @@ use vitrine::{
 use crate::{
     common::{ids_in, json, reference},
     generate::{on_each_device, stories},
+    texts::{answers, open},
 };
 
 on_each_device!(
     beams_are_those_of_transformers_in_tokens_and_score,
+    encoder_decoders_find_what_transformers_finds,
     groups_that_differ_write_other_texts,
     a_step_tells_which_beams_go_on,
     beams_that_do_not_fit_are_refused_in_numbers,
@@ -72,6 +74,24 @@ fn beams_are_those_of_transformers_in_tokens_and_score(device: &Device) {
         search(&plain, "Once upon a time", BeamOptions { beams: 1, max_tokens: Some(30), ..BeamOptions::default() });
     let mut generation = plain.generate("Once upon a time", GenerateOptions::greedy(30), Cancel::new()).unwrap();
     assert_eq!(alone.beams[0].text, block_on(generation.text()).unwrap());
+}
+
+fn encoder_decoders_find_what_transformers_finds(device: &Device) {
+    let cases = json("beams-texts.json");
+    for case in cases.as_array().unwrap() {
+        let name = case["model"].as_str().unwrap();
+        let model = open(name, device);
+        let read = answers(name)["text"].as_str().unwrap().to_owned();
+        let found = search(&model, &read, options(case)).beams;
+        let expected = case["texts"].as_array().unwrap();
+        assert_eq!(found.len(), expected.len(), "{case}");
+        // See `as_likely` of the texts: PyTorch's own logits of Marian are off by 0.01.
+        let most = if name.starts_with("marian") { 0.02 } else { 1e-3 };
+        for (beam, text) in found.iter().zip(expected) {
+            assert_eq!(beam.tokens, ids_in(&text["tokens"]), "{case}");
+            assert!((f64::from(beam.score) - text["score"].as_f64().unwrap()).abs() < most, "{}: {case}", beam.score);
+        }
+    }
 }
 
 fn groups_that_differ_write_other_texts(device: &Device) {

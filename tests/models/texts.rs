@@ -18,7 +18,7 @@ use crate::common::{fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened, p
 const ENCODER_DECODERS: [&str; 6] = ["t5", "mt5", "bart", "marian", "marian-apart", "pegasus"];
 const RECURRENT: [&str; 4] = ["gru", "lstm-one-hot", "rnn-tanh", "lstm-tensorflow"];
 
-fn answers(name: &str) -> Value {
+pub fn answers(name: &str) -> Value {
     json(&format!("texts/{name}/answers.json"))
 }
 
@@ -40,7 +40,7 @@ fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result
     block_on(TextModel::load(file, device, options, &mut |_, _| (), &Cancel::new()))
 }
 
-fn open(name: &str, device: &Device) -> TextModel {
+pub fn open(name: &str, device: &Device) -> TextModel {
     let file = files(fixture(&format!("texts/{name}")), &["checkpoint.pth"]).expect("files");
     load(&file, device, Storage::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Result,
-    graph::{Attention, Binary, DType, Graph, GraphBuilder, Mask, Rope, Sampled, Unary, ValueId, WeightId},
+    graph::{Attention, Binary, DType, Graph, Mask, Rope, Sampled, Unary, ValueId, WeightId},
     models::Builder,
     weights::Recipe,
 };
@@ -57,18 +57,6 @@ impl LanguageModel {
     /// Output `logits` `[rows, vocabulary]`.
     pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
         self.graph(&format!("decode {rows} of {slots}"), Rows::Placed { rows, slots })
-    }
-
-    /// Slots become others: input `copies` `[slots, 2]` U32, the source of each and how many rows of it.
-    pub fn copy_slots(&self, slots: usize) -> Result<Graph> {
-        let states = self.decode()?.states;
-        let mut g = GraphBuilder::new(format!("{} copy {slots} slots", self.config.architecture));
-        let copies = g.input("copies", &[slots, 2], DType::U32);
-        for state in states.iter().filter(|state| state.name.starts_with("cache.")) {
-            let cache = g.state(&state.name, &state.shape, state.dtype)?;
-            g.copy_slots(cache, copies)?;
-        }
-        Ok(g.finish())
     }
 
     fn graph(&self, work: &str, rows: Rows) -> Result<Graph> {
