@@ -15,13 +15,17 @@ use super::{
 use crate::{
     Error, Result,
     graph::Grid,
-    models::{Clip, ClipPair, Denoiser, TextEncoder, UNet, clip::ClipConfig, unet::UNetConfig},
+    models::{
+        Clip, ClipPair, Denoiser, TextEncoder, UNet,
+        clip::{self, ClipConfig, Place},
+        unet::UNetConfig,
+    },
     text::Tokenizer,
     weights::{Recipes, Storage, WeightFile},
 };
 
-/// What the denoisers of checkpoints and of diffusers' folders are called.
-const DENOISERS: [&str; 2] = ["model.diffusion_model.", "time_embedding.linear_1."];
+/// What the denoisers of checkpoints, of diffusers' folders and of ComfyUI's are called.
+const DENOISERS: [&str; 3] = ["model.diffusion_model.", "time_embedding.linear_1.", "input_blocks.0.0."];
 /// Pipelines of diffusers that are this one.
 const CLASSES: [&str; 8] = [
     "StableDiffusionPipeline",
@@ -97,6 +101,7 @@ pub fn read(file: &WeightFile, storage: Storage) -> Result<(Pipeline, Vec<Load>)
     let unet_json = file.config_of_class("UNet2DConditionModel")?;
     let unet_config = unet_json.as_ref().map(|(_, text)| UNetConfig::from_diffusers(text)).transpose()?;
     let unet = UNet::find(unet_config, file, storage)?;
+    check_not_alone(file, &unet)?;
     let (text, text_recipes) = text_encoder(file, storage, unet.pooled_width().is_some())?;
     let codec = Codec::from_file(file, storage)?;
     check(&unet, text.as_ref(), &codec)?;
@@ -166,6 +171,21 @@ fn text_encoder(file: &WeightFile, storage: Storage, two: bool) -> Result<(Box<d
     let pair = ClipPair::find([first, config("CLIPTextModelWithProjection")?], file, storage)?;
     let recipes = pair.recipes().clone();
     Ok((Box::new(pair), recipes))
+}
+
+/// Refuses a U-Net without any of the other parts, as ComfyUI's GGUFs are, and says which there are.
+fn check_not_alone(file: &WeightFile, unet: &UNet) -> Result<()> {
+    let reads = [Place::Only, Place::First].iter().any(|place| clip::Names::of(file, *place).is_some());
+    if reads || Codec::from_file(file, Storage::Keep).is_ok() {
+        return Ok(());
+    }
+    let (model, encoders) = match unet.pooled_width() {
+        Some(_) => ("Stable Diffusion XL", "both text encoders (text_encoder, text_encoder_2)"),
+        None => ("Stable Diffusion", "the text encoder (text_encoder)"),
+    };
+    Err(Error::bad_argument(format!(
+        "these are the weights of {model}'s U-Net alone, which paint nothing by themselves; give {encoders}, the autoencoder (vae) and the vocabulary          (tokenizer) with them, as a folder of diffusers has them"
+    )))
 }
 
 /// Refuses parts that do not go together.

@@ -64,7 +64,7 @@ impl UNet {
         })?;
         let config = match (config, names) {
             (Some(config), _) => config,
-            (None, Names::SingleFile) => UNetConfig::from_single_file(tensors)?,
+            (None, Names::SingleFile | Names::Alone) => UNetConfig::from_single_file(tensors)?,
             (None, Names::Diffusers) => {
                 return Err(Error::corrupt_file("the U-Net came without its config.json; give both"));
             }

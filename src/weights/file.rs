@@ -97,7 +97,9 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(pytorch::LEGACY) {
         return Ok(Kind::PyTorch);
     }
-    if bytes.get(8) == Some(&b'{') && !text_starts("{") {
+    // The length of its header may begin as a text does; no text has zeros.
+    let has_length = bytes.get(4..8) == Some(&[0; 4]);
+    if bytes.get(8) == Some(&b'{') && (has_length || !text_starts("{")) {
         return Ok(Kind::Safetensors);
     }
     if text_starts("{") || text_starts("[") || LISTS.contains(&file_name(name)) {
@@ -157,6 +159,13 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
     // A protobuf whose first field is ONNX's version, and whose second tells who wrote it.
     let onnx = matches!(bytes, [0x08, 1..=0x20, 0x12, ..]);
     found.map(|(.., what)| *what).or(onnx.then_some("an ONNX model"))
+}
+
+/// Whether a GGUF is one part of a pipeline, as ComfyUI's are, so that the others come in other formats.
+fn is_part_of_pipeline((_, contents): &(Prefix, Contents)) -> bool {
+    const DENOISERS: [&str; 4] = ["sd1", "sdxl", "sd3", "flux"];
+    let architecture = contents.metadata.get("general.architecture");
+    matches!(architecture, Ok(Some(name)) if DENOISERS.contains(&name))
 }
 
 impl WeightFile {
@@ -223,6 +232,9 @@ impl WeightFile {
         let (format, opened) = match (gguf.is_empty(), named.is_empty()) {
             (false, true) => (Format::Gguf, gguf::in_order(gguf)?),
             (true, false) => (Format::StateDict, named),
+            (false, false) if gguf.iter().all(is_part_of_pipeline) => {
+                (Format::StateDict, named.into_iter().chain(gguf).collect())
+            }
             (true, true) if !extras.is_empty() => (Format::Json, vec![]),
             (true, true) => {
                 return Err(Error::bad_argument("no file was given; give a GGUF, safetensors or PyTorch file"));

@@ -16,7 +16,7 @@ use crate::{
 /// How the matrices of a model are to be stored on the device. Vectors are always F32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Storage {
-    /// As the file stores them; quantised ones that must be turned become F16.
+    /// As the file stores them; quantised ones that must be turned, or whose blocks run on from row to row, become F16.
     #[default]
     Keep,
     F32,
@@ -358,7 +358,8 @@ impl<'a> WeightFinder<'a> {
 /// The type of a weight on the device.
 fn stored_as(storage: Storage, source: DType, keeps_rows: bool, shape: &[usize]) -> DType {
     let &[_, columns] = shape else { return DType::F32 };
-    let kept = if source.is_quantised() && !keeps_rows { DType::F16 } else { source };
+    let whole = keeps_rows && source.row_bytes(columns).is_some();
+    let kept = if source.is_quantised() && !whole { DType::F16 } else { source };
     let blocks = columns.is_multiple_of(BLOCK) && !kept.is_quantised();
     match storage {
         Storage::F32 => DType::F32,

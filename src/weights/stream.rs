@@ -323,18 +323,24 @@ impl<L: RowSink> Stream<'_, L> {
         start: u64,
         count: usize,
     ) -> Result<()> {
-        let row_bytes = tensor.dtype.row_bytes(row_len(rows.spec)).map(|bytes| bytes as u64).ok_or_else(|| {
-            Error::unsupported_model(format!(
-                "tensor {} is {} in rows that cannot be split; take the model in F32, F16 or BF16",
-                tensor.name, tensor.dtype
-            ))
-        })?;
-        let rows_a_piece = (PIECE / row_bytes.max(1)).clamp(1, count.max(1) as u64) as usize;
+        let bytes_of = |lines: usize| {
+            let bytes = lines.checked_mul(row_len(rows.spec)).and_then(|numbers| tensor.dtype.row_bytes(numbers));
+            bytes.map(|bytes| bytes as u64).ok_or_else(|| {
+                Error::unsupported_model(format!(
+                    "tensor {} is {} in rows that cannot be split; take the model in F32, F16 or BF16",
+                    tensor.name, tensor.dtype
+                ))
+            })
+        };
+        // Where blocks run on from one row into the next, so many rows end with one.
+        let together =
+            (1..tensor.dtype.block_size()).find(|n| bytes_of(*n).is_ok()).unwrap_or(tensor.dtype.block_size());
+        let rows_a_piece = (PIECE / bytes_of(together)?.max(1)).clamp(1, count.max(1) as u64) as usize * together;
         let as_they_are = tensor.dtype == rows.spec.dtype && rows.area == 1 && rows.factors.is_empty();
         let mut row = 0;
         while row < count {
             let count = rows_a_piece.min(count - row);
-            let piece = self.read(tensor, start + row as u64 * row_bytes, count as u64 * row_bytes).await?;
+            let piece = self.read(tensor, start + bytes_of(row)?, bytes_of(count)?).await?;
             if as_they_are {
                 self.loader.put(rows.weight, first + row, &piece)?;
             } else {

@@ -6,7 +6,7 @@ use vitrine::backend::Device;
 pub const RANDOM: &str = "random weights";
 
 /// Kind and name of a family, by what the fixtures call it.
-const FAMILIES: [(&str, [&str; 2]); 49] = [
+const FAMILIES: &[(&str, [&str; 2])] = &[
     ("llama", ["Language models", "Llama"]),
     ("mistral", ["Language models", "Mistral"]),
     ("qwen2", ["Language models", "Qwen 2"]),
@@ -47,6 +47,8 @@ const FAMILIES: [(&str, [&str; 2]); 49] = [
     ("pruned", ["Pictures", "Stable Diffusion, pruned (BK-SDM, tiny-sd)"]),
     ("sdxl", ["Pictures", "Stable Diffusion XL"]),
     ("sdxl-turbo", ["Pictures", "Stable Diffusion XL, Turbo"]),
+    ("sdxl-lcm", ["Pictures", "Stable Diffusion XL, LCM"]),
+    ("sdxl-inpainting", ["Pictures", "Stable Diffusion XL for filling in"]),
     ("inpainting", ["Pictures", "Stable Diffusion for filling in"]),
     ("illustrator", ["Pictures", "the illustrator"]),
     ("autoencoder_kl", ["Pictures", "AutoencoderKL"]),

@@ -16,8 +16,8 @@ mod most {
 const GROUPS: usize = 32;
 /// Of Stable Diffusion 1.x and 2.x, where nothing says another number.
 const SCALE: f32 = 0.18215;
-/// Of XL, and a tensor that its checkpoints alone hold.
-const XL: (&str, f32) = ("model.diffusion_model.label_emb.0.0.weight", 0.13025);
+/// Of XL, and tensors that its checkpoints and its U-Nets alone hold.
+const XL: ([&str; 2], f32) = (["model.diffusion_model.label_emb.0.0.weight", "label_emb.0.0.weight"], 0.13025);
 
 /// The numbers of an autoencoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +112,7 @@ impl KlConfig {
             layers,
             groups: GROUPS,
             attention: side(&format!("{part}.mid_block.attentions.0.to_q"), levels, 0).is_some(),
-            scale: if tensors.tensor(XL.0).is_some() { XL.1 } else { SCALE },
+            scale: if XL.0.iter().any(|name| tensors.tensor(name).is_some()) { XL.1 } else { SCALE },
             shift: 0.0,
         };
         config.check()?;

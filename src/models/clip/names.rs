@@ -11,6 +11,9 @@ pub enum Names {
     Bare,
     /// The same behind `cond_stage_model.transformer.`: single files of SD 1.x, and stable-diffusion.cpp's GGUF files; XL's first.
     SingleFile,
+    /// `cond_stage_model.transformer.text_model.…` of XL's first encoder, `cond_stage_model.1.transformer.text_model.…` of its second: XL's checkpoints as
+    /// stable-diffusion.cpp turns them into GGUFs. The projection is as OpenCLIP has it.
+    Converted,
     /// `cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight`: single files of SD 2.x; XL's second. Query, key and
     /// value are one tensor.
     OpenClip,
@@ -40,15 +43,21 @@ impl Place {
             Self::Second => "conditioner.embedders.1.",
         }
     }
+
+    /// Before those of stable-diffusion.cpp.
+    fn converted(self) -> &'static str {
+        if self == Self::Second { "cond_stage_model.1." } else { "cond_stage_model." }
+    }
 }
 
 const EMBEDDING: &str = "embeddings.token_embedding.weight";
+const PROJECTION: &str = "text_projection.weight";
 
 impl Names {
     /// Those that `tensors` go by; `None` where there is no text encoder at `place`.
     pub fn of(tensors: &dyn Tensors, place: Place) -> Option<Self> {
         let weight = format!("text_model.{EMBEDDING}");
-        [Self::HuggingFace, Self::Bare, Self::SingleFile, Self::OpenClip]
+        [Self::HuggingFace, Self::Bare, Self::SingleFile, Self::OpenClip, Self::Converted]
             .into_iter()
             .find(|names| tensors.tensor(&names.origin(place, &weight).name).is_some())
     }
@@ -61,6 +70,13 @@ impl Names {
             Self::HuggingFace => Origin::whole(format!("{folder}{weight}")),
             Self::Bare => Origin::whole(format!("{folder}{bare}")),
             Self::SingleFile => Origin::whole(format!("{single}transformer.text_model.{bare}")),
+            Self::Converted => {
+                let whole = |name: &str| Origin::whole(format!("{}transformer.text_model.{name}", place.converted()));
+                match bare {
+                    PROJECTION => Origin { form: Form::Transposed, ..whole("text_projection") },
+                    _ => whole(bare),
+                }
+            }
             Self::OpenClip => open_clip(single, bare),
         }
     }
@@ -72,7 +88,7 @@ fn open_clip(single: &str, bare: &str) -> Origin {
         EMBEDDING => return whole("token_embedding.weight".into()),
         "embeddings.position_embedding.weight" => return whole("positional_embedding".into()),
         // `[in, out]` there.
-        "text_projection.weight" => return Origin { form: Form::Transposed, ..whole("text_projection".into()) },
+        PROJECTION => return Origin { form: Form::Transposed, ..whole("text_projection".into()) },
         _ => {}
     }
     if let Some(end) = bare.strip_prefix("final_layer_norm.") {
@@ -130,13 +146,17 @@ mod tests {
             (Names::Bare, Place::Second, "text_encoder_2.final_layer_norm.bias"),
             (Names::SingleFile, Place::First, "conditioner.embedders.0.transformer.text_model.final_layer_norm.bias"),
             (Names::OpenClip, Place::Second, "conditioner.embedders.1.model.ln_final.bias"),
+            (Names::Converted, Place::First, "cond_stage_model.transformer.text_model.final_layer_norm.bias"),
+            (Names::Converted, Place::Second, "cond_stage_model.1.transformer.text_model.final_layer_norm.bias"),
         ] {
             assert_eq!(names.origin(place, key), Origin::same(there));
         }
-        let projection = Names::OpenClip.origin(Place::Second, "text_projection.weight");
-        assert_eq!(
-            (projection.name.as_str(), projection.form),
-            ("conditioner.embedders.1.model.text_projection", Form::Transposed)
-        );
+        for (names, there) in [
+            (Names::OpenClip, "conditioner.embedders.1.model.text_projection"),
+            (Names::Converted, "cond_stage_model.1.transformer.text_model.text_projection"),
+        ] {
+            let projection = names.origin(Place::Second, PROJECTION);
+            assert_eq!((projection.name.as_str(), projection.form), (there, Form::Transposed));
+        }
     }
 }

@@ -10,6 +10,8 @@ pub enum Names {
     Diffusers,
     /// `model.diffusion_model.input_blocks.1.0.in_layers.2.weight`: single-file checkpoints, and stable-diffusion.cpp's GGUF files.
     SingleFile,
+    /// The same without `model.diffusion_model.`: a U-Net that goes alone, as ComfyUI and its GGUFs have it.
+    Alone,
 }
 
 const SINGLE: &str = "model.diffusion_model.";
@@ -17,18 +19,24 @@ const SINGLE: &str = "model.diffusion_model.";
 impl Names {
     /// Those that `tensors` go by; `None` where there is no U-Net.
     pub fn of(tensors: &dyn Tensors) -> Option<Self> {
-        if tensors.tensor("conv_in.weight").is_some() {
-            return Some(Self::Diffusers);
-        }
-        tensors.tensor(&format!("{SINGLE}input_blocks.0.0.weight")).map(|_| Self::SingleFile)
+        // Beside a whole folder of diffusers, a U-Net in a file of its own is what is meant.
+        [Self::SingleFile, Self::Alone, Self::Diffusers].into_iter().find(|names| {
+            let first = if *names == Self::Diffusers { "conv_in.weight" } else { "input_blocks.0.0.weight" };
+            tensors.tensor(&format!("{}{first}", names.prefix())).is_some()
+        })
+    }
+
+    /// Before every name.
+    pub(super) fn prefix(self) -> &'static str {
+        if self == Self::SingleFile { SINGLE } else { "" }
     }
 
     /// Where a weight, called as in `diffusers`, stands in the file.
     pub fn origin(self, config: &UNetConfig, weight: &str) -> Origin {
         match self {
             Self::Diffusers => Origin::same(weight),
-            Self::SingleFile => {
-                Origin::same(&format!("{SINGLE}{}", single(config, weight).unwrap_or_else(|| weight.into())))
+            Self::SingleFile | Self::Alone => {
+                Origin::whole(self.prefix().to_owned() + &single(config, weight).unwrap_or_else(|| weight.into()))
             }
         }
     }
@@ -130,6 +138,7 @@ mod tests {
             ("add_embedding.linear_2.weight", "label_emb.0.2.weight"),
         ] {
             assert_eq!(Names::SingleFile.origin(&config, ours), Origin::same(&format!("{SINGLE}{theirs}")));
+            assert_eq!(Names::Alone.origin(&config, ours), Origin::same(theirs));
         }
     }
 }

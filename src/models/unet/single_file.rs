@@ -1,6 +1,6 @@
 //! What a U-Net is made of, where a single-file checkpoint has no configuration beside it: its tensors' names and shapes say it.
 
-use super::{Addition, Attention, DownBlock, UNetConfig, UpBlock};
+use super::{Addition, Attention, DownBlock, Names, UNetConfig, UpBlock};
 use crate::{Error, Result, models::Tensors};
 
 /// No checkpoint has so many; a walk ends there.
@@ -9,12 +9,12 @@ const MOST: usize = 64;
 /// Columns of each size's embedding in XL, which no shape tells.
 const SIZE_COLUMNS: usize = 256;
 
-/// A checkpoint's tensors below `model.diffusion_model.`.
-struct Checkpoint<'a>(&'a dyn Tensors);
+/// The tensors of a checkpoint's U-Net, and what stands before their names.
+struct Checkpoint<'a>(&'a dyn Tensors, &'static str);
 
 impl Checkpoint<'_> {
     fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.0.tensor(&format!("model.diffusion_model.{name}")).map(|(_, shape)| shape)
+        self.0.tensor(&format!("{}{name}", self.1)).map(|(_, shape)| shape)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -51,7 +51,7 @@ impl UNetConfig {
     ///
     /// Errors: `corrupt-file` where they are no such U-Net's.
     pub fn from_single_file(tensors: &dyn Tensors) -> Result<Self> {
-        let file = Checkpoint(tensors);
+        let file = Checkpoint(tensors, Names::of(tensors).map_or("", Names::prefix));
         let mut width = None;
         let mut note = |found: Option<(Attention, usize)>| {
             found.map(|(attention, columns)| {

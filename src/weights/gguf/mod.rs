@@ -10,7 +10,7 @@ use std::io::Cursor;
 use candle_core::quantized::gguf_file;
 
 use super::{
-    contents::{Contents, Prefix, TensorInfo, shown},
+    contents::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
     metadata::Metadata,
 };
 use crate::{Error, Result, graph::DType};
@@ -81,10 +81,27 @@ fn contents(prefix: &Prefix, outline: walk::Outline) -> Result<Contents> {
                 prefix.len
             )));
         };
+        let shape = original_shape(name, &metadata, &tensor, shape)?;
         tensors.push(TensorInfo { name: tensor, dtype, shape, part: 0, offset: start, bytes });
     }
     refuse_overlaps(name, &mut tensors)?;
     Ok(Contents { metadata, tensors, data_start: outline.data_start })
+}
+
+/// The shape of a tensor that ComfyUI's converter laid out anew, in rows of 256 numbers, so that blocks may run on from one row into the next: the
+/// metadata has the one that it had before.
+fn original_shape(name: &str, metadata: &Metadata, tensor: &str, stored: Vec<usize>) -> Result<Vec<usize>> {
+    let Some(shape) = metadata.get::<Vec<usize>>(&format!("comfy.gguf.orig_shape.{tensor}"))? else {
+        return Ok(stored);
+    };
+    let numbers = |shape: &[usize]| shape.iter().try_fold(1usize, |product, side| product.checked_mul(*side));
+    if shape.len() > MOST_DIMENSIONS || numbers(&shape) != numbers(&stored) {
+        return Err(Error::corrupt_file(format!(
+            "{name}: tensor {} is {stored:?}, which its metadata says was {shape:?} before; convert the model again",
+            shown(tensor)
+        )));
+    }
+    Ok(shape)
 }
 
 /// The metadata of a header that ends at `end`; its first `entries` where it holds others behind them. candle reads it alone: it knows fewer types of

@@ -61,6 +61,11 @@ pub fn tensors_of(graph: &Graph, origin: impl Fn(&str) -> Origin) -> BTreeMap<St
                 let (_, all) = tensors.entry(name).or_insert_with(|| (whole, vec![0.0; len * 3]));
                 all[which * len..][..len].copy_from_slice(&numbers);
             }
+            Form::Transposed => {
+                let (rows, columns) = (shape[0], shape[1]);
+                let turned = (0..numbers.len()).map(|i| numbers[i % rows * columns + i / rows]).collect();
+                tensors.insert(name, (vec![columns, rows], turned));
+            }
             other => panic!("{name} is {other:?}"),
         }
     }
@@ -78,7 +83,7 @@ fn a_unet_is_read_from_diffusers_files_and_from_single_ones() {
         let plain = unet_of(name);
         let config = plain.config();
         let draft = plain.graph(1, 8, 8, 1).expect("a graph");
-        for names in [unet::Names::Diffusers, unet::Names::SingleFile] {
+        for names in [unet::Names::Diffusers, unet::Names::SingleFile, unet::Names::Alone] {
             let file = file_of(&draft, |weight| names.origin(config, weight));
             let unet = UNet::find(Some(config.clone()), &file, Storage::Keep).expect("all weights");
             denoising(name, &unet, |device, graph| block_on(streamed(device, &file, graph, unet.recipes())));

@@ -22,7 +22,7 @@ fn paintings() -> Vec<Value> {
 }
 
 /// Written in hexadecimal.
-fn bytes(text: &Value) -> Vec<u8> {
+pub fn bytes(text: &Value) -> Vec<u8> {
     let pairs = text.as_str().expect("text").as_bytes().as_chunks::<2>().0.iter();
     pairs.map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("a number")).collect()
 }
@@ -78,10 +78,10 @@ fn painted(model: &ImageModel, painting: &Value) -> Vec<PaintStep> {
     paint(model, wish(painting), init, masked.then(right_half))
 }
 
-/// Decibels, and the largest difference; with a mask, of what it covers.
-fn likeness(picture: &Picture, wanted: &[u8], masked: bool) -> (f64, u8) {
+/// How far a picture is from another in eight bits, as far as its pixels are `seen`: decibels, and the largest difference.
+pub fn distance(picture: &Picture, wanted: &[u8], seen: impl Fn(usize) -> bool) -> (f64, u8) {
     let pixels = picture.rgba.as_chunks::<4>().0.iter().zip(wanted.as_chunks::<3>().0).enumerate();
-    let seen = pixels.filter(|(i, _)| !masked || on_the_right(*i));
+    let seen = pixels.filter(|(i, _)| seen(*i));
     let differences: Vec<u8> = seen.flat_map(|(_, (a, b))| (0..3).map(|c| a[c].abs_diff(b[c]))).collect();
     let error = differences.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>() / differences.len() as f64;
     (10.0 * (255f64.powi(2) / error.max(1e-9)).log10(), differences.into_iter().max().unwrap_or(0))
@@ -96,7 +96,8 @@ fn pictures_of_every_scheduler_are_those_of_diffusers_pipelines() {
         let steps = painted(&model, &painting);
         let wanted = bytes(&painting["picture"]);
         // Outside of a mask the given picture stays, where diffusers shows the decoder's.
-        let (psnr, most) = likeness(&last(&steps)[0], &wanted, painting["masked"] == true);
+        let masked = painting["masked"] == true;
+        let (psnr, most) = distance(&last(&steps)[0], &wanted, |i| !masked || on_the_right(i));
         let name = format!(
             "{} in {} steps, strength {}, {}: {}",
             painting["scheduler"], painting["steps"], painting["strength"], painting["prompt"], painting["config"]

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::common::{fixture, on_cpu, proofs::RANDOM, proved};
 
-const FOLDER: &str = "tiny_sdxl";
-const TEXTS: [&str; 12] = [
+pub const FOLDER: &str = "tiny_sdxl";
+pub const TEXTS: [&str; 12] = [
     "model_index.json",
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
@@ -39,17 +39,17 @@ const TEXTS: [&str; 12] = [
     "unet/config.json",
     "vae/config.json",
 ];
-const WEIGHTS: [&str; 4] = [
+pub const WEIGHTS: [&str; 4] = [
     "text_encoder/model.safetensors",
     "text_encoder_2/model.safetensors",
     "unet/diffusion_pytorch_model.safetensors",
     "vae/diffusion_pytorch_model.safetensors",
 ];
 /// Eight bits a channel leave 58.9 dB.
-const SAME: f64 = 55.0;
+pub const SAME: f64 = 55.0;
 
 /// The whole folder, with the schedule of one of its folders.
-fn folder(schedule: &str) -> WeightFile {
+pub fn folder(schedule: &str) -> WeightFile {
     let texts = TEXTS.map(|name| name.replace("scheduler/", &format!("{schedule}/")));
     let names: Vec<&str> = texts.iter().map(String::as_str).chain(WEIGHTS).collect();
     open_in(FOLDER, &names)
@@ -121,7 +121,7 @@ fn the_turbo_of_xl_paints_in_one_step_without_guidance() {
 }
 
 /// The numbers of a file's tensors, by other names.
-fn renamed(file: &WeightFile, name: impl Fn(&str) -> Option<Origin>) -> BTreeMap<String, Tensor> {
+pub fn renamed(file: &WeightFile, name: impl Fn(&str) -> Option<Origin>) -> BTreeMap<String, Tensor> {
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for info in file.tensors.values() {
         let Some(Origin { name, form }) = name(&info.name) else { continue };
