@@ -9,6 +9,7 @@ pub mod pipeline;
 mod runs;
 pub mod schedulers;
 mod xl;
+mod xl_gguf;
 mod xl_paintings;
 
 use std::collections::HashMap;
