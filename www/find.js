@@ -29,10 +29,9 @@ import { ggufsAmong, modelFiles } from "./pipeline.js";
 /** Repositories that are looked at where nobody says how many, and at one time. */
 const USUAL = 8;
 const AT_ONCE = 4;
-/** What is read of a file at first, and at last: configurations stand before vocabularies, but in odd files. */
-const BEGINNINGS = [64 << 10, 1 << 20, 16 << 20];
-/** The largest header of safetensors that is read. */
-const LONGEST_HEADER = 16 << 20;
+/** What is read of a file at first, and as far as its header goes on: a GGUF's list of weights stands behind its vocabulary. The last is the longest header that is read. */
+const BEGINNINGS = [256 << 10, 2 << 20, 6 << 20, 16 << 20];
+const LONGEST_HEADER = BEGINNINGS[BEGINNINGS.length - 1];
 /** What WebAssembly can address. */
 const WASM_BYTES = 2 ** 32;
 /** What browsers say at most of a machine's memory: there may be more. */
@@ -46,7 +45,7 @@ const SEARCHES = {
   text: [{ filter: "gguf" }, { filter: "safetensors" }],
   encoder: [{ filter: "safetensors", pipeline_tag: "feature-extraction" }, { filter: "safetensors", pipeline_tag: "sentence-similarity" }, { filter: "safetensors", pipeline_tag: "fill-mask" }, { filter: "gguf" }],
   image: [{ filter: "diffusers", pipeline_tag: "text-to-image" }],
-  autoencoder: [{ filter: "diffusers" }],
+  autoencoder: [{ filter: "diffusers" }, { filter: "safetensors", pipeline_tag: "unconditional-image-generation" }],
   generator: [{ filter: "safetensors" }],
 }; // prettier-ignore
 
@@ -137,7 +136,7 @@ async function look(about, maxBytes, place) {
   }
   try {
     const outlook = await outlookOf(about.id, best.files, place);
-    if (!outlook) return { ...model, why: `${best.files[0].path} does not say in its first ${BEGINNINGS.at(-1)} bytes what it is. Download it and open it here.` };
+    if (!outlook) return { ...model, why: `${best.files[0].path} does not say in its first ${LONGEST_HEADER} bytes what it is. Download it and open it here.` };
     return { ...model, ...(await told(model, outlook, room, place)) };
   } catch (error) {
     if (!isOfOne(error)) throw error;
@@ -163,6 +162,7 @@ async function told(model, outlook, room, { device, speed }) {
     kind,
     architecture,
     quantization: outlook.quantization ?? model.quantization,
+    quantizationBy: outlook.weighed ? "file" : (outlook.quantization ?? model.quantization) ? "name" : null,
     parameters: outlook.parameters ?? model.parameters,
     contextLength: outlook.contextLength ?? null,
     memory: { weights, caches, room },
@@ -183,6 +183,7 @@ function unread({ id, gated, tags = [], downloads = 0, cardData, gguf, safetenso
     kind: null,
     architecture: null,
     quantization: null,
+    quantizationBy: null,
     bytes: null,
     files: [],
     parameters: gguf?.total ?? safetensors?.total ?? null,
@@ -241,12 +242,35 @@ async function outlookOf(repository, files, { engine, signal }) {
     const headers = await Promise.all(weights.map(async (file) => begun(file, await header(at(file.path), signal))));
     return engine.outlook([...whole, ...headers]);
   }
+  return outlookOfGguf(weights, at, begun, { engine, signal });
+}
+
+/**
+ * The same of a GGUF, or of its parts: its header is read as far as it goes, and where no more of it is to be had, what was read before says what it can.
+ * @param {Listed[]} parts
+ * @param {(path: string) => string} at
+ * @param {(file: Listed, bytes: Uint8Array) => Wasm.Beginning} begun
+ * @param {{ engine: Wasm.Engine, signal: AbortSignal }} place
+ */
+async function outlookOfGguf([first, ...rest], at, begun, { engine, signal }) {
+  /** @type {Wasm.Outlook | undefined} */
+  let outlook;
+  /** @type {Uint8Array} */
+  let bytes = new Uint8Array();
+  // The vocabulary stands in the first alone.
+  const others = await Promise.all(rest.map(async (file) => begun(file, await firstBytes(at(file.path), Math.min(BEGINNINGS[0], file.size), signal).catch(() => new Uint8Array()))));
   for (const count of BEGINNINGS) {
-    const bytes = await firstBytes(at(weights[0].path), Math.min(count, weights[0].size), signal);
-    const outlook = await engine.outlook(weights.map((file, index) => begun(file, index === 0 ? bytes : new Uint8Array())));
-    if (outlook || bytes.length < count) return outlook;
+    const end = Math.min(count, first.size);
+    try {
+      bytes = await firstBytes(at(first.path), end, signal, bytes);
+    } catch (error) {
+      if (outlook && !signal.aborted) return outlook;
+      throw error;
+    }
+    outlook = (await engine.outlook([begun(first, bytes), ...others])) ?? outlook;
+    if (outlook?.weighed || bytes.length < end || end === first.size) break;
   }
-  return undefined;
+  return outlook;
 }
 
 /** The header of safetensors: its length in eight bytes, then so many. Of other files what is read at first. @param {string} address @param {AbortSignal} signal */

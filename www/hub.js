@@ -82,19 +82,22 @@ export async function askHub(path, about, signal) {
 }
 
 /**
- * The first bytes of a file, at least `count` where it has so many: servers that do not know of ranges are read no further.
+ * The first bytes of a file, `count` where it has so many: servers that do not know of ranges are read no further.
  * @param {string} address
  * @param {number} count
  * @param {AbortSignal} [signal]
+ * @param {Uint8Array} [known] those that are there already, and are not asked for again
  * @returns {Promise<Uint8Array>}
  */
-export async function firstBytes(address, count, signal) {
-  const answer = await ask(address, { signal, headers: { Range: `bytes=0-${count - 1}` } });
+export async function firstBytes(address, count, signal, known = new Uint8Array()) {
+  const answer = await ask(address, { signal, headers: { Range: `bytes=${known.length}-${count - 1}` } });
   if (!answer) throw silence(address);
   if (!answer.ok || !answer.body) throw refusal(answer, address);
   const reader = answer.body.getReader();
   const bytes = new Uint8Array(count);
-  let have = 0;
+  // Who answers with all of the file begins with its first byte.
+  let have = answer.status === 206 ? known.length : 0;
+  bytes.set(known.subarray(0, have));
   try {
     while (have < count) {
       const { done, value } = await reader.read();

@@ -381,8 +381,8 @@ mode.addEventListener("click", ({ target }) => {
 });
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
+new Find("text", "smollm2 instruct", (source, options) => models.load(source, options));
 const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
-new Find("text", (source, options) => models.load(source, options));
 models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", async () => {
   notices.close();

@@ -283,8 +283,8 @@ gallery.addEventListener("from", (event) => {
 
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
+new Find("image", "stable diffusion", (source, options) => models.load(source, options));
 const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
-new Find("image", (source, options) => models.load(source, options));
 models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", async () => {
   notices.close();

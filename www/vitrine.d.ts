@@ -177,6 +177,8 @@ export interface FoundModel extends FoundFile {
   /** As `general.architecture` of a GGUF spells it; a pipeline's class. */
   architecture: string | null;
   files: string[];
+  /** Whether its own list of weights says how they are stored, or its name alone: the list of a GGUF stands behind its vocabulary, where not every server lets one read. */
+  quantizationBy: "file" | "name" | null;
   parameters: number | null;
   /** Tokens that it was made for. */
   contextLength: number | null;

@@ -3,10 +3,12 @@
 import { showDevice } from "./page/device.js";
 import { LatentSliders } from "./page/latent-sliders.js";
 import { element, make } from "./page/dom.js";
+import { Find } from "./page/find.js";
 import { keepFocus } from "./page/focus.js";
 import { Models } from "./page/models.js";
 import { Notices } from "./page/notices.js";
 import { keepOffline } from "./page/offline.js";
+import { Opened } from "./page/opened.js";
 import { Plane } from "./page/plane.js";
 import { difference, drawn, framed, glyph } from "./page/small-picture.js";
 import "./page/started.js";
@@ -273,6 +275,9 @@ chosen.addEventListener("change", () => {
 
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
+new Find("autoencoder", "vae faces", (source, options) => models.load(source, options));
+const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
+models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", () => {
   notices.close();
   update();

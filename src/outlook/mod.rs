@@ -4,9 +4,9 @@
 //! names and sizes ── rank ──▶ the best file ── its first bytes, its config.json ──▶ Outlook
 //! ```
 //!
-//! Pure arithmetic over what a listing and a few first bytes say; who fetches those is not known here. A safetensors' header is complete, so
-//! every weight is looked at as a load would. A GGUF's tensors stand behind its vocabulary, megabytes away: of it the configuration is read, and the
-//! type of its weights told by its name. Uses `models`, `text`, `image` and `weights`.
+//! Pure arithmetic over what a listing and a few first bytes say; who fetches those is not known here. Where a header is complete, every weight is
+//! looked at as a load would. A GGUF's tensors stand behind its vocabulary, megabytes away: as long as they were not read, the configuration in front of
+//! it says what it is, and the file's name how its weights are stored. Uses `models`, `text`, `image` and `weights`.
 
 mod marks;
 
@@ -74,8 +74,10 @@ pub struct Outlook {
     pub architecture: String,
     /// Numbers of all weights, where every one was looked at.
     pub parameters: Option<u64>,
-    /// As names of files have it where such a name told it; else the type that most of the weights have.
+    /// As names of files have it where such a name told it, or says the same as the weights; else the type that most of the weights have.
     pub quantization: Option<String>,
+    /// Whether the list of its weights was read; else its name says how they are stored, if anything does.
+    pub weighed: bool,
     /// The type that most of the weights have, where it is known.
     pub stored_as: Option<String>,
     /// Tokens that the model was made for.
@@ -104,8 +106,8 @@ pub fn held_bytes(dtype: DType, bytes: u64, scale_bits: u64) -> u64 {
 }
 
 impl Outlook {
-    /// From the beginnings of all files of a model; of those that lie behind the first of a GGUF, and of a pipeline's weights, the sizes are enough.
-    /// `None` where the bytes end before they say what is needed.
+    /// From the beginnings of all files of a model; of a pipeline's weights, and of those that lie behind the first of a GGUF as long as their headers are
+    /// not asked after, the sizes are enough. `None` where the bytes end before they say what is needed.
     ///
     /// Errors: `unsupported-model` and `corrupt-file`, as a load would end.
     pub async fn of(files: Vec<Beginning>, scale_bits: u64) -> Result<Option<Self>> {
@@ -116,7 +118,8 @@ impl Outlook {
         }
         match files.iter().find(is_weights) {
             Some(first) if first.name.to_ascii_lowercase().ends_with(".gguf") => {
-                Self::of_gguf(first, stored, scale_bits)
+                let parts = files.into_iter().filter(|file| file.name.to_ascii_lowercase().ends_with(".gguf"));
+                Self::of_gguf(parts.collect(), stored, scale_bits).await
             }
             // PyTorch's own have their directory at the end.
             Some(first) if !first.name.ends_with(".safetensors") => Self::of_config(&files, stored).map(Some),
@@ -155,17 +158,23 @@ impl Outlook {
         Ok(Self::plain("image", class.into(), stored))
     }
 
-    fn of_gguf(first: &Beginning, stored: u64, scale_bits: u64) -> Result<Option<Self>> {
-        let Glance { metadata, tokens, is_all } = Glance::of(&first.name, &first.bytes, first.len)?;
-        let Some(architecture) = metadata.get::<&str>("general.architecture")? else {
-            return if is_all {
-                Err(Error::corrupt_file("the file does not say what it is; take another"))
-            } else {
-                Ok(None)
-            };
-        };
-        let written = metadata.get::<u32>("general.file_type")?;
-        let mark = marks::of_name(&first.name).or_else(|| written.and_then(marks::of_file_type));
+    async fn of_gguf(parts: Vec<Beginning>, stored: u64, scale_bits: u64) -> Result<Option<Self>> {
+        let glance = |part: &Beginning| Glance::of(&part.name, &part.bytes, part.len);
+        let Some(first) = parts.first() else { return Ok(None) };
+        let Glance { metadata, tokens, is_all, is_whole } = glance(first)?;
+        let written = metadata.get::<u32>("general.file_type")?.and_then(marks::of_file_type);
+        let named = marks::of_name(&first.name);
+        // Each of several parts has a list of its own.
+        if is_whole && parts[1..].iter().all(|part| glance(part).is_ok_and(|glance| glance.is_whole)) {
+            let known = Self::of_state_dict(parts, stored, scale_bits).await?;
+            // A mix is called by its mark, as far as that is true of most of its weights.
+            let is_true = |mark: &&marks::Mark| mark.dtype.map(|dtype| dtype.to_string()) == known.stored_as;
+            let mark = written.into_iter().chain(named).find(is_true);
+            let quantization = mark.map(|mark| mark.label.to_owned()).or(known.quantization);
+            return Ok(Some(Self { quantization, ..known }));
+        }
+        let Some(architecture) = metadata.get::<&str>("general.architecture")? else { return Ok(None) };
+        let mark = named.or(written);
         if let Some(mark) = mark.filter(|mark| mark.dtype.is_none()) {
             return Err(Error::unsupported_model(format!(
                 "its weights are stored as {}, which Vitrine does not compute; take the model in Q4_0, Q8_0, Q4_K_M, Q5_K_M, Q6_K or F16",
@@ -206,8 +215,12 @@ impl Outlook {
             parameters: Some(summary.parameters),
             quantization: Some(summary.quantization.clone()),
             stored_as: Some(summary.quantization),
+            weighed: true,
             ..Self::plain("text", String::new(), stored)
         };
+        if file.metadata.get("general.architecture")? == Some(illustrator::ARCHITECTURE) {
+            return Ok(Self { kind: "image", architecture: illustrator::ARCHITECTURE.into(), ..known });
+        }
         if ImageModel::is_one(&file) {
             return Err(Error::unsupported_model(
                 "this checkpoint of a text-to-image model brings no vocabulary; take a folder of diffusers",
@@ -237,6 +250,7 @@ impl Outlook {
             architecture,
             parameters: None,
             quantization: None,
+            weighed: false,
             stored_as: None,
             context_length: None,
             stored,
@@ -326,6 +340,36 @@ mod tests {
             assert!(read < 4096 && read < bytes.len() / 4, "{name}: {read} bytes were read");
             assert_eq!((known.kind, known.architecture.as_str()), ("text", family));
             assert_eq!((known.caches, known.context_length), (caches, Some(trained)), "{name}");
+            assert!(!known.weighed && known.parameters.is_none(), "{name}: {known:?}");
+        }
+    }
+
+    #[test]
+    fn a_ggufs_own_list_says_how_its_weights_are_stored_whatever_its_name_does() {
+        for family in ["llama", "qwen3", "gpt2", "gemma3"] {
+            let bytes = fixture(&format!("tiny_{family}.gguf"));
+            let file = opened("tiny.gguf", bytes.clone());
+            let known = outlook(vec![beginning("tiny-Q4_K_M.gguf", &bytes, usize::MAX)]).unwrap().unwrap();
+            let summary = file.summary();
+            assert!(known.weighed && known.parameters == Some(summary.parameters), "{family}: {known:?}");
+            assert_eq!(known.quantization.as_ref(), Some(&summary.quantization), "{family}");
+            let (_, caches) = taken(&find_model(&file, Storage::Keep).unwrap().whole().unwrap(), 32);
+            assert!(known.weights > 0 && known.caches == caches, "{family}: {known:?}");
+            // With the list cut short the name is all there is to go by.
+            let whole = (bytes.len() as u64 - summary.weight_bytes) as usize;
+            let less = outlook(vec![beginning("tiny-Q4_K_M.gguf", &bytes, whole / 2)]).unwrap();
+            let less = less.expect("a configuration");
+            assert_eq!((less.weighed, less.quantization.as_deref()), (false, Some("Q4_K_M")), "{family}");
+        }
+    }
+
+    #[test]
+    fn a_mix_keeps_its_name_where_most_of_its_weights_are_so() {
+        let bytes =
+            fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/storyteller/storyteller-q8_0.gguf")).unwrap();
+        for (name, wanted) in [("m-Q8_0.gguf", "Q8_0"), ("m-Q8_K_XL.gguf", "Q8_0"), ("m-IQ2_XXS.gguf", "Q8_0")] {
+            let known = outlook(vec![beginning(name, &bytes, usize::MAX)]).unwrap().unwrap();
+            assert_eq!((known.quantization.as_deref(), known.weighed), (Some(wanted), true), "{name}");
         }
     }
 

@@ -66,9 +66,9 @@ export type Ranked = { index: number; quantization?: string; runs: boolean; weig
 /** A file as far as it was fetched. */
 export type Beginning = { name: string; size: number; bytes: Uint8Array };
 
-/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have. */
+/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have, `weighed` says whether their list was read. */
 export type Outlook = {
-  kind: ModelKind; architecture: string; parameters?: number; quantization?: string; storedAs?: string;
+  kind: ModelKind; architecture: string; parameters?: number; quantization?: string; weighed: boolean; storedAs?: string;
   contextLength?: number; weights: number; caches: number; stored: number;
 };
 

@@ -1,4 +1,7 @@
-/** Looking for a model on the hub: the hub is asked when the reader presses the button, and what it has is listed with what is to be known before it is opened. */
+/**
+ * Looking for a model on the hub: the hub is asked when the reader presses the button, and what it has is listed with what is to be known before it is
+ * opened. The form and the lists are put at the end of the chooser.
+ */
 
 import { causeOf } from "../causes.js";
 import { pageEngine } from "../engine.js";
@@ -12,24 +15,43 @@ import { sentence } from "./notices.js";
 const SILENT = "The hub does not answer. The connection may be down; what was opened before, and files of your own, need none.";
 
 export class Find {
-  #query = element("find", HTMLInputElement);
-  #button = element("find-go", HTMLButtonElement);
-  #status = element("find-status", HTMLElement);
-  #results = element("find-results", HTMLUListElement);
+  #query = make("input", {
+    id: "find",
+    "data-test": "find",
+    type: "search",
+    enterkeyhint: "search",
+    autocapitalize: "off",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: "200",
+    "aria-describedby": "find-help",
+  });
+  #button = make("button", { id: "find-go", "data-test": "find-go" }, "Search the hub");
+  #status = make("p", { id: "find-status", "data-test": "find-status", class: "small", role: "status" });
+  #results = make("ul", { id: "find-results", "data-test": "find-results", class: "models", "aria-label": "What the hub has" });
   #kind;
   #open;
   /** @type {AbortController | undefined} */
   #abort;
 
-  /** @param {ModelKind} kind what the page shows @param {Open} open */
-  constructor(kind, open) {
+  /** @param {ModelKind} kind what the page shows @param {string} example words that find such models @param {Open} open */
+  constructor(kind, example, open) {
     this.#kind = kind;
     this.#open = open;
-    element("find-form", HTMLFormElement).addEventListener("submit", (event) => {
+    this.#query.placeholder = example;
+    const form = make(
+      "form",
+      { id: "find-form", class: "address", role: "search", "aria-label": "Models on the Hugging Face hub" },
+      make("label", { for: "find" }, "or look for one on the Hugging Face hub"),
+      make("div", {}, this.#query, this.#button),
+      make("p", { id: "find-help", class: "small" }, "Your words go to huggingface.co when you press the button, and not before."),
+    );
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#abort) this.#abort.abort();
       else if (this.#query.value.trim()) this.#ask(this.#query.value.trim());
     });
+    element("chooser", HTMLDetailsElement).append(form, this.#status, this.#results);
   }
 
   /** @param {string} query */
@@ -73,13 +95,13 @@ export class Find {
 }
 
 /** @param {FoundModel} model */
-function factsOf({ architecture, quantization, parameters, bytes, memory, fits, tokensPerSecond }) {
+function factsOf({ architecture, quantization, quantizationBy, parameters, bytes, memory, fits, tokensPerSecond }) {
   const taken = memory ? memory.weights + memory.caches : 0;
   const room = { true: "which fits", false: "more than there is here", null: "whether it fits is not known" }[String(fits)];
   return [
     architecture,
     parameters ? `${countInWords(parameters)} parameters` : "",
-    quantization,
+    quantization && quantizationBy === "name" ? `${quantization} by its name` : quantization,
     bytes ? `${bytesInWords(bytes)} to fetch` : "",
     taken ? `takes ${bytesInWords(taken)}, ${room}` : "",
     tokensPerSecond === null ? "" : `roughly ${tokensPerSecond.toLocaleString("en")} tokens a second`,

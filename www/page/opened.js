@@ -1,4 +1,7 @@
-/** The models that were opened here before and are kept in the browser's storage: listed with their size, opened and forgotten, without a network too. */
+/**
+ * The models that were opened here before and are kept in the browser's storage: listed with their size, opened and forgotten, without a network too. The
+ * list is put at the end of the chooser.
+ */
 
 import { pageEngine } from "../engine.js";
 import { bytesInWords, element, make } from "./dom.js";
@@ -7,8 +10,8 @@ import { bytesInWords, element, make } from "./dom.js";
 /** @typedef {(source: OpenedModel["source"], options: { name: string, remember: boolean }) => void} Open */
 
 export class Opened {
-  #section = element("opened", HTMLElement);
-  #list = element("opened-list", HTMLUListElement);
+  #list = make("ul", { id: "opened-list", "data-test": "opened-list", class: "models", "data-heir": "#chooser summary" });
+  #section = make("section", { id: "opened", "data-test": "opened", "aria-labelledby": "opened-title", hidden: "" }, make("h3", { id: "opened-title" }, "Opened before"), this.#list);
   #shows;
   #open;
 
@@ -16,6 +19,7 @@ export class Opened {
   constructor(shows, open) {
     this.#shows = shows;
     this.#open = open;
+    element("chooser", HTMLDetailsElement).append(this.#section);
   }
 
   /** Looks again what there is. */

@@ -28,6 +28,8 @@ pub struct Glance {
     pub tokens: Option<usize>,
     /// Whether there is no more metadata than this.
     pub is_all: bool,
+    /// Whether the tensors' list was read too, which follows on the metadata: then [`WeightFile`](crate::weights::WeightFile) opens what was read.
+    pub is_whole: bool,
 }
 
 impl Glance {
@@ -40,14 +42,20 @@ impl Glance {
                 "{name}: this is no GGUF, whatever it is called; take another file"
             )));
         }
+        let is_whole = match walk::walk(name, bytes, len) {
+            Ok(_) => true,
+            Err(Stop::Need(_)) => false,
+            Err(Stop::Bad(error)) => return Err(error),
+        };
         match walk::entries(name, bytes, len) {
             Ok(entries) => Ok(Self {
+                is_whole,
                 metadata: metadata(name, bytes, entries.end, Some(entries.count))?,
                 tokens: entries.tokens.and_then(|count| count.try_into().ok()),
                 is_all: entries.all,
             }),
             Err(Stop::Bad(error)) => Err(error),
-            Err(Stop::Need(_)) => Ok(Self { metadata: Metadata::default(), tokens: None, is_all: false }),
+            Err(Stop::Need(_)) => Ok(Self { metadata: Metadata::default(), tokens: None, is_all: false, is_whole }),
         }
     }
 }

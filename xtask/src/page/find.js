@@ -30,6 +30,19 @@ export async function results(hub) {
   return seen;
 }
 
+/** What is known of each, and whether by its own list of weights. @param {string} hub */
+export async function weighed(hub) {
+  const engine = await onHub(hub);
+  const repositories = ["house/large-GGUF", "house/liar-GGUF", "house/qwen"];
+  const known = async (/** @type {string} */ repository) => {
+    const [{ quantization, quantizationBy, parameters, memory }] = await engine.find(repository);
+    return [repository, [quantization, quantizationBy, parameters, some(memory?.weights)]];
+  };
+  const seen = Object.fromEntries(await Promise.all(repositories.map(known)));
+  await engine.close();
+  return seen;
+}
+
 /** Which repositories each wish finds, and by which quantisation. @param {string} hub */
 export async function wishes(hub) {
   const engine = await onHub(hub);

@@ -19,6 +19,8 @@ pub const TESTS: &[Test] = &[
         "ERR_CONNECTION_REFUSED",
         "ERR_FAILED",
     ]),
+    Test::new("how_a_gguf_is_stored_its_own_list_says_and_else_its_name", weighed),
+    Test::new("the_page_for_walks_finds_opens_and_lists_autoencoders", walker),
     Test::new("the_page_tells_how_a_search_failed", told).expecting(&["429", "401", "ERR_"]),
     Test::new("axe_finds_no_fault_with_what_the_hub_has", looks).expecting(&["401"]),
 ];
@@ -73,6 +75,45 @@ fn results(visit: &Visit) -> Result<()> {
     ensure_that!(one("gated-GGUF")?["gated"] == true, "{:#}", one("gated-GGUF")?);
     let runs: Vec<_> = told.iter().map(|each| each["runs"] == true).collect();
     ensure_that!(runs.is_sorted_by(|a, b| a >= b), "what does not run stands before what does: {seen:#}");
+    Ok(())
+}
+
+/// Of the large model no more is to be had than what stands before its vocabulary's end; the small one calls itself what it is not.
+fn weighed(visit: &Visit) -> Result<()> {
+    let seen = on_hub(visit, script!("find.js", weighed))?;
+    ensure_that!(seen["house/large-GGUF"] == json!(["Q4_K_M", "name", 1_300_000_000_u64, true]), "{seen:#}");
+    let liar = &seen["house/liar-GGUF"];
+    ensure_that!(
+        liar[0] == "F32" && liar[1] == "file" && liar[2].as_u64().is_some_and(|n| n > 10_000) && liar[3] == true,
+        "{seen:#}"
+    );
+    ensure_that!(seen["house/qwen"][0] == "F16" && seen["house/qwen"][1] == "file", "{seen:#}");
+    Ok(())
+}
+
+fn walker(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open(&format!("walk.html?hub={}", hub(&visit.address)))?;
+    let said = search(visit, "house")?;
+    ensure_that!(said.contains("1 of these runs"), "it says {said:?}");
+    page.click("[data-repository='house/digits-vae'] button")?;
+    page.wait_for(
+        "document.body.dataset.state === 'ready' && document.querySelector('#model-name').innerText === 'digits-vae'",
+        60,
+    )?;
+    page.wait_for("document.querySelectorAll('#opened-list > li').length === 1", 30)?;
+    let opened = list(visit, "#opened-list")?;
+    ensure_that!(opened[0].contains("digits-vae, model.safetensors"), "{opened:#?}");
+    page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 60)?;
+    axe::stands_everywhere(page, "autoencoders that the hub has")?;
+    for (width, height, phone) in [(1280, 1000, false), (320, 640, true)] {
+        page.look_like(width, height, phone, false)?;
+        page.run("document.querySelector('#find-form').scrollIntoView()", &[])?;
+        nothing_sticks_out(page)?;
+        if let Some(folder) = visit.screenshots {
+            page.screenshot(&visit.root.join(folder).join(format!("find-walk-{width}.png")))?;
+        }
+    }
     Ok(())
 }
 
@@ -160,7 +201,9 @@ fn reader(visit: &Visit) -> Result<()> {
     ensure_that!(said.contains("run here"), "it says {said:?}");
     let found = list(visit, "#find-results")?;
     ensure_that!(
-        found.iter().any(|each| each.contains("house/large-GGUF") && each.contains("tokens a second")),
+        found.iter().any(|each| {
+            each.contains("house/large-GGUF") && each.contains("tokens a second") && each.contains("Q4_K_M by its name")
+        }),
         "{found:#?}"
     );
     ensure_that!(found.iter().any(|each| each.contains("house/gated-GGUF") && each.contains("log in")), "{found:#?}");

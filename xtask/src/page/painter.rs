@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_part_of_a_picture_changes_and_the_rest_stays", inpainting).everywhere(),
     Test::new("a_folder_of_diffusers_is_opened_and_paints", |visit| folder(visit, "pipeline")),
     Test::new("a_folder_of_pytorchs_files_is_opened_and_paints", |visit| folder(visit, "tiny_sd")),
+    Test::new("a_folder_of_xl_is_opened_and_paints", |visit| folder(visit, "tiny_sdxl")),
     Test::new("painting_fits_a_desk_a_phone_and_the_dark", looks),
     Test::new("the_widget_paints", widget).everywhere(),
 ];
@@ -228,7 +229,7 @@ fn folder(visit: &Visit, name: &str) -> Result<()> {
     let folder = std::fs::canonicalize(visit.root.join("tests/fixtures").join(name))?;
     page.run("document.querySelector('#chooser').open = true", &[])?;
     page.type_into("#folder-input", &folder.to_string_lossy())?;
-    page.wait_for("document.querySelector('#model-facts').textContent.includes('StableDiffusionPipeline')", 60)?;
+    page.wait_for("document.querySelector('#model-facts').textContent.includes('StableDiffusion')", 60)?;
     page.wait_for("document.body.dataset.state === 'ready'", 60)?;
     let schedulers = page.run("return document.querySelectorAll('#scheduler option').length", &[])?;
     ensure_that!(schedulers == 18, "{schedulers} schedulers are offered");

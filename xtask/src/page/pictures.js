@@ -6,9 +6,9 @@ import { blob, code, engineOn, psnr, said, tensors } from "./common.js";
 
 /**
  * A small pipeline of diffusers, by the address of its index, then by its files; what it paints against what diffusers paints from the same noise.
- * @param {{ device: Device, folder: string, weights: string, textWeights: string, wish: import("/vitrine.js").ImageOptions }} args
+ * @param {{ device: Device, folder: string, weights: string, textWeights: string, encoders: string[], wish: import("/vitrine.js").ImageOptions }} args
  */
-export async function pipeline({ device, folder, weights, textWeights, wish }) {
+export async function pipeline({ device, folder, weights, textWeights, encoders, wish }) {
   const wanted = (await tensors(`${folder}reference.safetensors`))("picture");
   const engine = await engineOn(device);
   const distance = (/** @type {ImageData | undefined} */ picture) => psnr(wanted, colours(picture), 1);
@@ -22,14 +22,13 @@ export async function pipeline({ device, folder, weights, textWeights, wish }) {
     last = image;
   }
   const parts = ["unet", "vae"].flatMap((part) => [`${part}/config.json`, `${part}/${weights}`]);
-  const tokenizer = ["tokenizer/vocab.json", "tokenizer/merges.txt"];
-  const text = ["text_encoder/config.json", `text_encoder/${textWeights}`];
-  const names = ["model_index.json", "scheduler/scheduler_config.json", ...tokenizer, ...parts, ...text];
+  const text = encoders.flatMap((end) => [`tokenizer${end}/vocab.json`, `tokenizer${end}/merges.txt`, `text_encoder${end}/config.json`, `text_encoder${end}/${textWeights}`]);
+  const names = ["model_index.json", "scheduler/scheduler_config.json", ...parts, ...text];
   const files = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await blob(folder + name)])));
   const again = await engine.load({ files }, { kind: "image", quantization: "q8_0" });
   const eight = await again.generate({ ...wish, preview: false }).picture();
-  const { "tokenizer/vocab.json": _, ...less } = files;
-  const lacking = await code(engine.load({ files: less }));
+  const less = Object.entries(files).filter(([name]) => !name.endsWith("vocab.json"));
+  const lacking = await code(engine.load({ files: Object.fromEntries(less) }));
   const odd = await code(model.generate({ ...wish, width: 51 }).picture());
   return { info: model.info, stats: model.stats, glances, steps, whole: distance(last), eight: distance(eight), lacking, odd };
 }

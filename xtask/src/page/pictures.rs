@@ -17,6 +17,8 @@ pub const TESTS: &[Test] = &[
     Test::new("a_pruned_model_in_pytorchs_files_paints_on_the_cpu", |visit| pipeline(visit, "cpu", PYTORCH)),
     Test::new("a_pruned_model_in_pytorchs_files_paints_on_webgpu", |visit| pipeline(visit, "webgpu", PYTORCH))
         .on(Gpu::SwiftShader),
+    Test::new("a_folder_of_xl_paints_on_the_cpu", |visit| pipeline(visit, "cpu", XL)),
+    Test::new("a_folder_of_xl_paints_on_webgpu", |visit| pipeline(visit, "webgpu", XL)).on(Gpu::SwiftShader),
     Test::new("the_illustrator_paints_pytorchs_picture_on_the_cpu", |visit| illustrator(visit, "cpu")).everywhere(),
     Test::new("the_illustrator_paints_pytorchs_picture_on_webgpu", |visit| illustrator(visit, "webgpu"))
         .on(Gpu::SwiftShader),
@@ -25,13 +27,16 @@ pub const TESTS: &[Test] = &[
     Test::new("latents_and_pictures_that_cannot_be_are_refused", refused).with_reference(),
 ];
 
-/// A small pipeline of diffusers (training/make_pipeline_fixture.py, training/make_tiny_sd_fixture.py): its folder below the fixtures, what
-/// its files of weights are called, and what diffusers was asked for.
+/// A small pipeline of diffusers (training/make_pipeline_fixture.py, training/make_tiny_sd_fixture.py, training/make_tiny_sdxl_fixture.py): its folder
+/// below the fixtures, what its files of weights are called, and what diffusers was asked for.
 struct Folder {
     name: &'static str,
     /// What docs/models.md calls such a model, and its files.
     title: &'static str,
     format: &'static str,
+    architecture: &'static str,
+    /// The endings of its folders of text encoders and tokenizers.
+    encoders: &'static [&'static str],
     weights: &'static str,
     text_weights: &'static str,
     wish: fn() -> Value,
@@ -41,6 +46,8 @@ const SAFETENSORS: Folder = Folder {
     name: "pipeline",
     title: "Stable Diffusion",
     format: "safetensors",
+    architecture: "StableDiffusionPipeline",
+    encoders: &[""],
     weights: "diffusion_pytorch_model.safetensors",
     text_weights: "model.safetensors",
     wish: || json!({ "prompt": "A fox, in the SNOW", "negativePrompt": "night", "seed": 7, "steps": 5, "guidance": 5, "width": 48, "height": 32 }),
@@ -49,9 +56,22 @@ const PYTORCH: Folder = Folder {
     name: "tiny_sd",
     title: "Stable Diffusion, pruned (BK-SDM, tiny-sd)",
     format: "PyTorch's",
+    architecture: "StableDiffusionPipeline",
+    encoders: &[""],
     weights: "diffusion_pytorch_model.bin",
     text_weights: "pytorch_model.bin",
     wish: || json!({ "prompt": "the fox in a night", "negativePrompt": "snow", "seed": 3, "steps": 6, "guidance": 7.5, "width": 48, "height": 32 }),
+};
+
+const XL: Folder = Folder {
+    name: "tiny_sdxl",
+    title: "Stable Diffusion XL",
+    format: "safetensors",
+    architecture: "StableDiffusionXLPipeline",
+    encoders: &["", "_2"],
+    weights: "diffusion_pytorch_model.safetensors",
+    text_weights: "model.safetensors",
+    wish: || json!({ "prompt": "the fox, in a SNOW", "negativePrompt": "night", "seed": 5, "steps": 5, "guidance": 5, "width": 48, "height": 32 }),
 };
 
 /// By the address of its index, then by its files; against what diffusers paints from the same noise.
@@ -64,6 +84,7 @@ fn pipeline(visit: &Visit, device: &str, folder: Folder) -> Result<()> {
             "folder": format!("/fixtures/{}/", folder.name),
             "weights": folder.weights,
             "textWeights": folder.text_weights,
+            "encoders": folder.encoders,
             "wish": (folder.wish)(),
         }),
     )?;
@@ -76,7 +97,7 @@ fn pipeline(visit: &Visit, device: &str, folder: Folder) -> Result<()> {
         seen["glances"],
         seen["steps"]
     );
-    ensure_that!(seen["info"]["architecture"] == "StableDiffusionPipeline", "it says {}", seen["info"]);
+    ensure_that!(seen["info"]["architecture"] == folder.architecture, "it says {}", seen["info"]);
     ensure_that!(seen["stats"]["submitsPerStep"].as_u64().is_some_and(|n| n <= 2), "it took {}", seen["stats"]);
     for what in ["lacking", "odd"] {
         ensure_that!(seen[what] == "bad-argument", "{what}: {}", seen[what]);

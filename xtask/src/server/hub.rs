@@ -1,6 +1,6 @@
 //! A hub of a few repositories, as `tests/fixtures/hub.json` lists them: its search, what it says of one of them, their files.
 //!
-//! A file is one of the fixtures, or says that it is larger than its fixture: then its first bytes alone are there. The search for `busy` is
+//! A file is one of the fixtures, or says that it is larger than its fixture: then its first bytes alone are there, as many as it says. The search for `busy` is
 //! refused for 55 seconds, that for `slow` takes half a minute.
 
 use std::{collections::BTreeMap, fs, io, thread, time::Duration};
@@ -37,6 +37,8 @@ enum Listed {
         size: u64,
         /// Of as many letters as `llama`, in whose place it stands.
         architecture: Option<String>,
+        /// How many bytes are there, where not all of the fixture's.
+        bytes: Option<usize>,
     },
 }
 
@@ -119,14 +121,14 @@ fn size_of(file: &Listed, routes: &Routes) -> Option<u64> {
 }
 
 fn send(request: Request, file: &Listed, routes: &Routes) -> io::Result<()> {
-    let (of, size, architecture) = match file {
+    let (of, size, architecture, there) = match file {
         Listed::Fixture(path) => {
             return match open_file(&format!("fixtures/{path}"), routes) {
                 Some((open, file)) => send_file(request, routes, open, &file),
                 None => respond(request, routes, text(500, "the fixture is not there")),
             };
         }
-        Listed::Larger { of, size, architecture } => (of, *size, architecture),
+        Listed::Larger { of, size, architecture, bytes } => (of, *size, architecture, bytes),
     };
     let Some(mut bytes) = locate(&format!("/fixtures/{of}"), routes).and_then(|file| fs::read(file).ok()) else {
         return respond(request, routes, text(500, "the fixture is not there"));
@@ -139,6 +141,7 @@ fn send(request: Request, file: &Listed, routes: &Routes) -> io::Result<()> {
             }
         }
     }
+    bytes.truncate(there.unwrap_or(bytes.len()));
     let range = request.headers().iter().find(|header| header.field.equiv("Range")).map(|header| header.value.as_str());
     match range.map(|range| byte_range(range, size)) {
         Some(Range::Bytes { first, last }) if (first as usize) < bytes.len() => {
