@@ -1,9 +1,9 @@
 """Makes tests/fixtures/sentencepiece: tiny vocabularies in the files that lay beside weights before tokenizer.json, and the ids that SentencePiece's own
-library, and transformers for what it adds, say of hard texts.
+library, and transformers for what it adds and for byte-level BPE, say of hard texts.
 
     python training/make_sentencepiece_fixtures.py
 
-NAME/          tokenizer.model, spiece.model, sentencepiece.bpe.model, source.spm with vocab.json, or vocab.txt; with the settings beside it
+NAME/          tokenizer.model, spiece.model, sentencepiece.bpe.model, source.spm with vocab.json, vocab.json with merges.txt, or vocab.txt; with the settings beside it
 answers.json   texts, and for each folder the ids of each ("plain" are those of WordPiece; of "few" folders every fourth); texts whose marks are read
 
 What transformers says of plain texts (words with single spaces) is held to the same ids here; of others its conversions differ from the library.
@@ -18,7 +18,8 @@ import shutil
 import unicodedata
 
 import sentencepiece
-from transformers import BertTokenizer, CamembertTokenizer, LlamaTokenizer, MarianTokenizer, PegasusTokenizer, T5Tokenizer, XLMRobertaTokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, BertTokenizer, CamembertTokenizer, LlamaTokenizer, MarianTokenizer, PegasusTokenizer, T5Tokenizer, XLMRobertaTokenizer
 
 from smol_shapes import ROOT
 
@@ -74,6 +75,54 @@ def train(path, kind: str, size: int, **more) -> sentencepiece.SentencePieceProc
 def settings(folder, **files) -> None:
     for name, value in files.items():
         (folder / f"{name}.json").write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+# What each is called, the marks that its vocabulary has, and the settings beside it.
+BYTE_PAIRS = {
+    "gpt2": ([], {"config": {"model_type": "gpt2", "vocab_size": 421}}),
+    "opt": (["<s>", "<pad>", "</s>", "<unk>"], {"tokenizer_config": {"tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>"}, "added_tokens": {"<mask>": 424}}),
+    "roberta": (
+        ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        {"config": {"model_type": "roberta"}, "special_tokens_map": {"mask_token": {"content": "<mask>", "lstrip": True, "rstrip": False, "single_word": False, "normalized": False}}},
+    ),
+    "bart": (
+        ["<s>", "<pad>", "</s>", "<unk>"],
+        {"tokenizer_config": {"tokenizer_class": "BartTokenizerFast", "add_prefix_space": True, "added_tokens_decoder": {"424": {"content": "<mask>", "lstrip": True, "rstrip": False, "single_word": False, "normalized": False, "special": True}}}},
+    ),
+    "qwen2": (
+        [],
+        {
+            "tokenizer_config": {
+                "tokenizer_class": "Qwen2Tokenizer", "bos_token": None, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "additional_special_tokens": ["<|im_start|>", "<|im_end|>"],
+                "added_tokens_decoder": {
+                    str(420 + i): {"content": text, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": not text.startswith("<t")}
+                    for i, text in enumerate(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>"])
+                },
+            }
+        },
+    ),
+}
+
+
+def byte_pairs(name: str, answers: dict, marked: dict) -> None:
+    """`merges.txt` with `vocab.json`; ids are those of transformers, which knows no library behind it."""
+    marks, files = BYTE_PAIRS[name]
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_first = pre_tokenizers.ByteLevel.alphabet()
+    made.train_from_iterator(corpus(), trainers.BpeTrainer(vocab_size=420 + len(marks), initial_alphabet=bytes_first, special_tokens=marks, show_progress=False))
+    if name == "gpt2":
+        vocabulary = made.get_vocab()
+        made = Tokenizer(models.BPE(vocab=vocabulary | {"<|endoftext|>": len(vocabulary)}, merges=[tuple(pair) for pair in json.loads(made.to_str())["model"]["merges"]]))
+    folder = OUT / name
+    folder.mkdir()
+    made.model.save(str(folder))
+    settings(folder, **files)
+    library = AutoTokenizer.from_pretrained(folder)
+    answers[name] = lambda text: library(text, split_special_tokens=True)["input_ids"]
+    texts = {"roberta": ["the <mask> fox", "<s>a  <mask>b</s>"], "bart": ["the <mask> fox", "a<pad> b"], "qwen2": ["<|im_start|>the fox<|im_end|> a<think> b<|endoftext|>", "cafe\u0301<|im_end|>"]}
+    texts = texts.get(name, ["the</s> fox", "the<|endoftext|> <mask> fox"])
+    marked[name] = [[text, library(text)["input_ids"]] for text in texts]
 
 
 def agrees(name: str, tokenizer, ids) -> None:
@@ -175,6 +224,9 @@ def main() -> None:
         made = BertTokenizer.from_pretrained(folder)
         answers[name] = lambda text, made=made: made(text)["input_ids"]
         marked[name] = [["the [MASK] fox [SEP] a", made("the [MASK] fox [SEP] a")["input_ids"]]]
+
+    for name in BYTE_PAIRS:
+        byte_pairs(name, answers, marked)
     tsv.unlink()
 
     given = texts()

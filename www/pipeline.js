@@ -18,7 +18,7 @@ export const BESIDE = [
 ]; // prettier-ignore
 /** Where a vocabulary was published before there was a `tokenizer.json`, and what is read with it: of no use where there is one. */
 export const OLDER = [
-  "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "source.spm", "vocab.json", "vocab.txt",
+  "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "source.spm", "vocab.json", "merges.txt", "vocab.txt",
   "special_tokens_map.json", "added_tokens.json",
 ]; // prettier-ignore
 

@@ -1,13 +1,14 @@
 //! Text to token ids and back.
 //!
 //! A [`Tokenizer`] comes from the vocabulary inside a GGUF ([`Tokenizer::from_metadata`]), from a Hugging Face `tokenizer.json`
-//! ([`Tokenizer::from_json`]), or from what lay beside weights before there was one: SentencePiece's files and `vocab.txt`. Byte-level BPE and
+//! ([`Tokenizer::from_json`]), or from what lay beside weights before there was one: SentencePiece's files, `vocab.json` with `merges.txt`, and `vocab.txt`. Byte-level BPE and
 //! WordPiece run in the `tokenizers` crate, and its search for the likeliest unigrams behind a normalizer of ours; SentencePiece's
 //! merge-by-score is our own, since merge ranks cannot say it exactly. Decoding is a table of bytes by id for
 //! all kinds, so that text can be shown token by token ([`Detokenizer`]).
 //!
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
 
+mod byte_pairs;
 mod characters;
 mod chat;
 mod ends;
@@ -20,6 +21,7 @@ mod pair;
 mod pieces;
 mod pre_tokenizers;
 mod sentencepiece;
+mod settings;
 mod special;
 mod vocabulary;
 mod vocabulary_files;
@@ -108,8 +110,8 @@ impl Tokenizer {
     }
 
     /// Reads the tokenizer of opened files: the `tokenizer.json` among them, with the `tokenizer_config.json` beside it if there is
-    /// one, else the vocabulary inside the GGUF (vocabulary-only files too), else SentencePiece's file or `vocab.txt` with the settings
-    /// beside them; and the chat templates that lie beside them.
+    /// one, else the vocabulary inside the GGUF (vocabulary-only files too), else SentencePiece's file, `vocab.json` with `merges.txt`, or `vocab.txt` with
+    /// the settings beside them; and the chat templates that lie beside them.
     ///
     /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer; `unsupported-model` where it
     /// is of a kind whose rules are not known here.
@@ -129,7 +131,7 @@ impl Tokenizer {
             let lone = file.extras().find(|name| !name.ends_with(".jinja") && file.format == Format::Json);
             of_json(lone.and_then(|name| file.extra(name)).ok_or_else(|| {
                 Error::bad_argument(
-                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model, or its tokenizer.model, spiece.model or vocab.txt",
+                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model, or its tokenizer.model, spiece.model, vocab.json with merges.txt, or vocab.txt",
                 )
             })?)?
         };
@@ -218,7 +220,11 @@ impl Tokenizer {
                     sentence_piece(model, marks.split(text), None, ids);
                 });
             }
-            Encoder::Characters(characters) => characters.encode(text, &mut ids)?,
+            Encoder::Characters(characters) => {
+                let mut own = vec![];
+                characters.encode(text, &mut own)?;
+                self.frame(options, &mut ids, |ids| ids.append(&mut own));
+            }
         }
         debug_assert!(special.bos.is_none_or(|id| (id as usize) < self.vocabulary_size()));
         Ok(ids)

@@ -36,6 +36,7 @@ impl Tokenizer {
             _ if given("tokenizer.json") => "tokenizer.json",
             Format::Gguf => "gguf",
             _ if given(".model") || given(".spm") => "sentencepiece",
+            _ if given("merges.txt") => "merges.txt",
             _ if given("vocab.txt") => "vocab.txt",
             _ => "tokenizer.json",
         };

@@ -105,6 +105,27 @@ fn what_keeps_every_byte_is_decoded_as_it_was() {
 }
 
 #[test]
+fn byte_level_pairs_keep_every_byte_and_frame_texts_as_their_class_does() {
+    let answers = answers();
+    let [gpt2, opt, roberta] = ["gpt2", "opt", "roberta"].map(known);
+    for text in texts(&answers, "texts") {
+        assert_eq!(gpt2.decode(&gpt2.encode(text, FRAMED).expect("ids")), text);
+    }
+    let special = gpt2.special();
+    assert!(special.bos == Some(420) && special.ends == [420] && gpt2.is_hidden(420), "{special:?}");
+    assert!(opt.is_end(2) && opt.encode("", FRAMED).expect("ids") == [2]);
+    let pair = roberta.encode_pair(["the fox", "a"], None).expect("a pair");
+    let [first, second] = ["the fox", "a"].map(|text| roberta.encode(text, PLAIN).expect("ids"));
+    assert_eq!(pair.ids, [&[0], first.as_slice(), &[2, 2], &second, &[2]].concat());
+    // The space before a mask is the mask's where no file says so, too.
+    let silent = tokenizer(sources("sentencepiece/roberta", &["special_tokens_map.json"])).expect("a tokenizer");
+    let masked = &answers["marked"]["roberta"][0];
+    let text = masked[0].as_str().expect("a text");
+    assert_eq!(silent.encode(text, MARKED).expect("ids"), ids_in(&masked[1]));
+    assert_eq!(silent.mask(), Some(4));
+}
+
+#[test]
 fn settings_beside_a_vocabulary_say_what_ends_a_text_and_how_a_chat_is_framed() {
     let llama = known("llama");
     let special = llama.special();
@@ -219,7 +240,35 @@ fn rules_that_are_not_known_are_refused_by_name() {
     let spiece = || memory("spiece.model", model_of("a", &[]));
     let settings = |text: &str| memory("tokenizer_config.json", text);
     let words = || memory("vocab.txt", "[PAD]\n[UNK]\n");
+    let pairs = |numbers: &str, merges: &str, more: &str| {
+        vec![memory("vocab.json", numbers), memory("merges.txt", merges), memory("tokenizer_config.json", more)]
+    };
+    let gpt2 = r#"{"tokenizer_class": "GPT2Tokenizer", "unk_token": null, "bos_token": null, "eos_token": null}"#;
     for (files, code, said) in [
+        (
+            pairs(r#"{"a": 0}"#, "#version: 0.2", r#"{"tokenizer_class": "CLIPTokenizer"}"#),
+            ErrorCode::UnsupportedModel,
+            "a CLIPTokenizer",
+        ),
+        (pairs(r#"{"a": 0}"#, "#version: 0.2", "{}"), ErrorCode::UnsupportedModel, "config.json too"),
+        (pairs(r#"{"a": 0, "b": 1}"#, "#version: 0.2\na b", gpt2), ErrorCode::CorruptFile, "merges.txt: at line 2"),
+        (pairs(r#"{"a": 0, "b": 1, "ab": 2}"#, "a b\nab", gpt2), ErrorCode::CorruptFile, "merges.txt: at line 2"),
+        (pairs(r#"{"a": -1}"#, "#version: 0.2", gpt2), ErrorCode::CorruptFile, "the id of \"a\""),
+        (pairs("[]", "#version: 0.2", gpt2), ErrorCode::CorruptFile, "vocab.json: it is no list"),
+        (
+            [
+                pairs(r#"{"a": 0}"#, "#version: 0.2", r#"{"tokenizer_class": "BartTokenizer"}"#),
+                vec![memory("config.json", r#"{"vocab_size": 1}"#)],
+            ]
+            .concat(),
+            ErrorCode::CorruptFile,
+            "lacks the marks",
+        ),
+        (
+            [pairs(r#"{"a": 0}"#, "#version: 0.2", gpt2), vec![memory("added_tokens.json", r#"{"<x>": 0}"#)]].concat(),
+            ErrorCode::CorruptFile,
+            "\"<x>\" the id 0",
+        ),
         (
             vec![spiece(), settings(r#"{"tokenizer_class": "AlbertTokenizerFast"}"#)],
             ErrorCode::UnsupportedModel,

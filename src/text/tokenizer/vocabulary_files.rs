@@ -1,5 +1,5 @@
 //! A tokenizer from what lay beside weights before there was a `tokenizer.json`: SentencePiece's file, Marian's pair of them with a `vocab.json`,
-//! or WordPiece's `vocab.txt`; with `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, by the rules that
+//! `vocab.json` with `merges.txt` ([`byte_pairs`]), or WordPiece's `vocab.txt`; with `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, by the rules that
 //! `transformers` has for each family.
 
 use std::collections::HashMap;
@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Encoder, SpecialTokens, Tokenizer,
-    chat::ChatParts,
-    model_proto::{MOST_TOKENS, ModelProto},
+    Encoder, SpecialTokens, Tokenizer, byte_pairs,
+    model_proto::ModelProto,
     normalizer::SPACE,
     sentencepiece::SentencePiece,
+    settings::{Settings, add, vocabulary_of},
     special::{ENDS_OF_TEXT, SpecialMatcher},
     vocabulary::{TokenKind, Vocabulary},
 };
@@ -92,99 +92,6 @@ impl Rules {
     }
 }
 
-/// What the JSON files beside a vocabulary say.
-struct Settings {
-    /// `tokenizer_config.json`, with what it lacks from `special_tokens_map.json`.
-    json: Map<String, Value>,
-    /// The tokenizer's class, without "Fast".
-    class: String,
-    /// `model_type` of `config.json`.
-    kind: String,
-    /// Rows of the model's embedding, where `config.json` says so.
-    rows: usize,
-    /// Tokens beside the vocabulary's own, with their ids, and whether they are marks that readers never see.
-    added: Vec<(usize, String, bool)>,
-}
-
-impl Settings {
-    fn read(file: &WeightFile) -> Result<Self> {
-        let object = |name: &str| {
-            let json = file.extra_json(name)?;
-            Ok::<_, Error>(json.and_then(|json| json.as_object().cloned()).unwrap_or_default())
-        };
-        let mut json = object("tokenizer_config.json")?;
-        for (key, value) in object("special_tokens_map.json")? {
-            let own = json.entry(key).or_insert(Value::Null);
-            if own.is_null() {
-                *own = value;
-            }
-        }
-        let config = object("config.json")?;
-        let word =
-            |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut settings = Self {
-            class: word(&json, "tokenizer_class").trim_end_matches("Fast").to_owned(),
-            kind: word(&config, "model_type"),
-            rows: config.get("vocab_size").and_then(Value::as_u64).map_or(MOST_TOKENS, |n| n as usize).min(MOST_TOKENS),
-            added: vec![],
-            json,
-        };
-        let marks = settings.special();
-        for (text, id) in object("added_tokens.json")? {
-            let special = marks.contains(&text);
-            settings.added.extend(id.as_u64().map(|id| (id as usize, text, special)));
-        }
-        if let Some(decoder) = settings.json.get("added_tokens_decoder").and_then(Value::as_object) {
-            for (id, token) in decoder {
-                let (Ok(id), Some(text)) = (id.parse(), token["content"].as_str()) else { continue };
-                settings.added.push((id, text.to_owned(), token["special"] == true));
-            }
-        }
-        settings.added.sort_unstable();
-        if let Some((id, text, _)) = settings.added.iter().find(|(id, ..)| *id >= MOST_TOKENS) {
-            return Err(Error::corrupt_file(format!(
-                "the files beside the vocabulary give {text:?} the id {id}, which no vocabulary has; fetch them again"
-            )));
-        }
-        Ok(settings)
-    }
-
-    fn flag(&self, key: &str) -> Option<bool> {
-        self.json.get(key).and_then(Value::as_bool)
-    }
-
-    fn count(&self, key: &str) -> Option<usize> {
-        self.json.get(key).and_then(Value::as_u64).map(|n| n as usize)
-    }
-
-    /// What a mark is (`"eos_token"`), where there is one.
-    fn mark(&self, name: &str) -> Option<&str> {
-        text_of(self.json.get(name)?)
-    }
-
-    /// All marks, in the order in which `transformers` adds those that a vocabulary lacks.
-    fn special(&self) -> Vec<String> {
-        let order = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-        let more = self.json.get("additional_special_tokens").and_then(Value::as_array).into_iter().flatten();
-        order.iter().filter_map(|name| self.mark(name)).chain(more.filter_map(text_of)).map(str::to_owned).collect()
-    }
-
-    /// Marks that the files do not name; one that is `null` there is none.
-    fn complete(&mut self, marks: &[(&str, &str)]) {
-        for (name, text) in marks {
-            self.json.entry(*name).or_insert_with(|| (*text).into());
-        }
-    }
-
-    fn chat(&self) -> ChatParts {
-        ChatParts::of_settings(&Value::Object(self.json.clone()))
-    }
-}
-
-fn text_of(token: &Value) -> Option<&str> {
-    token["content"].as_str().or(token.as_str())
-}
-
 impl Tokenizer {
     /// `None` where no such file lies beside the weights.
     ///
@@ -202,6 +109,9 @@ impl Tokenizer {
         }
         if let Some((name, bytes)) = NAMES.into_iter().find_map(read).or_else(lone) {
             return sentence_piece(Settings::read(file)?, ModelProto::read(name, bytes)?).map(Some);
+        }
+        if let (Some(vocabulary), Some(merges)) = (file.extra_json("vocab.json")?, file.extra("merges.txt")) {
+            return byte_pairs::tokenizer(Settings::read(file)?, &vocabulary, merges).map(Some);
         }
         file.extra("vocab.txt").map(|list| word_piece(Settings::read(file)?, list)).transpose()
     }
@@ -307,35 +217,6 @@ fn numbered<'a>(rules: Rules, settings: &Settings, own: Vocabulary<'a>) -> Vocab
     numbered
 }
 
-/// Puts the added tokens at their ids, and marks that are nowhere yet behind all others while the model has rows for them. Gives those that
-/// readers see, which are found in any text.
-fn add(settings: &Settings, vocabulary: &mut Vocabulary) -> Vec<(u32, String)> {
-    let mut shown = vec![];
-    for (id, text, special) in &settings.added {
-        while vocabulary.len() <= *id {
-            vocabulary.push("", TokenKind::Control, 0.0);
-        }
-        vocabulary.tokens[*id] = text.clone().into();
-        let kind = &mut vocabulary.kinds[*id];
-        *kind = match special {
-            _ if *kind == TokenKind::Unknown => TokenKind::Unknown,
-            true => TokenKind::Control,
-            false => TokenKind::UserDefined,
-        };
-        if !special {
-            shown.push((*id as u32, text.clone()));
-        }
-    }
-    for text in settings.special() {
-        match vocabulary.tokens.iter().position(|token| **token == text) {
-            Some(id) if vocabulary.kinds[id] != TokenKind::Unknown => vocabulary.kinds[id] = TokenKind::Control,
-            None if vocabulary.len() < settings.rows => vocabulary.push(text, TokenKind::Control, 0.0),
-            _ => {}
-        }
-    }
-    shown
-}
-
 fn matcher(tokens: &[(u32, String)]) -> SpecialMatcher {
     SpecialMatcher::new(tokens.iter().map(|(id, text)| (*id, text.as_str())))
 }
@@ -364,22 +245,12 @@ fn marian(mut settings: Settings, source: ModelProto, numbers: &Value) -> Result
         ));
     }
     settings.complete(&[("eos_token", "</s>"), ("unk_token", "<unk>"), ("pad_token", "<pad>")]);
-    let damaged = |what: String| Error::corrupt_file(format!("vocab.json: {what}; give the model's own"));
-    let numbers = numbers.as_object().ok_or_else(|| damaged("it is no list of tokens and their ids".into()))?;
-    let mut ids: HashMap<&str, u32> = HashMap::with_capacity(numbers.len());
-    let mut vocabulary = Vocabulary::default();
-    for (token, id) in numbers {
-        let id = id.as_u64().filter(|id| *id < MOST_TOKENS as u64);
-        let id = id.ok_or_else(|| damaged(format!("the id of {token:?} is none")))? as usize;
-        while vocabulary.len() <= id {
-            vocabulary.push("", TokenKind::Control, 0.0);
-        }
-        vocabulary.tokens[id] = token.as_str().into();
-        vocabulary.kinds[id] = TokenKind::Normal;
-        ids.insert(token, id as u32);
-    }
+    let mut vocabulary = vocabulary_of(numbers)?;
+    let named = vocabulary.iter().filter(|(_, _, kind)| *kind == TokenKind::Normal);
+    let ids: HashMap<String, u32> = named.map(|(id, text, _)| (text.to_owned(), id)).collect();
     let unknown = settings.mark("unk_token").and_then(|text| ids.get(text).copied());
-    let unknown = unknown.ok_or_else(|| damaged("it has no token for what is unknown".into()))?;
+    let unknown = unknown
+        .ok_or_else(|| Error::corrupt_file("vocab.json: it has no token for what is unknown; give the model's own"))?;
     vocabulary.kinds[unknown as usize] = TokenKind::Unknown;
     let shown = add(&settings, &mut vocabulary);
     let ModelProto { vocabulary: pieces, search, normalizer, .. } = source;
@@ -387,7 +258,7 @@ fn marian(mut settings: Settings, source: ModelProto, numbers: &Value) -> Result
     let own =
         pieces.scored().map(|(_, text, kind, score)| (ids.get(text).copied().unwrap_or(unknown), text, kind, score));
     let languages = ids.iter().filter(|(text, _)| text.starts_with(">>") && text.ends_with("<<"));
-    let languages = languages.map(|(text, id)| (Box::from(*text), *id)).collect();
+    let languages = languages.map(|(text, id)| (Box::from(text.as_str()), *id)).collect();
     let model = SentencePiece::new(search, own, Some(unknown), normalizer).map_err(refused)?.with_languages(languages);
     let eos = settings.mark("eos_token").and_then(|text| ids.get(text).copied());
     let special = SpecialTokens {
@@ -432,13 +303,6 @@ fn word_piece(mut settings: Settings, list: &[u8]) -> Result<Tokenizer> {
     // Of equal lines the last counts.
     let model: Map<String, Value> =
         vocabulary.iter().take(words).map(|(id, token, _)| (token.to_owned(), id.into())).collect();
-    let added: Vec<Value> = vocabulary
-        .iter()
-        .filter(|(_, text, kind)| *kind != TokenKind::Normal && !text.is_empty())
-        .map(|(id, text, kind)| {
-            json!({ "id": id, "content": text, "special": kind == TokenKind::Control, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false })
-        })
-        .collect();
     let part = |name: &str, kind: u8| json!({ "SpecialToken": { "id": settings.mark(name), "type_id": kind } });
     let text = |name: &str, kind: u8| json!({ "Sequence": { "id": name, "type_id": kind } });
     let ids = vocabulary.ids();
@@ -457,7 +321,7 @@ fn word_piece(mut settings: Settings, list: &[u8]) -> Result<Tokenizer> {
     }
     let whole = json!({
         "version": "1.0",
-        "added_tokens": added,
+        "added_tokens": settings.listed(&vocabulary),
         "normalizer": {
             "type": "BertNormalizer",
             "clean_text": true,
