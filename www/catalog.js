@@ -169,7 +169,7 @@ async function addressOf(source) {
       if (address) return { address, entry };
       throw nowhere(entry.id, entry.file);
     }
-    if (!/\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(source.address)) {
+    if (!/\.(gguf|safetensors|bin|ckpt|pth?|npz|json)$/i.test(source.address)) {
       const known = models.map(({ id }) => `"${id}"`).join(", ") || "none";
       throw {
         code: "bad-argument",

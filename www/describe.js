@@ -116,6 +116,6 @@ const WAYS = {
  */
 export function fileOf({ name, parts, files = [] }) {
   const paths = files.map(([path]) => path);
-  const weights = paths.find((path) => /\.(gguf|safetensors|bin|pth?|ckpt)$/i.test(path));
+  const weights = paths.find((path) => /\.(gguf|safetensors|bin|pth?|ckpt|npz)$/i.test(path));
   return (name ?? parts?.[0].name ?? weights ?? paths[0])?.split("/").pop() || undefined;
 }

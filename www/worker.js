@@ -350,7 +350,7 @@ async function explained({ code, message }) {
  */
 function hinted({ code, message }, source) {
   const [, repository, file] = /^(?:huggingface\.co\/)?([\w-][\w.-]*\/[\w.-]+)(\/.+)?$/.exec(source?.address ?? "") ?? [];
-  const isFile = !file && /\.(gguf|safetensors|bin|ckpt|pth?|json)$/i.test(repository ?? "");
+  const isFile = !file && /\.(gguf|safetensors|bin|ckpt|pth?|npz|json)$/i.test(repository ?? "");
   if (!repository || isFile || code !== "network" || !/\bHTTP 404\b|web page/.test(message)) return { code, message };
   return { code, message: `${message.replace(/\.?$/, ".")} If the hub's ${repository} is meant, write hf://${repository}${file ?? ""}.` };
 }

@@ -50,7 +50,10 @@ impl Autoregressive {
     pub fn read_vocabulary(&self) -> usize {
         match self {
             Self::EncoderDecoder(model) => model.sizes().vocabulary,
-            _ => self.vocabulary(),
+            Self::Recurrent(model) => {
+                model.config().reader.as_ref().map_or(self.vocabulary(), |reader| reader.vocabulary)
+            }
+            Self::Decoder(_) => self.vocabulary(),
         }
     }
 
@@ -146,7 +149,8 @@ impl Autoregressive {
     pub fn start(&self) -> Option<&Start> {
         match self {
             Self::EncoderDecoder(model) => Some(&model.sizes().start),
-            _ => None,
+            Self::Recurrent(model) => model.config().reader.as_ref().map(|reader| &reader.start),
+            Self::Decoder(_) => None,
         }
     }
 
@@ -163,15 +167,17 @@ impl Autoregressive {
     pub fn whole(&self) -> Result<Graph> {
         match self {
             Self::EncoderDecoder(model) => model.whole(),
-            _ => self.decode(),
+            Self::Recurrent(model) => model.whole(),
+            Self::Decoder(model) => model.decode(),
         }
     }
 
-    /// `t` tokens as one text for the decoder; input `ids` `[t]` and `lengths` `[1]` U32.
+    /// `t` tokens as one text for the decoder, of a recurrent one's reader to the output `hidden` that a text begins with; input `ids` `[t]` and `lengths` `[1]` U32.
     pub fn read(&self, t: usize) -> Result<Graph> {
         match self {
             Self::EncoderDecoder(model) => model.read(t),
-            _ => Err(Error::internal(format!("{} reads and writes one text", self.architecture()))),
+            Self::Recurrent(model) => model.read(t),
+            Self::Decoder(_) => Err(Error::internal(format!("{} reads and writes one text", self.architecture()))),
         }
     }
 
@@ -282,7 +288,18 @@ impl Autoregressive {
                     output: "logits",
                     sampled: Some("sampled"),
                 };
-                Ok((probe.decode()?, vec![prefill, written(probe.decode()?, 0, vocabulary)]))
+                let mut trials = vec![prefill, written(probe.decode()?, 0, vocabulary)];
+                if let Some(reader) = &probe.config().reader {
+                    trials.push(Trial {
+                        graph: probe.read(rows)?,
+                        inputs: vec![("ids", ids(rows, reader.vocabulary)), ("lengths", vec![rows as u32])],
+                        states: vec![],
+                        params: StepParams::default(),
+                        output: "hidden",
+                        sampled: None,
+                    });
+                }
+                Ok((probe.whole()?, trials))
             }
         }
     }

@@ -1,19 +1,25 @@
 //! A recurrent model of characters, as tutorials write it: an embedding or none, layers of LSTM (Hochreiter & Schmidhuber, 1997), GRU (arXiv 1406.1078) or
-//! plain tanh cells, and a linear layer.
+//! plain tanh cells, and a linear layer. Or two of them, an RNN encoder and decoder (arXiv 1406.1078): one reads a text, and the other begins a text of
+//! another alphabet with the state that this leaves.
 //!
 //! One [`Recurrent`] makes graphs over the same weights and states: [`Recurrent::prefill`], [`Recurrent::decode`] and [`Recurrent::score`]. All that it is
 //! is told by its tensors, whatever its author called the layers: PyTorch's `weight_ih_lN` and `weight_hh_lN` below any name, or TensorFlow's `BasicLSTMCell`s.
-//! States: `h.N` and, of LSTMs, `c.N` `[1, width]` F32, `seen` `[vocabulary]` U32, `token` `[1]` U32. Zeros in `h` and `c` begin a text.
+//! States: `h.N` and, of LSTMs, `c.N` `[1, width]` F32, `seen` `[vocabulary]` U32, `token` `[1]` U32. Zeros in `h` and `c` begin a text, or in `h`
+//! what [`Recurrent::read`] gave, whose own state is `read.h` `[1, width]` F32.
 
-use super::{Builder, Form, Origin, Search, Tensors, Weights, language::ALTERNATIVES};
+use super::{Builder, Form, Origin, Search, Tensors, Weights, encoder_decoder::Start, language::ALTERNATIVES};
 use crate::{
     Error, Result,
-    graph::{Cell, DType, Graph},
+    graph::{Cell, DType, Graph, Pooling},
     weights::{Recipe, Recipes, Storage},
 };
 
 /// How PyTorch ends the name of a first layer's weights.
 const FIRST_LAYER: &str = "weight_ih_l0";
+/// The token that a written text begins with, as g2p-en numbers its phonemes: behind `<pad>` and `<unk>`.
+const FIRST_PHONEME: u32 = 2;
+/// What a reader met, while it reads.
+pub const READ_STATE: &str = "read.h";
 /// Tokens at most where each stands for itself: a table of one row and column each is made.
 const MOST_ONE_HOT: usize = 4096;
 /// What a probe keeps at most of the vocabulary.
@@ -31,6 +37,16 @@ pub struct RecurrentConfig {
     /// Columns of a cell's state.
     pub width: usize,
     pub layers: usize,
+    /// What reads a text before another is written, where there is such a one.
+    pub reader: Option<Reader>,
+}
+
+/// The encoder of a pair: one layer, as wide as the decoder's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reader {
+    pub vocabulary: usize,
+    pub embedding: usize,
+    pub start: Start,
 }
 
 /// What the file calls its layers.
@@ -48,11 +64,18 @@ enum Cells {
     PyTorch(String),
     /// Kernel and bias of each layer. Kernels are `[in + width, 4 · width]`.
     BasicLstm(Vec<[String; 2]>),
+    /// g2p-en's GRUs: `enc_w_ih` and its kin read, `dec_w_ih` and its kin write.
+    Pair,
 }
 
 /// A matrix in a file, with the layer's name.
 fn matrix(tensors: &dyn Tensors, name: &str) -> Option<[usize; 2]> {
     tensors.tensor(name).and_then(|(_, shape)| <[usize; 2]>::try_from(shape).ok())
+}
+
+/// Whether these are an encoder's and a decoder's cells.
+fn is_pair(tensors: &dyn Tensors) -> bool {
+    ["enc_w_hh", "dec_w_hh"].iter().all(|name| tensors.tensor(name).is_some())
 }
 
 fn unclear(what: &str) -> Error {
@@ -118,7 +141,7 @@ impl Names {
             [] if embedding == width => Some(head.to_string()),
             _ => return Err(unclear(&format!("it is not told what its first layer reads, {embedding} columns"))),
         };
-        let config = RecurrentConfig { cell, vocabulary, embedding, width, layers };
+        let config = RecurrentConfig { cell, vocabulary, embedding, width, layers, reader: None };
         let cells = Cells::PyTorch(below.into());
         Ok((Self { embedding: embedding_name, cells, head: [Some(head.into()), bias_of(head)] }, config))
     }
@@ -149,9 +172,31 @@ impl Names {
         let head = [find(["softmax_w", "softmax/kernel"]), find(["softmax_b", "softmax/bias"])];
         let shape = head[0].as_ref().and_then(|name| matrix(tensors, name));
         let Some([_, vocabulary]) = shape else { return Err(unclear("it has no softmax_w")) };
-        let config = RecurrentConfig { cell: Cell::Lstm, vocabulary, embedding, width, layers: shapes.len() };
+        let (cell, layers) = (Cell::Lstm, shapes.len());
+        let config = RecurrentConfig { cell, vocabulary, embedding, width, layers, reader: None };
         let cells = Cells::BasicLstm(kernels.into_iter().zip(biases).map(|(kernel, bias)| [kernel, bias]).collect());
         Ok((Self { embedding: find(["embedding", "embedding/weights"]), cells, head }, config))
+    }
+
+    /// The GRU encoder and decoder of g2p-en, whose arrays are PyTorch's under names of their own.
+    fn of_pair(tensors: &dyn Tensors) -> Result<(Self, RecurrentConfig)> {
+        let sizes = |name: &str| {
+            matrix(tensors, name).ok_or_else(|| {
+                Error::corrupt_file(format!("the file has no matrix {name}; fetch the whole file again"))
+            })
+        };
+        let ([read, read_embedding], [vocabulary, embedding]) = (sizes("enc_emb")?, sizes("dec_emb")?);
+        let [_, width] = sizes("dec_w_hh")?;
+        if vocabulary <= FIRST_PHONEME as usize {
+            return Err(Error::corrupt_file(format!(
+                "the file's dec_emb has {vocabulary} rows, too few to begin a text with; fetch the file again"
+            )));
+        }
+        let start = Start { first: FIRST_PHONEME, ..Start::default() };
+        let reader = Some(Reader { vocabulary: read, embedding: read_embedding, start });
+        let config = RecurrentConfig { cell: Cell::Gru, vocabulary, embedding, width, layers: 1, reader };
+        let named = |name: &str| Some(name.to_owned());
+        Ok((Self { embedding: named("dec_emb"), cells: Cells::Pair, head: [named("fc_w"), named("fc_b")] }, config))
     }
 
     /// From a weight's name in the graphs to its place in the file.
@@ -165,6 +210,13 @@ impl Names {
                 Origin { name, form: if turned { Form::Transposed } else { Form::Whole } }
             }
             ("head.bias", _) => Origin::whole(self.head[1].clone().unwrap_or_else(absent)),
+            ("read.embedding.weight", _) => Origin::whole("enc_emb"),
+            (_, Cells::Pair) => {
+                let side = if weight.starts_with("read.") { "enc" } else { "dec" };
+                let part = if weight.contains("bias") { "b" } else { "w" };
+                let of = if weight.contains("_ih_") { "ih" } else { "hh" };
+                Origin::whole(format!("{side}_{part}_{of}"))
+            }
             (_, Cells::PyTorch(below)) => Origin::whole(weight.replacen("rnn.", below, 1)),
             (_, Cells::BasicLstm(_)) => Origin::whole(absent()),
         }
@@ -195,6 +247,7 @@ impl Recurrent {
     /// Whether these are the tensors of one: no other model has cells.
     pub fn is_one(tensors: &dyn Tensors) -> bool {
         !tensors.names_ending(FIRST_LAYER).is_empty()
+            || is_pair(tensors)
             || ["/weights", "/kernel"]
                 .iter()
                 .any(|end| tensors.names_ending(end).iter().any(|name| name.contains("basic_lstm_cell")))
@@ -206,6 +259,7 @@ impl Recurrent {
     /// weight which is missing, or is of another shape.
     pub fn find(tensors: &dyn Tensors, storage: Storage) -> Result<Self> {
         let (names, config) = match tensors.names_ending(FIRST_LAYER).is_empty() {
+            true if is_pair(tensors) => Names::of_pair(tensors)?,
             true => Names::of_tensorflow(tensors)?,
             false => Names::of_pytorch(tensors)?,
         };
@@ -213,7 +267,7 @@ impl Recurrent {
         let search = Search::new(tensors, storage, &origin);
         let alternatives = ALTERNATIVES.min(config.vocabulary);
         let mut model = Self { config, names: names.clone(), alternatives, weights: Weights::declared(DType::F32) };
-        model.graph(search.builder("recurrent"), Rows::Last)?;
+        model.everything(search.builder("recurrent"))?;
         model.weights = search.finish();
         Ok(model)
     }
@@ -236,6 +290,9 @@ impl Recurrent {
         if probe.names.embedding.is_some() {
             c.vocabulary = c.vocabulary.min(PROBE_VOCABULARY);
         }
+        if let Some(reader) = &mut c.reader {
+            reader.vocabulary = reader.vocabulary.min(PROBE_VOCABULARY);
+        }
         probe.alternatives = probe.alternatives.min(c.vocabulary);
         probe
     }
@@ -249,6 +306,44 @@ impl Recurrent {
     /// How its weights are made of the file's tensors.
     pub fn recipes(&self) -> &Recipes {
         self.weights.recipes()
+    }
+
+    /// Every weight and state, for loading: a graph that is never run.
+    pub fn whole(&self) -> Result<Graph> {
+        self.everything(self.weights.builder("recurrent"))
+    }
+
+    /// Reads `t` tokens, `ids` `[t]` U32, of which the first `lengths` `[1]` U32 count, from zeros in `read.h` on. Output `hidden` `[1, width]`: what begins a text
+    /// in `h.0`.
+    pub fn read(&self, t: usize) -> Result<Graph> {
+        let mut b = self.weights.builder(format!("recurrent read {t}"));
+        match &self.config.reader {
+            Some(reader) => self.encode(&mut b, reader, t)?,
+            None => return Err(Error::internal("this recurrent model goes on with a text and reads no other")),
+        }
+        Ok(b.finish())
+    }
+
+    fn everything(&self, mut b: Builder) -> Result<Graph> {
+        if let Some(reader) = &self.config.reader {
+            self.encode(&mut b, reader, 1)?;
+        }
+        self.graph(b, Rows::Last)
+    }
+
+    fn encode(&self, b: &mut Builder, reader: &Reader, t: usize) -> Result<()> {
+        let c = &self.config;
+        b.g.at("encoder");
+        let ids = b.g.input("ids", &[t], DType::U32);
+        let lengths = b.g.input("lengths", &[1], DType::U32);
+        let mut below = b.pp("read");
+        let x = below.embedding("embedding", reader.vocabulary, reader.embedding, ids)?;
+        let state = below.g.state(READ_STATE, &[1, c.width], DType::F32)?;
+        let x = below.recurrent(0, c.cell, c.width, (state, None), x)?;
+        drop(below);
+        let last = b.g.pool(Pooling::Last, x, lengths)?;
+        b.g.output("hidden", last);
+        Ok(())
     }
 
     /// One step: the token chosen before → logits → the next. Outputs `sampled`, `logits` `[1, vocabulary]`, and each layer's state `h.N` and memory `c.N` `[1, width]`
@@ -290,7 +385,7 @@ impl Recurrent {
             let hidden = state("h")?;
             let memory = (c.cell == Cell::Lstm).then(|| state("c")).transpose()?;
             x = match &self.names.cells {
-                Cells::PyTorch(_) => b.pp("rnn").recurrent(i, c.cell, c.width, (hidden, memory), x)?,
+                Cells::PyTorch(_) | Cells::Pair => b.pp("rnn").recurrent(i, c.cell, c.width, (hidden, memory), x)?,
                 Cells::BasicLstm(cells) => {
                     let [kernel, bias] = &cells[i];
                     let (gates, inner) = (4 * c.width, b.columns_of(x));

@@ -249,6 +249,11 @@ impl Loaded<Text> {
         }
         let (written, begins) = match &options.decoder_prompt {
             // A text that has begun is not told how to begin.
+            Some(_) if self.tokenizer.reads_letters() => {
+                return Err(Error::bad_argument(
+                    "decoderPrompt is a text, and this model writes phonemes; leave it out",
+                ));
+            }
             Some(words) => {
                 let words = self.tokenizer.encode(words, EncodeOptions::default())?;
                 (vec![start.first].into_iter().chain(words).collect(), false)
@@ -376,7 +381,11 @@ fn read_model(file: &WeightFile, storage: Storage) -> Result<(Autoregressive, To
     let model = find_model(file, storage)?;
     let tokenizer = match &model {
         Autoregressive::Recurrent(model) if file.extra("tokenizer.json").is_none() => {
-            Tokenizer::of_characters(file, model.config().vocabulary)?
+            let config = model.config();
+            match &config.reader {
+                Some(reader) => Tokenizer::of_phonemes(file, reader.vocabulary, config.vocabulary)?,
+                None => Tokenizer::of_characters(file, config.vocabulary)?,
+            }
         }
         _ => Tokenizer::from_file(file)?,
     };

@@ -9,7 +9,7 @@ use crate::{
     backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
     graph::{MOST_SLOTS, SampleParams, StepParams},
-    models::{Autoregressive, language::ALTERNATIVES},
+    models::{Autoregressive, language::ALTERNATIVES, recurrent::READ_STATE},
     yielding::Turns,
 };
 
@@ -74,6 +74,8 @@ pub struct Session {
     plans: HashMap<PlanKey, Plan>,
     /// What an encoder read last.
     read: Vec<u32>,
+    /// The recurrent state that it left; nothing where there is none.
+    begun: Vec<u32>,
     /// The bias of the logits on the device; empty where it is zeros.
     bias: Vec<f32>,
     /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
@@ -88,13 +90,14 @@ pub struct Session {
 impl Session {
     pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
         let turns = Turns::default();
-        let (read, cached, plans) = (vec![], vec![], HashMap::new());
+        let (read, begun, cached, plans) = (vec![], vec![], vec![], HashMap::new());
         Self {
             model,
             device,
             resident,
             plans,
             read,
+            begun,
             bias: vec![],
             cached,
             past_bound: false,
@@ -167,6 +170,13 @@ impl Session {
             return Ok(());
         }
         self.forget();
+        let outputs: &[&str] = match &self.model {
+            Autoregressive::Recurrent(model) => {
+                self.resident.write_state(READ_STATE, &vec![0; model.config().width])?;
+                &["hidden"]
+            }
+            _ => &[],
+        };
         let rows = match self.device.exact_rows() {
             true => ids.len(),
             false => ids.len().next_multiple_of(READ_ROWS).min(self.capacity()),
@@ -177,8 +187,8 @@ impl Session {
         padded.resize(rows, 0);
         plan.write_input("ids", &padded)?;
         plan.write_input("lengths", &[ids.len() as u32])?;
-        let pending = plan.step(&StepParams::default(), &[])?;
-        cancel.race(pending).await?;
+        let pending = plan.step(&StepParams::default(), outputs)?;
+        self.begun = cancel.race(pending).await?.into_iter().next().unwrap_or_default();
         self.read = ids.to_vec();
         Ok(())
     }
@@ -298,11 +308,13 @@ impl Session {
         }
     }
 
-    /// Recurrent states begin a text as zeros.
+    /// Recurrent states begin a text as zeros, or as what was read left them.
     fn begin_states(&self) -> Result<()> {
         if self.cached.is_empty() {
             for (state, words) in self.model.running_states() {
-                self.resident.write_state(&state, &vec![0; words])?;
+                let zeros = vec![0; words];
+                let begun = if self.begun.len() == words { &self.begun } else { &zeros };
+                self.resident.write_state(&state, begun)?;
             }
         }
         Ok(())

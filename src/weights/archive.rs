@@ -1,14 +1,13 @@
-//! The ZIP archive (APPNOTE.TXT 6.3, with its 64-bit records) as `torch.save` writes it: records that are stored as they are, a directory at the end.
+//! The ZIP archive (APPNOTE.TXT 6.3, with its 64-bit records) as `torch.save` and NumPy write it: records that are stored as they are, or of NumPy's
+//! deflated (RFC 1951), and a directory at the end.
 //!
 //! The records' own headers carry no sizes, so the directory is what counts; a header is read for one thing alone, how far behind it the
 //! bytes begin.
 
 use std::ops::Range;
 
-use crate::{
-    Error, Result,
-    weights::contents::{Part, shown},
-};
+use super::contents::{Part, shown};
+use crate::{Error, Result};
 
 /// How much of the end is read at once: a directory of a thousand records and what stands behind it.
 const TAIL: u64 = 256 << 10;
@@ -27,8 +26,18 @@ const RECORD_HEADER: u64 = 30;
 pub struct Record {
     /// Where its header begins.
     header: u64,
+    /// As they lie in the file.
+    packed: u64,
     pub bytes: u64,
-    stored: bool,
+    packing: Packing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    Stored,
+    Deflated,
+    /// Otherwise, or encrypted.
+    Other,
 }
 
 /// Checkpoints of Stable Diffusion have two thousand at the most.
@@ -103,7 +112,7 @@ impl Directory {
             tail[*at..].starts_with(&END) && comment == Some(tail.len() - at - 22)
         });
         let Some(end) = end else {
-            return Err(self.bad("the directory that should stand at the end of a PyTorch file is missing"));
+            return Err(self.bad("the directory that should stand at the end of such an archive is missing"));
         };
         let mut fields = Fields { bytes: &tail[end + 10..] };
         let numbers = (|| Some((fields.number(2)?, fields.number(4)?, fields.number(4)?)))();
@@ -143,12 +152,12 @@ impl Directory {
                 return Err(self.bad(&format!("entry {index} of the directory makes no sense")));
             };
             let name = String::from_utf8_lossy(name).into_owned();
-            let end = record.header.checked_add(RECORD_HEADER).and_then(|at| at.checked_add(record.bytes));
+            let end = record.header.checked_add(RECORD_HEADER).and_then(|at| at.checked_add(record.packed));
             if end.is_none_or(|end| end > self.len) {
                 return Err(self.bad(&format!(
                     "record {} claims {} bytes behind {}, past the file's end at {}",
                     shown(&name),
-                    record.bytes,
+                    record.packed,
                     record.header,
                     self.len
                 )));
@@ -173,13 +182,17 @@ impl Directory {
     ///
     /// Errors: `unsupported-model` for a record that is compressed, `corrupt-file` where no header stands.
     pub async fn start_of(&self, source: &Part, name: &str, record: Record) -> Result<u64> {
-        if !record.stored {
+        if record.packing != Packing::Stored {
             return Err(Error::unsupported_model(format!(
                 "{}: record {} is compressed or encrypted, which torch.save never does; load the model with PyTorch and save it again",
                 self.file,
                 shown(name)
             )));
         }
+        self.place_behind_header(source, name, record).await
+    }
+
+    async fn place_behind_header(&self, source: &Part, name: &str, record: Record) -> Result<u64> {
         let header = source.read(record.header..record.header + RECORD_HEADER).await?;
         let mut fields = Fields { bytes: header.get(26..).unwrap_or_default() };
         let lengths = fields.number(2).zip(fields.number(2)).filter(|_| header.starts_with(&RECORD));
@@ -187,7 +200,7 @@ impl Directory {
             return Err(self.bad(&format!("at byte {}: no record {} begins here", record.header, shown(name))));
         };
         let start = record.header + RECORD_HEADER + name_bytes + extra_bytes;
-        if start + record.bytes > self.len {
+        if start + record.packed > self.len {
             return Err(self.bad(&format!("record {} reaches past the file's end at {}", shown(name), self.len)));
         }
         Ok(start)
@@ -197,6 +210,28 @@ impl Directory {
     pub async fn bytes_of(&self, source: &Part, name: &str, record: Record) -> Result<Vec<u8>> {
         let start = self.start_of(source, name, record).await?;
         source.read(start..start + record.bytes).await
+    }
+
+    /// A whole record that may be deflated. How large it claims to be has been looked at.
+    ///
+    /// Errors: `unsupported-model` for one that is packed otherwise, `corrupt-file` where it is not as large as it claims.
+    pub async fn unpacked(&self, source: &Part, name: &str, record: Record) -> Result<Vec<u8>> {
+        if record.packing == Packing::Other {
+            return Err(Error::unsupported_model(format!(
+                "{}: record {} is encrypted, or compressed in a way that NumPy has not; save it again with numpy.savez",
+                self.file,
+                shown(name)
+            )));
+        }
+        let start = self.place_behind_header(source, name, record).await?;
+        let packed = source.read(start..start + record.packed).await?;
+        if record.packing == Packing::Stored {
+            return Ok(packed);
+        }
+        let bytes = miniz_oxide::inflate::decompress_to_vec_with_limit(&packed, record.bytes as usize).ok();
+        bytes.filter(|bytes| bytes.len() as u64 == record.bytes).ok_or_else(|| {
+            self.bad(&format!("record {} does not unpack to the {} bytes that it claims", shown(name), record.bytes))
+        })
     }
 }
 
@@ -225,5 +260,10 @@ fn entry<'a>(fields: &mut Fields<'a>) -> Option<(&'a [u8], Record)> {
         }
     }
     let encrypted = flags & 1 != 0;
-    Some((name, Record { header, bytes, stored: method == 0 && !encrypted && packed == bytes }))
+    let packing = match method {
+        0 if !encrypted && packed == bytes => Packing::Stored,
+        8 if !encrypted => Packing::Deflated,
+        _ => Packing::Other,
+    };
+    Some((name, Record { header, packed, bytes, packing }))
 }

@@ -9,7 +9,7 @@ use super::{
     manifest::Manifest,
     members::{Index, is_expected, members},
     metadata::Metadata,
-    pytorch, safetensors,
+    npz, pytorch, safetensors,
     source::SharedSource,
     stand_in::StandIn,
     wrappers,
@@ -20,7 +20,7 @@ use crate::{Error, Result, graph::DType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Gguf,
-    /// Tensors by the names of the model's code, its configuration in JSON beside them: safetensors, or PyTorch's own files.
+    /// Tensors by the names of the model's code, its configuration in JSON beside them: safetensors, PyTorch's own files, or NumPy's.
     StateDict,
     /// Named JSON files alone (a `tokenizer.json`), no weights.
     Json,
@@ -69,6 +69,7 @@ enum Kind {
     Gguf,
     Safetensors,
     PyTorch,
+    Numpy,
     /// JSON, a list of lines (`merges.txt`), a chat template (`.jinja`) or a vocabulary of SentencePiece's: what is read as a whole.
     Whole,
 }
@@ -93,6 +94,9 @@ fn kind(prefix: &Prefix) -> Result<Kind> {
     }
     if bytes.starts_with(b"GGUF") {
         return Ok(Kind::Gguf);
+    }
+    if npz::is_one(bytes) {
+        return Ok(Kind::Numpy);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(pytorch::LEGACY) {
         return Ok(Kind::PyTorch);
@@ -174,8 +178,8 @@ impl WeightFile {
         Self::open_parts(vec![source]).await
     }
 
-    /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors or of PyTorch
-    /// (`torch.save` of a state dict), or the raw ones that a `manifest.json` lists, with the JSON files that belong to them.
+    /// Opens the files of one model: a GGUF (or all its `-00001-of-0000N` parts, in any order), or files of safetensors, of PyTorch
+    /// (`torch.save` of a state dict) or of NumPy (`savez`), or the raw ones that a `manifest.json` lists, with the JSON files that belong to them.
     ///
     /// What lies beside a model in its folder may be given too and is passed over: copies of its weights (a `*.index.json` says which are
     /// the model; else safetensors before PyTorch's, half precision before others), adapters, projectors, what a training left, texts.
@@ -215,6 +219,10 @@ impl WeightFile {
                 Kind::PyTorch => {
                     // In a box of its own, so that the others' futures need no room for it.
                     let contents = Box::pin(pytorch::read(&mut prefix)).await?;
+                    named.push((prefix, contents));
+                }
+                Kind::Numpy => {
+                    let contents = Box::pin(npz::read(&mut prefix)).await?;
                     named.push((prefix, contents));
                 }
                 Kind::Whole => {

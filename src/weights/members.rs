@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{Error, Result};
 
 /// Endings of files that hold weights.
-const FORMATS: [&str; 6] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt"];
+const FORMATS: [&str; 7] = ["safetensors", "gguf", "bin", "pt", "pth", "ckpt", "npz"];
 /// Beginnings of what is no part of a model, or of another format's: adapters, what a training goes on from, OpenVINO's numbers.
 const STRAYS: [&str; 14] = [
     "adapter_model",

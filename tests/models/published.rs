@@ -1,4 +1,4 @@
-//! Published weights, where `cargo xtask models` fetched them, against transformers on the same numbers: `training/make_published_references.py`.
+//! Published weights, where `cargo xtask models` fetched them, against transformers or their own libraries on the same numbers: `training/make_published_references.py`.
 
 use std::{
     path::{Path, PathBuf},
@@ -172,4 +172,32 @@ fn minilm_embeds_as_transformers_does() {
 #[test]
 fn wordllama_embeds_as_its_library_does() {
     embeds_as_its_library_does("wordllama", &["l2_supercat_256.safetensors", "tokenizer.json"]);
+}
+
+#[test]
+fn g2p_spells_words_as_its_library_does() {
+    let Some((told, path)) = published("g2p") else { return };
+    let words = told["words"].as_array().expect("words");
+    assert!(words.len() > 180);
+    for device in [on_cpu(), on_gpu()] {
+        let load = LoadOptions::default();
+        let model = block_on(TextModel::load(&opened(&[&path]), &device, load, &mut |_, _| {}, &Cancel::new()));
+        let model = model.expect("a model");
+        for case in words {
+            let word = case["word"].as_str().expect("a word");
+            let phonemes: Vec<&str> =
+                case["phonemes"].as_array().expect("phonemes").iter().filter_map(Value::as_str).collect();
+            // As far as the library goes on.
+            let spelt = block_on(async {
+                let mut generation = model.generate(word, GenerateOptions::greedy(20), Cancel::new())?;
+                let mut text = String::new();
+                while let Some(event) = generation.next().await? {
+                    text += &event.text;
+                }
+                vitrine::Result::<_>::Ok(text)
+            });
+            assert_eq!(spelt.expect("phonemes"), phonemes.join(" "), "{word}");
+        }
+        proved("g2p", "NumPy's", &device, PUBLISHED);
+    }
 }

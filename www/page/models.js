@@ -278,7 +278,7 @@ async function modelIn(folder, files) {
 
 /** @param {File} file */
 function isWeights(file) {
-  return /\.(gguf|safetensors|bin|pth?|ckpt)$/i.test(file.name);
+  return /\.(gguf|safetensors|bin|pth?|ckpt|npz)$/i.test(file.name);
 }
 
 /** @param {string} address */

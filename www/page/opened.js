@@ -57,7 +57,7 @@ export class Opened {
 
 /** By its repository where it has one, and by its file. @param {OpenedModel} model */
 function nameOf({ source, files, name }) {
-  const address = typeof source === "string" ? source : (files.find((file) => /\.(gguf|safetensors|bin|pth?|ckpt)$/i.test(file)) ?? files[0]);
+  const address = typeof source === "string" ? source : (files.find((file) => /\.(gguf|safetensors|bin|pth?|ckpt|npz)$/i.test(file)) ?? files[0]);
   const file = decodeURIComponent(address.split(/[?#]/)[0].split("/").pop() ?? "") || name;
   const [, repository] = /^hf:\/\/[^/]+\/([^/@]+)/.exec(address) ?? /^https?:\/\/.+\/([^/]+)\/resolve\/[^/]+\//.exec(address) ?? [];
   return repository ? `${repository}, ${file}` : file;

@@ -1,4 +1,4 @@
-//! The vocabulary of a recurrent model: a list of characters, as tutorials save it.
+//! The vocabulary of a recurrent model: a list of characters, as tutorials save it, or letters and phonemes.
 
 use std::collections::HashMap;
 
@@ -30,12 +30,15 @@ const BEGINNINGS: [&str; 5] = ["<bos>", "<s>", "<BOS>", "<start>", "<sos>"];
 pub(super) struct Characters {
     ids: HashMap<char, u32>,
     unknown: Option<u32>,
+    /// Whether they are read alone, in lower case, and what is written has an alphabet of its own.
+    pub letters: bool,
 }
 
 impl Characters {
     /// Errors: `bad-argument` that names a character which the model does not know.
     pub fn encode(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
-        for c in text.chars() {
+        let lower = self.letters.then(|| text.to_lowercase());
+        for c in lower.as_deref().unwrap_or(text).chars() {
             let id = self.ids.get(&c).copied().or(self.unknown);
             ids.push(id.ok_or_else(|| {
                 Error::bad_argument(format!(
@@ -91,8 +94,63 @@ impl Tokenizer {
             ends: eos.into_iter().collect(),
             unknown: find(&UNKNOWN),
         };
-        let characters = Characters { ids, unknown: special.unknown };
+        let characters = Characters { ids, unknown: special.unknown, letters: false };
         Ok(Self::assemble(Encoder::Characters(characters), pieces, special, ChatParts::default(), false))
+    }
+}
+
+/// What g2p-en reads, and what it writes: ARPAbet's phonemes, of which vowels have a stress.
+const GRAPHEMES: &str = "<pad> <unk> </s> a b c d e f g h i j k l m n o p q r s t u v w x y z";
+const PHONEMES: &str = "<pad> <unk> <s> </s> AA0 AA1 AA2 AE0 AE1 AE2 AH0 AH1 AH2 AO0 AO1 AO2 AW0 AW1 AW2 AY0 AY1 AY2 B CH D DH EH0 EH1 EH2 ER0 ER1 ER2 EY0 EY1 EY2 F G HH IH0 IH1 IH2 IY0 IY1 IY2 JH K L M N NG OW0 OW1 OW2 OY0 OY1 OY2 P R S SH T TH UH0 UH1 UH2 UW UW0 UW1 UW2 V W Y Z ZH";
+
+impl Tokenizer {
+    /// Of a model that reads words letter by letter and writes their phonemes, with spaces between them: as `graphemes` and `phonemes` of a `config.json` list
+    /// them, else g2p-en's. A text is read in lower case, with `</s>` behind it.
+    ///
+    /// Errors: `corrupt-file` where they are not as many as the model has, or the marks are not where it has them.
+    pub fn of_phonemes(file: &WeightFile, read: usize, written: usize) -> Result<Self> {
+        let config = file.extra_json("config.json")?.unwrap_or(Value::Null);
+        let listed = |key: &str, usual: &str| {
+            list(&config[key]).unwrap_or_else(|| usual.split(' ').map(str::to_owned).collect())
+        };
+        let (graphemes, phonemes) = (listed("graphemes", GRAPHEMES), listed("phonemes", PHONEMES));
+        let place = |list: &[String], mark: &str| list.iter().position(|token| token == mark).map(|id| id as u32);
+        let (closing, begin, end) = (place(&graphemes, "</s>"), place(&phonemes, "<s>"), place(&phonemes, "</s>"));
+        let fits = graphemes.len() == read && phonemes.len() == written;
+        if !fits || closing.is_none() || begin != Some(2) || end.is_none() {
+            return Err(Error::corrupt_file(format!(
+                "the model reads {read} letters and writes {written} phonemes, and {} and {} are listed, with <s> at 2 and </s> in both if they are its own; give the lists \"graphemes\" and \"phonemes\" of the model in a config.json",
+                graphemes.len(),
+                phonemes.len()
+            )));
+        }
+        let mut pieces = Pieces::new(true);
+        for phoneme in &phonemes {
+            match phoneme.starts_with('<') {
+                true => pieces.push(phoneme.as_bytes(), true),
+                false => pieces.push(format!(" {phoneme}").as_bytes(), false),
+            }
+        }
+        let letter = |(id, token): (usize, &String)| {
+            let mut chars = token.chars();
+            chars.next().filter(|_| chars.next().is_none()).map(|letter| (letter, id as u32))
+        };
+        let ids = graphemes.iter().enumerate().filter_map(letter).collect();
+        let characters = Characters { ids, unknown: place(&graphemes, "<unk>"), letters: true };
+        let special = SpecialTokens {
+            bos: begin,
+            eos: end,
+            closing,
+            add_eos: true,
+            ends: end.into_iter().collect(),
+            ..SpecialTokens::default()
+        };
+        Ok(Self::assemble(Encoder::Characters(characters), pieces, special, ChatParts::default(), false))
+    }
+
+    /// Whether it reads letters and writes what has an alphabet of its own.
+    pub(in crate::text) fn reads_letters(&self) -> bool {
+        matches!(&self.0.encoder, Encoder::Characters(characters) if characters.letters)
     }
 }
 

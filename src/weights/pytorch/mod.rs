@@ -4,18 +4,17 @@
 //! The directory and the pickles are read when a file is opened; storages follow tensor by tensor, like those of any other format. The
 //! formats have no specification but its code: `torch/serialization.py`, `torch/_weights_only_unpickler.py`, `caffe2/serialize/inline_container.cc`.
 
-mod archive;
 mod pickle;
 mod views;
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use archive::Directory;
 pub(super) use pickle::LEGACY;
 use pickle::{Storage, Tensor};
 use views::{Place, View, Views};
 
 use super::{
+    archive::Directory,
     contents::{Contents, MOST_DIMENSIONS, Part, Prefix, TensorInfo, shown},
     gguf::size,
     metadata::Metadata,

@@ -12,10 +12,14 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::archive::{Directory, Record};
 use crate::{
     Error, Result,
-    weights::{ByteSource, contents::Part, past_the_end},
+    weights::{
+        ByteSource,
+        archive::{Directory, Record},
+        contents::Part,
+        past_the_end,
+    },
 };
 
 /// What lies between rows that are far apart is read too, so they are gathered in spans of about this size.
