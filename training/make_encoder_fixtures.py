@@ -3,8 +3,10 @@
     python training/make_encoder_fixtures.py [NAME...]
 
 NAME/HEAD/   model.safetensors (f16 numbers), config.json, tokenizer.json as save_pretrained leaves them; of the base model with modules.json and 1_Pooling
-model2vec/   a table of tokens as model2vec's save_pretrained leaves it
+model2vec*/  tables of tokens as model2vec's save_pretrained leaves them: with a row for each, with weights, with rows that tokens share, of eight bits
 NAME.gguf    the base model as llama.cpp's converter writes it, of those that it knows
+NAME-classify.gguf   the same with a head for labels of texts; of BERT with the layer before it, too, which that converter leaves out
+t5encoder.gguf       the encoder of make_text_fixtures.py's T5, and one whose layers each have a table of distances
 answers.json     embeddings, filled masks and labels of a few texts
 """
 
@@ -146,17 +148,19 @@ def model2vec() -> dict:
     return {"texts": texts, "embed": embed(True), "raw": embed(False)}
 
 
-def write_gguf(name: str, model, config, made: Tokenizer) -> None:
-    architecture = {"bert": "bert", "nomic_bert": "nomic-bert", "modernbert": "modern-bert"}[name]
-    out = gguf.GGUFWriter(str(OUT / f"{name}.gguf"), architecture)
-    out.add_context_length(config.max_position_embeddings)
+def write_gguf(name: str, model, config, made: Tokenizer, head: dict | None = None) -> None:
+    architecture = {"nomic_bert": "nomic-bert", "modernbert": "modern-bert"}.get(name, "bert")
+    out = gguf.GGUFWriter(str(OUT / (f"{name}-classify.gguf" if head else f"{name}.gguf")), architecture)
+    out.add_context_length(config.max_position_embeddings - 2 * (name == "roberta"))
     out.add_embedding_length(config.hidden_size)
-    out.add_feed_forward_length(config.intermediate_size)
+    out.add_feed_forward_length(getattr(config, "intermediate_size", None) or config.hidden_dim)
     out.add_block_count(config.num_hidden_layers)
     out.add_head_count(config.num_attention_heads)
-    out.add_layer_norm_eps(config.norm_eps if name == "modernbert" else config.layer_norm_eps)
+    out.add_layer_norm_eps(config.norm_eps if name == "modernbert" else getattr(config, "layer_norm_eps", 1e-12))
     out.add_causal_attention(False)
-    out.add_pooling_type(gguf.PoolingType.MEAN)
+    out.add_pooling_type(gguf.PoolingType.RANK if head else gguf.PoolingType.MEAN)
+    if head:
+        out.add_classifier_output_labels(LABELS)
     if name == "nomic_bert":
         out.add_rope_freq_base(config.rope_parameters["rope_theta"])
     if name == "modernbert":
@@ -165,18 +169,37 @@ def write_gguf(name: str, model, config, made: Tokenizer) -> None:
         out.add_sliding_window(config.local_attention)
     words = made.get_vocab()
     words = sorted(words, key=words.get)
-    out.add_tokenizer_model("bert")
-    # Its pieces are spelled with what begins a word, and ids are what the tests give.
-    out.add_token_list([word if word.startswith("[") else "\u2581" + word for word in words])
-    out.add_token_types([3 if word.startswith("[") else 1 for word in words])
+    types = [3 if word.startswith("[") else 1 for word in words]
+    if name == "roberta":
+        # Byte-level pairs, of which no text has the one that is merged.
+        words = ["<pad>", "<unk>", "<s>", "</s>", "<mask>", *(word.replace(" ", "\u0120") for word in words[5:]), "qz"]
+        out.add_tokenizer_model("gpt2")
+        out.add_tokenizer_pre("gpt-2")
+        out.add_token_list(words)
+        out.add_token_types([*types, 1])
+        out.add_token_merges(["q z"])
+        out.add_add_bos_token(True), out.add_add_eos_token(True), out.add_eos_token_id(3)
+    else:
+        out.add_tokenizer_model("bert")
+        # Its pieces are spelled with what begins a word, and ids are what the tests give.
+        out.add_token_list([word if word.startswith("[") else "\u2581" + word for word in words])
+        out.add_token_types(types)
     out.add_bos_token_id(2), out.add_sep_token_id(3), out.add_mask_token_id(4), out.add_unk_token_id(1), out.add_pad_token_id(0)
     state = {key: value.float().numpy() for key, value in model.state_dict().items()}
     layer = lambda i, part: f"blk.{i}.{part}"  # noqa: E731
     tensors = {}
-    if name == "bert":
+    if name == "distilbert":
+        tables = {"token_embd.weight": "embeddings.word_embeddings.weight", "position_embd.weight": "embeddings.position_embeddings.weight", "token_embd_norm.weight": "embeddings.LayerNorm.weight", "token_embd_norm.bias": "embeddings.LayerNorm.bias"}
+        parts = {"attn_q": "attention.q_lin", "attn_k": "attention.k_lin", "attn_v": "attention.v_lin", "attn_output": "attention.out_lin", "attn_output_norm": "sa_layer_norm", "ffn_up": "ffn.lin1", "ffn_down": "ffn.lin2", "layer_output_norm": "output_layer_norm"}
+        tensors = {key: state[of] for key, of in tables.items()}
+        for i in range(config.num_hidden_layers):
+            tensors |= {layer(i, f"{part}.{end}"): state[f"transformer.layer.{i}.{of}.{end}"] for part, of in parts.items() for end in ("weight", "bias")}
+    elif name in ("bert", "roberta"):
         tables = {"token_embd.weight": "embeddings.word_embeddings.weight", "token_types.weight": "embeddings.token_type_embeddings.weight", "position_embd.weight": "embeddings.position_embeddings.weight", "token_embd_norm.weight": "embeddings.LayerNorm.weight", "token_embd_norm.bias": "embeddings.LayerNorm.bias"}
         parts = {"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value", "attn_output": "attention.output.dense", "attn_output_norm": "attention.output.LayerNorm", "ffn_up": "intermediate.dense", "ffn_down": "output.dense", "layer_output_norm": "output.LayerNorm"}
         tensors = {key: state[of] for key, of in tables.items()}
+        if name == "roberta":
+            tensors["position_embd.weight"] = tensors["position_embd.weight"][2:]
         for i in range(config.num_hidden_layers):
             tensors |= {layer(i, f"{part}.{end}"): state[f"encoder.layer.{i}.{of}.{end}"] for part, of in parts.items() for end in ("weight", "bias")}
     elif name == "nomic_bert":
@@ -197,7 +220,7 @@ def write_gguf(name: str, model, config, made: Tokenizer) -> None:
             for part, own in named.items():
                 if f"layers.{i}.{own}.weight" in state:
                     tensors[layer(i, f"{part}.weight")] = state[f"layers.{i}.{own}.weight"]
-    for key, values in tensors.items():
+    for key, values in (tensors | (head or {})).items():
         out.add_tensor(key, np.ascontiguousarray(values, dtype=np.float32 if values.ndim == 1 else np.float16))
     out.write_header_to_file()
     out.write_kv_data_to_file()
@@ -205,13 +228,117 @@ def write_gguf(name: str, model, config, made: Tokenizer) -> None:
     out.close()
 
 
+# What llama.cpp calls the layers of a head.
+HEAD_PARTS = {
+    "bert": {"cls": "bert.pooler.dense", "cls.output": "classifier"},
+    "roberta": {"cls": "classifier.dense", "cls.output": "classifier.out_proj"},
+    "distilbert": {"cls": "pre_classifier", "cls.output": "classifier"},
+    "modernbert": {"cls": "head.dense", "cls.norm": "head.norm", "cls.output": "classifier"},
+}
+
+
+def heads() -> None:
+    """The models of families() with a head for texts, whose answers are the same."""
+    for name, parts in HEAD_PARTS.items():
+        model = getattr(transformers, CONFIGS[name][0] + HEADS["classify"]).from_pretrained(OUT / name / "classify").float()
+        state = {key: value.float().numpy() for key, value in model.state_dict().items()}
+        head = {f"{own}.{end}": state[f"{of}.{end}"] for own, of in parts.items() for end in ("weight", "bias") if f"{of}.{end}" in state}
+        base = getattr(model, {"modernbert": "model"}.get(name, name))
+        write_gguf(name, base, model.config, tokenizer(name), head)
+
+
+def t5_encoders() -> dict:
+    answers = {}
+    for name, of, kind in (("t5encoder", "t5", transformers.T5EncoderModel), ("umt5encoder", "umt5", transformers.UMT5EncoderModel)):
+        folder = OUT.parent / "texts" / of
+        model = kind.from_pretrained(folder).float().eval()
+        config = model.config
+        for part in model.modules():
+            # What a GGUF means.
+            if hasattr(part, "relative_attention_max_distance"):
+                part.relative_attention_max_distance = 128
+        config.relative_attention_max_distance = 128
+        made = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        ids = [made.encode(text).ids for text in TEXTS]
+        with torch.no_grad():
+            rows = [model(torch.tensor([each])).last_hidden_state[0] for each in ids]
+        answers[name] = {"ids": ids, "embed": [numbers(nn.functional.normalize(x.mean(0), dim=-1)) for x in rows], "last": [numbers(x[-1]) for x in rows]}
+        out = gguf.GGUFWriter(str(OUT / f"{name}.gguf"), "t5encoder")
+        out.add_context_length(128)
+        out.add_embedding_length(config.d_model)
+        out.add_feed_forward_length(config.d_ff)
+        out.add_block_count(config.num_layers)
+        out.add_head_count(config.num_heads)
+        out.add_key_length(config.d_kv)
+        out.add_value_length(config.d_kv)
+        out.add_layer_norm_rms_eps(config.layer_norm_epsilon)
+        out.add_relative_attn_buckets_count(config.relative_attention_num_buckets)
+        words = made.get_vocab()
+        words = sorted(words, key=words.get)
+        out.add_tokenizer_model("t5")
+        out.add_tokenizer_pre("default")
+        out.add_token_list([word.replace(" ", "\u2581") for word in words])
+        out.add_token_scores([0.0 if id < 4 else -1.0 for id in range(len(words))])
+        out.add_token_types([3, 3, 3, 2] + [1] * (len(words) - 4))
+        out.add_add_space_prefix(False)
+        out.add_remove_extra_whitespaces(False)
+        out.add_bos_token_id(0), out.add_pad_token_id(1), out.add_eos_token_id(2), out.add_unk_token_id(3)
+        out.add_add_bos_token(False), out.add_add_eos_token(True)
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.T5ENCODER, config.num_layers)
+        for key, values in model.state_dict().items():
+            if key.endswith("embed_tokens.weight"):
+                continue
+            own = names.get_name(key, try_suffixes=(".weight",))
+            out.add_tensor(own, np.ascontiguousarray(values.numpy(), dtype=np.float32 if values.ndim == 1 or "rel_b" in own else np.float16))
+        out.write_header_to_file()
+        out.write_kv_data_to_file()
+        out.write_tensors_to_file()
+        out.close()
+    return answers
+
+
+def shrunk() -> dict:
+    """What model2vec makes of tables with weights, with rows that tokens share, and of eight bits."""
+    draw = np.random.default_rng(6)
+    made = tokenizer()
+    count, texts, answers = made.get_vocab_size(), [*TEXTS, "Ω a 7 fox"], {}
+    table = draw.normal(size=(count, 24)).astype(np.float32)
+    weights = draw.uniform(0.2, 2.0, size=count)
+    kinds = {
+        "weighted": {"vectors": table, "weights": weights},
+        "shared": {"vectors": table[:11].astype(np.float16), "weights": weights.astype(np.float32), "token_mapping": draw.integers(0, 11, size=count)},
+        "bytes": {"vectors": np.rint(table / np.abs(table).max() * 127).astype(np.int8)},
+    }
+    for name, parts in kinds.items():
+        folder = OUT / f"model2vec-{name}"
+        if folder.exists():
+            shutil.rmtree(folder)
+        model = StaticModel(**parts, tokenizer=made, normalize=True)
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)
+        loaded = StaticModel.from_pretrained(folder)
+        embed = lambda normalize: [numbers(torch.from_numpy(row.astype(np.float32))) for row in StaticModel(loaded.embedding, loaded.tokenizer, weights=loaded.weights, token_mapping=loaded.token_mapping, normalize=normalize).encode(texts)]  # noqa: B023, E731
+        answers[name] = {"texts": texts, "embed": embed(True), "raw": embed(False)}
+    return answers
+
+
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     made = tokenizer()
     answers = {"remake": "python training/make_encoder_fixtures.py", "texts": TEXTS, "ids": [made.encode(text).ids for text in TEXTS], "pairs": PAIRS, "masked": MASKED, "masked_ids": made.encode(MASKED).ids, "labels": LABELS}
-    for name in sys.argv[1:] or CONFIGS:
-        answers[name] = family(name)
-    answers["model2vec"] = model2vec()
+    if sys.argv[1:]:
+        answers |= json.loads((OUT / "answers.json").read_text(encoding="utf-8"))
+    for name in sys.argv[1:] or [*CONFIGS, "model2vec", "shrunk", "heads", "t5"]:
+        if name in CONFIGS:
+            answers[name] = family(name)
+        elif name == "model2vec":
+            answers[name] = model2vec()
+        elif name == "shrunk":
+            answers[name] = shrunk()
+        elif name == "t5":
+            answers |= t5_encoders()
+        else:
+            heads()
     (OUT / "answers.json").write_text(json.dumps(answers) + "\n", encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ NAME/model.safetensors, config.json, generation_config.json, tokenizer.json   as
 t5.gguf, t5.gguf.json    the T5 as llama.cpp's converter writes it, its characters as unigrams; and what it writes with the farthest distance that a GGUF means
 NAME/answers.json    a text, its ids, and 64 greedy tokens after it with their log-probabilities, forced ones included
 lstm-tensorflow/     the LSTM's numbers as TensorFlow's BasicLSTMCells, raw, with a manifest.json
+g2p/                 a GRU that reads letters and one that writes phonemes, as g2p-en names them in NumPy's archive: some arrays as doubles, some with columns first
 darwin.json          what a published model of characters (see Sources in docs/models.md) writes, by the formulas of BasicLSTMCell in NumPy
 
 A seed is taken when the tokens are varied and none was chosen by a hair.
@@ -38,6 +39,8 @@ from transformers import (
     PegasusForConditionalGeneration,
     T5Config,
     T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
 )
 
 from smol_shapes import ROOT
@@ -74,6 +77,11 @@ MT5 = MT5Config(
     vocab_size=70, d_model=28, d_kv=8, num_heads=3, d_ff=40, num_layers=2, num_decoder_layers=2, relative_attention_num_buckets=8, relative_attention_max_distance=20,
     feed_forward_proj="gated-gelu", bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=1,
 )
+# A table of distances a layer.
+UMT5 = UMT5Config(
+    vocab_size=70, d_model=32, d_kv=8, num_heads=3, d_ff=44, num_layers=2, num_decoder_layers=3, relative_attention_num_buckets=8, relative_attention_max_distance=20,
+    feed_forward_proj="gated-gelu", bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=1, tie_word_embeddings=False,
+)
 MODELS = {
     "bart": (BartForConditionalGeneration, BART, {}),
     "marian": (MarianMTModel, MARIAN, {"bad_words_ids": [[1], [9]]}),
@@ -81,8 +89,9 @@ MODELS = {
     "pegasus": (PegasusForConditionalGeneration, PEGASUS, {}),
     "t5": (T5ForConditionalGeneration, T5, {}),
     "mt5": (MT5ForConditionalGeneration, MT5, {}),
+    "umt5": (UMT5ForConditionalGeneration, UMT5, {}),
 }
-WITH_OWN_HEADS = ["t5", "mt5"]
+WITH_OWN_HEADS = ["t5", "mt5", "umt5"]
 
 
 def tokenizer() -> Tokenizer:
@@ -350,6 +359,63 @@ def write_tensorflow(folder: Path, model: CharRnn, layers: int, width: int) -> N
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
+def g2p() -> None:
+    """Like g2p-en's model, smaller and of doubled words; PyTorch's cells say what it writes."""
+    folder = OUT / "g2p"
+    graphemes = ["<pad>", "<unk>", "</s>", *"abcdefghijklmnopqrstuvwxyz"]
+    phonemes = ["<pad>", "<unk>", "<s>", "</s>", *(f"{vowel}{stress}" for vowel in ("AA", "EH", "IY", "OW") for stress in range(3)), *"BDFGKLMNPRSTVZ"]
+    width, words = 36, ["fox", "Vitrine", "o'clock", "a", "quick brown"]
+    spread = lambda *shape: torch.randn(shape)  # noqa: E731
+    for seed in itertools.count(1):
+        torch.manual_seed(seed)
+        w = {}
+        for side, count, embedding in (("enc", len(graphemes), 20), ("dec", len(phonemes), 28)):
+            w[f"{side}_emb"] = 1.5 * spread(count, embedding)
+            w[f"{side}_w_ih"], w[f"{side}_w_hh"] = 4.0 * spread(3 * width, embedding) / embedding**0.5, 1.5 * spread(3 * width, width) / width**0.5
+            w[f"{side}_b_ih"], w[f"{side}_b_hh"] = 0.4 * spread(3 * width), 0.4 * spread(3 * width)
+        w["fc_w"], w["fc_b"] = 3.0 * spread(len(phonemes), width) / width**0.5, 0.4 * spread(len(phonemes))
+        w = {key: value.half().float() for key, value in w.items()}
+
+        def cell(side: str) -> nn.GRUCell:
+            made = nn.GRUCell(w[f"{side}_emb"].shape[1], width)  # noqa: B023
+            made.load_state_dict({"weight_ih": w[f"{side}_w_ih"], "weight_hh": w[f"{side}_w_hh"], "bias_ih": w[f"{side}_b_ih"], "bias_hh": w[f"{side}_b_hh"]})  # noqa: B023
+            return made
+
+        read, write, cases, leads = cell("enc"), cell("dec"), [], []
+        with torch.no_grad():
+            for word in words:
+                letters = [graphemes.index(c) if c in graphemes else 1 for c in word.lower()] + [2]
+                h, last, tokens, logprobs = torch.zeros(1, width), 2, [], []
+                for letter in letters:
+                    h = read(w["enc_emb"][letter][None], h)
+                for _ in range(24):
+                    h = write(w["dec_emb"][last][None], h)
+                    logits = (h @ w["fc_w"].T + w["fc_b"])[0]
+                    top = logits.topk(2).values
+                    leads.append(float(top[0] - top[1]))
+                    last = int(logits.argmax())
+                    if last == 3:
+                        break
+                    tokens.append(last)
+                    logprobs.append(float(logits.double().log_softmax(-1)[last]))
+                cases.append({"word": word, "letters": letters, "tokens": tokens, "logprobs": numbers(torch.tensor(logprobs)), "ended": last == 3, "written": " ".join(phonemes[t] for t in tokens)})
+        if min(leads) > SMALLEST_LEAD and all(len(set(case["tokens"])) >= min(5, len(case["tokens"])) and case["tokens"] for case in cases) and any(case["ended"] for case in cases):
+            print(f"g2p: seed {seed}, smallest lead {min(leads):.3f}: {[case['written'] for case in cases]}")
+            break
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    arrays = {key: value.numpy() for key, value in w.items()}
+    arrays["enc_w_ih"] = np.asfortranarray(arrays["enc_w_ih"])
+    arrays["dec_w_hh"] = np.asfortranarray(arrays["dec_w_hh"].astype(np.float64))
+    arrays["fc_w"] = arrays["fc_w"].astype(np.float16)
+    arrays["steps"] = np.int64(20)
+    np.savez(folder / "model.npz", **arrays)
+    np.savez_compressed(folder / "deflated.npz", **arrays)
+    (folder / "config.json").write_text(json.dumps({"graphemes": graphemes, "phonemes": phonemes}) + "\n", encoding="utf-8")
+    (folder / "answers.json").write_text(json.dumps({"remake": "python training/make_text_fixtures.py g2p", "cases": cases}) + "\n", encoding="utf-8")
+
+
 def darwin() -> None:
     manifest = json.loads((DARWIN / "manifest.json").read_text())
     read = lambda name: np.fromfile(DARWIN / manifest[name]["filename"], "<f4").astype(np.float64).reshape(manifest[name]["shape"])  # noqa: E731
@@ -386,7 +452,7 @@ def darwin() -> None:
 
 def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
-    made = {**dict.fromkeys(MODELS, encoder_decoder), **dict.fromkeys(RECURRENT, recurrent), "t5.gguf": lambda _: write_gguf(), "darwin": lambda _: darwin()}
+    made = {**dict.fromkeys(MODELS, encoder_decoder), **dict.fromkeys(RECURRENT, recurrent), "t5.gguf": lambda _: write_gguf(), "g2p": lambda _: g2p(), "darwin": lambda _: darwin()}
     for name in sys.argv[1:] or made:
         made[name](name)
 

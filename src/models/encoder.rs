@@ -1,5 +1,5 @@
 //! Encoders of text: BERT (arXiv 1810.04805), RoBERTa and XLM-R (arXiv 1907.11692, 1911.02116), DistilBERT (arXiv 1910.01108), Nomic BERT (arXiv 2402.01613),
-//! ModernBERT (arXiv 2412.13663), and tables of tokens alone. Rows that all see one another; their mean, made as long as 1, is a text's embedding (Sentence-BERT, arXiv 1908.10084); heads
+//! ModernBERT (arXiv 2412.13663), T5's encoder (arXiv 1910.10683), and tables of tokens alone. Rows that all see one another; their mean, made as long as 1, is a text's embedding (Sentence-BERT, arXiv 1908.10084); heads
 //! fill masks and classify.
 //!
 //! Families differ in facts ([`EncoderConfig`]) and in what their files call the weights ([`names`]). Texts are a batch, padded at their ends to one length.
@@ -9,7 +9,7 @@ mod names;
 
 pub use config::{EncoderConfig, Family, Positions};
 
-use super::{Builder, Search, Tensors, Weights};
+use super::{Builder, Search, Tensors, Weights, encoder_decoder::t5};
 use crate::{
     Error, Result,
     graph::{Attention, Binary, DType, Graph, Mask, Pooling, Rope, RopeLayout, Unary, ValueId},
@@ -76,7 +76,7 @@ impl Encoder {
         let labelled = || if config.classifies_tokens { Labelled::Tokens } else { Labelled::Texts };
         let mut model = Self {
             fills: search.has("mlm.dense.weight"),
-            classifies: search.has("classifier.out.weight").then(labelled),
+            classifies: (search.has("classifier.out.weight") && !config.cut_head).then(labelled),
             weights: Weights::declared(DType::F32),
             config: config.clone(),
         };
@@ -134,8 +134,8 @@ impl Encoder {
                 c.context_length
             )));
         }
-        if batch > 1 && matches!(c.positions, Positions::Rotary { .. }) {
-            return Err(Error::bad_argument("positions that turn are of one text; read them one by one"));
+        if batch > 1 && matches!(c.positions, Positions::Rotary { .. } | Positions::Distances { .. }) {
+            return Err(Error::bad_argument("positions that turn or lean are of one text; read them one by one"));
         }
         let name = format!("{} {task:?} {batch} × {length}", c.family.name());
         let mut b = self.weights.builder(name);
@@ -159,6 +159,9 @@ impl Encoder {
     fn norm(&self, b: &mut Builder, name: &str, x: ValueId) -> Result<ValueId> {
         let columns = [b.columns_of(x)];
         let weight = b.weight(&format!("{name}.weight"), &columns)?;
+        if self.config.family == Family::T5 {
+            return b.g.rms_norm(weight, self.config.eps, x);
+        }
         let bias = match self.config.norm_bias {
             true => Some(b.weight(&format!("{name}.bias"), &columns)?),
             false => None,
@@ -190,14 +193,18 @@ impl Encoder {
             let positions = b.embedding("position", c.context_length, c.width, places)?;
             x = b.add(x, positions)?;
         }
-        if c.family != Family::Static {
+        if !matches!(c.family, Family::Static | Family::T5) {
             x = self.norm(b, "embedding_norm", x)?;
         }
+        let mut bias = self.bias(b, 0, length)?;
         let lengths = b.g.input("lengths", &[batch], DType::U32);
         for i in 0..c.layers {
+            if i > 0 && c.leans_by_layer {
+                bias = self.bias(b, i, length)?;
+            }
             let mut layer = b.pp(format!("layer.{i}"));
             layer.g.at(format!("layer {i}"));
-            x = self.layer(&mut layer, i, batch, lengths, x)?;
+            x = self.layer(&mut layer, i, batch, (lengths, bias), x)?;
         }
         if c.pre_norm {
             x = self.norm(b, "final_norm", x)?;
@@ -207,11 +214,29 @@ impl Encoder {
         Ok((x, lengths))
     }
 
-    fn layer(&self, b: &mut Builder, i: usize, batch: usize, lengths: ValueId, x: ValueId) -> Result<ValueId> {
+    /// What T5's keys get added to their scores by their distance, and the row of a key at its own place.
+    fn bias(&self, b: &mut Builder, layer: usize, length: usize) -> Result<Option<(ValueId, usize)>> {
+        let Positions::Distances { buckets, farthest } = self.config.positions else { return Ok(None) };
+        let before = length as isize - 1;
+        let ids: Vec<u32> = (-before..=before).map(|at| t5::bucket((buckets, farthest), at, true)).collect();
+        let ids = b.g.ids(&ids);
+        let table = b.pp(format!("layer.{layer}")).embedding("distances", buckets, self.config.heads, ids)?;
+        Ok(Some((table, length - 1)))
+    }
+
+    fn layer(
+        &self,
+        b: &mut Builder,
+        i: usize,
+        batch: usize,
+        seen: (ValueId, Option<(ValueId, usize)>),
+        x: ValueId,
+    ) -> Result<ValueId> {
         let c = &self.config;
         // ModernBERT's first layer has none: the embedding's stands right before it.
-        let h = if c.pre_norm && i > 0 { self.norm(b, "attention_norm", x)? } else { x };
-        let h = self.attention(b, i, batch, lengths, h)?;
+        let normed = c.pre_norm && (i > 0 || c.family == Family::T5);
+        let h = if normed { self.norm(b, "attention_norm", x)? } else { x };
+        let h = self.attention(b, i, batch, seen, h)?;
         let x = b.add(x, h)?;
         let x = if c.pre_norm { x } else { self.norm(b, "attention_norm", x)? };
         let h = if c.pre_norm { self.norm(b, "feed_forward_norm", x)? } else { x };
@@ -229,12 +254,19 @@ impl Encoder {
         if c.pre_norm { Ok(x) } else { self.norm(b, "feed_forward_norm", x) }
     }
 
-    fn attention(&self, b: &mut Builder, i: usize, batch: usize, lengths: ValueId, h: ValueId) -> Result<ValueId> {
+    fn attention(
+        &self,
+        b: &mut Builder,
+        i: usize,
+        batch: usize,
+        (lengths, bias): (ValueId, Option<(ValueId, usize)>),
+        h: ValueId,
+    ) -> Result<ValueId> {
         let c = &self.config;
-        let (heads, dim) = (c.heads, c.width / c.heads);
-        let mut q = self.linear(b, "q", c.width, h)?;
-        let mut k = self.linear(b, "k", c.width, h)?;
-        let v = self.linear(b, "v", c.width, h)?;
+        let (heads, dim) = (c.heads, c.head_dim.unwrap_or(c.width / c.heads));
+        let mut q = self.linear(b, "q", heads * dim, h)?;
+        let mut k = self.linear(b, "k", heads * dim, h)?;
+        let v = self.linear(b, "v", heads * dim, h)?;
         let is_local = c.local.get(i).copied().unwrap_or(false);
         if let Positions::Rotary { base, local_base } = c.positions {
             let base = if is_local { local_base } else { base };
@@ -242,8 +274,9 @@ impl Encoder {
             (q, k) = (b.g.rope(of, q)?, b.g.rope(of, k)?);
         }
         let mask = Mask::FULL.within(c.window.filter(|_| is_local));
-        let of = Attention::plain(heads, heads, dim, 1.0 / (dim as f32).sqrt(), mask, batch);
-        let h = b.g.attend(of, [q, k, v], None, Some(lengths))?;
+        let scale = if bias.is_some() { 1.0 } else { 1.0 / (dim as f32).sqrt() };
+        let of = Attention::plain(heads, heads, dim, scale, mask, batch);
+        let h = b.g.attend(of, [q, k, v], bias, Some(lengths))?;
         self.linear(b, "o", c.width, h)
     }
 
@@ -298,9 +331,12 @@ impl Encoder {
                         self.dense(b, "classifier", Unary::LeakyRelu { slope: 0.0 }, false, rows)?
                     }
                     (Family::Roberta, _) => self.dense(b, "classifier", Unary::Tanh, false, rows)?,
-                    (Family::Bert | Family::NomicBert | Family::Static, _) => {
-                        self.dense(b, "pooler", Unary::Tanh, false, rows)?
+                    // In a GGUF, where RoBERTa and DistilBERT are a BERT, which of them it is the table of kinds tells.
+                    _ if b.has("classifier.dense.weight") => {
+                        let function = if c.kinds == 0 { Unary::LeakyRelu { slope: 0.0 } } else { Unary::Tanh };
+                        self.dense(b, "classifier", function, false, rows)?
                     }
+                    _ => self.dense(b, "pooler", Unary::Tanh, false, rows)?,
                 };
                 let logits = self.linear(b, "classifier.out", c.labels.len(), h)?;
                 b.g.output("logits", logits);

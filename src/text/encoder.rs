@@ -174,11 +174,6 @@ pub type Encoder = Loaded<Encoding>;
 /// What an encoder is made of, found in the index of its files.
 pub(crate) fn find_encoder(file: &WeightFile, storage: Storage) -> Result<models::Encoder> {
     let config = file.extra_json("config.json")?;
-    if config.as_ref().is_some_and(|config| !config["vocabulary_quantization"].is_null()) {
-        return Err(Error::unsupported_model(
-            "tokens of this table share its rows (vocabulary_quantization), which does not run here; give the model with a row for each token",
-        ));
-    }
     match file.format {
         Format::Gguf => models::Encoder::from_gguf(&file.metadata, file, storage),
         _ if EncoderConfig::of_table(file).is_some() || config.as_ref().is_some_and(is_model2vec) => {
@@ -340,6 +335,11 @@ impl Loaded<Encoding> {
         };
         let config = self.model.config();
         let Some(labelled) = self.model.classifies() else {
+            if config.cut_head {
+                return Err(Error::bad_argument(
+                    "this file's head for labels lacks the layer before it (cls.weight), which llama.cpp's converter leaves out of a BERT; give the model as safetensors",
+                ));
+            }
             return Err(Error::bad_argument(
                 "this model has no labels: its file has no head for them; give one that was trained for it (…ForSequenceClassification or …ForTokenClassification)",
             ));

@@ -1,4 +1,4 @@
-//! Files of weights: GGUF (its metadata read by candle, behind our own checks), safetensors and PyTorch's own archives of a state dict, from any [`ByteSource`].
+//! Files of weights: GGUF (its metadata read by candle, behind our own checks), safetensors, PyTorch's own archives of a state dict and NumPy's, from any [`ByteSource`].
 //!
 //! ```text
 //! ByteSource ── WeightFile::open ──▶ metadata, tensors by name ── stream(graph, loader) ──▶ rows on a device
@@ -14,6 +14,7 @@
 //! Uses `graph` (dtypes, weight names and shapes) and the face of `backend`'s loader.
 
 mod address;
+mod archive;
 mod contents;
 pub mod download;
 mod encode;
@@ -22,9 +23,11 @@ mod gguf;
 mod manifest;
 mod members;
 mod metadata;
+mod npz;
 mod pytorch;
 mod recipe;
 mod safetensors;
+mod shared_rows;
 mod source;
 mod stand_in;
 mod stream;

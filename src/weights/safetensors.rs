@@ -14,6 +14,7 @@ use super::{
     contents::{Contents, MOST_DIMENSIONS, Prefix, TensorInfo, shown},
     gguf::{refuse_overlaps, size},
     metadata::Metadata,
+    shared_rows::{self, Stored},
 };
 use crate::{Error, Result, graph::DType};
 
@@ -86,6 +87,20 @@ pub(super) async fn read(prefix: &mut Prefix) -> Result<Contents> {
     let Header(entries) = serde_json::from_str(header)
         .map_err(|e| bad(format!("at byte 8: the header is not what the format asks for ({e})")).caused_by(e))?;
 
+    let stored: Vec<Stored> = entries
+        .iter()
+        .filter_map(|(name, entry)| {
+            let (start, end) = entry.data_offsets;
+            let bytes = data_start.checked_add(start)?
+                ..data_start.checked_add(end).filter(|at| *at <= prefix.len && start <= end)?;
+            Some(Stored { name: name.clone(), kind: entry.dtype.clone(), shape: entry.shape.clone(), bytes })
+        })
+        .collect();
+    if stored.len() == entries.len()
+        && let Some(contents) = shared_rows::of(prefix, &stored)?
+    {
+        return Ok(contents);
+    }
     let mut tensors = Vec::with_capacity(entries.len());
     for (tensor, entry) in entries {
         if entry.shape.len() > MOST_DIMENSIONS {

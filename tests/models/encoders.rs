@@ -183,21 +183,143 @@ fn a_table_of_tokens_embeds_as_model2vec_does() {
 }
 
 #[test]
-fn a_table_whose_tokens_share_rows_is_refused() {
-    let read = |name: &str| fs::read(fixture(&format!("encoders/model2vec/{name}"))).expect("a file");
-    let of = |config: &str| {
-        let files = [
-            ("model.safetensors", read("model.safetensors")),
-            ("tokenizer.json", read("tokenizer.json")),
-            ("config.json", config.into()),
-        ];
-        let sources = files.map(|(name, bytes)| Rc::new(MemorySource::new(name, bytes)) as SharedSource);
-        let file = block_on(WeightFile::open_parts(sources.into())).expect("files");
-        block_on(Encoder::load(&file, &on_cpu(), Storage::default(), &mut |_, _| (), &Cancel::new()))
-    };
-    assert!(!of(r#"{"model_type": "model2vec", "normalize": false}"#).expect("an encoder").info().normalize);
-    let error = of(r#"{"embedding_dtype": "float16", "vocabulary_quantization": 35}"#).err().expect("refused");
-    assert!(error.code() == ErrorCode::UnsupportedModel && error.to_string().contains("share its rows"), "{error}");
+fn tables_with_weights_with_shared_rows_and_of_bytes_embed_as_model2vec_does() {
+    let answers = &answers()["shrunk"];
+    for device in every_device() {
+        for (name, answers) in answers.as_object().expect("tables") {
+            let model = open(&format!("model2vec-{name}"), &device);
+            assert_eq!(model.info().vocabulary, model.tokenizer().vocabulary_size(), "{name}");
+            let raw = EmbedOptions { normalize: Some(false), ..EmbedOptions::default() };
+            for (what, options) in [("embed", EmbedOptions::default()), ("raw", raw)] {
+                for (i, got) in embed(&model, &texts(answers), options).iter().enumerate() {
+                    let wanted = numbers_in(&answers[what][i]);
+                    // Of eight bits the numbers are a hundred times as large, and model2vec's own sums are of 16 bits where the table is.
+                    let largest = wanted.iter().fold(1f32, |most, v| most.max(v.abs()));
+                    let off = got.iter().zip(&wanted).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+                    assert!(got.len() == wanted.len() && off < 1e-3 * largest, "{name}, {what} {i}: off by {off}");
+                    assert!(cosine(got, &wanted) > 0.99999, "{name}, {what} of text {i}");
+                }
+            }
+        }
+        proved("model2vec-shrunk", "safetensors", &device, RANDOM);
+    }
+}
+
+/// A safetensors file of one table `embeddings` [3, 2] in F32, and of other parts.
+fn table(parts: &[(&str, &str, &[usize], Vec<u8>)]) -> Vec<u8> {
+    let numbers: Vec<u8> = (0..6u8).flat_map(|n| f32::from(n).to_le_bytes()).collect();
+    let all = [&[("embeddings", "F32", [3, 2].as_slice(), numbers)], parts].concat();
+    let (mut entries, mut data) = (vec![], vec![]);
+    for (name, kind, shape, bytes) in all {
+        let start = data.len();
+        data.extend(bytes);
+        entries.push(format!(
+            r#""{name}":{{"dtype":"{kind}","shape":{shape:?},"data_offsets":[{start},{}]}}"#,
+            data.len()
+        ));
+    }
+    let header = format!("{{{}}}", entries.join(","));
+    [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn a_table_whose_parts_do_not_fit_is_refused() {
+    let open =
+        |bytes| block_on(WeightFile::open(Rc::new(MemorySource::new("model.safetensors", bytes)) as SharedSource));
+    let places = |places: &[i32]| places.iter().flat_map(|place| place.to_le_bytes()).collect::<Vec<u8>>();
+    let mapped = |places_of: &[i32]| table(&[("mapping", "I32", &[places_of.len()], places(places_of))]);
+    let file = open(mapped(&[2, 0, 2, 1])).expect("a table");
+    assert_eq!(block_on(file.read_f32("embeddings")).expect("rows"), [4.0, 5.0, 0.0, 1.0, 4.0, 5.0, 2.0, 3.0]);
+    for wrong in [3, -1, i32::MAX] {
+        let file = open(mapped(&[0, wrong])).expect("a header");
+        let error = block_on(file.read_f32("embeddings")).expect_err("refused");
+        assert!(
+            error.code() == ErrorCode::CorruptFile && error.to_string().contains(&format!("row {wrong}")),
+            "{error}"
+        );
+    }
+    for parts in [
+        ("weights", "F32", [4].as_slice(), vec![0; 16]),
+        ("weights", "I64", &[3], vec![0; 24]),
+        ("mapping", "F32", &[2], vec![0; 8]),
+        ("mapping", "I32", &[1 << 40], vec![0; 8]),
+        ("weights", "F64", &[3, 1], vec![0; 24]),
+    ] {
+        let error = open(table(&[parts])).err().expect("refused");
+        assert!(error.code() == ErrorCode::CorruptFile && error.to_string().contains("do not fit"), "{error}");
+    }
+}
+
+/// A GGUF's head for labels of texts.
+fn labels_from_gguf(name: &str, device: &Device, beside: bool) -> Encoder {
+    let mut paths = vec![fixture(&format!("encoders/{name}-classify.gguf"))];
+    paths.extend(beside.then(|| fixture(&format!("encoders/{name}/classify/tokenizer.json"))));
+    load(&opened(&paths), device, Storage::default())
+}
+
+#[test]
+fn heads_for_labels_in_gguf_say_what_transformers_says() {
+    let answers = answers();
+    let labels: Vec<&str> = answers["labels"].as_array().expect("labels").iter().filter_map(Value::as_str).collect();
+    for device in every_device() {
+        for family in ["bert", "distilbert", "roberta", "modernbert"] {
+            // RoBERTa's frames texts and pairs by itself.
+            let model = labels_from_gguf(family, &device, family != "roberta");
+            assert_eq!(model.info().labels.as_deref().expect("labels"), labels, "{family}");
+            let check = |text: &Input, pair: Option<&str>, wanted: &Value| {
+                let got = block_on(model.classify(text, pair, false, &Cancel::new())).expect("labels");
+                for (label, wanted) in labels.iter().zip(numbers_in(wanted)) {
+                    let found = got.iter().find(|each| each.label == *label).expect("the label");
+                    assert!((found.probability - wanted).abs() < 2e-4, "{family}, {label}: {found:?}, not {wanted}");
+                }
+            };
+            for (i, text) in texts(&answers).iter().enumerate() {
+                check(text, None, &answers[family]["classify"][i]);
+            }
+            for (i, pair) in answers["pairs"].as_array().expect("pairs").iter().enumerate() {
+                let [first, second] = [0, 1].map(|at| pair[at].as_str().expect("a text"));
+                check(&Input::Text(first.into()), Some(second), &answers[family]["pairs"][i]);
+            }
+            let name = if family == "bert" { "bert-classify" } else { family };
+            proved(name, "GGUF", &device, RANDOM);
+        }
+    }
+}
+
+#[test]
+fn a_gguf_of_a_bert_that_lost_the_layer_before_its_labels_embeds_and_says_so() {
+    let mut bytes = fs::read(fixture("encoders/bert-classify.gguf")).expect("a file");
+    for name in ["cls.weight", "cls.bias"] {
+        let at = bytes.windows(name.len()).position(|part| part == name.as_bytes()).expect("a name");
+        bytes[at] = b'x';
+    }
+    let source = Rc::new(MemorySource::new("bert.gguf", bytes)) as SharedSource;
+    let model = load(&block_on(WeightFile::open(source)).expect("a file"), &on_cpu(), Storage::default());
+    assert!(model.info().labels.is_none());
+    let ids = Input::Ids(ids_in(&answers()["ids"][0]));
+    assert_eq!(embed(&model, std::slice::from_ref(&ids), EmbedOptions::default()).len(), 1);
+    let error = block_on(model.classify(&ids, None, false, &Cancel::new())).expect_err("refused");
+    assert!(error.code() == ErrorCode::BadArgument && error.to_string().contains("cls.weight"), "{error}");
+}
+
+#[test]
+fn the_encoder_of_a_t5_in_gguf_embeds_as_transformers_does() {
+    let answers = answers();
+    for device in every_device() {
+        for name in ["t5encoder", "umt5encoder"] {
+            let model = load(&opened(&[fixture(&format!("encoders/{name}.gguf"))]), &device, Storage::default());
+            assert_eq!(model.info().architecture, "t5encoder");
+            let told = &answers[name];
+            let last =
+                EmbedOptions { pooling: Some(PoolingName::Last), normalize: Some(false), ..EmbedOptions::default() };
+            for (what, options) in [("embed", EmbedOptions::default()), ("last", last)] {
+                for (i, got) in embed(&model, &texts(&answers), options).iter().enumerate() {
+                    near(&format!("{name}, {what} of text {i}"), got, &numbers_in(&told[what][i]));
+                }
+            }
+            proved("t5encoder", "GGUF", &device, RANDOM);
+        }
+    }
 }
 
 #[test]

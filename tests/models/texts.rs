@@ -15,7 +15,7 @@ use vitrine::{
 use crate::PUBLISHED;
 use crate::common::{fixture, ids_in, json, numbers_in, on_cpu, on_gpu, opened, proofs::RANDOM, proved, reference};
 
-const ENCODER_DECODERS: [&str; 6] = ["t5", "mt5", "bart", "marian", "marian-apart", "pegasus"];
+const ENCODER_DECODERS: [&str; 7] = ["t5", "mt5", "umt5", "bart", "marian", "marian-apart", "pegasus"];
 const RECURRENT: [&str; 4] = ["gru", "lstm-one-hot", "rnn-tanh", "lstm-tensorflow"];
 
 pub fn answers(name: &str) -> Value {
@@ -194,6 +194,38 @@ fn a_published_model_of_characters_writes_as_its_formulas_say() {
 }
 
 #[test]
+fn an_encoder_and_a_decoder_of_grus_in_numpys_archive_write_what_pytorch_writes() {
+    let answers = answers("g2p");
+    for device in every_device() {
+        for left_out in ["deflated.npz", "model.npz"] {
+            let file = files(fixture("texts/g2p"), &[left_out]).expect("files");
+            let model = load(&file, &device, Storage::default()).expect("a model");
+            let info = model.info();
+            assert!(info.encoder_decoder && info.architecture == "gru" && info.context_length.is_none(), "{info:?}");
+            let framed = vitrine::text::EncodeOptions { add_special: true, parse_special: false };
+            let cases = answers["cases"].as_array().expect("cases");
+            // Twice, so that nothing is left of one word where the next is read.
+            for case in cases.iter().chain(cases) {
+                let word = case["word"].as_str().expect("a word");
+                assert_eq!(model.tokenizer().encode(word, framed).expect("ids"), ids_in(&case["letters"]));
+                let (events, end) = written(&model, word, GenerateOptions::greedy(24));
+                let wanted = ids_in(&case["tokens"]);
+                let ends = if case["ended"] == true { EndReason::Eos } else { EndReason::Length };
+                assert_eq!((&tokens(&events)[..wanted.len()], end), (wanted.as_slice(), ends), "{word}");
+                let shown =
+                    case["written"].as_str().expect("phonemes").split(' ').filter(|part| !part.starts_with('<'));
+                assert_eq!(text(&events), shown.collect::<Vec<_>>().join(" "), "{word}");
+                let likely: Vec<f32> = events.iter().filter_map(|event| event.logprob).collect();
+                for (got, wanted) in likely.iter().zip(numbers_in(&case["logprobs"])) {
+                    assert!((got - wanted).abs() < 1e-3, "{word}: {got}, and PyTorch has {wanted}");
+                }
+            }
+        }
+        proved("g2p", "NumPy's", &device, RANDOM);
+    }
+}
+
+#[test]
 fn models_with_an_encoder_are_quantised_while_they_load() {
     let file = files(fixture("texts/t5"), &[]).expect("files");
     for storage in [Storage::Q8_0, Storage::F16] {
@@ -219,6 +251,16 @@ fn what_cannot_be_read_or_does_not_apply_is_refused_in_words() {
     let options = GenerateOptions { decoder_prompt: Some("a".into()), ..GenerateOptions::default() };
     refused(begin(&gru, "a fox", options).err(), ErrorCode::BadArgument, "decoderPrompt");
     refused(begin(&gru, "Ω", GenerateOptions::default()).err(), ErrorCode::BadArgument, "'Ω' is none of the 34");
+    let g2p = files(fixture("texts/g2p"), &["deflated.npz"]).expect("files");
+    let speller = load(&g2p, &on_cpu(), Storage::default()).expect("a model");
+    let options = GenerateOptions { decoder_prompt: Some("AA1".into()), ..GenerateOptions::default() };
+    refused(begin(&speller, "fox", options).err(), ErrorCode::BadArgument, "writes phonemes");
+    let g2p = files(fixture("texts/g2p"), &["deflated.npz", "config.json"]).expect("files");
+    refused(
+        load(&g2p, &on_cpu(), Storage::default()).err(),
+        ErrorCode::CorruptFile,
+        "29 letters and writes 30 phonemes",
+    );
     let file = files(fixture("texts/gru"), &["checkpoint.pth"]).expect("files");
     let options = LoadOptions { context_length: Some(64), ..LoadOptions::default() };
     let loaded = block_on(TextModel::load(&file, &on_cpu(), options, &mut |_, _| (), &Cancel::new()));

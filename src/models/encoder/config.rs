@@ -16,6 +16,8 @@ pub enum Family {
     DistilBert,
     NomicBert,
     ModernBert,
+    /// The encoder of a T5 alone.
+    T5,
     /// A table of tokens alone (model2vec, WordLlama): no layer follows.
     Static,
 }
@@ -39,6 +41,7 @@ impl Family {
             "bert" => Self::Bert,
             "nomic-bert" => Self::NomicBert,
             "modern-bert" => Self::ModernBert,
+            "t5encoder" => Self::T5,
             _ => return None,
         })
     }
@@ -50,6 +53,7 @@ impl Family {
             Self::DistilBert => "distilbert",
             Self::NomicBert => "nomic_bert",
             Self::ModernBert => "modernbert",
+            Self::T5 => "t5encoder",
             Self::Static => "static",
         }
     }
@@ -62,7 +66,7 @@ impl Family {
             Self::DistilBert => "distilbert.",
             Self::NomicBert => "nomic_bert.",
             Self::ModernBert => "model.",
-            Self::Static => "",
+            Self::T5 | Self::Static => "",
         }
     }
 }
@@ -76,6 +80,8 @@ pub enum Positions {
     Table,
     /// By turning queries and keys (arXiv 2104.09864); in layers with a window, by a base of their own.
     Rotary { base: f32, local_base: f32 },
+    /// By what is added to the scores of keys that are so far away, in buckets up to the farthest.
+    Distances { buckets: usize, farthest: usize },
 }
 
 /// The numbers of an encoder.
@@ -90,6 +96,8 @@ pub struct EncoderConfig {
     pub width: usize,
     pub layers: usize,
     pub heads: usize,
+    /// Columns of a head where the heads together are not as wide as a row.
+    pub head_dim: Option<usize>,
     pub feed_forward: usize,
     pub activation: Unary,
     pub gated: bool,
@@ -98,6 +106,8 @@ pub struct EncoderConfig {
     /// Norms stand before the layers, and one more behind all of them; else behind each.
     pub pre_norm: bool,
     pub positions: Positions,
+    /// Whether each layer has a table of distances of its own; else all look into the first one's.
+    pub leans_by_layer: bool,
     /// What layers with a window see: none that is so many places away or more.
     pub window: Option<usize>,
     /// Which layers have it.
@@ -107,12 +117,16 @@ pub struct EncoderConfig {
     pub one_label: bool,
     pub classifies_anything: bool,
     pub classifies_tokens: bool,
+    /// Whether the layer before that of the labels is missing: llama.cpp's converter leaves it out of a BERT.
+    pub cut_head: bool,
     pub classifier_pooling: Pooling,
     pub head_activation: Unary,
 }
 
 /// Tokens that are read at once of a text whose order does not count.
 const MOST_OF_A_BAG: usize = 8192;
+/// Columns of all heads at most.
+const MOST_COLUMNS: usize = 1 << 20;
 /// Layers at most.
 const LAYERS: usize = 1024;
 
@@ -152,6 +166,7 @@ impl EncoderConfig {
             width: 0,
             layers: 0,
             heads: 1,
+            head_dim: None,
             feed_forward: 1,
             activation: Unary::Gelu,
             gated: false,
@@ -159,12 +174,14 @@ impl EncoderConfig {
             norm_bias: true,
             pre_norm: false,
             positions: Positions::Table,
+            leans_by_layer: false,
             window: None,
             local: vec![],
             labels: vec![],
             one_label: true,
             classifies_anything: false,
             classifies_tokens: false,
+            cut_head: false,
             classifier_pooling: Pooling::First,
             head_activation: Unary::Gelu,
         }
@@ -218,7 +235,7 @@ impl EncoderConfig {
             ..Self::plain(family)
         };
         let config = match family {
-            Family::Bert | Family::Static => Self { head_activation: base.activation, ..base },
+            Family::Bert | Family::T5 | Family::Static => Self { head_activation: base.activation, ..base },
             Family::Roberta => {
                 // Two of its positions are pads'.
                 let positions = base.context_length.checked_sub(2).filter(|n| *n > 0);
@@ -298,7 +315,7 @@ impl EncoderConfig {
         let architecture: &str = metadata.require("general.architecture")?;
         let Some(family) = Family::of_gguf(architecture) else {
             return Err(Error::unsupported_model(format!(
-                "the model is a {architecture}; of encoders bert, nomic-bert and modern-bert run here"
+                "the model is a {architecture}; of encoders bert, nomic-bert, modern-bert and t5encoder run here"
             )));
         };
         let key = |name: &str| format!("{architecture}.{name}");
@@ -310,22 +327,55 @@ impl EncoderConfig {
         let base = number("rope.freq_base", if modern { 160_000.0 } else { 1000.0 })?;
         let layers = needed("block_count")?;
         let context_length = needed("context_length")?;
+        let (width, heads) = (needed("embedding_length")?, needed("attention.head_count")?);
+        let t5 = family == Family::T5;
+        let gated = match family {
+            Family::T5 => rows("enc.blk.0.ffn_gate.weight").is_some(),
+            _ => family != Family::Bert,
+        };
+        let count = |name: &str| metadata.get::<u64>(&key(name)).map(|n| n.map(|n| n as usize));
+        let named = metadata.get::<Vec<&str>>(&key("classifier.output_labels"))?.unwrap_or_default();
+        let classes = rows("cls.output.weight").unwrap_or(0);
+        let labels: Vec<String> = match named.len() == classes {
+            true => named.into_iter().map(str::to_owned).collect(),
+            false => (0..classes).map(|id| format!("LABEL_{id}")).collect(),
+        };
         Self {
             family,
             vocabulary: rows("token_embd.weight").ok_or_else(missing)?,
             context_length: rows("position_embd.weight").unwrap_or(context_length),
             kinds: rows("token_types.weight").unwrap_or(0),
-            width: needed("embedding_length")?,
+            width,
             layers,
-            heads: needed("attention.head_count")?,
+            heads,
+            head_dim: if t5 { count("attention.key_length")? } else { None },
             feed_forward: needed("feed_forward_length")?,
-            activation: if family == Family::NomicBert { Unary::Silu } else { Unary::Gelu },
-            gated: family != Family::Bert,
-            eps: number("attention.layer_norm_epsilon", 1e-12)?,
+            activation: match family {
+                Family::NomicBert => Unary::Silu,
+                Family::T5 if gated => Unary::GeluTanh,
+                Family::T5 => Unary::LeakyRelu { slope: 0.0 },
+                _ => Unary::Gelu,
+            },
+            gated,
+            eps: if t5 {
+                number("attention.layer_norm_rms_epsilon", 1e-6)?
+            } else {
+                number("attention.layer_norm_epsilon", 1e-12)?
+            },
             norm_bias: tensors.tensor("token_embd_norm.bias").is_some(),
-            pre_norm: modern,
+            pre_norm: modern || t5,
+            leans_by_layer: t5 && rows("enc.blk.1.attn_rel_b.weight").is_some(),
+            one_label: labels.len() != 1,
+            labels,
+            cut_head: classes > 0 && rows("cls.weight") != Some(width),
+            // Of the two ways that there are, the one that llama.cpp goes.
+            classifier_pooling: if modern { Pooling::Mean } else { Pooling::First },
             positions: match family {
                 Family::Bert => Positions::Table,
+                // What llama.cpp takes for granted.
+                Family::T5 => {
+                    Positions::Distances { buckets: needed("attention.relative_buckets_count")?, farthest: 128 }
+                }
                 _ => Positions::Rotary {
                     base,
                     local_base: number("rope.freq_base_swa", if modern { 10_000.0 } else { base })?,
@@ -339,7 +389,17 @@ impl EncoderConfig {
     }
 
     fn checked(self, what: &str) -> Result<Self> {
-        let fits = self.layers <= LAYERS && self.heads > 0 && self.width.is_multiple_of(self.heads);
+        let divided = self.head_dim.map_or(self.heads > 0 && self.width.is_multiple_of(self.heads), |dim| {
+            dim > 0 && self.heads > 0 && self.heads.checked_mul(dim).is_some_and(|inner| inner <= MOST_COLUMNS)
+        });
+        let leans = match self.positions {
+            // A quarter of the buckets are for single distances each way, at least one.
+            Positions::Distances { buckets, farthest } => {
+                buckets >= 4 && buckets.is_multiple_of(2) && farthest > buckets / 2
+            }
+            _ => true,
+        };
+        let fits = self.layers <= LAYERS && divided && leans;
         if !fits || self.width == 0 || self.context_length == 0 || self.feed_forward == 0 {
             return Err(Error::corrupt_file(format!(
                 "{what}: {} layers, {} heads in a width of {} and {} positions cannot be; give the model's own configuration",

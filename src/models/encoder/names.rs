@@ -45,20 +45,20 @@ fn candidates(config: &EncoderConfig, stem: &str, end: &str) -> Vec<(String, For
             names.push((format!("embeddings.LayerNorm.{old}"), Form::Whole));
             names
         }
-        "final_norm" => whole(&["final_norm", "output_norm"]),
+        "final_norm" => whole(&["final_norm", "output_norm", "enc.output_norm"]),
         "pooler.dense" => whole(&["pooler.dense"]),
         "mlm.dense" => match family {
             Family::Roberta => whole(&["lm_head.dense"]),
             Family::DistilBert => whole(&["vocab_transform"]),
             Family::ModernBert if config.classifies_anything => vec![],
             Family::ModernBert => whole(&["head.dense"]),
-            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions.transform.dense"]),
+            _ => whole(&["cls.predictions.transform.dense"]),
         },
         "mlm.norm" => match family {
             Family::Roberta => whole(&["lm_head.layer_norm"]),
             Family::DistilBert => whole(&["vocab_layer_norm"]),
             Family::ModernBert => whole(&["head.norm"]),
-            Family::Bert | Family::NomicBert | Family::Static => {
+            _ => {
                 let mut names = whole(&["cls.predictions.transform.LayerNorm", "cls.predictions.transform.layer_norm"]);
                 names.push((format!("cls.predictions.transform.LayerNorm.{old}"), Form::Whole));
                 names
@@ -68,21 +68,21 @@ fn candidates(config: &EncoderConfig, stem: &str, end: &str) -> Vec<(String, For
             Family::Roberta => whole(&["lm_head.decoder"]),
             Family::DistilBert => whole(&["vocab_projector"]),
             Family::ModernBert => whole(&["decoder"]),
-            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions.decoder"]),
+            _ => whole(&["cls.predictions.decoder"]),
         },
         "mlm" => match family {
             Family::Roberta => whole(&["lm_head", "lm_head.decoder"]),
             Family::DistilBert => whole(&["vocab_projector"]),
             Family::ModernBert => whole(&["decoder"]),
-            Family::Bert | Family::NomicBert | Family::Static => whole(&["cls.predictions", "cls.predictions.decoder"]),
+            _ => whole(&["cls.predictions", "cls.predictions.decoder"]),
         },
         "classifier.dense" => match family {
             Family::DistilBert => whole(&["pre_classifier"]),
-            Family::ModernBert => whole(&["head.dense"]),
-            _ => whole(&["classifier.dense"]),
+            Family::ModernBert => whole(&["head.dense", "cls"]),
+            _ => whole(&["classifier.dense", "cls"]),
         },
-        "classifier.norm" => whole(&["head.norm"]),
-        "classifier.out" => whole(&["classifier", "classifier.out_proj"]),
+        "classifier.norm" => whole(&["head.norm", "cls.norm"]),
+        "classifier.out" => whole(&["classifier", "classifier.out_proj", "cls.output"]),
         _ => vec![],
     }
 }
@@ -98,6 +98,21 @@ fn layer_candidates(config: &EncoderConfig, layer: &str, part: &str, end: &str) 
     let modern = |name: &str, form| vec![(format!("layers.{layer}.{name}.{end}"), form)];
     let gguf = |name: &str, form| (format!("blk.{layer}.{name}.{end}"), form);
     let third = |which| Form::Part { which };
+    if config.family == Family::T5 {
+        let name = match part {
+            "q" => "attn_q",
+            "k" => "attn_k",
+            "v" => "attn_v",
+            "o" => "attn_o",
+            "distances" => "attn_rel_b",
+            "attention_norm" => "attn_norm",
+            "gate" => "ffn_gate",
+            "up" => "ffn_up",
+            "down" => "ffn_down",
+            _ => "ffn_norm",
+        };
+        return vec![(format!("enc.blk.{layer}.{name}.{end}"), Form::Whole)];
+    }
     let mut names = match (config.family, part) {
         (Family::Bert | Family::Roberta, _) => match part {
             "q" => vec![bert("attention.self.query")],
@@ -141,7 +156,7 @@ fn layer_candidates(config: &EncoderConfig, layer: &str, part: &str, end: &str) 
                 _ => vec![],
             }
         }
-        (Family::Static, _) => vec![],
+        (Family::T5 | Family::Static, _) => vec![],
         (Family::ModernBert, _) => match part {
             "q" => modern("attn.Wqkv", third(0)),
             "k" => modern("attn.Wqkv", third(1)),

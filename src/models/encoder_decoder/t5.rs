@@ -1,6 +1,6 @@
 //! T5 (arXiv 1910.10683): pre-norm blocks with RMSNorm, attention that nothing scales and that leans on how far a key is away. T5 1.1 and Flan-T5 gate
 //! their feed-forward layers and have a head of their own; the first T5 has ReLU and multiplies by its embedding. mT5 (arXiv 2010.11934) is a T5 1.1 of
-//! many languages. Weights are called as in `transformers`, or in a GGUF as llama.cpp's converter calls them.
+//! many languages, and umT5 (arXiv 2304.09151) one whose layers each lean in their own way. Weights are called as in `transformers`, or in a GGUF as llama.cpp's converter calls them.
 
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// As `model_type` of a `config.json` spells them.
-pub(super) const KINDS: [&str; 2] = ["t5", "mt5"];
+pub(super) const KINDS: [&str; 3] = ["t5", "mt5", "umt5"];
 
 /// The numbers of an encoder and its decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,8 @@ pub struct T5Config {
     pub buckets: usize,
     /// … and all from this one on alike.
     pub farthest: usize,
+    /// Whether each layer has such a table of its own; else all look into the first one's.
+    pub leans_by_layer: bool,
     pub gated: bool,
     pub activation: Unary,
     pub eps: f32,
@@ -56,9 +58,11 @@ impl T5Config {
     fn read(json: &Json) -> Result<Self> {
         let kind = json.word_or("model_type", KINDS[0])?;
         let Some(architecture) = KINDS.into_iter().find(|known| *known == kind) else {
-            return Err(Error::unsupported_model(format!("the model is a {kind}, no t5; give T5, Flan-T5 or mT5")));
+            return Err(Error::unsupported_model(format!(
+                "the model is a {kind}, no t5; give T5, Flan-T5, mT5 or umT5"
+            )));
         };
-        let many_languages = architecture == "mt5";
+        let many_languages = architecture != "t5";
         let feed_forward = json.word_or("feed_forward_proj", if many_languages { "gated-gelu" } else { "relu" })?;
         let (gated, activation) = match feed_forward {
             "relu" => (false, Unary::LeakyRelu { slope: 0.0 }),
@@ -85,10 +89,11 @@ impl T5Config {
             decoder_layers: json.count_or("num_decoder_layers", layers)?,
             buckets: json.count_or("relative_attention_num_buckets", 32)?,
             farthest: json.count_or("relative_attention_max_distance", 128)?,
+            leans_by_layer: architecture == "umt5",
             gated,
             activation,
             eps: json.number_or("layer_norm_epsilon", 1e-6)? as f32,
-            scaled: !many_languages
+            scaled: architecture != "mt5"
                 && json.flag_or("scale_decoder_outputs", json.flag_or("tie_word_embeddings", true)?)?,
             start: Start::of(json, vocabulary)?,
             context_length: json.count_or("n_positions", 512)?,
@@ -128,6 +133,7 @@ impl T5Config {
             decoder_layers: optional("decoder_block_count")?.unwrap_or(layers),
             buckets: needed("attention.relative_buckets_count")?,
             farthest: 128,
+            leans_by_layer: has("enc.blk.1.attn_rel_b.weight"),
             gated,
             activation: if gated { Unary::GeluTanh } else { Unary::LeakyRelu { slope: 0.0 } },
             eps: metadata.get::<f32>("t5.attention.layer_norm_rms_epsilon")?.unwrap_or(1e-6),
@@ -156,23 +162,9 @@ impl T5Config {
         Ok(self)
     }
 
-    /// Which bucket a key is in that stands `distance` places after the query (before it where negative). The encoder sees `both_ways` and
-    /// has half of the buckets for each; to the decoder, what is not before the query is in bucket 0. Half of the buckets of a way are single
-    /// distances, the others grow with the logarithm.
+    /// [`bucket`] of these.
     pub fn bucket(&self, distance: isize, both_ways: bool) -> u32 {
-        let (first, buckets, distance) = match both_ways {
-            true if distance > 0 => (self.buckets / 2, self.buckets / 2, distance.unsigned_abs()),
-            true => (0, self.buckets / 2, distance.unsigned_abs()),
-            false => (0, self.buckets, distance.min(0).unsigned_abs()),
-        };
-        let exact = buckets / 2;
-        if distance < exact {
-            return (first + distance) as u32;
-        }
-        // In f32, as PyTorch has it: where a bucket begins depends on it.
-        let whole = (self.farthest as f64 / exact as f64).ln() as f32;
-        let part = (distance as f32 / exact as f32).ln() / whole * (buckets - exact) as f32;
-        (first + (exact + part as usize).min(buckets - 1)) as u32
+        bucket((self.buckets, self.farthest), distance, both_ways)
     }
 
     /// Columns of keys and values.
@@ -181,12 +173,18 @@ impl T5Config {
     }
 
     /// What keys from `before` places before a query to `after` behind it get added to their scores, and the row of a key at its own place.
-    fn bias(&self, b: &mut Builder, before: usize, after: usize, both_ways: bool) -> Result<(ValueId, usize)> {
+    fn bias(
+        &self,
+        b: &mut Builder,
+        layer: usize,
+        [before, after]: [usize; 2],
+        both_ways: bool,
+    ) -> Result<(ValueId, usize)> {
         let buckets: Vec<u32> =
             (0..=before + after).map(|row| self.bucket(row as isize - before as isize, both_ways)).collect();
         let ids = b.g.ids(&buckets);
-        let table = "block.0.layer.0.SelfAttention.relative_attention_bias";
-        Ok((b.embedding(table, self.buckets, self.heads, ids)?, before))
+        let table = format!("block.{layer}.layer.0.SelfAttention.relative_attention_bias");
+        Ok((b.embedding(&table, self.buckets, self.heads, ids)?, before))
     }
 
     /// `name` is the layer's.
@@ -224,6 +222,25 @@ impl T5Config {
     }
 }
 
+/// Which of so many buckets for distances up to the farthest a key is in that stands `distance` places after the query (before it where negative). An encoder
+/// sees `both_ways` and has half of the buckets for each; to a decoder, what is not before the query is in bucket 0. Half of the buckets of a way are single
+/// distances, the others grow with the logarithm.
+pub fn bucket((buckets, farthest): (usize, usize), distance: isize, both_ways: bool) -> u32 {
+    let (first, buckets, distance) = match both_ways {
+        true if distance > 0 => (buckets / 2, buckets / 2, distance.unsigned_abs()),
+        true => (0, buckets / 2, distance.unsigned_abs()),
+        false => (0, buckets, distance.min(0).unsigned_abs()),
+    };
+    let exact = buckets / 2;
+    if distance < exact {
+        return (first + distance) as u32;
+    }
+    // In f32, as PyTorch has it: where a bucket begins depends on it.
+    let whole = (farthest as f64 / exact as f64).ln() as f32;
+    let part = (distance as f32 / exact as f32).ln() / whole * (buckets - exact) as f32;
+    (first + (exact + part as usize).min(buckets - 1)) as u32
+}
+
 /// A configuration, and what the file has besides.
 #[derive(Debug)]
 struct T5 {
@@ -241,7 +258,7 @@ pub(super) fn find(json: &Json, tensors: &dyn Tensors, storage: Storage) -> Resu
     let names = |weight: &str| Origin::same(if weight == "shared.weight" { shared } else { weight });
     let search = Search::new(tensors, storage, &names);
     let own_head = search.has("lm_head.weight");
-    if !own_head && !config.scaled && config.architecture != "mt5" {
+    if !own_head && !config.scaled && config.architecture == KINDS[0] {
         return Err(Error::corrupt_file(
             "the file has no weight lm_head.weight, which its configuration asks for; fetch the whole file again",
         ));
@@ -316,8 +333,11 @@ impl Layers for T5 {
         let c = &self.config;
         let mut x = b.embedding("shared", c.vocabulary, c.width, ids)?;
         let mut stack = b.pp("encoder");
-        let bias = c.bias(&mut stack, t - 1, t - 1, true)?;
+        let mut bias = c.bias(&mut stack, 0, [t - 1, t - 1], true)?;
         for i in 0..c.layers {
+            if c.leans_by_layer && i > 0 {
+                bias = c.bias(&mut stack, i, [t - 1, t - 1], true)?;
+            }
             let mut block = stack.pp(format!("block.{i}"));
             block.g.at(format!("encoder layer {i}"));
             x = c.attention(&mut block.pp("layer.0"), "SelfAttention", Keys::Read(lengths), Some(bias), x)?;
@@ -336,8 +356,11 @@ impl Layers for T5 {
         let c = &self.config;
         let mut x = b.embedding("shared", c.vocabulary, c.width, ids)?;
         let mut stack = b.pp("decoder");
-        let bias = c.bias(&mut stack, capacity - 1, 0, false)?;
+        let mut bias = c.bias(&mut stack, 0, [capacity - 1, 0], false)?;
         for (i, [cache, memory]) in states.iter().enumerate() {
+            if c.leans_by_layer && i > 0 {
+                bias = c.bias(&mut stack, i, [capacity - 1, 0], false)?;
+            }
             let mut block = stack.pp(format!("block.{i}"));
             block.g.at(format!("decoder layer {i}"));
             x = c.attention(&mut block.pp("layer.0"), "SelfAttention", Keys::Cached(*cache), Some(bias), x)?;

@@ -33,7 +33,8 @@ impl Tokenizer {
         let begin = special.bos.filter(|_| special.add_bos);
         let end = special.closing.filter(|_| special.add_eos);
         // Fairseq's models close the first text and open the second by the same mark.
-        let fairseq = matches!(self.0.encoder, Encoder::SentencePiece { .. }) && begin.is_some();
+        let closes = |id| self.0.pieces.get(id) == Some(b"</s>".as_slice());
+        let fairseq = begin.is_some() && end.is_some_and(closes);
         let between: Vec<u32> = end.into_iter().chain(end.filter(|_| fairseq)).collect();
         let marks = begin.iter().len() + between.len() + end.iter().len();
         let [first, second] = fitting([a.len(), b.len()], most.map(|most| most.saturating_sub(marks)));
