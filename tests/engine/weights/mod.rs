@@ -6,6 +6,8 @@ mod damaged_safetensors;
 mod downloads;
 mod fuzz;
 mod gguf_bytes;
+mod huge;
+mod npz;
 mod pytorch;
 mod recipes;
 mod reference;

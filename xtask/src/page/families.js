@@ -81,6 +81,39 @@ export async function encoders({ device, family, texts, masked }) {
   };
 }
 
+/** A small encoder whose tensors lie on both sides of 2^31 and of 2^32 bytes, with nothing between them. @param {{ texts: string[] }} args */
+export async function huge({ texts }) {
+  const engine = await engineOn("cpu");
+  const folder = "/fixtures/encoders/bert/embed";
+  const whole = await bytes(`${folder}/model.safetensors`);
+  const length = Number(new DataView(whole).getBigUint64(0, true));
+  /** @type {Record<string, { data_offsets: [number, number] }>} */
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(whole, 8, length)));
+  delete header.__metadata__;
+  const nothing = new Blob([new Uint8Array(1 << 26)]);
+  const tensors = Object.values(header).sort((a, b) => a.data_offsets[0] - b.data_offsets[0]);
+  /** @type {BlobPart[]} */
+  const parts = [];
+  let at = 0;
+  for (const [i, tensor] of tensors.entries()) {
+    if (i === 4 || i === 20) {
+      parts.push(...new Array(32).fill(nothing));
+      at += 32 * nothing.size;
+    }
+    const [start, end] = tensor.data_offsets;
+    parts.push(whole.slice(8 + length + start, 8 + length + end));
+    tensor.data_offsets = [at, at + end - start];
+    at += end - start;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const count = new DataView(new ArrayBuffer(8));
+  count.setBigUint64(0, BigInt(text.length), true);
+  const file = new File([count.buffer, text, ...parts], "model.safetensors");
+  const files = { ...filesOf(folder, SENTENCES), "model.safetensors": file };
+  const encoder = await engine.load({ files }, { kind: "encoder" });
+  return { bytes: file.size, embed: plain(await encoder.embed(texts)) };
+}
+
 export async function refusals() {
   const engine = await engineOn("cpu");
   const files = filesOf("/fixtures/encoders/bert/embed", SENTENCES);
