@@ -1,5 +1,5 @@
 // @ts-check
-import { code, engineOn, filesOf, tokensOf } from "./common.js";
+import { bytes, code, engineOn, filesOf, tokensOf } from "./common.js";
 
 /** @typedef {import("./common.js").Device} Device */
 /** @typedef {import("/vitrine.js").Message} Message */
