@@ -321,7 +321,7 @@ impl LanguageConfig {
     /// Bytes of the caches of `rows` tokens on a device, or of the states that take their place.
     pub fn cache_bytes(&self, rows: usize) -> u64 {
         if let Some(of) = &self.mamba {
-            return 4 * (self.layers * of.inner * (of.states + of.width - 1)) as u64;
+            return 4 * self.layers as u64 * of.inner as u64 * (of.states + of.width - 1) as u64;
         }
         let columns = |layer| self.conv_width(layer).map_or(2 * self.kv_heads * self.head_dim, |_| self.dim);
         (0..self.layers).map(|layer| 4 * columns(layer) as u64 * rows as u64).sum()

@@ -1,7 +1,7 @@
 //! Mamba (arXiv 2312.00752), and Falcon Mamba (arXiv 2410.05355), which norms what its states are made with.
 
 use super::super::{
-    config::{Block, LanguageConfig, Mamba, Sizes, most},
+    config::{Block, LanguageConfig, Mamba, Sizes, count, most},
     family::Family,
     gguf::Gguf,
     hugging_face::Config,
@@ -68,15 +68,16 @@ fn falcon(config: &Config) -> Result<LanguageConfig> {
 
 fn read(config: &Config, architecture: &'static str, tied: bool, norms: Option<f32>) -> Result<LanguageConfig> {
     config.check_activation("hidden_act", &["silu", "swish"])?;
-    let usual = |key: &str, usual: usize| Ok(config.optional(key, most::WIDTH)?.unwrap_or(usual));
+    let usual = |key: &str, usual: usize| -> Result<usize> { Ok(config.optional(key, most::WIDTH)?.unwrap_or(usual)) };
     let dim = config.needed("hidden_size", most::WIDTH)?;
     let rank = if config.0["time_step_rank"] == "auto" {
         dim.div_ceil(16)
     } else {
         usual("time_step_rank", dim.div_ceil(16))?
     };
+    let expanded = || count("expand · hidden_size", usual("expand", 2)? as u64 * dim as u64, most::WIDTH);
     let mamba = Mamba {
-        inner: usual("intermediate_size", usual("expand", 2)? * dim)?,
+        inner: config.optional("intermediate_size", most::WIDTH)?.map_or_else(expanded, Ok)?,
         states: usual("state_size", 16)?,
         rank,
         width: usual("conv_kernel", 4)?,
