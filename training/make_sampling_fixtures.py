@@ -62,11 +62,11 @@ def sampler(name, case, vocabulary):
         return lib.llama_sampler_init_logit_bias(TOKENS, len(biases), array)
     if name == "penalties":
         numbers = [case.get(f"{part}_penalty", neutral) for part, neutral in [("repetition", 1.0), ("frequency", 0.0), ("presence", 0.0)]]
-        return lib.llama_sampler_init_penalties(case.get("window", len(HISTORY)), *numbers)
+        return lib.llama_sampler_init_penalties(TOKENS, case.get("window", len(HISTORY)), *numbers)
     if name == "dry" and "dry" in case:
         of = case["dry"]
         breakers = (ctypes.c_char_p * 0)()
-        return lib.llama_sampler_init_dry(vocabulary, 4096, of["multiplier"], of["base"], of["allowed"], -1, breakers, 0)
+        return lib.llama_sampler_init_dry(vocabulary, of["multiplier"], of["base"], of["allowed"], -1, breakers, 0)
     if name == "top_n_sigma" and name in case:
         return lib.llama_sampler_init_top_n_sigma(case[name])
     if name == "top_k" and name in case:

@@ -155,7 +155,7 @@ fn repeats(dry: &Dry, breakers: &[bool], text: &[u32]) -> Vec<(u32, f32)> {
     longest.into_iter().map(|(id, run)| (id, -penalty(run))).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
 
@@ -177,5 +177,35 @@ mod tests {
         breakers[4] = true;
         assert_eq!(repeats(&dry(), &breakers, &[1, 2, 3, 4, 5, 1, 2, 3]), []);
         assert_eq!(repeats(&dry(), &no_breakers, &[]), []);
+    }
+
+    /// What llama.cpp's sampler leaves of logits behind the same text (`training/make_sampling_fixtures.py`).
+    #[test]
+    fn repetitions_cost_what_they_cost_in_llama_cpp() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sampling.json");
+        let fixture: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let history: Vec<u32> = serde_json::from_value(fixture["history"].clone()).unwrap();
+        let cases: Vec<_> = fixture["cases"].as_array().unwrap().iter().filter(|case| !case["dry"].is_null()).collect();
+        assert!(cases.len() >= 4);
+        for case in cases {
+            let of = |name: &str| case["dry"][name].as_f64().unwrap();
+            let dry = Dry {
+                multiplier: of("multiplier") as f32,
+                base: of("base") as f32,
+                allowed: of("allowed") as usize,
+                breakers: vec![],
+            };
+            let logits = &fixture["logits"][case["logits"].as_u64().unwrap() as usize];
+            let mut logits: Vec<f64> = serde_json::from_value(logits.clone()).unwrap();
+            let none = vec![false; logits.len()];
+            let penalties = repeats(&dry, &none, &history);
+            assert!(!penalties.is_empty());
+            penalties.iter().for_each(|(id, penalty)| logits[*id as usize] += f64::from(*penalty));
+            let mass: f64 = logits.iter().map(|logit| logit.exp()).sum();
+            for (id, logit) in logits.iter().enumerate() {
+                let expected = case["left"][id.to_string()].as_f64().unwrap();
+                assert!((logit.exp() / mass - expected).abs() < 1e-5, "token {id}: {case}");
+            }
+        }
     }
 }
