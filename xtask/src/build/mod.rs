@@ -23,7 +23,7 @@ use crate::{
 /// What the module may weigh after brotli: a page must not cost more than its smallest model.
 const BROTLI_LIMIT: u64 = 1_250_000;
 /// The same for a build that is linked quickly, which is some 7 % heavier than what is published.
-const EVERYDAY_LIMIT: u64 = 1_290_000;
+const EVERYDAY_LIMIT: u64 = 1_335_000;
 
 /// How much time the build may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
