@@ -209,6 +209,8 @@ function isWhatItsNameSays(address, bytes) {
   const [, ending] = /\.(\w+)(?:[?#].*)?$/.exec(address) ?? [];
   const text = String.fromCharCode(...bytes).replace(/^\u00ef\u00bb\u00bf/, "").trimStart();
   if (/^<(!doctype|html|\?xml)/i.test(text)) return false;
+  // It is there, and what stands in its place is named when it is read.
+  if (/^version https:\/\/(git-lfs|hawser)\.github\.com\/spec\//.test(text)) return true;
   if (ending === "json") return /^[[{]/.test(text);
   // The length of a header, and its first brace.
   if (ending === "safetensors") return bytes.length < 9 || bytes[8] === 0x7b;

@@ -206,6 +206,7 @@ static STUMBLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// - `no-range/PATH`: the whole file whatever is asked
 /// - `vague/PATH`: as `spa`, but nobody is told that what answers is a web page
 /// - `stumble/NAME/PATH`: 503 the first time that a file called NAME is asked for, and then the file
+/// - `lfs/NAME/PATH`: a pointer of Git LFS in the place of a file called NAME
 /// - `busy/NAME/PATH`: 503 whenever a file called NAME is asked for
 /// - `spa/PATH`: the file, or a page with status 200 where there is none, as servers of applications answer
 /// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
@@ -238,13 +239,17 @@ fn fault(request: Request, name: &str, routes: &Routes) {
                 respond(request, routes, Response::from_data(page).with_header(kind).boxed())
             }
         },
-        "stumble" | "busy" => {
+        "stumble" | "busy" | "lfs" => {
             let (name, path) = rest.split_once('/').unwrap_or_default();
             let is_meant = path.rsplit('/').next() == Some(name);
             let is_first = || STUMBLED.lock().is_ok_and(|mut paths| paths.insert(path.to_owned()));
             match open_file(path, routes) {
-                Some(_) if is_meant && (kind == "busy" || is_first()) => {
+                Some(_) if is_meant && (kind == "busy" || kind == "stumble" && is_first()) => {
                     respond(request, routes, Response::empty(503).boxed())
+                }
+                Some(_) if is_meant && kind == "lfs" => {
+                    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n";
+                    respond(request, routes, Response::from_string(pointer).boxed())
                 }
                 Some((open, file)) => send_file(request, routes, open, &file),
                 None => respond(request, routes, text(404, "there is no such file")),

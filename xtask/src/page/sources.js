@@ -410,6 +410,7 @@ export async function stumbles() {
     again: await taken("/fault/stumble/scheduler_config.json"),
     vague: await taken("/fault/vague"),
     busy: await said(taken("/fault/busy/scheduler_config.json")),
+    pointers: [await said(taken("/fault/lfs/tokenizer_config.json")), await said(taken("/fault/lfs/diffusion_pytorch_model.safetensors"))],
   };
 }
 

@@ -418,6 +418,9 @@ fn stumbles(visit: &Visit) -> Result<()> {
     let seen = on_blank(visit, script!("sources.js", stumbles), nothing())?;
     ensure_that!(seen["again"] == seen["plain"] && seen["plain"][0] == "ddim", "{seen}");
     ensure_that!(seen["vague"] == seen["plain"], "{seen}");
+    for pointer in strings(&seen["pointers"]) {
+        ensure_that!(pointer.contains("LFS"), "a pointer is {pointer}");
+    }
     let said = seen["busy"].as_str().unwrap_or_default();
     let words = ["network: ", "scheduler_config.json answers 503", "Try again"];
     ensure_that!(words.iter().all(|words| said.contains(words)), "{said}");
