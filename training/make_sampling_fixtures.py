@@ -66,7 +66,7 @@ def sampler(name, case, vocabulary):
     if name == "dry" and "dry" in case:
         of = case["dry"]
         breakers = (ctypes.c_char_p * 0)()
-        return lib.llama_sampler_init_dry(vocabulary, of["multiplier"], of["base"], of["allowed"], -1, breakers, 0)
+        return lib.llama_sampler_init_dry(vocabulary, of["multiplier"], of["base"], of["allowed"], 64, breakers, 0)
     if name == "top_n_sigma" and name in case:
         return lib.llama_sampler_init_top_n_sigma(case[name])
     if name == "top_k" and name in case:

@@ -4,7 +4,8 @@ library, and transformers for what it adds and for byte-level BPE, say of hard t
     python training/make_sentencepiece_fixtures.py
 
 NAME/          tokenizer.model, spiece.model, sentencepiece.bpe.model, source.spm with vocab.json, vocab.json with merges.txt, or vocab.txt; with the settings beside it
-answers.json   texts, and for each folder the ids of each ("plain" are those of WordPiece; of "few" folders every fourth); texts whose marks are read
+answers.json   texts, and for each folder the ids of each ("plain" are those of WordPiece; of "few" folders every fourth); texts whose marks are read;
+               "more" texts, and for each folder a sum of the ids of ten at a time (FNV-1a of 32-bit words, a text's ids behind their count)
 
 What transformers says of plain texts (words with single spaces) is held to the same ids here; of others its conversions differ from the library.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 import unicodedata
@@ -33,15 +35,24 @@ HARD = [
     "Z\u0351\u036b\u0343\u036a\u0302\u0321alg\u0321\u0358o", "ﬁn ﬂow ①②½ ＡＢＣ１２３", "Ⅳ ㎏ ㌔", "x\u200by\ufeffz\u00adw", "\ufffd\ufffd", "\u0000a\u0001", "\u2028line\u2029par", "don't won't it's", "3.14159 1,000,000", "aaaaaaaaaaaaaaaaaaaaaaaa",
     "the the the", "thethethe", "THE FOX", "Straße STRASSE", "𝒽𝑒𝓁𝓁𝑜", "ǅ ǆ İi", "\t\tdef f(x):\n\t\treturn x**2  # ok", "https://example.org/a?b=c&d=%20", "…—–''\"\"", "\u202eabc\u202c", "ｱｲｳ ｶﾞ", "a\u0300\u0301\u0302", "   leading", "trailing   ",
 ]
+MORE = 800
 FEW = ["llama-legacy", "camembert", "pegasus", "bert-accents"]
 PLAIN = ["the quick brown fox", "hello world and snow", "one two three birds sing", "café déjà vu", "Привет мир", "a hill of rain"]
 
 
-def texts() -> list[str]:
-    """And what chance makes of their parts."""
+def texts(count: int = 140) -> list[str]:
+    """And what chance makes of their parts, so many."""
     draw = random.Random(7)
     parts = [*WORDS, *[text for text in HARD if text], *"▁ \n\t~^é́̈🦙語", "<s>", "  ", "\u00a0"]
-    return HARD + ["".join(draw.choice(parts) + draw.choice(["", "", " ", "  "]) for _ in range(draw.randint(1, 6))) for _ in range(140)]
+    return HARD + ["".join(draw.choice(parts) + draw.choice(["", "", " ", "  "]) for _ in range(draw.randint(1, 6))) for _ in range(count)]
+
+
+def sum_of(ids: list[list[int]]) -> int:
+    total = 0xCBF29CE484222325
+    for text in ids:
+        for word in [len(text), *text]:
+            total = (total ^ word) * 0x100000001B3 % (1 << 64)
+    return total % (1 << 32)
 
 
 def corpus() -> list[str]:
@@ -136,7 +147,9 @@ def main() -> None:
     OUT.mkdir(parents=True)
     tsv = OUT / "rules.tsv"
     tsv.write_text(rules(), encoding="utf-8")
-    own = {"normalization_rule_tsv": str(tsv)}
+    # A vocabulary says in itself where its rules lay.
+    os.chdir(OUT)
+    own = {"normalization_rule_tsv": tsv.name}
     identity = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
     llama = {"unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1}
     t5 = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
@@ -236,6 +249,11 @@ def main() -> None:
         of = brackets if name.startswith("bert") else given
         # Of those that differ from others in their numbers alone, a quarter.
         out["ids"][name] = [ids(text) for text in (of[::4] if name in FEW else of)]
+    more = texts(140 + MORE)[len(given) :]
+    out |= {"more": more, "sums": {}}
+    for name, ids in answers.items():
+        of = [text for text in more if not name.startswith("bert") or not any(mark in text for mark in words[:5])]
+        out["sums"][name] = [sum_of([ids(text) for text in of[at : at + 10]]) for at in range(0, len(of), 10)]
     (OUT / "answers.json").write_text(json.dumps(out, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
     for path in sorted(OUT.rglob("*")):
         if path.is_file():

@@ -72,6 +72,30 @@ fn every_vocabulary_without_a_tokenizer_json_makes_the_ids_of_its_own_library() 
     }
 }
 
+/// FNV-1a of 32-bit words: the ids of some texts, each behind their count.
+fn sum_of(texts: &[Vec<u32>]) -> u64 {
+    let words = texts.iter().flat_map(|ids| [ids.len() as u32].into_iter().chain(ids.iter().copied()));
+    let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| (sum ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3));
+    sum & 0xffff_ffff
+}
+
+#[test]
+fn eight_hundred_more_texts_a_vocabulary_have_the_sums_of_its_own_library() {
+    let answers = answers();
+    let marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+    for (name, sums) in answers["sums"].as_object().expect("sums") {
+        let tokenizer = known(name);
+        let has_mark = |text: &&str| name.starts_with("bert") && marks.iter().any(|mark| text.contains(mark));
+        let texts: Vec<&str> = texts(&answers, "more").into_iter().filter(|text| !has_mark(text)).collect();
+        let sums: Vec<u64> = sums.as_array().expect("a list").iter().filter_map(Value::as_u64).collect();
+        assert!(texts.len() > 700 && sums.len() == texts.len().div_ceil(10), "{name}");
+        for (texts, sum) in texts.chunks(10).zip(sums) {
+            let ids: Vec<Vec<u32>> = texts.iter().map(|text| tokenizer.encode(text, FRAMED).expect("ids")).collect();
+            assert_eq!(sum_of(&ids), sum, "{name}: {texts:?}: {ids:?}");
+        }
+    }
+}
+
 #[test]
 fn marks_in_a_text_are_read_where_they_are_asked_for() {
     let answers = answers();
