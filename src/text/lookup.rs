@@ -9,6 +9,8 @@ use web_time::Duration;
 const LONGEST_RUN: usize = 4;
 /// Steps of each kind before they are compared.
 const TRIED: usize = 3;
+/// Tokens of the first guess.
+const FIRST: usize = 3;
 /// Tokens without a guess where guesses do not pay.
 const REST: usize = 48;
 
@@ -36,6 +38,8 @@ impl Rate {
 #[derive(Debug)]
 pub struct Lookup {
     most: usize,
+    /// Tokens of the next guess: more where the last one was right, fewer where it was not.
+    size: usize,
     alone: Rate,
     guessed: Rate,
     resumes_at: usize,
@@ -47,7 +51,15 @@ pub struct Lookup {
 impl Lookup {
     /// Guesses of at most so many tokens.
     pub fn new(most: usize) -> Self {
-        Self { most, alone: Rate::default(), guessed: Rate::default(), resumes_at: 0, drafted: 0, accepted: 0 }
+        Self {
+            most,
+            size: FIRST.min(most),
+            alone: Rate::default(),
+            guessed: Rate::default(),
+            resumes_at: 0,
+            drafted: 0,
+            accepted: 0,
+        }
     }
 
     /// What may follow `text`, of which `asked` tokens are new, in at most `room` tokens; nothing where it is not known or does not pay.
@@ -56,7 +68,7 @@ impl Lookup {
         if asked < self.resumes_at || self.alone.steps == 0 {
             return vec![];
         }
-        let most = self.most.min(room);
+        let most = self.size.min(room);
         let ran_before = |n: usize| -> Option<usize> {
             let run = text.get(text.len().checked_sub(n)?..)?;
             let earlier = text.get(..text.len() - 1)?;
@@ -76,8 +88,10 @@ impl Lookup {
         self.drafted += drafted;
         self.accepted += accepted;
         self.guessed.add(accepted + 1, took);
+        self.size = if accepted == drafted { 2 * self.size } else { accepted + 1 }.min(self.most);
         if self.guessed.steps >= TRIED && self.guessed.per_second() < self.alone.per_second() {
             self.guessed = Rate::default();
+            self.size = FIRST.min(self.most);
             self.resumes_at = asked + REST;
         }
     }

@@ -39,6 +39,8 @@ enum Work {
     Decode,
     Prefill,
     Score,
+    /// The same for guesses, of which there are few lengths: their plans stay.
+    Ahead,
     /// Several texts in slots.
     DecodeRows {
         slots: usize,
@@ -211,7 +213,7 @@ impl Session {
                 Work::Read => model.read(key.rows)?,
                 Work::Decode => model.decode()?,
                 Work::Prefill => model.prefill(key.rows)?,
-                Work::Score => model.score(key.rows)?,
+                Work::Score | Work::Ahead => model.score(key.rows)?,
                 Work::DecodeRows { slots } => model.decode_rows(key.rows, slots)?,
                 Work::CopySlots { slots } => model.copy_slots(slots)?,
             };
@@ -345,7 +347,7 @@ impl Session {
         padded.resize(rows, 0);
         let alternatives = ALTERNATIVES.min(self.model.vocabulary());
         let params = self.at(position);
-        let plan = self.plan(PlanKey { work: Work::Score, rows, alternatives }).await?;
+        let plan = self.plan(PlanKey { work: Work::Ahead, rows, alternatives }).await?;
         plan.write_input("ids", &padded)?;
         let outputs = plan.step(&params, &["logits"])?.await?;
         let mut logits = outputs.into_iter().next().unwrap_or_default();
