@@ -284,7 +284,7 @@ export interface GenerateOptions extends CallOptions {
   alternatives?: number;
   /** Whether each chunk tells what the filters left of the likeliest tokens: as many as `alternatives`, or 10. */
   trace?: boolean;
-  /** At most so many tokens are guessed at once from what stood behind the same words before, and confirmed in one step: faster where a text quotes its prompt, and the same text (the default: 0, none; up to 15). */
+  /** At most so many tokens are guessed at once from what stood behind the same words before, and confirmed in one step; the text is the same (the default: 0, none; up to 15). docs/sampling.md says what it gains. */
   promptLookup?: number;
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
