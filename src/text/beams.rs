@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     GenerateOptions, TextModel,
-    logits::log_sum_exp,
-    model::numbers,
+    logits::{log_sum_exp, numbers},
     ranges::{whole, within},
     session::{Asked, Session},
     steps::Prompt,
@@ -216,13 +215,13 @@ struct Judge<'a> {
 
 /// What a model's files force.
 #[derive(Debug, Default)]
-pub(super) struct Forced {
+struct Forced {
     /// Tokens that each text has behind the first of all, and that its length counts.
-    pub before: usize,
+    before: usize,
     /// What a text that is cut off ends with.
-    pub last: Option<u32>,
+    last: Option<u32>,
     /// Tokens that are never written.
-    pub banned: Vec<u32>,
+    banned: Vec<u32>,
 }
 
 impl Judge<'_> {
@@ -348,6 +347,14 @@ impl TextModel {
         ended.truncate(options.returned);
         let beams = ended.into_iter().map(|path| self.told(path, begins)).collect();
         Ok(Beams { beams, steps })
+    }
+
+    fn forced(&self) -> Forced {
+        self.start.as_ref().map_or_else(Forced::default, |start| Forced {
+            before: start.tokens().len() - 1,
+            last: start.last,
+            banned: start.banned.clone(),
+        })
     }
 
     fn told(&self, mut path: Path, begins: bool) -> Beam {

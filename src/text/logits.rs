@@ -2,6 +2,11 @@
 
 use super::{Tokenizer, generate::Candidate};
 
+/// F32 from their bits.
+pub fn numbers(bits: &[u32]) -> Vec<f32> {
+    bits.iter().map(|bits| f32::from_bits(*bits)).collect()
+}
+
 /// `ln Σ exp(logit)`, in f64.
 pub fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = logits.iter().fold(f64::NEG_INFINITY, |most, logit| most.max(f64::from(*logit)));

@@ -7,9 +7,8 @@ use web_time::Instant;
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
     MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
-    beams::Forced,
     generate::Candidate,
-    logits::{likeliest, log_sum_exp},
+    logits::{likeliest, log_sum_exp, numbers},
     session::{Asked, Session},
     steps::Prompt,
 };
@@ -66,7 +65,7 @@ pub struct Text {
     tokenizer: Tokenizer,
     pub(super) device: Device,
     /// What a written text begins and ends with, where another is read before it.
-    start: Option<Start>,
+    pub(super) start: Option<Start>,
     looks_ahead: bool,
 }
 
@@ -215,15 +214,6 @@ impl Loaded<Text> {
         Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
     }
 
-    /// What its files force on a text that is searched for.
-    pub(super) fn forced(&self) -> Forced {
-        self.start.as_ref().map_or_else(Forced::default, |start| Forced {
-            before: start.tokens().len() - 1,
-            last: start.last,
-            banned: start.banned.clone(),
-        })
-    }
-
     /// Whether a text that is cut off has a last token that is not chosen.
     pub(super) fn ends_as_told(&self) -> bool {
         self.start.as_ref().is_some_and(|start| start.last.is_some())
@@ -356,11 +346,6 @@ impl Loaded<Text> {
         }
         Ok(())
     }
-}
-
-/// F32 from their bits.
-pub(super) fn numbers(bits: &[u32]) -> Vec<f32> {
-    bits.iter().map(|bits| f32::from_bits(*bits)).collect()
 }
 
 fn probe(trial: &Trial) -> Probe<'_> {
