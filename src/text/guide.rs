@@ -41,11 +41,20 @@ impl Guide {
         let says = |id: &u32| tokenizer.token_bytes(*id).unwrap_or_default();
         let mut fixed: Vec<(u32, f32)> = options.logit_bias.iter().map(|(id, bias)| (*id, *bias)).collect();
         let mut phrases = vec![];
+        // Only a token that begins as the rest of a phrase does can complete it.
+        let mut beginning: Vec<Vec<u32>> = vec![vec![]; 256];
+        if !options.ban.is_empty() {
+            ids.clone()
+                .for_each(|id| says(&id).first().iter().for_each(|byte| beginning[usize::from(**byte)].push(id)));
+        }
         for phrase in &options.ban {
             let bytes = phrase.as_bytes().to_vec();
             let within = |id: &u32| says(id).windows(bytes.len()).any(|part| part == bytes);
             fixed.extend(ids.clone().filter(within).map(|id| (id, f32::NEG_INFINITY)));
-            let completes = |at: usize| ids.clone().filter(|id| says(id).starts_with(&bytes[at..])).collect();
+            let completes = |at: usize| {
+                let candidates = beginning[usize::from(bytes[at])].iter().copied();
+                candidates.filter(|id| says(id).starts_with(&bytes[at..])).collect()
+            };
             let completing = (1..bytes.len()).map(completes).collect();
             phrases.push(Phrase { bytes, completing });
         }

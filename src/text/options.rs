@@ -19,6 +19,8 @@ pub const MOST_ALTERNATIVES: usize = 20;
 const MOST_TOKENS: usize = 1_000_000;
 const MOST_STOPS: usize = 16;
 const MOST_BANS: usize = 256;
+/// Bytes of what is banned: each of its ends is looked for among all tokens.
+const LONGEST: usize = 200;
 const MOST_LOOKUP: usize = 15;
 /// A bias this strong bans a token, as OpenAI's servers have it.
 const BAN: f64 = -100.0;
@@ -170,6 +172,13 @@ impl GenerateOptions {
         for (name, texts, most) in [("stop", &self.stop, MOST_STOPS), ("ban", &self.ban, MOST_BANS)] {
             if texts.len() > most {
                 return Err(wrong(name, format!("{} strings", texts.len()), &format!("at most {most} strings")));
+            }
+            if name == "ban" && texts.iter().any(|text| text.len() > LONGEST) {
+                return Err(wrong(
+                    name,
+                    format!("a text of more than {LONGEST} bytes"),
+                    "words or phrases, shorter than that",
+                ));
             }
             if texts.iter().any(String::is_empty) {
                 return Err(wrong(name, "an empty string", "strings that are not empty"));
@@ -426,10 +435,12 @@ mod tests {
             (r#"{"logitBias": {"7": 101}}"#, "logitBias is 101, but must be from -100 to 100"),
             (r#"{"promptLookup": 16}"#, "promptLookup is 16, but must be a whole number from 0 to 15"),
             (r#"{"promptLookup": 4, "ban": "a"}"#, "promptLookup computes several tokens at once, and ban"),
+            (r#"{"dry": {"breakers": [""]}}"#, "dry.breakers holds an empty string"),
             (r#"{"ban": ""}"#, "ban is an empty string"),
         ] {
             refused(asked(json), name);
         }
+        refused(GenerateRequest { ban: Some(Strings::One("a".repeat(201))), ..asked("{}") }, "ban is a text of more");
         assert!(serde_json::from_str::<GenerateRequest>(r#"{"xtc": {"treshold": 0.1}}"#).is_err());
         let json = r#"{"logitBias": {"7": -100, "8": 2.5}, "mirostat": {"tau": 3}, "ban": ["a", "b"], "minTokens": 4}"#;
         let options = asked(json).check(&GenerateOptions::default()).unwrap();

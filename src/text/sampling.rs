@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::ranges::{above, whole, within};
-use crate::Result;
+use crate::{Error, Result};
+
+const MOST_BREAKERS: usize = 64;
 
 /// Now and then drops the likeliest tokens, all but the last that reaches a threshold (exclude top choices).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -105,6 +107,11 @@ impl DryRequest {
         let allowed = whole("dry.allowed", self.allowed, 2, 1, 1000)? as usize;
         let usual = || ["\n", ":", "\"", "*"].map(String::from).to_vec();
         let breakers = self.breakers.unwrap_or_else(usual);
+        if breakers.iter().any(String::is_empty) || breakers.len() > MOST_BREAKERS {
+            return Err(Error::bad_argument(format!(
+                "dry.breakers holds an empty string, or more than {MOST_BREAKERS}; give texts that end a repetition"
+            )));
+        }
         Ok(Dry { multiplier: multiplier as f32, base: base as f32, allowed, breakers })
     }
 }
