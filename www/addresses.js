@@ -11,8 +11,8 @@ import { HUB } from "./hub.js";
 /**
  * @typedef {{ url: string, type: WorkerType, named?: boolean }} WorkerPlace a bundler may have made a classic script of the module; `named` where the page
  *   said which
- * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, catalog: string, named: boolean, models: Record<string, string>, hub: string }} Addresses
- *   `glue` where it is not the worker's own; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there; `hub` without a slash at the end
+ * @typedef {{ worker: WorkerPlace, glue?: string, wasm: string, constraints: string, catalog: string, named: boolean, models: Record<string, string>, hub: string }} Addresses
+ *   `glue` where it is not the worker's own; `constraints` the `.wasm` that is loaded when a text is first held to a form; `named` where the page said which catalogue; `models` those of the catalogue that a bundler may have moved, by their names there; `hub` without a slash at the end
  */
 
 /** The models that come along and their worlds, by their names in models/catalog.json. @type {Record<string, () => URL>} */
@@ -32,17 +32,23 @@ const MODELS = {
  * @param {EngineOptions} options
  * @returns {Addresses}
  */
-export function addresses({ worker, glue, wasm, catalog, hub = HUB }) {
+export function addresses({ worker, glue, wasm, constraints, catalog, hub = HUB }) {
   if (typeof Worker === "undefined") {
     throw new VitrineError("bad-argument", "Vitrine computes in a worker, and there is none here: create the engine in a browser, not on the server.");
   }
   const base = globalThis.document?.baseURI ?? globalThis.location.href;
-  const said = { glue: glue && at(glue, base, "glue"), wasm: wasm && at(wasm, base, "wasm"), catalog: catalog && at(catalog, base, "catalog") };
+  const said = {
+    glue: glue && at(glue, base, "glue"),
+    wasm: wasm && at(wasm, base, "wasm"),
+    constraints: constraints && at(constraints, base, "constraints"),
+    catalog: catalog && at(catalog, base, "catalog"),
+  };
   const own = worker ? besides(at(worker, base, "worker")) : asBuilt();
   return {
     worker: own.worker,
     glue: said.glue,
     wasm: said.wasm ?? own.wasm,
+    constraints: said.constraints ?? own.constraints,
     catalog: said.catalog ?? own.catalog,
     named: said.catalog !== undefined,
     models: said.catalog ? {} : own.models,
@@ -52,8 +58,13 @@ export function addresses({ worker, glue, wasm, catalog, hub = HUB }) {
 
 /** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named" | "hub">} */
 function besides(worker) {
-  const wasm = new URL("pkg/vitrine_bg.wasm", worker).href;
-  return { worker: { url: worker, type: "module", named: true }, wasm, catalog: new URL("models/catalog.json", worker).href, models: {} };
+  return {
+    worker: { url: worker, type: "module", named: true },
+    wasm: new URL("pkg/vitrine_bg.wasm", worker).href,
+    constraints: new URL("pkg/constraints_bg.wasm", worker).href,
+    catalog: new URL("models/catalog.json", worker).href,
+    models: {},
+  };
 }
 
 /** @returns {Omit<Addresses, "named" | "hub">} */
@@ -62,6 +73,7 @@ function asBuilt() {
     return {
       worker: ownWorker(),
       wasm: new URL("./pkg/vitrine_bg.wasm", import.meta.url).href,
+      constraints: new URL("./pkg/constraints_bg.wasm", import.meta.url).href,
       catalog: new URL("./models/catalog.json", import.meta.url).href,
       models: Object.fromEntries(Object.entries(MODELS).map(([name, url]) => [name, url().href])),
     };

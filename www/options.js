@@ -112,6 +112,14 @@ const generate = {
   trace: flag,
   promptLookup: whole,
   overflow: word("error", "slide"),
+  schema: kind("a JSON Schema: an object, true or false", (value) => typeof value === "boolean" || isRecord(value)),
+  regex: kind("a string or a RegExp", (value) => typeof value === "string" || value instanceof RegExp),
+  grammar: string,
+  choice: list,
+  schemaFormat: members({
+    whitespace: word("spaced", "compact", "flexible"),
+    keyOrder: kind('"schema", "sorted" or an array of strings', (value) => value === "schema" || value === "sorted" || list(value) === undefined),
+  }),
   decoderPrompt: string,
 };
 const template = {
@@ -134,6 +142,7 @@ export const OPTIONS = {
     worker: address,
     wasm: address,
     glue: address,
+    constraints: address,
     catalog: address,
     hub: address,
     cache: flag,

@@ -77,9 +77,11 @@ const SHELL = [
   "widgets/worded.js",
   "worker.js",
   "catalog.js",
+  "constraints.js",
   "causes.js",
   "shared-models.js",
   "sources.js",
+  "pkg/constraints.js",
   "pkg/vitrine.js",
   "pkg/vitrine_bg.wasm",
 ];

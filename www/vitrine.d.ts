@@ -74,6 +74,8 @@ export interface EngineOptions {
    * `bad-argument` when it is first read.
    */
   catalog?: string | URL;
+  /** The `.wasm` that is loaded when a text is first held to a form, if not `constraints_bg.wasm` in `pkg/` beside the worker. */
+  constraints?: string | URL;
   /** Where `hf://` leads and what `find` asks: a mirror of Hugging Face's hub (the default: https://huggingface.co). */
   hub?: string | URL;
   /** Whether downloads are kept in the browser's storage (the default: yes). */
@@ -288,6 +290,19 @@ export interface GenerateOptions extends CallOptions {
   promptLookup?: number;
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
+  /** The text is JSON of this JSON Schema (draft 2020-12; `true` for any). docs/constraints.md says which keywords are followed. */
+  schema?: object | boolean;
+  /** The text as a whole matches this regular expression: Rust's syntax, no look-around. Of a `RegExp` the flags i and s count. */
+  regex?: string | RegExp;
+  /** The text is one of this grammar, in Lark's notation (from `start`) or GBNF (from `root`). */
+  grammar?: string;
+  /** The text is one of these. */
+  choice?: string[];
+  /**
+   * How JSON is written under a `schema`. `whitespace`: `"spaced"` (the default, `{"a": 1, "b": 2}`), `"compact"` (`{"a":1,"b":2}`) or `"flexible"` (as the model likes).
+   * `keyOrder`: `"schema"` (the default), `"sorted"`, or names that come first wherever an object has them.
+   */
+  schemaFormat?: { whitespace?: "spaced" | "compact" | "flexible"; keyOrder?: "schema" | "sorted" | string[] };
   /** What the written text begins with, of a model that reads its prompt and writes another text (`info.encoderDecoder`); others refuse it. */
   decoderPrompt?: string;
 }
@@ -328,17 +343,19 @@ export interface Chunk {
   /** The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token. */
   token?: number;
   piece: string;
-  /** As in `Alternative`. */
+  /** As in `Alternative`; absent where the token is `forced`. */
   logprob?: number;
-  /** Of what it was drawn from, after temperature and filters; 0 where the likeliest is taken. */
+  /** Of what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else could come. */
   drawnLogprob?: number;
   /** The likeliest tokens at this place, likeliest first; empty unless asked for. */
   alternatives: Alternative[];
   /** Where it was asked for. */
   trace?: Trace;
+  /** What the text is held to let nothing else come, and the model was not asked. Where `alternatives` or `trace` are asked for, it always is. */
+  forced: boolean;
 }
 
-/** "eos": the model ended the text; "stop": a stop string was met; "length": `maxTokens` are there; "context": the context is full. */
+/** "eos": the model ended the text; "stop": a stop string was met, or the text is all that it is held to; "length": `maxTokens` are there; "context": the context is full. */
 export type FinishReason = "eos" | "stop" | "length" | "context" | "aborted";
 
 /** What a generation took. */
@@ -352,6 +369,8 @@ export interface GenerationStats {
   /** Tokens that `promptLookup` guessed, and how many of them were right. */
   draftedTokens: number;
   acceptedTokens: number;
+  /** Tokens that had to come, and were not computed one by one. */
+  forcedTokens: number;
   firstTokenMs: number;
   prefillTokensPerSecond: number;
   decodeTokensPerSecond: number;

@@ -264,6 +264,16 @@ class LoadedModel {
   }
 }
 
+/** A regular expression as Rust's `regex` spells it. @param {string | RegExp | undefined} regex */
+function expression(regex) {
+  if (!(regex instanceof RegExp)) return regex;
+  const { source, flags } = regex;
+  const [other] = flags.replace(/[isuv]/g, "");
+  if (other) throw new VitrineError("bad-argument", `regex has the flag ${other}, which says nothing of a whole text. Leave it out: i and s alone change what a text may be.`);
+  const kept = flags.replace(/[uv]/g, "");
+  return kept ? `(?${kept})(?:${source.replace(/^\^|\$$/g, "")})` : source;
+}
+
 /** @extends {LoadedModel<Wasm.Model>} @implements {Face.TextModel} */
 class LoadedTextModel extends LoadedModel {
   /**
@@ -278,9 +288,10 @@ class LoadedTextModel extends LoadedModel {
     const { signal, ...rest } = asked;
     const whole = () => {
       if (fault) throw fault;
-      const { tools, documents, templateOptions } = rest;
+      const { tools, documents, templateOptions, schema } = rest;
       const stop = typeof rest.stop === "string" ? [rest.stop] : rest.stop;
-      const told = { ...rest, ...templated({ tools, documents, templateOptions }), stop: stop?.map((each) => text(each, "stop")) };
+      const asData = templated({ tools, documents, templateOptions, schema });
+      const told = { ...rest, ...asData, regex: expression(rest.regex), stop: stop?.map((each) => text(each, "stop")) };
       return /** @type {Args<Wasm.Model[M]>} */ ([input(), told]);
     };
     return new Words(this.stream(method, whole, signal));

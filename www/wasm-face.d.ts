@@ -13,6 +13,12 @@ export type LoadOptions = { kind?: string; quantization?: string; contextLength?
 /** How far a load has come; worker.js adds the speed. */
 export type Step = Omit<Progress, "speed">;
 
+/** A model's tokens: the bytes of all one behind another, where each ends, which are marks that readers do not see, and one that ends a text. */
+export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; end: number };
+
+/** Follows a text token by token: which may come next (a bit each), and the bytes that must. */
+export type Matcher = { mask(): Uint32Array; take(token: number): void; forced(): Uint8Array; accepts(tokens: Uint32Array): number; readonly isComplete: boolean };
+
 export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */
@@ -189,17 +195,21 @@ export class Model {
     /**
      * Answers a conversation.
      */
-    chat(messages: Message[], options: ChatOptions): Generation;
+    chat(messages: Message[], options: ChatOptions, matcher?: Matcher | null): Generation;
     detokenize(tokens: Uint32Array | number[]): string;
     /**
      * Goes on from a text or from token ids.
      */
-    generate(prompt: string | Uint32Array, options: GenerateOptions): Generation;
+    generate(prompt: string | Uint32Array, options: GenerateOptions, matcher?: Matcher | null): Generation;
     info(): ModelInfo;
     /**
      * The `k` likeliest tokens after a text, likeliest first.
      */
     next(text: string, k: number, cancel: Cancel): Promise<Next[]>;
+    /**
+     * The model's tokens, as what holds a text to a form sorts them.
+     */
+    pieces(): Pieces;
     /**
      * Where the time of a decode step goes, the longest part first.
      */

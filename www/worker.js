@@ -6,6 +6,7 @@
  */
 
 import { catalogEntries, keptOf, placeCatalog, resolveSource } from "./catalog.js";
+import { matcherFor } from "./constraints.js";
 import { find } from "./find.js";
 import { placeHub } from "./hub.js";
 import { noteOpened, openedModels } from "./opened.js";
@@ -29,6 +30,8 @@ watchPolicy();
 let wasm;
 /** @type {Promise<Face> | undefined} */
 let starting;
+/** Where the module lies that holds texts to a form. */
+let constraints = "";
 let nextHandle = 1;
 /** The engines of the page, each a wish for a device, as JSON. @type {Map<number, string>} */
 const engines = new Map();
@@ -47,6 +50,7 @@ const operations = {
   async open({ addresses, device, as, subgroups }) {
     placeCatalog(addresses);
     placeHub(addresses.hub);
+    constraints = addresses.constraints;
     starting ??= start(addresses);
     wasm = await starting.catch((error) => {
       starting = undefined;
@@ -117,7 +121,11 @@ const operations = {
     }),
 
   /** One that begins what comes piece by piece. */
-  stream: ({ model, method, args }, call) => run(model, call, (held) => invoke(held, method, args)),
+  stream: ({ model, method, args }, call) =>
+    run(model, call, async (held) => {
+      const matcher = "pieces" in held ? await matcherFor(held, args[1], constraints) : undefined;
+      return invoke(held, method, matcher ? [...args, matcher] : args);
+    }),
 
   async tokenizer({ engine, source, options }, call) {
     const { files } = await resolveSource(source);
@@ -192,11 +200,11 @@ function invoke(model, method, args) {
  * Runs a generation or a painting when its turn comes.
  * @param {number} model
  * @param {Call} call
- * @param {(model: Held) => Wasm.Generation | Wasm.Painting} begin
+ * @param {(model: Held) => Promise<Wasm.Generation | Wasm.Painting>} begin
  */
 function run(model, call, begin) {
   return models.turn(model, call.signal, async (held, signal) => {
-    const generation = begin(held);
+    const generation = await begin(held);
     const stop = () => generation.cancel();
     signal.addEventListener("abort", stop, { once: true });
     try {

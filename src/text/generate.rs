@@ -7,7 +7,7 @@ use serde::Serialize;
 use web_time::Instant;
 
 use super::{
-    Detokenizer, GenerateOptions, GenerationStats, StopMatcher, TextModel, Tokenizer,
+    Detokenizer, GenerateOptions, GenerationStats, Matcher, StopMatcher, TextModel, Tokenizer,
     guide::Guide,
     lookup::Lookup,
     steps::{Chosen, Prompt, StepOptions, Steps},
@@ -61,15 +61,18 @@ pub struct TokenEvent {
     pub text: String,
     /// `None` for the text that the end sets free.
     pub token: Option<u32>,
-    /// What the token itself says; see [`Candidate::logprob`] for the number.
+    /// What the token itself says; see [`Candidate::logprob`] for the number, which no one asked for where it is `forced`.
     pub piece: String,
     pub logprob: Option<f32>,
-    /// Natural logarithm of its probability in what it was drawn from, after temperature and filters; 0 where the likeliest is taken.
+    /// Natural logarithm of its probability in what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else
+    /// could come.
     pub drawn_logprob: Option<f32>,
     /// The likeliest tokens in this place, likeliest first.
     pub alternatives: Vec<Candidate>,
     /// Where it was asked for.
     pub trace: Option<Trace>,
+    /// What the text is held to let nothing else come, and the model was not asked.
+    pub forced: bool,
 }
 
 /// Why a generation ended.
@@ -78,7 +81,7 @@ pub struct TokenEvent {
 pub enum EndReason {
     /// The model ended the text.
     Eos,
-    /// A stop string was met.
+    /// A stop string was met, or the text is all that it is held to.
     Stop,
     /// `max_tokens` were generated.
     Length,
@@ -104,8 +107,8 @@ pub struct Generation {
 /// A generation takes its model's turn with its first step and gives it back with its last.
 enum Progress {
     /// The prompt, and what its steps will be asked.
-    Waiting(Prompt, StepOptions),
-    Running(Steps),
+    Waiting(Prompt, Box<StepOptions>),
+    Running(Box<Steps>),
     Ended(EndReason),
 }
 
@@ -125,6 +128,7 @@ impl Generation {
             window: options.penalty_window,
             traced,
             lookup: (options.prompt_lookup > 0).then(|| Lookup::new(options.prompt_lookup)),
+            forces: options.alternatives == 0 && !options.trace,
         };
         Self {
             cancel,
@@ -134,13 +138,21 @@ impl Generation {
                 stop: StopMatcher::new(options.stop),
                 alternatives: options.alternatives,
             },
-            progress: Progress::Waiting(prompt, steps),
+            progress: Progress::Waiting(prompt, Box::new(steps)),
             max_tokens,
             stats,
             clock: Clock::default(),
             tail: None,
             model,
         }
+    }
+
+    /// Holds the text to what the matcher lets come, from its first token on. A generation that has begun goes on as it is.
+    pub fn held_to(mut self, matcher: Box<dyn Matcher>) -> Self {
+        if let Progress::Waiting(_, steps) = &mut self.progress {
+            steps.guide.hold_to(matcher);
+        }
+        self
     }
 
     /// The seed, given or drawn: the same seed gives the same text.
@@ -205,20 +217,22 @@ impl Generation {
                 std::mem::replace(&mut self.progress, Progress::Ended(EndReason::Aborted))
         {
             self.clock.begin();
-            let steps = Steps::begin(self.model.clone(), prompt, options, self.cancel.clone()).await?;
-            self.stats.reused_tokens = steps.reused;
-            self.progress = Progress::Running(steps);
+            let steps = Steps::begin(self.model.clone(), prompt, *options, self.cancel.clone()).await?;
+            self.progress = Progress::Running(Box::new(steps));
         }
         let Progress::Running(steps) = &mut self.progress else { return Ok(None) };
         let chosen = steps.next().await?;
         self.stats.waits = steps.waits;
+        self.stats.reused_tokens = steps.reused();
         if let Some((drafted, accepted)) = steps.guesses() {
             (self.stats.drafted_tokens, self.stats.accepted_tokens) = (drafted, accepted);
         }
         let Some(chosen) = chosen else {
-            self.finish(String::new(), EndReason::Context);
+            let reason = if steps.is_complete() { EndReason::Stop } else { EndReason::Context };
+            self.finish(String::new(), reason);
             return Ok(None);
         };
+        self.stats.forced_tokens += usize::from(chosen.forced);
         self.clock.read(&mut self.stats);
         let token = chosen.sampled.token;
         if self.words.tokenizer.is_end(token) {
@@ -252,6 +266,7 @@ impl Generation {
                 drawn_logprob: None,
                 alternatives: vec![],
                 trace: None,
+                forced: false,
             });
         }
         let stats = self.stats;
@@ -276,7 +291,7 @@ struct Words {
 }
 
 impl Words {
-    fn say(&mut self, Chosen { sampled, trace }: &Chosen) -> TokenEvent {
+    fn say(&mut self, Chosen { sampled, trace, forced }: &Chosen) -> TokenEvent {
         let text = match self.mark(sampled.token) {
             Some(mark) => self.stop.push_mark(&mark),
             None => self.stop.push(&self.detokenizer.push(sampled.token)),
@@ -287,7 +302,7 @@ impl Words {
             text,
             token: Some(sampled.token),
             piece: self.piece(sampled.token),
-            logprob: Some(sampled.logprob),
+            logprob: (!forced).then_some(sampled.logprob),
             drawn_logprob: Some(sampled.drawn_logprob),
             alternatives: sampled.alternatives.iter().take(self.alternatives).map(candidate).collect(),
             trace: trace.as_ref().map(|(fates, left)| Trace {
@@ -303,6 +318,7 @@ impl Words {
                     .collect(),
                 filters: left.iter().map(|(filter, left)| (filter.name(), *left)).collect(),
             }),
+            forced: *forced,
         }
     }
 

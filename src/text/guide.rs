@@ -3,10 +3,14 @@
 //! The device chooses; what it cannot know is written to it before a step. Where that depends on the token before, one step is in flight at a time.
 
 use super::{
-    GenerateOptions, Tokenizer,
+    GenerateOptions, Matcher, Tokenizer,
+    constraint::forced_tokens,
     sampling::{Dry, Mirostat},
 };
-use crate::graph::{BANNED, SampleParams, Sampled};
+use crate::{
+    Error, Result,
+    graph::{BANNED, SampleParams, Sampled},
+};
 
 /// Longest run of tokens that DRY looks for.
 const LONGEST_RUN: usize = 64;
@@ -23,6 +27,8 @@ pub struct Guide {
     tail: Vec<u8>,
     dry: Option<(Dry, Vec<bool>)>,
     mirostat: Option<(Mirostat, f32)>,
+    /// What the text is held to.
+    matcher: Option<Box<dyn Matcher>>,
     vocabulary: usize,
     /// The bias as the device has it.
     bias: Vec<f32>,
@@ -74,18 +80,43 @@ impl Guide {
             tail: vec![],
             dry,
             mirostat: options.mirostat.map(|mirostat| (mirostat, 2.0 * mirostat.tau)),
+            matcher: None,
             vocabulary,
             bias: vec![],
         }
     }
 
+    /// The text written is what this lets come.
+    pub fn hold_to(&mut self, matcher: Box<dyn Matcher>) {
+        self.matcher = Some(matcher);
+    }
+
+    /// Whether the text is whole, and nothing may come after it.
+    pub fn is_complete(&self) -> bool {
+        self.matcher.as_ref().is_some_and(|matcher| matcher.is_complete())
+    }
+
+    /// Tokens that must come next whatever the model says, at most so many; `before` stands before them.
+    pub fn forced(&mut self, tokenizer: &Tokenizer, before: Option<u32>, most: usize) -> Result<Vec<u32>> {
+        let Some(matcher) = &mut self.matcher else { return Ok(vec![]) };
+        let forced = forced_tokens(matcher.as_mut(), tokenizer, before, most)?;
+        // What may not come is not forced either, and is told where it is asked for.
+        let is_banned = |id: &u32| self.fixed.iter().any(|(banned, bias)| banned == id && *bias == f32::NEG_INFINITY);
+        Ok(if self.phrases.is_empty() { forced.into_iter().take_while(|id| !is_banned(id)).collect() } else { vec![] })
+    }
+
     /// Whether a step needs to know the token before it.
     pub fn waits(&self) -> bool {
-        self.dry.is_some() || self.mirostat.is_some() || self.phrases.iter().any(|phrase| phrase.bytes.len() > 1)
+        self.matcher.is_some()
+            || self.dry.is_some()
+            || self.mirostat.is_some()
+            || self.phrases.iter().any(|phrase| phrase.bytes.len() > 1)
     }
 
     /// The bias `[vocabulary]` for the token `asked`, counted from 0, after `text`: all zeros are empty.
-    pub fn bias(&mut self, asked: usize, text: &[u32]) -> &[f32] {
+    ///
+    /// Errors: `bad-argument` where all that may come is banned, or what the text is held to takes too much computing.
+    pub fn bias(&mut self, asked: usize, text: &[u32]) -> Result<&[f32]> {
         let banned = f32::NEG_INFINITY;
         let mut changes = self.fixed.clone();
         if asked < self.min_tokens {
@@ -102,8 +133,11 @@ impl Guide {
             changes.extend(repeats(dry, breakers, text));
         }
         self.bias.clear();
-        if !changes.is_empty() {
+        if !changes.is_empty() || self.matcher.is_some() {
             self.bias.resize(self.vocabulary, 0.0);
+        }
+        if let Some(matcher) = &mut self.matcher {
+            hold(&mut self.bias, &matcher.mask()?, &self.ends);
         }
         for (id, change) in changes {
             if let Some(bias) = self.bias.get_mut(id as usize) {
@@ -114,7 +148,12 @@ impl Guide {
         for bias in &mut self.bias {
             *bias = bias.max(2.0 * BANNED);
         }
-        &self.bias
+        if self.matcher.is_some() && self.bias.iter().all(|bias| *bias <= BANNED) {
+            return Err(Error::bad_argument(
+                "the text has come to where all that it may go on with is banned; allow some of it in ban, logitBias and minTokens, or ask for another form",
+            ));
+        }
+        Ok(&self.bias)
     }
 
     /// What [`Self::bias`] said last.
@@ -129,8 +168,13 @@ impl Guide {
         SampleParams { mirostat_mu, ..sample }
     }
 
-    /// The device chose.
-    pub fn took(&mut self, sampled: &Sampled, tokenizer: &Tokenizer) {
+    /// The device chose, or there was no choice.
+    pub fn took(&mut self, sampled: &Sampled, tokenizer: &Tokenizer) -> Result<()> {
+        if let Some(matcher) = &mut self.matcher
+            && !tokenizer.is_end(sampled.token)
+        {
+            matcher.take(sampled.token)?;
+        }
         if let Some((Mirostat { tau, eta }, mu)) = &mut self.mirostat {
             let surprise = -sampled.drawn_logprob * std::f32::consts::LOG2_E;
             if surprise.is_finite() {
@@ -142,6 +186,23 @@ impl Guide {
             self.tail.extend_from_slice(tokenizer.token_bytes(sampled.token).unwrap_or_default());
             let kept = self.tail.len().min(longest);
             self.tail.drain(..self.tail.len() - kept);
+        }
+        Ok(())
+    }
+}
+
+/// Bans what the bits do not allow. Where one token that ends a text is allowed, so are all.
+fn hold(bias: &mut [f32], allowed: &[u32], ends: &[u32]) {
+    let is_allowed = |id: usize| allowed.get(id / 32).is_some_and(|word| word >> (id % 32) & 1 == 1);
+    let may_end = ends.iter().any(|end| is_allowed(*end as usize));
+    for (id, bias) in bias.iter_mut().enumerate() {
+        if !is_allowed(id) {
+            *bias = f32::NEG_INFINITY;
+        }
+    }
+    for end in ends.iter().filter(|_| may_end) {
+        if let Some(bias) = bias.get_mut(*end as usize) {
+            *bias = 0.0;
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct GenerationStats {
     /// Tokens that were guessed by prompt look-up, and how many of them were right.
     pub drafted_tokens: usize,
     pub accepted_tokens: usize,
+    /// Tokens that had to come, and were not computed one by one.
+    pub forced_tokens: usize,
     /// From the call to the first token.
     pub first_token_ms: f64,
     /// Prompt tokens that were computed, a second.

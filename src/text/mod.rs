@@ -11,6 +11,7 @@
 mod beams;
 mod chat;
 mod clock;
+pub(crate) mod constraint;
 mod defaults;
 mod detokenizer;
 mod encoder;
@@ -32,6 +33,7 @@ mod tokenizer;
 
 pub use beams::{Beam, BeamOptions, BeamRequest, Beams, Branch, EarlyStopping};
 pub use chat::{ChatMessage, ChatOptions, ChatRequest};
+pub use constraint::{Constraint, Matcher};
 pub use defaults::SamplingDefaults;
 pub use detokenizer::Detokenizer;
 pub(crate) use encoder::find_encoder;

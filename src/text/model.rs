@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 use web_time::Instant;
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::constraint;
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
     MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
@@ -67,6 +69,8 @@ pub struct Text {
     /// What a written text begins and ends with, where another is read before it.
     pub(super) start: Option<Start>,
     looks_ahead: bool,
+    #[cfg(not(target_arch = "wasm32"))]
+    sorted: std::sync::OnceLock<constraint::Vocabulary>,
 }
 
 impl Kind for Text {
@@ -132,7 +136,14 @@ impl Loaded<Text> {
             generation: GenerationStats::default(),
         };
         Ok(Self::new(
-            Text { tokenizer, device: device.clone(), start, looks_ahead: session.looks_ahead() },
+            Text {
+                tokenizer,
+                device: device.clone(),
+                start,
+                looks_ahead: session.looks_ahead(),
+                #[cfg(not(target_arch = "wasm32"))]
+                sorted: std::sync::OnceLock::new(),
+            },
             info,
             stats,
             session,
@@ -211,7 +222,22 @@ impl Loaded<Text> {
             None => getrandom::u32()
                 .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
         };
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(constraint) = options.constraint.clone() {
+            let matcher = self.sorted_vocabulary()?.matcher(&constraint)?;
+            return Ok(Generation::new(self.clone(), prompt, options, seed, cancel).held_to(matcher));
+        }
         Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
+    }
+
+    /// The model's tokens as masks are computed over them, sorted when a text is first held to something.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn sorted_vocabulary(&self) -> Result<&constraint::Vocabulary> {
+        if let Some(sorted) = self.sorted.get() {
+            return Ok(sorted);
+        }
+        let sorted = constraint::Vocabulary::new(&self.tokenizer, self.info().vocabulary)?;
+        Ok(self.sorted.get_or_init(|| sorted))
     }
 
     /// Whether a text that is cut off has a last token that is not chosen.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::Value;
 use vitrine_jinja::Json;
 
 use super::{
-    ChatOptions, ChatRequest,
+    ChatOptions, ChatRequest, Constraint,
     ranges::{above, whole, within, wrong},
     sampling::{
         Dry, DryRequest, DynamicTemperature, DynamicTemperatureRequest, Mirostat, MirostatRequest, Xtc, XtcRequest,
@@ -82,6 +83,8 @@ pub struct GenerateOptions {
     /// At most so many tokens are guessed at once from what stood in the text before: 0 (none) to 15.
     pub prompt_lookup: usize,
     pub overflow: Overflow,
+    /// What the text written is.
+    pub constraint: Option<Constraint>,
     /// What the written text begins with, of a model that reads one text and writes another.
     pub decoder_prompt: Option<String>,
     /// What a conversation's template is told; nothing, where a text is gone on with.
@@ -115,6 +118,7 @@ impl Default for GenerateOptions {
             trace: false,
             prompt_lookup: 0,
             overflow: Overflow::Error,
+            constraint: None,
             decoder_prompt: None,
             chat: ChatOptions::default(),
         }
@@ -153,6 +157,7 @@ impl GenerateOptions {
             ("mirostat", self.mirostat.is_some()),
             ("ban", !self.ban.is_empty()),
             ("trace", self.trace),
+            (self.constraint.as_ref().and_then(Constraint::name).unwrap_or_default(), self.constraint.is_some()),
         ];
         if let Some((name, _)) = following.iter().find(|(_, on)| *on && self.prompt_lookup > 0) {
             return Err(Error::bad_argument(format!(
@@ -246,6 +251,11 @@ pub struct GenerateRequest {
     pub prompt_lookup: Option<f64>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
+    pub schema: Option<Value>,
+    pub regex: Option<String>,
+    pub grammar: Option<String>,
+    pub choice: Option<Vec<String>>,
+    pub schema_format: Option<Value>,
     pub decoder_prompt: Option<String>,
     pub thinking: Option<bool>,
     pub tools: Option<Vec<Json>>,
@@ -297,6 +307,13 @@ impl GenerateRequest {
         let window = self.penalty_window;
         let window = window.map(|n| whole("penaltyWindow", Some(n), 0, 1, MOST_TOKENS as u64)).transpose()?;
         let penalty = (-10.0, 10.0);
+        let constraint = Constraint {
+            schema: self.schema,
+            regex: self.regex,
+            grammar: self.grammar,
+            choice: self.choice,
+            schema_format: self.schema_format,
+        };
         let options = GenerateOptions {
             max_tokens: whole("maxTokens", self.max_tokens, default.max_tokens as u64, 1, MOST_TOKENS as u64)? as usize,
             min_tokens: whole("minTokens", self.min_tokens, 0, 0, MOST_TOKENS as u64)? as usize,
@@ -331,6 +348,7 @@ impl GenerateRequest {
                 Some("slide") => Overflow::Slide,
                 Some(other) => return Err(wrong("overflow", format!("{other:?}"), "\"error\" or \"slide\"")),
             },
+            constraint: constraint.name().is_some().then_some(constraint),
             decoder_prompt: self.decoder_prompt,
             chat: ChatRequest {
                 thinking: self.thinking,

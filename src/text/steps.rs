@@ -45,6 +45,8 @@ pub struct StepOptions {
     /// How many of the likeliest tokens each step is traced for; `None` for no trace.
     pub traced: Option<usize>,
     pub lookup: Option<Lookup>,
+    /// Whether tokens that must come are not computed one by one.
+    pub forces: bool,
 }
 
 /// A token of the text.
@@ -52,6 +54,8 @@ pub struct Chosen {
     pub sampled: Sampled,
     /// The tokens that were traced, what became of each, and how many tokens each filter left.
     pub trace: Option<(Vec<(u32, Fate)>, Vec<(Filter, usize)>)>,
+    /// Nothing else could come, and the model was not asked.
+    pub forced: bool,
 }
 
 /// Holds the model's turn from [`Steps::begin`] until it is dropped.
@@ -69,13 +73,13 @@ pub struct Steps {
     in_flight: VecDeque<Pending>,
     /// How the step that was started last chooses.
     sample: SampleParams,
-    /// Tokens that were guessed right, and the one that was chosen behind them; the caches hold all but the last.
-    ready: VecDeque<Sampled>,
+    /// Tokens that were guessed right, and the one that was chosen behind them, of which the caches hold all but the last; or tokens that are forced.
+    ready: VecDeque<Chosen>,
     /// Whether the device does not know what was chosen last.
     is_behind: bool,
     scratch: Scratch,
-    /// Prompt tokens that were in the cache already.
-    pub reused: usize,
+    /// Prompt tokens that were in the cache already; `None` before the prompt is computed.
+    reused: Option<usize>,
     /// Tokens that were awaited with no step queued behind them.
     pub waits: usize,
 }
@@ -104,7 +108,7 @@ impl Steps {
             ready: VecDeque::new(),
             is_behind: false,
             scratch: Scratch::default(),
-            reused: 0,
+            reused: None,
             waits: 0,
         };
         if steps.window.len() > capacity {
@@ -119,25 +123,39 @@ impl Steps {
                 }
             }
         }
-        match steps.prefill().await {
-            Ok(reused) => steps.reused = reused,
-            Err(error) => {
-                if error.code() != ErrorCode::Aborted {
-                    steps.forget();
-                }
-                return Err(error);
+        steps.force()?;
+        if steps.ready.is_empty()
+            && let Err(error) = steps.prefill().await
+        {
+            if error.code() != ErrorCode::Aborted {
+                steps.forget();
             }
+            return Err(error);
         }
         Ok(steps)
     }
 
-    /// The next token that the device chose; `None` where the context is full.
+    /// Prompt tokens that were in the cache already.
+    pub fn reused(&self) -> usize {
+        self.reused.unwrap_or(0)
+    }
+
+    /// Whether the text is what it is held to, and nothing may come after it.
+    pub fn is_complete(&self) -> bool {
+        self.ready.is_empty() && self.options.guide.is_complete()
+    }
+
+    /// The next token that the device chose, or that had to come; `None` where the context is full, or the text complete.
     pub async fn next(&mut self) -> Result<Option<Chosen>> {
         if self.ready.is_empty() && self.in_flight.is_empty() {
             self.look_ahead().await?;
+            self.force()?;
         }
-        if let Some(sampled) = self.ready.pop_front() {
-            return Ok(Some(Chosen { sampled, trace: None }));
+        if let Some(chosen) = self.ready.pop_front() {
+            return Ok(Some(chosen));
+        }
+        if self.is_complete() {
+            return Ok(None);
         }
         let begun = Instant::now();
         self.keep_in_flight().await?;
@@ -155,14 +173,32 @@ impl Steps {
             (Some(traced), Some(logits)) => Some(self.trace(&sampled, traced, bytemuck::cast_slice(logits))),
             _ => None,
         };
-        self.options.guide.took(&sampled, self.model.tokenizer());
+        self.options.guide.took(&sampled, self.model.tokenizer())?;
         // Whatever was chosen before now stands in the cache.
         if let Some(previous) = self.window.last()
             && self.session.cached().len() + 1 == self.window.len()
         {
             self.session.remember(*previous);
         }
-        Ok(Some(Chosen { sampled, trace }))
+        Ok(Some(Chosen { sampled, trace, forced: false }))
+    }
+
+    /// Makes ready what must come next. Where each step is to be told of, all are computed.
+    fn force(&mut self) -> Result<()> {
+        let options = &mut self.options;
+        if !self.ready.is_empty() || !options.forces {
+            return Ok(());
+        }
+        let left = options.max_tokens.saturating_sub(self.asked);
+        let room = left.min(self.session.capacity().saturating_sub(self.window.len()));
+        let tokenizer = self.model.tokenizer();
+        for token in options.guide.forced(tokenizer, self.window.last().copied(), room)? {
+            let sampled = Sampled { token, logprob: 0.0, drawn_logprob: 0.0, alternatives: vec![] };
+            options.guide.took(&sampled, tokenizer)?;
+            self.asked += 1;
+            self.ready.push_back(Chosen { sampled, trace: None, forced: true });
+        }
+        Ok(())
     }
 
     /// What became of the likeliest tokens and of the one that was chosen.
@@ -212,7 +248,7 @@ impl Steps {
             let counted = self.options.window.unwrap_or(text.len()).min(text.len());
             let seen = counts(&text[text.len() - counted..], vocabulary);
             let guide = &mut self.options.guide;
-            let bias = match guide.bias(self.asked, &text) {
+            let bias = match guide.bias(self.asked, &text)? {
                 [] => vec![0.0; vocabulary],
                 bias => bias.to_vec(),
             };
@@ -221,7 +257,7 @@ impl Steps {
             let choice = Choice { logits: bytemuck::cast_slice(logits), seen: &seen, bias: &bias };
             let sampled = sample(&params, choice, self.options.alternatives, &mut self.scratch);
             let token = sampled.token;
-            self.ready.push_back(sampled);
+            self.ready.push_back(Chosen { sampled, trace: None, forced: false });
             if draft.get(row) != Some(&token) || self.model.tokenizer().is_end(token) {
                 break;
             }
@@ -257,19 +293,20 @@ impl Steps {
     }
 
     /// Brings the window into the caches; the step that ends it chooses the next token.
-    async fn prefill(&mut self) -> Result<usize> {
+    async fn prefill(&mut self) -> Result<()> {
         self.model.check_open()?;
         let asked = self.ask(None)?;
         self.is_behind = false;
         let (pending, reused) = self.session.prefill(&self.window, &asked, &self.cancel).await?;
         self.in_flight.push_back(pending);
-        Ok(reused)
+        self.reused.get_or_insert(reused);
+        Ok(())
     }
 
     /// What the next step is asked; `leaving` is the token that the penalties see no longer.
     fn ask(&mut self, leaving: Option<u32>) -> Result<Asked<'static>> {
         let options = &mut self.options;
-        self.session.write_bias(options.guide.bias(self.asked, &self.window))?;
+        self.session.write_bias(options.guide.bias(self.asked, &self.window)?)?;
         let leaving = leaving.unwrap_or(SampleParams::NOTHING);
         let sample = options.guide.sample(SampleParams { step: self.asked as u32, leaving, ..options.sample });
         self.sample = sample;
@@ -305,8 +342,11 @@ impl Steps {
                 self.prefill().await?;
                 continue;
             }
-            if self.session.outgrown_by(position + 1) {
-                // The text is computed anew, and all of it must be known.
+            // What the caches hold before the prompt is brought there is another text's.
+            let is_behind =
+                self.reused.is_none() || self.session.cached().len() < position && self.in_flight.is_empty();
+            if self.session.outgrown_by(position + 1) || is_behind {
+                // The text is computed anew, or what was forced of it at all, and all of it must be known.
                 if !self.in_flight.is_empty() {
                     break;
                 }

@@ -13,6 +13,7 @@ mod device;
 mod engine;
 mod files;
 mod js;
+mod matcher;
 mod models;
 pub mod opfs;
 mod outlook;
@@ -36,6 +37,12 @@ export type LoadOptions = { kind?: string; quantization?: string; contextLength?
 
 /** How far a load has come; worker.js adds the speed. */
 export type Step = Omit<Progress, "speed">;
+
+/** A model's tokens: the bytes of all one behind another, where each ends, which are marks that readers do not see, and one that ends a text. */
+export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; end: number };
+
+/** Follows a text token by token: which may come next (a bit each), and the bytes that must. */
+export type Matcher = { mask(): Uint32Array; take(token: number): void; forced(): Uint8Array; accepts(tokens: Uint32Array): number; readonly isComplete: boolean };
 
 export type Next = Alternative & { probability: number };
 

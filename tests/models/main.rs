@@ -8,6 +8,7 @@ mod beams;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod constraints;
 mod damaged;
 mod diffusion;
 mod encoders;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use futures_util::lock::Mutex;
-use js_sys::{Date, Uint32Array};
+use js_sys::{Date, Object, Reflect, Uint8Array, Uint32Array};
 use serde::Serialize;
 use vitrine_jinja::LocalTime;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -11,13 +11,14 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use super::super::{
     cancel::Cancel as WebCancel,
     js::{from_js, options_from_js, thrown, to_js},
+    matcher::JsMatcher,
     tokenizer::check_ids,
 };
 use crate::{
     Cancel, Error, Result,
     text::{
         self, BeamRequest, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions,
-        GenerateRequest, GenerationStats, TextModel, TextModelStats,
+        GenerateRequest, GenerationStats, TextModel, TextModelStats, constraint,
     },
 };
 
@@ -84,8 +85,9 @@ impl Model {
         &self,
         #[wasm_bindgen(unchecked_param_type = "string | Uint32Array")] prompt: JsValue,
         #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
+        matcher: Option<JsMatcher>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, |options, cancel| match prompt.as_string() {
+        self.begin(options, matcher, |options, cancel| match prompt.as_string() {
             Some(text) => self.model.generate(&text, options, cancel),
             None => self.model.generate_ids(&Uint32Array::new(&prompt).to_vec(), options, cancel),
         })
@@ -96,12 +98,32 @@ impl Model {
         &self,
         #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
         #[wasm_bindgen(unchecked_param_type = "ChatOptions")] options: JsValue,
+        matcher: Option<JsMatcher>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, |options, cancel| {
+        self.begin(options, matcher, |options, cancel| {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let chat = on_this_clock(options.chat);
             self.model.chat(&messages, GenerateOptions { chat, ..options }, cancel)
         })
+    }
+
+    /// The model's tokens, as what holds a text to a form sorts them.
+    #[wasm_bindgen(unchecked_return_type = "Pieces")]
+    pub fn pieces(&self) -> Result<JsValue, JsValue> {
+        let (tokenizer, vocabulary) = (self.model.tokenizer(), self.model.info().vocabulary);
+        let (mut bytes, mut ends, mut marks) = (vec![], vec![], vec![]);
+        for (word, is_mark) in constraint::pieces(tokenizer, vocabulary) {
+            bytes.extend_from_slice(word);
+            ends.push(bytes.len() as u32);
+            marks.push(u8::from(is_mark));
+        }
+        let pieces = Object::new();
+        let set = |name: &str, value: JsValue| Reflect::set(&pieces, &name.into(), &value);
+        set("bytes", Uint8Array::from(bytes.as_slice()).into())?;
+        set("ends", Uint32Array::from(ends.as_slice()).into())?;
+        set("marks", Uint8Array::from(marks.as_slice()).into())?;
+        set("end", constraint::end_of(tokenizer, vocabulary).into())?;
+        Ok(pieces.into())
     }
 
     pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
@@ -174,12 +196,18 @@ impl Model {
     fn begin(
         &self,
         options: JsValue,
+        matcher: Option<JsMatcher>,
         begin: impl FnOnce(GenerateOptions, Cancel) -> Result<text::Generation>,
     ) -> Result<Generation, JsValue> {
         let cancel = Cancel::new();
+        let held = |generation: text::Generation| match matcher {
+            Some(matcher) => generation.held_to(Box::new(matcher)),
+            None => generation,
+        };
         let generation = options_from_js::<GenerateRequest>(options)
             .and_then(|request| request.check(&self.model.info().sampling.options()))
             .and_then(|options| begin(options, cancel.clone()))
+            .map(held)
             .map_err(thrown)?;
         let (stats, end) = (Cell::new(generation.stats()), Cell::new(None));
         Ok(Generation { generation: Mutex::new(generation), cancel, stats, end })

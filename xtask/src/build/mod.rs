@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// What the module may weigh after brotli: a page must not cost more than its smallest model.
-const BROTLI_LIMIT: u64 = 1_250_000;
+const BROTLI_LIMIT: u64 = 1_300_000;
 /// The same for a build that is linked quickly, which is some 7 % heavier than what is published.
-const EVERYDAY_LIMIT: u64 = 1_335_000;
+const EVERYDAY_LIMIT: u64 = 1_388_000;
 
 /// How much time the build may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -61,7 +61,7 @@ impl Site {
         if let Some(known) = self.weight.get() {
             return Ok(*known);
         }
-        let found = wasm::measure(&self.dist.join("pkg"))?;
+        let found = wasm::measure(&self.dist.join("pkg"), wasm::CORE)?;
         Ok(*self.weight.get_or_init(|| found))
     }
 }
@@ -99,16 +99,21 @@ pub fn compile_beside(workspace: &Workspace) -> Result<()> {
 /// Builds the module and the site. A release is weighed, and one whose module is too heavy is an error.
 pub fn build(workspace: &Workspace, profile: BuildProfile) -> Result<Site> {
     system::ensure_wasm_target(workspace)?;
-    let module = wasm::compile(workspace, profile)?;
-    let package = wasm::bind(workspace, &module)?;
-    if profile == BuildProfile::Release {
-        wasm::optimise(workspace, &package)?;
+    let package = wasm::package(workspace)?;
+    for module in [wasm::CORE, wasm::CONSTRAINTS] {
+        let file = wasm::compile(workspace, module, profile)?;
+        wasm::bind(&package, module, &file)?;
+        if profile == BuildProfile::Release {
+            wasm::optimise(workspace, &package, module)?;
+        }
     }
     let site = Site::at(site::assemble(workspace, &package)?);
     println!("dist/ is ready ({})", profile.cargo_name());
     if profile == BuildProfile::Release {
         let wasm = site.weigh()?;
+        let held = wasm::measure(&site.dist.join("pkg"), wasm::CONSTRAINTS)?;
         println!("the module weighs {} raw, {} after brotli", megabytes(wasm.raw), megabytes(wasm.brotli));
+        println!("what holds texts to a form, loaded on demand: {} after brotli", megabytes(held.brotli));
         if !wasm.fits() {
             bail!("the module weighs {} after brotli, more than {}", megabytes(wasm.brotli), megabytes(BROTLI_LIMIT));
         }

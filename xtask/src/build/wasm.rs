@@ -35,77 +35,109 @@ const WASM_FEATURES: [&str; 9] = [
 /// twentieth of the module.
 const OPTIMISATIONS: [&str; 2] = ["-O3", "--one-caller-inline-max-function-size=0"];
 
-/// Compiles the library for the page and returns the module as rustc wrote it.
-pub fn compile(workspace: &Workspace, profile: BuildProfile) -> Result<PathBuf> {
-    let mut cargo = cargo_build(workspace, profile);
+/// A crate that becomes a module of its own, and what its files in `pkg/` are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    package: &'static str,
+    name: &'static str,
+}
+
+/// The engine, which every page loads.
+pub const CORE: Module = Module { package: "vitrine", name: "vitrine" };
+/// What holds texts to a form, which is loaded when one first is.
+pub const CONSTRAINTS: Module = Module { package: "vitrine-constraints", name: "constraints" };
+
+impl Module {
+    fn file(self, package: &Path) -> PathBuf {
+        package.join(format!("{}_bg.wasm", self.name))
+    }
+}
+
+/// Compiles a module for the page and returns it as rustc wrote it.
+pub fn compile(workspace: &Workspace, module: Module, profile: BuildProfile) -> Result<PathBuf> {
+    let mut cargo = cargo_build(workspace, module, profile);
     cargo.arg("--message-format=json-render-diagnostics");
     eprintln!("  $ {}", workspace::shown(&cargo));
     let start = Instant::now();
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("could not start cargo")?;
-    let mut module = None;
+    let mut file = None;
     for line in BufReader::new(child.stdout.take().context("cargo has no output")?).lines() {
-        module = module_in(&line?).or(module);
+        file = module_in(&line?, module).or(file);
     }
     if !child.wait()?.success() {
-        bail!("the crate does not compile for {WASM_TARGET}");
+        bail!("{} does not compile for {WASM_TARGET}", module.package);
     }
     eprintln!("    {:.1} s", start.elapsed().as_secs_f64());
-    module.context("cargo made no WebAssembly module")
+    file.context("cargo made no WebAssembly module")
 }
 
-/// Compiles it in the time that other work leaves. [`compile`] waits for that, and says what failed.
+/// Compiles the modules in the time that other work leaves. [`compile`] waits for that, and says what failed.
 pub fn compile_beside(workspace: &Workspace, profile: BuildProfile) -> Result<()> {
-    let mut cargo = workspace.in_spare_time(cargo_build(workspace, profile));
-    let mut building = cargo.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("could not start cargo")?;
-    thread::spawn(move || building.wait());
+    let commands = [CORE, CONSTRAINTS].map(|module| {
+        let mut cargo = workspace.in_spare_time(cargo_build(workspace, module, profile));
+        cargo.stdout(Stdio::null()).stderr(Stdio::null());
+        cargo
+    });
+    thread::spawn(move || {
+        for mut cargo in commands {
+            let _ = cargo.status();
+        }
+    });
     Ok(())
 }
 
-fn cargo_build(workspace: &Workspace, profile: BuildProfile) -> Command {
+/// One module at a time: what one of them has of a dependency's features is nothing to the other.
+fn cargo_build(workspace: &Workspace, module: Module, profile: BuildProfile) -> Command {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--package", "vitrine", "--lib", "--target", WASM_TARGET, "--profile", profile.cargo_name()]);
+    cargo.args(["build", "--package", module.package, "--lib", "--target", WASM_TARGET]);
+    cargo.args(["--profile", profile.cargo_name()]);
     cargo
 }
 
 /// The `.wasm` that a cargo message announces.
-fn module_in(message: &str) -> Option<PathBuf> {
+fn module_in(message: &str, module: Module) -> Option<PathBuf> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
-    if message["reason"] != "compiler-artifact" || message["target"]["name"] != "vitrine" {
+    let target = module.package.replace('-', "_");
+    if message["reason"] != "compiler-artifact" || message["target"]["name"] != *target {
         return None;
     }
     let files = message["filenames"].as_array()?.iter().filter_map(|name| name.as_str());
     files.map(PathBuf::from).find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
 }
 
-/// Runs wasm-bindgen over the module. The folder holds what `wasm-pack build --target web` puts into `pkg/`, save its
-/// `package.json`.
-pub fn bind(workspace: &Workspace, module: &Path) -> Result<PathBuf> {
+/// The folder for bound modules, emptied. With the core it holds what `wasm-pack build --target web` puts into `pkg/`, save its `package.json`.
+pub fn package(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target.join("site").join("pkg");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let start = Instant::now();
-    let mut bindgen = Bindgen::new();
-    // Functions' names are a sixth of what a visitor would download; a panic tells its place without them.
-    bindgen.input_path(module).web(true)?.typescript(true).remove_name_section(true);
-    bindgen.generate(&folder).context("wasm-bindgen failed")?;
-    eprintln!("    wasm-bindgen {:.1} s", start.elapsed().as_secs_f64());
     Ok(folder)
 }
 
-/// Shrinks the module with Binaryen's `wasm-opt`: the one on the PATH, else npm's. Without node it says so and goes on.
-pub fn optimise(workspace: &Workspace, package: &Path) -> Result<()> {
+/// Runs wasm-bindgen over what rustc wrote.
+pub fn bind(folder: &Path, module: Module, file: &Path) -> Result<()> {
+    let start = Instant::now();
+    let mut bindgen = Bindgen::new();
+    // Functions' names are a sixth of what a visitor would download; a panic tells its place without them.
+    bindgen.input_path(file).out_name(module.name).web(true)?.typescript(true).remove_name_section(true);
+    bindgen.generate(folder).context("wasm-bindgen failed")?;
+    eprintln!("    wasm-bindgen {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Shrinks a module with Binaryen's `wasm-opt`: the one on the PATH, else npm's. Without node it says so and goes on.
+pub fn optimise(workspace: &Workspace, package: &Path, module: Module) -> Result<()> {
     let Some(program) = find_wasm_opt(workspace)? else {
         println!(
             "wasm-opt is skipped: it is not on the PATH, and without npm it cannot be fetched; the module stays larger than it need be"
         );
         return Ok(());
     };
-    let module = package.join("vitrine_bg.wasm");
-    let smaller = package.join("vitrine_bg.opt.wasm");
-    workspace::run(Command::new(program).args(WASM_FEATURES).args(OPTIMISATIONS).arg(&module).arg("-o").arg(&smaller))?;
-    fs::rename(smaller, module)?;
+    let file = module.file(package);
+    let smaller = file.with_extension("opt.wasm");
+    workspace::run(Command::new(program).args(WASM_FEATURES).args(OPTIMISATIONS).arg(&file).arg("-o").arg(&smaller))?;
+    fs::rename(smaller, file)?;
     Ok(())
 }
 
@@ -119,10 +151,10 @@ fn find_wasm_opt(workspace: &Workspace) -> Result<Option<PathBuf>> {
     npm::program(workspace, &npm::BINARYEN, "wasm-opt").map(Some)
 }
 
-/// Weighs the module as it is and as a static host would send it.
-pub fn measure(package: &Path) -> Result<WasmSize> {
-    let module = package.join("vitrine_bg.wasm");
-    Ok(WasmSize { raw: fs::metadata(&module)?.len(), brotli: brotli_size(&module)? })
+/// Weighs a module as it is and as a static host would send it.
+pub fn measure(package: &Path, module: Module) -> Result<WasmSize> {
+    let file = module.file(package);
+    Ok(WasmSize { raw: fs::metadata(&file)?.len(), brotli: brotli_size(&file)? })
 }
 
 /// Node's own compressor at its best (quality 11, a window of 16 MB).

@@ -12,6 +12,7 @@ mod api;
 mod axe;
 mod bundlers;
 mod cases;
+mod constraints;
 mod embedded;
 mod ending;
 mod families;
@@ -314,6 +315,7 @@ fn all() -> Vec<Test> {
         leaving::TESTS,
         families::TESTS,
         sampling::TESTS,
+        constraints::TESTS,
         hardware::TESTS,
         sources::TESTS,
         find::TESTS,

@@ -35,6 +35,7 @@ fn clippy(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let tests: Vec<&str> = targets.iter().flat_map(|test| ["--test", test]).collect();
     tally.check("clippy, the crate in the page", clippy(&[&in_page[..], &tests[..]].concat()));
     tally.check("clippy, the templates' language", clippy(&["--all-targets", "--package", "vitrine-jinja"]));
+    tally.check("clippy, what holds texts", clippy(&["--all-targets", "--package", "vitrine-constraints"]));
     tally.check("clippy, the CPU's kernels", clippy(&["--all-targets", "--package", "vitrine-kernels"]));
     tally.check("clippy, xtask", clippy(&["--all-targets", "--package", "xtask", "--profile", "tool"]));
     Ok(())

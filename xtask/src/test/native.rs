@@ -1,4 +1,4 @@
-//! `cargo test` on this machine: the crate with its GPU kernels on whatever Vulkan device there is, its Jinja, and xtask itself.
+//! `cargo test` on this machine: the crate with its GPU kernels on whatever Vulkan device there is, its crates, and xtask itself.
 
 use anyhow::Result;
 
@@ -12,9 +12,13 @@ use crate::{
 /// Examples and benches are compiled, and documents hold none to run. The packages run apart, so that the crate is compiled with the same features as when it is tested alone.
 pub fn run(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
     system::ensure_vulkan()?;
-    for (package, profile) in
-        [("vitrine", "dev"), ("vitrine-jinja", "dev"), ("vitrine-kernels", "dev"), ("xtask", "tool")]
-    {
+    for (package, profile) in [
+        ("vitrine", "dev"),
+        ("vitrine-constraints", "dev"),
+        ("vitrine-jinja", "dev"),
+        ("vitrine-kernels", "dev"),
+        ("xtask", "tool"),
+    ] {
         let mut cargo = workspace.cargo();
         cargo
             .args(["test", "--package", package, "--profile", profile, "--no-fail-fast", "--tests", "--examples", "--"])
