@@ -260,4 +260,5 @@ def main() -> None:
             print(path.relative_to(OUT), path.stat().st_size)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ export const BESIDE = [
 /** Where a vocabulary was published before there was a `tokenizer.json`, and what is read with it: of no use where there is one. */
 export const OLDER = [
   "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model", "spm.model", "source.spm", "vocab.json", "merges.txt", "vocab.txt",
+  "rwkv_vocab_v20230424.txt",
   "special_tokens_map.json", "added_tokens.json",
 ]; // prettier-ignore
 

@@ -846,7 +846,7 @@ export interface DecodeOptions extends CallOptions {
 
 export interface TokenizerInfo {
   /** What it was read from. */
-  kind: "gguf" | "tokenizer.json" | "sentencepiece" | "merges.txt" | "vocab.txt";
+  kind: "gguf" | "tokenizer.json" | "sentencepiece" | "merges.txt" | "vocab.txt" | "rwkv_vocab_v20230424.txt";
   vocabulary: number;
   bos?: number;
   eos?: number;
@@ -1105,7 +1105,7 @@ export interface Engine {
   load(source: Source, options: LoadOptions & { kind: "text" }): Promise<TextModel>;
   /** The kind is read from the file, and stands in `info.kind`. */
   load<Kind extends Model = TextModel>(source: Source, options?: LoadOptions): Promise<Kind>;
-  /** A tokenizer alone, from any GGUF (vocabulary-only ones too), a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, or a `vocab.txt`. */
+  /** A tokenizer alone, from any GGUF (vocabulary-only ones too), a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, a `vocab.txt`, or RWKV's `rwkv_vocab_v20230424.txt`. */
   tokenizer(source: Source, options?: CallOptions): Promise<Tokenizer>;
   /** Unloads everything that this engine loaded. Calling it again does nothing. */
   close(): Promise<void>;

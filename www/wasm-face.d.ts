@@ -140,7 +140,7 @@ export class Engine {
      */
     speed(dtype: string, cancel: Cancel): Promise<number>;
     /**
-     * A tokenizer alone, from a GGUF, a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, or a `vocab.txt`.
+     * A tokenizer alone, from a GGUF, a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, a `vocab.txt`, or RWKV's `rwkv_vocab_v20230424.txt`.
      */
     tokenizer(files: SourceFile[], options: LoadOptions, cancel: Cancel): Promise<Tokenizer>;
 }

@@ -139,6 +139,21 @@ pub fn selective_scan(
     }
 }
 
+/// One row of the generalised delta rule (arXiv 2503.14456): r, w, k, v, a and b of heads `head` wide → `out`, as wide together as they. `state` holds for each
+/// value of a head what it has by each key.
+pub fn delta_rule(state: &mut [f32], head: usize, [r, w, k, v, a, b]: [&[f32]; 6], out: &mut [f32]) {
+    for (i, state) in state.chunks_exact_mut(head).enumerate() {
+        let [r, w, k, a, b] = [r, w, k, a, b].map(|x| &x[i / head * head..][..head]);
+        let replaced: f32 = state.iter().zip(a).map(|(s, a)| s * a).sum();
+        let mut sum = 0.0;
+        for (j, s) in state.iter_mut().enumerate() {
+            *s = *s * w[j] - replaced * b[j] + v[i] * k[j];
+            sum += *s * r[j];
+        }
+        out[i] = sum;
+    }
+}
+
 /// What a convolution adds to.
 pub fn begin(out: &mut [f32], bias: Option<&[f32]>) {
     match bias {

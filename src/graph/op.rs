@@ -226,6 +226,12 @@ pub enum Op {
         skip: WeightId,
         state: StateId,
     },
+    /// The generalised delta rule (RWKV-7, arXiv 2503.14456), head by head, over r, w, k, v, a and b `[t, heads · n]`: row by row a head's state
+    /// S `[n, n]`, values by keys, becomes `S · diag(w) − (S · a) · bᵀ + v · kᵀ` and gives `S · r` → `[t, heads · n]`. `state`
+    /// `[heads · n, n]` is read before and written after.
+    DeltaRule {
+        state: StateId,
+    },
     /// `(x − mean) / sqrt(variance + eps) · w + b` over each row (arXiv 1607.06450); without weights where they are `None`.
     LayerNorm {
         weight: Option<WeightId>,
@@ -348,6 +354,7 @@ impl Op {
             Self::Recurrent { cell: Cell::Gru, .. } => "gru",
             Self::Recurrent { cell: Cell::Tanh, .. } => "rnn",
             Self::SelectiveScan { .. } => "selective_scan",
+            Self::DeltaRule { .. } => "delta_rule",
             Self::LayerNorm { .. } => "layer_norm",
             Self::GroupNorm { .. } => "group_norm",
             Self::Conv2d { .. } => "conv2d",

@@ -25,6 +25,7 @@ impl fmt::Display for Graph {
                 | Op::Stored { state }
                 | Op::WriteState { state }
                 | Op::SelectiveScan { state, .. }
+                | Op::DeltaRule { state }
                 | Op::Recurrent { hidden: state, .. } => write!(f, " {}", self.state(*state).name)?,
                 Op::Sample { states: SampleStates { token, .. }, .. } | Op::LastToken { token } => {
                     write!(f, " {}", self.state(*token).name)?

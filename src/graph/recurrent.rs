@@ -89,6 +89,26 @@ impl GraphBuilder {
         Ok(self.push(op, &inputs, vec![t, n], DType::F32))
     }
 
+    /// r, w, k, v, a and b `[t, heads · n]` → `[t, heads · n]`; `state` `[heads · n, n]`.
+    pub fn delta_rule(&mut self, state: StateId, inputs: [ValueId; 6]) -> Result<ValueId> {
+        let op = Op::DeltaRule { state };
+        let (t, columns) = self.rows(&op, inputs[0])?;
+        if inputs.iter().any(|value| self.shape(*value) != [t, columns]) {
+            return Err(self.misfit(&op, &inputs, "all six must have one shape"));
+        }
+        let spec = self.graph.state(state);
+        match *spec.shape.as_slice() {
+            [all, n] if all == columns && n > 0 && columns.is_multiple_of(n) && spec.dtype == DType::F32 => {
+                Ok(self.push(op, &inputs, vec![t, columns], DType::F32))
+            }
+            _ => {
+                let why =
+                    format!("state {} is {:?} {}, expected [{columns}, n] F32", spec.name, spec.shape, spec.dtype);
+                Err(self.misfit(&op, &inputs, &why))
+            }
+        }
+    }
+
     /// `[t, n]` → the same, each row e^x over its sum.
     pub fn softmax(&mut self, x: ValueId) -> Result<ValueId> {
         let (t, n) = self.rows(&Op::Softmax, x)?;
@@ -173,6 +193,12 @@ mod tests {
         for (refused, part) in refused {
             let error = refused.unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("blk.0.ssm_a [12]"), "{error:?} does not say {part:?}");
+        }
+        let heads = g.state("wkv", &[6, 3], DType::F32).unwrap();
+        assert_eq!(g.delta_rule(heads, [ends; 6]).map(|y| g.shape(y).to_vec()).unwrap(), [7, 6]);
+        for (inputs, part) in [([ends, ends, ends, ends, ends, x], "one shape"), ([x; 6], "state wkv is [6, 3]")] {
+            let error = g.delta_rule(heads, inputs).unwrap_err().to_string();
+            assert!(error.contains("delta_rule") && error.contains(part), "{error:?} does not say {part:?}");
         }
         let weight = g.weight("conv", &[16], DType::F32).unwrap();
         assert_eq!(g.causal_conv(weight, None, 4, x).map(|y| g.shape(y).to_vec()).unwrap(), [4, 4]);

@@ -5,7 +5,7 @@
 //! the same layers. One [`LanguageModel`] makes three graphs over the same weights and states: [`LanguageModel::decode`],
 //! [`LanguageModel::prefill`] and [`LanguageModel::score`]. Weights are called as llama.cpp calls them (`blk.0.attn_q.weight`), whatever the
 //! file does. States: `cache.k.N` and `cache.v.N` `[capacity, kv_heads · head_dim]` F32 (`cache.conv.N` `[capacity, dim]` of a layer that
-//! convolves; `ssm.N` `[inner, states]` and `conv.N` `[width − 1, inner]` of a state space), `seen` `[vocabulary]` U32, `token` `[1]` U32.
+//! convolves; `ssm.N` `[inner, states]` and `conv.N` `[width − 1, inner]` of a state space; `wkv.N` `[dim, head]`, `time.N` and `channel.N` `[1, dim]` of RWKV), `seen` `[vocabulary]` U32, `token` `[1]` U32.
 
 mod config;
 mod families;
@@ -17,9 +17,10 @@ mod mamba;
 mod names;
 mod probe;
 mod rope_scaling;
+mod rwkv;
 
 pub use config::{
-    Biases, Block, HeadNorms, LanguageConfig, Local, Long, Mamba, Projections, Residual, Rotary, ShortConvs,
+    Biases, Block, HeadNorms, LanguageConfig, Local, Long, Mamba, Projections, Residual, Rotary, Rwkv, ShortConvs,
 };
 pub use names::Names;
 
@@ -121,6 +122,17 @@ impl LanguageModel {
     pub fn with_alternatives(mut self, alternatives: usize) -> Self {
         self.alternatives = alternatives.min(self.config.vocabulary);
         self
+    }
+
+    /// The states that hold what was met, and the words of each; none where caches hold it. Zeros begin a text.
+    pub fn running_states(&self) -> Vec<(String, usize)> {
+        let (mamba, rwkv) = (&self.config.mamba, &self.config.rwkv);
+        let of_mamba = mamba.iter().flat_map(|of| [("ssm", of.states * of.inner), ("conv", (of.width - 1) * of.inner)]);
+        let dim = self.config.dim;
+        let of_rwkv = rwkv.iter().flat_map(|of| [("wkv", dim * of.head), ("time", dim), ("channel", dim)]);
+        let kinds: Vec<_> = of_mamba.chain(of_rwkv).filter(|(_, words)| *words > 0).collect();
+        let layers = self.layers.iter();
+        layers.flat_map(|i| kinds.iter().map(move |(kind, words)| (format!("{kind}.{i}"), *words))).collect()
     }
 
     /// How the weights are made of the file's tensors.

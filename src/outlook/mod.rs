@@ -418,8 +418,8 @@ mod tests {
         assert!(why(vec![beginning("m-IQ2_XS.gguf", &bytes, 4096)]).contains("IQ2_XS"));
         let position = bytes.windows(5).position(|five| five == b"llama").unwrap();
         let mut other = bytes;
-        other[position..position + 5].copy_from_slice(b"rwkv7");
-        assert!(why(vec![beginning("m.gguf", &other, 4096)]).contains("rwkv7"));
+        other[position..position + 5].copy_from_slice(b"jamba");
+        assert!(why(vec![beginning("m.gguf", &other, 4096)]).contains("jamba"));
         let config = String::from_utf8(fixture("tiny_llama/config.json")).unwrap();
         let config = config.replacen('{', r#"{"quantization_config": {"quant_method": "gptq"},"#, 1);
         let weights = Beginning { name: "pytorch_model.bin".into(), len: 5000, bytes: vec![] };

@@ -1,9 +1,9 @@
 //! Text to token ids and back.
 //!
 //! A [`Tokenizer`] comes from the vocabulary inside a GGUF ([`Tokenizer::from_metadata`]), from a Hugging Face `tokenizer.json`
-//! ([`Tokenizer::from_json`]), or from what lay beside weights before there was one: SentencePiece's files, `vocab.json` with `merges.txt`, and `vocab.txt`. Byte-level BPE and
+//! ([`Tokenizer::from_json`]), or from what lay beside weights before there was one: SentencePiece's files, `vocab.json` with `merges.txt`, `vocab.txt`, and RWKV's `rwkv_vocab_v20230424.txt`. Byte-level BPE and
 //! WordPiece run in the `tokenizers` crate, and its search for the likeliest unigrams behind a normalizer of ours; SentencePiece's
-//! merge-by-score is our own, since merge ranks cannot say it exactly. Decoding is a table of bytes by id for
+//! merge-by-score is our own, since merge ranks cannot say it exactly, and so is RWKV's cut into the longest tokens. Decoding is a table of bytes by id for
 //! all kinds, so that text can be shown token by token ([`Detokenizer`]).
 //!
 //! Promises: any `&str` can be encoded, in time about linear in its length; any ids can be decoded; clones share one vocabulary.
@@ -14,6 +14,7 @@ mod chat;
 mod ends;
 mod gguf;
 mod json;
+mod longest_match;
 mod marks;
 mod model_proto;
 mod normalizer;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use characters::Characters;
 use chat::ChatParts;
+use longest_match::LongestMatch;
 use pieces::Pieces;
 use sentencepiece::SentencePiece;
 use special::{Fragment, SpecialMatcher};
@@ -86,6 +88,7 @@ enum Encoder {
         marks: SpecialMatcher,
         user_defined: SpecialMatcher,
     },
+    LongestMatch(LongestMatch),
     /// Each a token.
     Characters(Characters),
     /// Its switch for reading marks is part of it, hence the lock. One of a `tokenizer.json` frames texts itself.
@@ -110,7 +113,7 @@ impl Tokenizer {
     }
 
     /// Reads the tokenizer of opened files: the `tokenizer.json` among them, with the `tokenizer_config.json` beside it if there is
-    /// one, else the vocabulary inside the GGUF (vocabulary-only files too), else SentencePiece's file, `vocab.json` with `merges.txt`, or `vocab.txt` with
+    /// one, else the vocabulary inside the GGUF (vocabulary-only files too), else SentencePiece's file, `vocab.json` with `merges.txt`, `vocab.txt`, or RWKV's list, with
     /// the settings beside them; and the chat templates that lie beside them.
     ///
     /// Errors: as [`Self::from_metadata`] and [`Self::from_json`]; `bad-argument` where no file holds a tokenizer; `unsupported-model` where it
@@ -131,7 +134,7 @@ impl Tokenizer {
             let lone = file.extras().find(|name| !name.ends_with(".jinja") && file.format == Format::Json);
             of_json(lone.and_then(|name| file.extra(name)).ok_or_else(|| {
                 Error::bad_argument(
-                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model, or its tokenizer.model, spiece.model, vocab.json with merges.txt, or vocab.txt",
+                    "these weights hold no vocabulary; give the tokenizer.json that belongs to the model, or its tokenizer.model, spiece.model, vocab.json with merges.txt, vocab.txt, or rwkv_vocab_v20230424.txt",
                 )
             })?)?
         };
@@ -218,6 +221,11 @@ impl Tokenizer {
                 let marks = if options.parse_special { marks } else { user_defined };
                 self.frame(options, &mut ids, |ids| {
                     sentence_piece(model, marks.split(text), None, ids);
+                });
+            }
+            Encoder::LongestMatch(model) => {
+                self.frame(options, &mut ids, |ids| {
+                    model.encode(&self.0.pieces, text, options.parse_special, None, ids)
                 });
             }
             Encoder::Characters(characters) => {

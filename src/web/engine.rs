@@ -83,7 +83,7 @@ impl Engine {
         model.map_err(thrown)
     }
 
-    /// A tokenizer alone, from a GGUF, a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, or a `vocab.txt`.
+    /// A tokenizer alone, from a GGUF, a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, a `vocab.txt`, or RWKV's `rwkv_vocab_v20230424.txt`.
     pub async fn tokenizer(
         &self,
         #[wasm_bindgen(unchecked_param_type = "SourceFile[]")] files: JsValue,

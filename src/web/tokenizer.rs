@@ -37,6 +37,7 @@ impl Tokenizer {
             Format::Gguf => "gguf",
             _ if given(".model") || given(".spm") => "sentencepiece",
             _ if given("merges.txt") => "merges.txt",
+            _ if given("rwkv_vocab_v20230424.txt") => "rwkv_vocab_v20230424.txt",
             _ if given("vocab.txt") => "vocab.txt",
             _ => "tokenizer.json",
         };

@@ -57,8 +57,8 @@ pub struct WeightFile {
     parts: Vec<Part>,
 }
 
-/// Files beside weights that are no JSON but lists, line by line: a tokenizer's merges, its words.
-const LISTS: [&str; 2] = ["merges.txt", "vocab.txt"];
+/// Files beside weights that are no JSON but lists, line by line: a tokenizer's merges, its words, RWKV's tokens.
+const LISTS: [&str; 3] = ["merges.txt", "vocab.txt", "rwkv_vocab_v20230424.txt"];
 
 /// The folder of a pipeline's second text encoder, whose tensors go by the same names as the first's.
 const SECOND_ENCODER: &str = "text_encoder_2";

@@ -91,6 +91,8 @@ pub enum Recipe {
     /// Rows that are the channels of `area` pixels, pixel by pixel within each, to the channels of each pixel: a layer whose values PyTorch views as
     /// `[channels, height, width]`. Read whole.
     Pixels { of: Box<Recipe>, area: usize },
+    /// Of a vector's numbers m from `first` on, `m, 1 − m` for each: a convolution of a row and the one before that mixes them so.
+    Mix { tensor: String, first: usize },
     /// One tensor, a number added to all of it: Gemma's norms in safetensors lie about 0.
     Plus { tensor: String, plus: f32 },
     /// All numbers of one tensor, one after another.
@@ -141,6 +143,7 @@ impl Recipe {
             | Self::Flat(tensor)
             | Self::MinusExp(tensor)
             | Self::Plus { tensor, .. }
+            | Self::Mix { tensor, .. }
             | Self::Rows { tensor, .. }
             | Self::Runs { tensor, .. }
             | Self::BasicLstm { tensor, .. }
@@ -182,6 +185,18 @@ impl Recipe {
                 let (_, found) = find(tensor)?;
                 let count = found.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
                 if count == Some(rows) && shape.len() == 1 { Ok(DType::F32) } else { Err(misfit(tensor, found, shape)) }
+            }
+            Self::Mix { tensor, first } => {
+                let (_, found) = find(tensor)?;
+                let count = found.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+                let wide = found.last().copied().unwrap_or(0);
+                let whole = wide > 0 && first.is_multiple_of(wide) && rows == 2 * wide;
+                let there = count.is_some_and(|count| first.checked_add(wide).is_some_and(|end| end <= count));
+                if whole && there && shape.len() == 1 {
+                    Ok(DType::F32)
+                } else {
+                    Err(misfit(tensor, found, &[rows / 2]))
+                }
             }
             Self::Runs { tensor, run, of, which } => {
                 if *run == 0 || !rows.is_multiple_of(*run) || which >= of {

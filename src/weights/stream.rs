@@ -241,6 +241,11 @@ impl<L: RowSink> Stream<'_, L> {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, numbers.into_iter().map(|v| -v.exp()).collect())
             }
+            Recipe::Mix { tensor, first } => {
+                let numbers = self.numbers(tensor).await?;
+                let mixed = numbers.iter().skip(*first).take(row_len(spec) / 2).flat_map(|m| [*m, 1.0 - m]);
+                self.put(&rows, 0, mixed.collect())
+            }
             Recipe::Plus { tensor, plus } => {
                 let numbers = self.numbers(tensor).await?;
                 self.put(&rows, 0, numbers.into_iter().map(|v| v + plus).collect())

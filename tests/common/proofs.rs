@@ -23,6 +23,7 @@ const FAMILIES: &[(&str, [&str; 2])] = &[
     ("lfm2", ["Language models", "LFM2"]),
     ("mamba", ["Language models", "Mamba"]),
     ("falcon_mamba", ["Language models", "Falcon Mamba"]),
+    ("rwkv7", ["Language models", "RWKV-7"]),
     ("gpt2", ["Language models", "GPT-2"]),
     ("opt", ["Language models", "OPT"]),
     ("opt_behind", ["Language models", "OPT 350M's layout"]),

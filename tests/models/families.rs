@@ -18,7 +18,7 @@ use crate::common::{cosine, fixture, ids_in, json, on_cpu, proofs::RANDOM, prove
 const FAMILIES: [&str; 3] = ["qwen3", "gpt2", "gemma3"];
 
 /// Those whose files hold no tokenizer.
-const SMALL: [&str; 15] = [
+const SMALL: [&str; 16] = [
     "qwen2",
     "mistral",
     "granite",
@@ -34,6 +34,7 @@ const SMALL: [&str; 15] = [
     "lfm2",
     "mamba",
     "falcon_mamba",
+    "rwkv7",
 ];
 
 /// Both formats that a family comes in; llama.cpp has no OPT.
@@ -275,8 +276,14 @@ fn a_missing_or_misshapen_weight_of_any_family_is_named() {
             };
             let whole = tensors(family, safetensors);
             assert!(find(&whole).is_ok());
-            // The mask that GPT-2's first files hold is read by nobody.
-            for name in whole.0.keys().filter(|name| !name.ends_with("attn.bias")) {
+            // Nobody reads the mask that GPT-2's first files hold, nor what converters write for the values of an RWKV's first layer.
+            let is_read = |name: &&String| {
+                !name.ends_with("attn.bias")
+                    && !name.starts_with("blk.0.time_mix_v0")
+                    && !name.starts_with("blk.0.time_mix_v1")
+                    && !name.starts_with("blk.0.time_mix_v2")
+            };
+            for name in whole.0.keys().filter(is_read) {
                 let mut without = whole.clone();
                 without.0.remove(name);
                 let mut misshapen = whole.clone();
@@ -300,6 +307,34 @@ fn gpt_2s_weights_are_found_below_their_prefix_too() {
         LanguageModel::from_hugging_face(&config_json("gpt2").to_string(), &prefixed, Storage::Keep).expect("a GPT-2");
     let there = Recipe::conv_transpose("transformer.h.1.mlp.c_fc.weight", [1, 1]);
     assert_eq!(model.recipes().get("blk.1.ffn_up.weight"), Some(&there));
+}
+
+/// fla-hub's first files have how a layer mixes neighbours in one tensor.
+#[test]
+fn an_rwkv_is_found_with_its_mixes_in_one_tensor_too() {
+    let mut fused = tensors("rwkv7", true);
+    let apart = |name: &str| name.contains(".attn.x_");
+    fused.0.retain(|name, _| !apart(name));
+    for layer in 0..2 {
+        fused.0.insert(format!("model.layers.{layer}.attn.x_x"), (DType::F16, vec![6, 36]));
+    }
+    let config = config_json("rwkv7").to_string();
+    let model = LanguageModel::from_hugging_face(&config, &fused, Storage::Keep).expect("an RWKV-7");
+    let there = Recipe::Mix { tensor: "model.layers.1.attn.x_x".into(), first: 3 * 36 };
+    assert_eq!(model.recipes().get("blk.1.time_mix_lerp_v"), Some(&there));
+    assert!(model.decode().is_ok() && model.prefill(3).is_ok());
+    let few = fused.0.get_mut("model.layers.0.attn.x_x").expect("a tensor");
+    few.1 = vec![5, 36];
+    let error = LanguageModel::from_hugging_face(&config, &fused, Storage::Keep).expect_err("no sixth mix");
+    assert!(error.code() == ErrorCode::CorruptFile && error.to_string().contains("model.layers.0.attn.x_x"), "{error}");
+}
+
+#[test]
+fn ranks_and_widths_that_an_rwkvs_configuration_leaves_out_are_flas() {
+    let change = r#"{"hidden_size": 768, "head_dim": 64, "decay_low_rank_dim": null, "a_low_rank_dim": null, "v_low_rank_dim": null,
+        "gate_low_rank_dim": null, "intermediate_size": null, "hidden_ratio": null, "norm_eps": null}"#;
+    let rwkv = changed("rwkv7", change).expect("a configuration").rwkv.expect("an RWKV");
+    assert_eq!((rwkv.head, rwkv.wide, rwkv.ranks, rwkv.head_eps), (64, 3072, [64, 64, 32, 128], 64e-5));
 }
 
 /// What a family's `config.json` with some keys changed is read as.
@@ -344,6 +379,11 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
         ("opt", r#"{"enable_bias": false}"#, "enable_bias"),
         ("gpt2", r#"{"activation_function": "relu"}"#, "gelu_new"),
         ("gpt2", r#"{"scale_attn_by_inverse_layer_idx": true}"#, "scales its attention"),
+        ("rwkv7", r#"{"norm_first": false}"#, "norm_first"),
+        ("rwkv7", r#"{"norm_bias": false}"#, "norm_bias"),
+        ("rwkv7", r#"{"attn": {"layers": [1], "num_heads": 2}}"#, "layers of attention"),
+        ("rwkv7", r#"{"value_dim": [36, 72]}"#, "value_dim"),
+        ("rwkv7", r#"{"hidden_act": "silu"}"#, "sqrelu"),
     ] {
         let error = changed(family, change).expect_err(change);
         assert_eq!(error.code(), ErrorCode::UnsupportedModel, "{error}");
@@ -370,6 +410,11 @@ fn what_a_family_does_not_do_here_is_refused_and_told() {
     let wide = changed("lfm2", r#"{"conv_L_cache": 1000000}"#).expect("a configuration");
     let error = LanguageModel::new(wide, &tensors("lfm2", true), Storage::Keep).expect_err("a million tokens");
     assert!(error.to_string().contains("convolutions see 1000000 tokens"), "{error}");
+    for (head, said) in [(1000, "heads are 1000 wide"), (10, "heads are 10 wide, of 36 columns")] {
+        let wide = changed("rwkv7", &format!(r#"{{"head_dim": {head}}}"#)).expect("a configuration");
+        let error = LanguageModel::new(wide, &tensors("rwkv7", true), Storage::Keep).expect_err(said);
+        assert!(error.code() == ErrorCode::CorruptFile && error.to_string().contains(said), "{error}");
+    }
     let short = changed("gemma3", r#"{"layer_types": ["full_attention"]}"#).expect("a configuration");
     let error = LanguageModel::new(short, &tensors("gemma3", true), Storage::Keep).expect_err("one layer of seven");
     assert_eq!(error.code(), ErrorCode::CorruptFile, "{error}");

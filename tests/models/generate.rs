@@ -461,12 +461,15 @@ fn a_text_that_outgrows_long_ropes_short_divisors_goes_on_as_transformers_does(d
 
 /// There is no context that could be full, and of a text that begins otherwise nothing is left.
 fn what_a_state_space_met_is_gone_on_from_or_forgotten_whole(device: &Device) {
-    let model = lettered("mamba", device);
-    assert_eq!(model.info().context_length, None);
-    let answers = json("families/mamba/answers.json");
-    let (prompt, wanted) = (ids_in(&answers["prompt_ids"]), ids_in(&answers["greedy"]));
-    for written in [0, 20, 7, 63, 0] {
-        let text: String = prompt.iter().chain(&wanted[..written]).copied().map(letter).collect();
-        assert_eq!(run(&model, &text, greedy(64 - written)).tokens, wanted[written..], "after {written} tokens");
+    for family in ["mamba", "rwkv7"] {
+        let model = lettered(family, device);
+        assert_eq!(model.info().context_length, None);
+        let answers = json(&format!("families/{family}/answers.json"));
+        let (prompt, wanted) = (ids_in(&answers["prompt_ids"]), ids_in(&answers["greedy"]));
+        for written in [0, 20, 7, 63, 0] {
+            let text: String = prompt.iter().chain(&wanted[..written]).copied().map(letter).collect();
+            let got = run(&model, &text, greedy(64 - written)).tokens;
+            assert_eq!(got, wanted[written..], "{family} after {written} tokens");
+        }
     }
 }

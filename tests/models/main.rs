@@ -18,6 +18,7 @@ mod generate;
 mod generators;
 mod illustrator;
 mod published;
+mod rwkv_tokenizer;
 mod sampling;
 mod sentencepiece;
 mod smollm2;

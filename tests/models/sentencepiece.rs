@@ -73,7 +73,7 @@ fn every_vocabulary_without_a_tokenizer_json_makes_the_ids_of_its_own_library() 
 }
 
 /// FNV-1a of 32-bit words: the ids of some texts, each behind their count.
-fn sum_of(texts: &[Vec<u32>]) -> u64 {
+pub fn sum_of(texts: &[Vec<u32>]) -> u64 {
     let words = texts.iter().flat_map(|ids| [ids.len() as u32].into_iter().chain(ids.iter().copied()));
     let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| (sum ^ u64::from(word)).wrapping_mul(0x0100_0000_01b3));
     sum & 0xffff_ffff

@@ -230,7 +230,7 @@ fn vocabularies_that_do_not_hold_together_are_refused() {
     let text = |t: &str| Value::String(t.into());
     let cases = [
         (vec![], ErrorCode::UnsupportedModel, "holds no tokenizer"),
-        (vec![("model", text("rwkv")), ("tokens", strings(&["a"]))], ErrorCode::UnsupportedModel, "rwkv"),
+        (vec![("model", text("plamo2")), ("tokens", strings(&["a"]))], ErrorCode::UnsupportedModel, "plamo2"),
         (vec![("model", text("llama"))], ErrorCode::CorruptFile, "tokenizer.ggml.tokens"),
         (vec![("model", text("llama")), ("tokens", strings(&[]))], ErrorCode::CorruptFile, "empty"),
         (

@@ -544,6 +544,17 @@ impl Program {
                     recurrent::selective_scan(state, [a, skip], x, steps, ends, out);
                 });
             }
+            Op::DeltaRule { state } => {
+                let state = self.state(states, *state);
+                let head = state.len() / columns;
+                let state = state.first(columns * head)?;
+                with(buffers, step.out, |buffers, out| {
+                    for (r, out) in out.chunks_exact_mut(columns).enumerate() {
+                        let inputs = [0, 1, 2, 3, 4, 5].map(|n| &buffers[input(n)][r * columns..][..columns]);
+                        recurrent::delta_rule(state, head, inputs, out);
+                    }
+                });
+            }
             Op::LayerNorm { weight, bias, eps } => {
                 let weight = weight.map(|w| self.vector(w)).transpose()?;
                 let bias = bias.map(|b| self.vector(b)).transpose()?;

@@ -49,6 +49,8 @@ pub struct LanguageConfig {
     pub short_convs: Option<ShortConvs>,
     /// Layers are state spaces, and nothing else: the numbers of heads and of the feed-forward layer mean nothing.
     pub mamba: Option<Mamba>,
+    /// Layers are RWKV-7's, and nothing else, as above.
+    pub rwkv: Option<Rwkv>,
     /// Whether the embedding serves as output; `None`: it does where the file has no output of its own.
     pub tied: Option<bool>,
     pub names: &'static Names,
@@ -211,6 +213,19 @@ pub struct Mamba {
     pub logarithms: bool,
 }
 
+/// RWKV-7's layers (arXiv 2503.14456).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rwkv {
+    /// Numbers of a head.
+    pub head: usize,
+    /// Columns of the feed-forward layer.
+    pub wide: usize,
+    /// Columns within what makes decays, rates, the part of the first layer's values, and gates.
+    pub ranks: [usize; 4],
+    /// Of the heads' norms.
+    pub head_eps: f32,
+}
+
 /// Larger numbers than any model has, so that products of two stay far from overflow on a 32-bit machine's tensors.
 pub(super) mod most {
     pub const VOCABULARY: u64 = 1 << 24;
@@ -219,6 +234,7 @@ pub(super) mod most {
     pub const HEADS: u64 = 1 << 12;
     pub const CONTEXT: u64 = 1 << 28;
     pub const STATES: u64 = 1 << 26;
+    pub const STATE_OF_A_HEAD: usize = 128;
 }
 
 /// A count between 1 and `most`, or a corrupt file that names the key.
@@ -293,6 +309,7 @@ impl LanguageConfig {
             local: None,
             short_convs: None,
             mamba: None,
+            rwkv: None,
             tied: None,
             names,
         }
@@ -300,7 +317,7 @@ impl LanguageConfig {
 
     /// Whether what it met lies in states of one size, which each step writes over.
     pub fn is_recurrent(&self) -> bool {
-        self.mamba.is_some()
+        self.mamba.is_some() || self.rwkv.is_some()
     }
 
     /// The most tokens that it was made for; `None` where its states have one size whatever was met.
@@ -324,6 +341,9 @@ impl LanguageConfig {
             return 4 * self.layers as u64 * of.inner as u64 * (of.states + of.width - 1) as u64;
         }
         let columns = |layer| self.conv_width(layer).map_or(2 * self.kv_heads * self.head_dim, |_| self.dim);
+        if let Some(of) = &self.rwkv {
+            return 4 * self.layers as u64 * self.dim as u64 * (of.head + 2) as u64;
+        }
         (0..self.layers).map(|layer| 4 * columns(layer) as u64 * rows as u64).sum()
     }
 
@@ -359,6 +379,11 @@ impl LanguageConfig {
             if sides.iter().any(|side| of.inner.checked_mul(*side).is_none_or(|n| n as u64 > most::STATES)) {
                 return wrong(format!("state spaces have {} columns of {} states", of.inner, of.states));
             }
+        }
+        if let Some(of) = &self.rwkv
+            && !(of.head <= most::STATE_OF_A_HEAD && self.dim.is_multiple_of(of.head))
+        {
+            return wrong(format!("heads are {} wide, of {} columns", of.head, self.dim));
         }
         let factors = [
             ("the attention's scale", Some(self.attention_scale)),

@@ -14,13 +14,14 @@ mod opt;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod rwkv7;
 mod smollm3;
 mod stablelm;
 
 use super::{config::LanguageConfig, family::Family, gguf::Gguf, hugging_face::Config};
 use crate::{Error, Result, models::Tensors, weights::Metadata};
 
-const FAMILIES: [Family; 17] = [
+const FAMILIES: [Family; 18] = [
     llama::FAMILY,
     mistral::FAMILY,
     qwen2::FAMILY,
@@ -38,6 +39,7 @@ const FAMILIES: [Family; 17] = [
     lfm2::FAMILY,
     mamba::FAMILY,
     mamba::FALCON,
+    rwkv7::FAMILY,
 ];
 
 fn find(name: &str, called: impl Fn(&Family) -> &'static str) -> Result<&'static Family> {

@@ -90,14 +90,23 @@ impl LanguageModel {
         if c.embedding_dim.is_some() {
             x = b.linear_without_bias("project_in", c.dim, x)?;
         }
-        if c.rotary.is_none() && c.mamba.is_none() {
+        if c.rwkv.is_some() {
+            x = self.norm(&mut b, "token_embd_norm", x)?;
+        }
+        if c.rotary.is_none() && !c.is_recurrent() {
             let positions = b.weight("position_embd.weight", &[c.context_length, c.dim])?;
             x = b.g.add_positions(positions, x)?;
         }
+        // What RWKV's first layer makes of values, which the others mix with their own.
+        let mut first_values = None;
         for i in self.layers.iter().copied() {
             let mut layer = b.pp(format!("blk.{i}"));
             if let Some(of) = &c.mamba {
                 x = self.mamba(&mut layer, i, of, x)?;
+                continue;
+            }
+            if let Some(of) = &c.rwkv {
+                x = self.rwkv(&mut layer, i, of, &mut first_values, x)?;
                 continue;
             }
             let (h, looked_back) = match c.conv_width(i) {

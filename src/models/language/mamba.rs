@@ -9,14 +9,6 @@ use crate::{
 };
 
 impl LanguageModel {
-    /// The states that hold what was met, and the words of each; none where caches hold it. Zeros begin a text.
-    pub fn running_states(&self) -> Vec<(String, usize)> {
-        let Some(of) = &self.config.mamba else { return vec![] };
-        let kinds = [("ssm", of.states), ("conv", of.width - 1)].map(|(kind, rows)| (kind, rows * of.inner));
-        let all = self.layers.iter().flat_map(|i| kinds.map(|(kind, words)| (format!("{kind}.{i}"), words)));
-        all.filter(|(_, words)| *words > 0).collect()
-    }
-
     /// A whole layer: `x + out(scan(silu(conv(a))) · silu(b))` of a and b side by side. States `ssm.N` `[inner, states]` and `conv.N`
     /// `[width − 1, inner]`.
     pub(super) fn mamba(&self, b: &mut Builder, layer: usize, of: &Mamba, x: ValueId) -> Result<ValueId> {

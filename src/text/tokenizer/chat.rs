@@ -22,6 +22,12 @@ const MARKS: [(&str, &[&str]); 7] = [
 /// The name of the template that is taken where nothing else is asked for.
 const DEFAULT: &str = "default";
 
+/// llama.cpp's converter writes this name in the place of RWKV's template where it has not the template's file; what it stands for.
+const RWKV: (&str, &str) = (
+    "rwkv-world",
+    "{% for message in messages %}{{ {'system': 'System', 'user': 'User', 'assistant': 'Assistant'}[message.role] + ': ' + (message.content | trim) + '\\n\\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}",
+);
+
 /// Chat templates and marks, as the files name them.
 #[derive(Default)]
 pub struct ChatParts {
@@ -65,7 +71,9 @@ impl ChatParts {
             names.push((name, format!("tokenizer.chat_template.{name}")));
         }
         for (name, key) in names {
-            parts.templates.extend(metadata.get::<&str>(&key)?.map(|template| (name.to_owned(), template.to_owned())));
+            let template =
+                metadata.get::<&str>(&key)?.map(|template| if template == RWKV.0 { RWKV.1 } else { template });
+            parts.templates.extend(template.map(|template| (name.to_owned(), template.to_owned())));
         }
         for (mark, ids) in MARKS {
             for id in ids {

@@ -20,6 +20,7 @@ use tokenizers::{
 use super::{
     Encoder, SpecialTokens, Tokenizer,
     chat::ChatParts,
+    longest_match,
     normalizer::SPACE,
     normalizer::{CharsMap, Normalizer},
     pieces::{ByteLevel, Pieces},
@@ -81,9 +82,13 @@ impl Tokenizer {
             "t5" => unigram(metadata, &vocabulary)?,
             "gpt2" => byte_level(metadata, &vocabulary)?,
             "bert" => word_piece(metadata, &vocabulary)?,
+            "rwkv" => {
+                let (encoder, pieces) = longest_match::of_gguf(&vocabulary)?;
+                (encoder, pieces, Defaults { add_bos: false, add_eos: false, bos: Some(0), eos: Some(0) })
+            }
             other => {
                 return Err(Error::unsupported_model(format!(
-                    "the file's tokenizer is of the kind {other:?}, which is not known here; kinds that work: llama, t5, gpt2, bert"
+                    "the file's tokenizer is of the kind {other:?}, which is not known here; kinds that work: llama, t5, gpt2, bert, rwkv"
                 )));
             }
         };

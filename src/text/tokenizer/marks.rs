@@ -116,6 +116,11 @@ impl Tokenizer {
                 sentence_piece(model, marks.split(text), Some(breaker.breaks), &mut ids);
                 Ok(ids)
             }
+            Encoder::LongestMatch(model) => {
+                let mut ids = Vec::with_capacity(text.len() / 3 + 2);
+                model.encode(&self.0.pieces, text, true, Some(breaker.breaks), &mut ids);
+                Ok(ids)
+            }
             // Marks are no characters, so nothing is broken.
             Encoder::Characters(characters) => {
                 let mut ids = vec![];

@@ -1,5 +1,5 @@
 //! A tokenizer from what lay beside weights before there was a `tokenizer.json`: SentencePiece's file, Marian's pair of them with a `vocab.json`,
-//! `vocab.json` with `merges.txt` ([`byte_pairs`]), or WordPiece's `vocab.txt`; with `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, by the rules that
+//! `vocab.json` with `merges.txt` ([`byte_pairs`]), WordPiece's `vocab.txt`, or RWKV's list ([`longest_match`]); with `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`, by the rules that
 //! `transformers` has for each family.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Encoder, SpecialTokens, Tokenizer, byte_pairs,
+    Encoder, SpecialTokens, Tokenizer, byte_pairs, longest_match,
     model_proto::ModelProto,
     normalizer::SPACE,
     sentencepiece::SentencePiece,
@@ -112,6 +112,9 @@ impl Tokenizer {
         }
         if let (Some(vocabulary), Some(merges)) = (file.extra_json("vocab.json")?, file.extra("merges.txt")) {
             return byte_pairs::tokenizer(Settings::read(file)?, &vocabulary, merges).map(Some);
+        }
+        if let Some(list) = file.extra(longest_match::WORLD) {
+            return longest_match::tokenizer(&Settings::read(file)?, list).map(Some);
         }
         file.extra("vocab.txt").map(|list| word_piece(Settings::read(file)?, list)).transpose()
     }

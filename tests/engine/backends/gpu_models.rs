@@ -152,6 +152,7 @@ fn small_models_of_more_families_give_pytorchs_64_tokens() {
         "lfm2",
         "mamba",
         "falcon_mamba",
+        "rwkv7",
     ];
     for family in families {
         let folder = format!("families/{family}");

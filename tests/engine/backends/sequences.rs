@@ -289,6 +289,50 @@ proptest! {
     }
 
     #[test]
+    fn delta_rules_match_plain_sums_from_step_to_step(
+        first in 1usize..6, then in 1usize..6, heads in 1usize..4, head in 1usize..40,
+    ) {
+        const NAMES: [&str; 6] = ["r", "w", "k", "v", "a", "b"];
+        let columns = heads * head;
+        let graph = |t: usize| {
+            let mut g = GraphBuilder::new("a delta rule");
+            let state = g.state("state", &[columns, head], DType::F32).unwrap();
+            let inputs = NAMES.map(|name| g.input(name, &[t, columns], DType::F32));
+            let y = g.delta_rule(state, inputs).unwrap();
+            g.output("y", y);
+            g.finish()
+        };
+        let t = first + then;
+        let all: Vec<Vec<f32>> = (0..6).map(|i| numbers(20 + i, t * columns).iter().map(|v| v * 0.4).collect()).collect();
+        let mut state = vec![0.0f64; columns * head];
+        let mut wanted = vec![];
+        for row in 0..t {
+            for (i, state) in state.chunks_exact_mut(head).enumerate() {
+                let at = |which: usize, j: usize| f64::from(all[which][row * columns + i / head * head + j]);
+                let replaced: f64 = (0..head).map(|j| state[j] * at(4, j)).sum();
+                let value = at(3, i % head);
+                for j in 0..head {
+                    state[j] = state[j] * at(1, j) - replaced * at(5, j) + value * at(2, j);
+                }
+                wanted.push((0..head).map(|j| state[j] * at(0, j)).sum::<f64>() as f32);
+            }
+        }
+        for device in every_device() {
+            let graphs = [graph(first), graph(then)];
+            let resident = load(&device, &graphs[0]);
+            let mut got = vec![];
+            for (graph, rows) in graphs.iter().zip([0..first, first..t]) {
+                let mut plan = block_on(resident.compile(graph)).unwrap();
+                for (name, values) in NAMES.iter().zip(&all) {
+                    plan.write_input(name, &bits(&values[rows.start * columns..rows.end * columns])).unwrap();
+                }
+                got.extend(floats(&block_on(plan.step(&StepParams::default(), &["y"]).unwrap()).unwrap()[0]));
+            }
+            close(&device, &got, &wanted);
+        }
+    }
+
+    #[test]
     fn softmax_of_rows_matches_candle(rows in 1usize..5, cols in 1usize..1500, scale in 0.1f32..40.0) {
         let x: Vec<f32> = numbers(3, rows * cols).iter().map(|v| v * scale).collect();
         let wanted = flat(&candle_nn::ops::softmax(&tensor(&x, &[rows, cols]), D::Minus1).unwrap());

@@ -69,7 +69,7 @@ fn families(visit: &Visit, device: &str) -> Result<()> {
 }
 
 /// Families whose fixtures hold no tokenizer, as docs/models.md calls them.
-const NUMBERED: [(&str, &str); 15] = [
+const NUMBERED: [(&str, &str); 16] = [
     ("qwen2", "Qwen 2"),
     ("mistral", "Mistral"),
     ("granite", "Granite"),
@@ -85,6 +85,7 @@ const NUMBERED: [(&str, &str); 15] = [
     ("opt_behind", "OPT 350M's layout"),
     ("mamba", "Mamba"),
     ("falcon_mamba", "Falcon Mamba"),
+    ("rwkv7", "RWKV-7"),
 ];
 
 /// PyTorch's 64 greedy tokens, after ids.

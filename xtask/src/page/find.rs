@@ -67,7 +67,7 @@ fn results(visit: &Visit) -> Result<()> {
     );
     ensure_that!(one("bert")?["kind"] == "encoder" && one("bert")?["runs"] == true, "{:#}", one("bert")?);
     for (name, words) in
-        [("rwkv7-GGUF", "rwkv7"), ("gated-GGUF", "log in at"), ("gone-GGUF", "answers 401"), ("adapter", "adapter")]
+        [("jamba-GGUF", "jamba"), ("gated-GGUF", "log in at"), ("gone-GGUF", "answers 401"), ("adapter", "adapter")]
     {
         let why = seen["whys"][format!("house/{name}")].as_str().unwrap_or_default();
         ensure_that!(one(name)?["runs"] == false && why.contains(words), "{name} says {why:?}");

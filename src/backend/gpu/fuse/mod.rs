@@ -402,6 +402,16 @@ impl<'a> Fuser<'a> {
                 self.call(row_kernels::selective_scan([*a, *skip], read, &state, out.store)?, label);
                 out
             }
+            Op::DeltaRule { state } => {
+                let inputs = node.inputs.iter().map(|value| {
+                    let tensor = self.tensor(*value)?;
+                    Ok(self.contiguous(tensor, label)?.store)
+                });
+                let inputs = inputs.collect::<Result<Vec<_>>>()?;
+                let (state, out) = (self.state(*state), self.fresh(rows, cols));
+                self.call(row_kernels::delta_rule(&inputs, &state, &out)?, label);
+                out
+            }
             Op::Sample { states: SampleStates { seen, bias, token }, alternatives } => {
                 let logits = self.tensor(node.inputs[0])?;
                 let logits = self.contiguous(logits, label)?;

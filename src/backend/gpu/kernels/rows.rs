@@ -1,4 +1,4 @@
-//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells, selective state spaces, causal convolutions.
+//! What happens to rows one by one or one after another: softmax, pooling, recurrent cells, state spaces, causal convolutions.
 
 use crate::{
     Result,
@@ -14,6 +14,7 @@ const POOL: Kernel = Kernel { name: "pool", source: include_str!("pool.wgsl") };
 const CAUSAL_CONV: Kernel = Kernel { name: "causal_conv", source: include_str!("causal_conv.wgsl") };
 const COPY_SLOTS: Kernel = Kernel { name: "copy_slots", source: include_str!("copy_slots.wgsl") };
 const SELECTIVE_SCAN: Kernel = Kernel { name: "selective_scan", source: include_str!("selective_scan.wgsl") };
+const DELTA_RULE: Kernel = Kernel { name: "delta_rule", source: include_str!("delta_rule.wgsl") };
 const CELL: Kernel = Kernel { name: "cell", source: include_str!("cell.wgsl") };
 
 /// Rows of `x` → `y` `[rows, cols]`.
@@ -123,6 +124,15 @@ pub fn selective_scan(
     Ok(Call::new(SELECTIVE_SCAN, variant, bound, [x.cols.div_ceil(64), 1, 1]))
 }
 
+/// r, w, k, v, a and b through the state `[cols, head]` → `y` `[rows, cols]`.
+pub fn delta_rule(inputs: &[StoreId], state: &Tensor, y: &Tensor) -> Result<Call> {
+    let variant = Variant::new(&[("HEAD", Const::size(state.cols)?)])
+        .with_numbers(&[("ROWS", Const::size(y.rows)?), ("COLS", Const::size(y.cols)?)]);
+    let mut bound: Vec<_> = (0..).zip(inputs.iter().map(|store| Bound::Read(*store))).collect();
+    bound.extend([(6, Bound::Write(state.store)), (7, Bound::Write(y.store))]);
+    Ok(Call::new(DELTA_RULE, variant, bound, [y.cols / state.cols, 1, 1]))
+}
+
 /// Slots of `cache` become copies of one another, as `copies` `[slots, 2]` say.
 pub fn copy_slots(slots: usize, cache: &Tensor, copies: StoreId) -> Result<Call> {
     let capacity = cache.rows / slots;
@@ -150,6 +160,11 @@ pub fn every() -> Result<Vec<Call>> {
         }
     }
     let (weights, x) = ([WeightId(0), WeightId(1)], tensor(5, 70));
+    all.push(delta_rule(
+        &[0, 1, 2, 3, 4, 5],
+        &Tensor { store: 6, ..tensor(128, 64) },
+        &Tensor { store: 7, ..tensor(5, 128) },
+    )?);
     all.push(selective_scan(weights, [&x, &x, &tensor(5, 32)], &tensor(70, 16), 1)?);
     Ok(all)
 }
