@@ -119,8 +119,13 @@ fn answers(visit: &Visit, path: &str) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// What runs on WebGPU too; the others differ from these in what stands in their files.
-const ENCODERS: [(&str, &str); 2] = [("bert", "BERT"), ("modernbert", "ModernBERT")];
+const ENCODERS: [(&str, &str); 5] = [
+    ("bert", "BERT"),
+    ("modernbert", "ModernBERT"),
+    ("distilbert", "DistilBERT"),
+    ("roberta", "RoBERTa"),
+    ("nomic_bert", "Nomic BERT"),
+];
 
 /// Whether numbers are near those that are wanted.
 fn near(got: &Value, wanted: &Value) -> bool {
@@ -129,11 +134,10 @@ fn near(got: &Value, wanted: &Value) -> bool {
     got.len() == wanted.len() && got.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-3)
 }
 
-fn encoders(visit: &Visit, device: &str, families: &[(&str, &str)]) -> Result<()> {
+fn encoders(visit: &Visit, device: &str) -> Result<()> {
     let answers = answers(visit, "encoders/answers.json")?;
     let (texts, masked) = (&answers["texts"], &answers["masked"]);
-    for (family, name) in families {
-        let (family, name) = (*family, *name);
+    for (family, name) in ENCODERS {
         visit.blank()?;
         let seen = visit.call(
             script!("families.js", encoders),
@@ -160,12 +164,11 @@ fn encoders(visit: &Visit, device: &str, families: &[(&str, &str)]) -> Result<()
 }
 
 fn encoders_on_cpu(visit: &Visit) -> Result<()> {
-    let more = [("distilbert", "DistilBERT"), ("roberta", "RoBERTa"), ("nomic_bert", "Nomic BERT")];
-    encoders(visit, "cpu", &[ENCODERS.as_slice(), &more].concat())
+    encoders(visit, "cpu")
 }
 
 fn encoders_on_gpu(visit: &Visit) -> Result<()> {
-    encoders(visit, "webgpu", &ENCODERS)
+    encoders(visit, "webgpu")
 }
 
 fn huge(visit: &Visit) -> Result<()> {
@@ -198,9 +201,8 @@ fn encoder_refusals(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-fn texts(visit: &Visit, device: &str, names: &[&str]) -> Result<()> {
-    for name in names {
-        let name = *name;
+fn texts(visit: &Visit, device: &str) -> Result<()> {
+    for name in TEXTS {
         let files = match name {
             "gru" => "model.safetensors config.json",
             "lstm-one-hot" => "checkpoint.pth config.json",
@@ -219,8 +221,10 @@ fn texts(visit: &Visit, device: &str, names: &[&str]) -> Result<()> {
         let (name, format) = match name {
             "t5" => ("T5", "safetensors"),
             "mt5" => ("mT5", "safetensors"),
+            "umt5" => ("umT5", "safetensors"),
             "bart" => ("BART", "safetensors"),
             "marian" => ("Marian", "safetensors"),
+            "marian-apart" => ("Marian, a vocabulary a side", "safetensors"),
             "pegasus" => ("Pegasus", "safetensors"),
             "gru" => ("GRU of characters", "safetensors"),
             _ => ("LSTM of characters", "PyTorch's"),
@@ -231,15 +235,14 @@ fn texts(visit: &Visit, device: &str, names: &[&str]) -> Result<()> {
 }
 
 fn texts_on_cpu(visit: &Visit) -> Result<()> {
-    texts(visit, "cpu", &[TEXTS.as_slice(), &["mt5", "marian", "pegasus"]].concat())
+    texts(visit, "cpu")
 }
 
 fn texts_on_gpu(visit: &Visit) -> Result<()> {
-    texts(visit, "webgpu", &TEXTS)
+    texts(visit, "webgpu")
 }
 
-/// What runs on WebGPU too.
-const TEXTS: [&str; 4] = ["t5", "bart", "gru", "lstm-one-hot"];
+const TEXTS: [&str; 9] = ["t5", "mt5", "umt5", "bart", "marian", "marian-apart", "pegasus", "gru", "lstm-one-hot"];
 
 /// Fewer bytes on the device say nearly the same of a text.
 fn quantised(visit: &Visit) -> Result<()> {
