@@ -120,16 +120,48 @@ fn an_alignment_that_cannot_be_is_refused() {
     refused(bytes, CorruptFile, &["general.alignment"]);
     let bytes = Gguf::small().with(|g| g.pairs.push(("general.alignment".into(), text("32"))));
     refused(bytes, CorruptFile, &["general.alignment"]);
-    let wide = Gguf::small().with(|g| {
-        g.pairs.push(("general.alignment".into(), number(128)));
-        g.alignment = 128;
-        g.tensors[1].offset = 128;
-        let tail = g.data.split_off(32);
-        g.data.resize(128, 0);
-        g.data.extend(tail);
+}
+
+/// Laid out at multiples of `alignment`, which its metadata say so.
+fn aligned(alignment: usize, said: Value) -> Gguf {
+    let mut g = Gguf::small();
+    g.pairs.push(("general.alignment".into(), said));
+    g.alignment = alignment;
+    let second = 32_usize.next_multiple_of(alignment);
+    g.tensors[1].offset = second as u64;
+    let tail = g.data.split_off(32);
+    g.data.resize(second, 0);
+    g.data.extend(tail);
+    g
+}
+
+#[test]
+fn tensors_are_found_at_whatever_alignment_a_file_says() {
+    // The specification has U32; some writers take what is narrow enough.
+    for (kind, bytes) in [(0, 1), (2, 2), (4, 4)] {
+        for alignment in (0..=20).map(|shift| 1_usize << shift).filter(|alignment| alignment >> (8 * bytes) == 0) {
+            let said = Value(kind, (alignment as u32).to_le_bytes()[..bytes].to_vec());
+            let file = open(aligned(alignment, said).bytes()).unwrap_or_else(|error| panic!("{alignment}: {error}"));
+            let read = |name: &str| pollster::block_on(file.read_f32(name)).unwrap();
+            assert_eq!(read("a"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], "{alignment}");
+            assert_eq!(read("b"), [1.0; 96], "{alignment}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_says_another_alignment_than_it_has_is_refused_by_its_tensor() {
+    for (alignment, said) in [(8, 64), (32, 64), (32, 4096), (64, 128), (128, 1 << 20)] {
+        let lies = format!("tensor b lies at {}, no multiple of {said}", 32_usize.next_multiple_of(alignment));
+        refused(aligned(alignment, number(said)).bytes(), CorruptFile, &[&lies]);
+    }
+    // One that lies at the beginning does so at every alignment, but of another beginning.
+    let alone = Gguf::small().with(|g| {
+        g.pairs.push(("general.alignment".into(), number(4096)));
+        g.tensors.truncate(1);
+        g.data.truncate(32);
     });
-    let file = open(wide).unwrap();
-    assert_eq!(pollster::block_on(file.read_f32("b")).unwrap(), [1.0; 96]);
+    refused(alone, CorruptFile, &["tensor a", "past the file's end"]);
 }
 
 #[test]
