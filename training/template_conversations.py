@@ -744,5 +744,136 @@ Mode: {{ mode }}
     {{ "<|im_start|>assistant\n" }}{% if mode != "/think" %}{{ "<think>\n\n</think>\n" }}{% endif %}
 {%- endif -%}
 """,
+    "zephyr": "{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\n' + message['content'] + eos_token }}\n{% elif message['role'] == 'system' %}\n{{ '<|system|>\n' + message['content'] + eos_token }}\n{% elif message['role'] == 'assistant' %}\n{{ '<|assistant|>\n'  + message['content'] + eos_token }}\n{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}",
+    "olmo 2": "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\n' + message['content'] + '\n' }}{% elif message['role'] == 'user' %}{{ '<|user|>\n' + message['content'] + '\n' }}{% elif message['role'] == 'assistant' %}{% if not loop.last %}{{ '<|assistant|>\n'  + message['content'] + eos_token + '\n' }}{% else %}{{ '<|assistant|>\n'  + message['content'] + eos_token }}{% endif %}{% endif %}{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}{% endfor %}",
+    "smollm 2": "{%- if tools %}{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are kind.<tools>' ~ tools ~ '</tools><|im_end|>\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']|default('', true) + '<|im_end|>' + '\n' }}{% endfor %}{% else %}{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are kind.<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% endif %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    "lfm 2": r"""{{- bos_token -}}
+{%- set keep_past_thinking = keep_past_thinking | default(false) -%}
+{%- set ns = namespace(system_prompt="", last_assistant_index=-1) -%}
+{%- if messages[0]["role"] == "system" -%}
+    {%- set ns.system_prompt = messages[0]["content"] if messages[0]["content"] is string else messages[0]["content"] | map(attribute="text") | join(" ") -%}
+    {%- set messages = messages[1:] -%}
+{%- endif -%}
+{%- if tools -%}
+    {%- set ns.system_prompt = ns.system_prompt + ("\n" if ns.system_prompt else "") + "Tools: <|tool_list_start|>[" -%}
+    {%- for tool in tools -%}
+        {%- if tool is not string -%}{%- set tool = tool | tojson -%}{%- endif -%}
+        {%- set ns.system_prompt = ns.system_prompt + tool -%}
+        {%- if not loop.last -%}{%- set ns.system_prompt = ns.system_prompt + ", " -%}{%- endif -%}
+    {%- endfor -%}
+    {%- set ns.system_prompt = ns.system_prompt + "]<|tool_list_end|>" -%}
+{%- endif -%}
+{%- if ns.system_prompt -%}
+    {{- "<|im_start|>system\n" + ns.system_prompt + "<|im_end|>\n" -}}
+{%- endif -%}
+{%- for message in messages -%}
+    {%- if message["role"] == "assistant" -%}{%- set ns.last_assistant_index = loop.index0 -%}{%- endif -%}
+{%- endfor -%}
+{%- for message in messages -%}
+    {{- "<|im_start|>" + message["role"] + "\n" -}}
+    {%- set content = message["content"] -%}
+    {%- if content is not string -%}{%- set content = content | tojson -%}{%- endif -%}
+    {%- if message["role"] == "assistant" and not keep_past_thinking and loop.index0 != ns.last_assistant_index -%}
+        {%- if "</think>" in content -%}{%- set content = content.split("</think>")[-1] | trim -%}{%- endif -%}
+    {%- elif message["role"] == "tool" -%}
+        {%- set content = "<|tool_response_start|>" + content + "<|tool_response_end|>" -%}
+    {%- endif -%}
+    {{- content + "<|im_end|>\n" -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- "<|im_start|>assistant\n" -}}{%- endif -%}
+""",
+    "phi 4 mini": r"""{% for message in messages -%}
+{%- if message['role'] == 'system' and tools is defined and tools is not none -%}
+{{ '<|system|>' ~ message['content'] ~ '<|tool|>' ~ tools | map(attribute='function') | list | tojson(sort_keys=True) ~ '<|/tool|><|end|>' }}
+{%- elif message['role'] != 'system' or message['content'] -%}
+{{ '<|' ~ message['role'] ~ '|>' }}
+{%- if message['content'] is mapping -%}{{ message['content'].text }}
+{%- elif message['content'] is sequence and message['content'] is not string -%}
+{%- for part in message['content'] if part.type != 'image' -%}{{ part.text }}{%- else -%}{{ 'nothing' }}{%- endfor -%}
+{%- elif message.tool_calls is defined -%}{{ '<|tool_call|>' ~ (message.tool_calls | map(attribute='function.name') | join(',')) ~ '<|/tool_call|>' ~ (message['content'] or '') }}
+{%- else -%}{{ message['content'] }}{%- endif -%}
+{{ '<|end|>' }}
+{%- endif -%}
+{%- endfor -%}
+{{- '<|assistant|>' if add_generation_prompt else eos_token -}}""",
+    "glm 4": r"""[gMASK]<sop>
+{%- if tools -%}
+<|system|>
+# Tools
+<tools>
+{% for tool in tools %}
+{{ tool | tojson(ensure_ascii=False) }}
+{% endfor %}
+</tools>
+{%- endif -%}
+{%- macro visible(content) -%}
+    {%- if content is string -%}{{- content }}
+    {%- elif content is iterable and content is not mapping -%}
+        {%- for item in content -%}
+            {%- if item is mapping and item.type == 'text' -%}{{- item.text }}
+            {%- elif item is string -%}{{- item }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- else -%}{{- content }}{%- endif -%}
+{%- endmacro -%}
+{%- set ns = namespace(last_user_index=-1) %}
+{%- for m in messages %}{%- if m.role == 'user' %}{%- set ns.last_user_index = loop.index0 -%}{%- endif %}{%- endfor %}
+{% for m in messages %}
+{%- if m.role == 'user' -%}<|user|>
+{{ visible(m.content) }}
+{{- '/nothink' if (enable_thinking is defined and not enable_thinking and not visible(m.content).endswith('/nothink')) else '' -}}
+{%- elif m.role == 'assistant' -%}
+<|assistant|>
+{%- set reasoning_content = '' %}
+{%- set content = visible(m.content) %}
+{%- if m.reasoning_content is string %}
+    {%- set reasoning_content = m.reasoning_content %}
+{%- elif '</think>' in content %}
+    {%- set reasoning_content = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}
+    {%- set content = content.split('</think>')[-1].lstrip('\n') %}
+{%- endif %}
+{%- if loop.index0 > ns.last_user_index and reasoning_content -%}
+{{ '\n<think>' + reasoning_content.strip() + '</think>' }}
+{%- else -%}
+{{ '\n<think></think>' }}
+{%- endif -%}
+{%- if content.strip() -%}{{ '\n' + content.strip() }}{%- endif -%}
+{% if m.tool_calls %}
+{% for tc in m.tool_calls %}
+{%- if tc.function %}{%- set tc = tc.function %}{%- endif %}
+{{ '\n<tool_call>' + tc.name }}
+{% set _args = tc.arguments %}
+{% for k, v in _args.items() %}
+<arg_key>{{ k }}</arg_key>
+<arg_value>{{ v | tojson(ensure_ascii=False) if v is not string else v }}</arg_value>
+{% endfor %}
+</tool_call>{% endfor %}
+{% endif %}
+{%- elif m.role == 'tool' -%}
+{%- if loop.first or (messages[loop.index0 - 1].role != "tool") %}
+    {{- '<|observation|>' }}
+{%- endif %}
+{{- '\n<tool_response>\n' }}{{- m.content }}{{- '\n</tool_response>' }}
+{%- elif m.role == 'system' -%}
+<|system|>
+{{ visible(m.content) }}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    <|assistant|>{{- '\n<think></think>' if (enable_thinking is defined and not enable_thinking) else '' -}}
+{%- endif -%}""",
+    "exaone": r"""{%- set roles = {'system': '[|system|]', 'user': '[|user|]', 'assistant': '[|assistant|]', 'tool': '[|tool|]'} %}
+{%- for msg in messages %}
+    {%- set role = msg['role'] %}
+    {%- if role not in roles %}{{- raise_exception('no role ' ~ role) }}{%- endif %}
+    {%- if loop.first and role != 'system' %}{{- roles['system'] + '\n' + ('With ' ~ (tools | length) ~ ' tools.' if tools else '') + '[|endofturn|]\n' }}{%- endif %}
+    {%- if role == 'tool' and loop.previtem is defined and loop.previtem.role == 'tool' %}{{- '\n' }}{%- else %}{{- roles.get(role) + '\n' }}{%- endif %}
+    {%- if role == 'tool' %}{{- '<tool_result>' ~ {"result": msg.content} | tojson ~ '</tool_result>' }}
+    {%- else %}{{- msg.content | default('', boolean=true) if msg.content is string or msg.content is none else msg.content | selectattr('type', 'equalto', 'text') | map(attribute='text') | join }}{%- endif %}
+    {%- for call in msg.tool_calls or [] %}{{- '<tool_call>' ~ {'name': call.function.name, 'arguments': call.function.arguments} | tojson ~ '</tool_call>' }}{%- endfor %}
+    {%- if not (role == 'tool' and loop.nextitem is defined and loop.nextitem.role == 'tool') %}{{- '[|endofturn|]\n' }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '[|assistant|]\n' ~ ('<think>\n\n</think>\n\n' if enable_thinking is defined and not enable_thinking else '') }}{%- endif %}""",
+    "rwkv world": "{%- set ns = namespace(first=true) -%}{%- for message in messages -%}{%- if message.content is string -%}{%- if not ns.first -%}{{ '\n\n' }}{%- endif -%}{%- set ns.first = false -%}{{ {'system': 'System', 'user': 'User', 'assistant': 'Assistant'}.get(message.role, message.role | title) ~ ': ' ~ (message.content | trim).replace('\r\n', '\n').split('\n\n') | join('\n') }}{%- endif -%}{%- endfor -%}{%- if add_generation_prompt -%}{{ '\n\nAssistant:' ~ (' <think></think>' if enable_thinking is defined and not enable_thinking else '') }}{%- endif -%}",
     "pythonic": "{{ messages }}\n{{ tools }}\n{{ documents }}\n{{ add_generation_prompt }}\n{{ enable_thinking }}|{{ bos_token }}|{{ eos_token }}",
 }

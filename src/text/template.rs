@@ -346,7 +346,8 @@ mod tests {
         let fixture: Json = serde_json::from_slice(&bytes).unwrap();
         let text = |of: &Json, name: &str| of.get(name).unwrap().as_str().unwrap().to_owned();
         let cases = fixture.get("cases").unwrap().as_array().unwrap();
-        assert!(cases.len() > 100);
+        let families = fixture.get("templates").unwrap().as_object().unwrap().len();
+        assert!(families > 20 && cases.len() > 200);
         for case in cases {
             let (name, which) = (text(case, "template"), text(case, "conversation"));
             let given = fixture.get("conversations").unwrap().get(&which).unwrap();
