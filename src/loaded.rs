@@ -10,14 +10,16 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use futures_util::lock::{Mutex, OwnedMutexGuard};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Result,
-    backend::{Device, Resident},
+    backend::{Device, Loader, Resident},
     cancel::Cancel,
-    graph::Graph,
-    weights::{Recipes, WeightFile},
+    graph::{Graph, WeightId},
+    weights::{Recipes, RowSink, WeightFile},
 };
 
 /// A kind of model: what its calls share without a turn (a tokenizer, a pipeline).
@@ -109,7 +111,7 @@ impl<K: Kind> Loaded<K> {
 }
 
 /// Streams the weights of each graph to the device, all out of one file. `progress` is told the bytes given to the device and the bytes in
-/// all.
+/// all. Comes with a SHA-256 of how each weight begins, by which other weights of the same shapes are told.
 ///
 /// Errors: those of the file, its sources and the device; `aborted`.
 pub(crate) async fn stream_weights(
@@ -118,17 +120,41 @@ pub(crate) async fn stream_weights(
     parts: &[(&Graph, &Recipes)],
     progress: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
-) -> Result<Vec<Resident>> {
+) -> Result<(Vec<Resident>, [u8; 32])> {
     let bytes = parts.iter().map(|(graph, recipes)| file.bytes_of(graph, recipes)).collect::<Result<Vec<_>>>()?;
     let total = bytes.iter().sum();
-    let (mut residents, mut before) = (vec![], 0);
+    let (mut residents, mut before, mut digest) = (vec![], 0, Sha256::new());
     for ((graph, recipes), bytes) in parts.iter().zip(bytes) {
-        let mut loader = cancel.race(device.begin(graph)).await?;
+        let mut loader = Noting { loader: cancel.race(device.begin(graph)).await?, digest: &mut digest };
         let mut tell = |loaded, _| progress(before + loaded, total);
         file.stream_some(graph, recipes, &mut loader, &mut tell, cancel).await?;
-        residents.push(cancel.race(loader.finish()).await?);
+        residents.push(cancel.race(loader.loader.finish()).await?);
         before += bytes;
     }
     file.finish(cancel).await?;
-    Ok(residents)
+    Ok((residents, digest.finalize().into()))
+}
+
+/// Bytes of a weight that are taken down.
+const BEGINNING: usize = 256;
+
+/// A loader, and how each weight that went to it begins.
+struct Noting<'a> {
+    loader: Loader,
+    digest: &'a mut Sha256,
+}
+
+#[async_trait(?Send)]
+impl RowSink for Noting<'_> {
+    fn put(&mut self, weight: WeightId, first_row: usize, bytes: &[u8]) -> Result<()> {
+        if first_row == 0 {
+            self.digest.update(weight.0.to_le_bytes());
+            self.digest.update(&bytes[..bytes.len().min(BEGINNING)]);
+        }
+        self.loader.put(weight, first_row, bytes)
+    }
+
+    async fn settle(&mut self) -> Result<()> {
+        self.loader.settle().await
+    }
 }

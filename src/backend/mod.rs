@@ -21,7 +21,7 @@ use std::{future::Future, pin::Pin};
 use profile::Timing;
 
 use crate::{
-    Result,
+    Error, Result,
     graph::{Graph, StepParams, WeightId},
 };
 
@@ -72,6 +72,12 @@ pub enum Loader {
 pub enum Resident {
     Cpu(cpu::Resident),
     Gpu(gpu::Resident),
+}
+
+/// Copies of the first words of some states of a [`Resident`], on its device.
+pub enum Snapshot {
+    Cpu(cpu::Snapshot),
+    Gpu(gpu::Snapshot),
 }
 
 /// A compiled graph, replayed a step at a time.
@@ -157,12 +163,46 @@ impl Resident {
         each!(Resident, self, r => r.write_state(name, words))
     }
 
+    /// Copies the first words of states, each by its name and how many. Steps that were started before have run by then.
+    ///
+    /// Errors: `out-of-memory`; the states are as they were.
+    pub async fn snapshot(&self, states: &[(String, usize)]) -> Result<Snapshot> {
+        Ok(match self {
+            Self::Cpu(r) => Snapshot::Cpu(r.snapshot(states)?),
+            Self::Gpu(r) => Snapshot::Gpu(r.snapshot(states).await?),
+        })
+    }
+
+    /// States become what they were when `snapshot` was taken, as many words of each as `states` says: the same names in the same order.
+    pub fn bring_back(&self, snapshot: &Snapshot, states: &[(String, usize)]) -> Result<()> {
+        match (self, snapshot) {
+            (Self::Cpu(r), Snapshot::Cpu(s)) => r.bring_back(s, states),
+            (Self::Gpu(r), Snapshot::Gpu(s)) => r.bring_back(s, states),
+            _ => Err(Error::internal("a snapshot was taken on another device")),
+        }
+    }
+
+    /// What a snapshot holds, as many words of each state as `states` says: the same names in the same order.
+    pub async fn read(&self, snapshot: &Snapshot, states: &[(String, usize)]) -> Result<Vec<Vec<u32>>> {
+        match (self, snapshot) {
+            (Self::Cpu(_), Snapshot::Cpu(s)) => Ok(s.read(states)),
+            (Self::Gpu(r), Snapshot::Gpu(s)) => r.read(s, states).await,
+            _ => Err(Error::internal("a snapshot was taken on another device")),
+        }
+    }
+
     /// Makes everything a step of `graph` needs: buffers, pipelines, bind groups.
     pub async fn compile(&self, graph: &Graph) -> Result<Plan> {
         Ok(match self {
             Self::Cpu(r) => Plan::Cpu(cpu::Plan::compile(r, graph)?),
             Self::Gpu(r) => Plan::Gpu(gpu::Plan::compile(r, graph).await?),
         })
+    }
+}
+
+impl Snapshot {
+    pub fn bytes(&self) -> u64 {
+        each!(Snapshot, self, s => s.bytes())
     }
 }
 

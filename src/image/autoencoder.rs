@@ -110,7 +110,7 @@ impl Loaded<Coder> {
         let decoder = codec.decodes().then(|| codec.decoder(Grid::new(1, 1, 1))).transpose()?;
         let encoder = codec.encodes().then(|| codec.encoder(Grid::new(1, side, side))).transpose()?;
         let parts: Vec<_> = decoder.iter().chain(&encoder).map(|graph| (graph, codec.recipes())).collect();
-        let residents = stream_weights(file, device, &parts, progress, cancel).await?;
+        let (residents, _) = stream_weights(file, device, &parts, progress, cancel).await?;
         let mut residents = residents.into_iter().map(|resident| Half { resident, plans: HashMap::new() });
         let mut half = |graph: Option<&Graph>| graph.and_then(|_| residents.next());
         let halves =

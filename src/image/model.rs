@@ -103,7 +103,7 @@ impl Loaded<Image> {
         let (pipeline, loads) = families::from_file(file, storage)?;
         let pipeline = Rc::new(pipeline);
         let parts: Vec<_> = loads.iter().map(|load| (&load.graph, &load.recipes)).collect();
-        let residents = stream_weights(file, device, &parts, progress, cancel).await?;
+        let (residents, _) = stream_weights(file, device, &parts, progress, cancel).await?;
         let residents = loads.iter().map(|load| load.works).zip(residents).collect();
         let mut session = Session::new(pipeline.clone(), residents);
         let mut denoise = StepCost::default();

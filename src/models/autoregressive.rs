@@ -27,6 +27,17 @@ pub struct Trial {
     pub sampled: Option<&'static str>,
 }
 
+/// How many words of a state hold a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A row of so many for each token of the text, from the first on.
+    Token(usize),
+    /// Likewise for each token that an encoder read.
+    Read(usize),
+    /// All of its words, whatever the text.
+    Whole(usize),
+}
+
 impl Autoregressive {
     /// As `general.architecture` of a GGUF or `model_type` of a `config.json` spells it.
     pub fn architecture(&self) -> &'static str {
@@ -143,6 +154,21 @@ impl Autoregressive {
             Self::EncoderDecoder(_) => vec![],
             Self::Recurrent(model) => model.states().map(|state| (state, model.config().width)).collect(),
         }
+    }
+
+    /// The states that hold a text, all that goes on with it needs.
+    pub fn text_states(&self) -> Result<Vec<(String, Extent)>> {
+        let whole = self.running_states().into_iter().map(|(state, words)| (state, Extent::Whole(words)));
+        let of_rows = self.whole()?.states.into_iter().filter_map(|state| {
+            let row = state.shape.iter().skip(1).product();
+            let extent = match state.name.split_once('.')?.0 {
+                "cache" => Extent::Token(row),
+                "memory" => Extent::Read(row),
+                _ => return None,
+            };
+            Some((state.name, extent))
+        });
+        Ok(whole.chain(of_rows).collect())
     }
 
     /// What a written text begins and ends with, where another is read before it.

@@ -339,6 +339,7 @@ impl TextModel {
                 share.saturating_sub(ids.len()) + usize::from(ids.len() <= share),
             )));
         }
+        session.put_away().await?;
         let found = self.search(&mut session, slots, &ids, &options, max_tokens, cancel).await;
         session.forget();
         let (groups, steps) = found?;

@@ -243,7 +243,7 @@ impl Loaded<Encoding> {
         };
         cancel.race(check_device(&model, device)).await?;
         let graph = model.whole()?;
-        let residents = stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
+        let (residents, _) = stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
         let resident = residents.into_iter().next().ok_or_else(|| Error::internal("no weights came to the device"))?;
         // Only now is it known which kernels the device takes.
         info.device = device.info();

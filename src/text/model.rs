@@ -71,6 +71,8 @@ pub struct Text {
     looks_ahead: bool,
     #[cfg(not(target_arch = "wasm32"))]
     sorted: std::sync::OnceLock<constraint::Vocabulary>,
+    /// Tells its weights from others of the same shape.
+    pub(super) weights_digest: [u8; 32],
 }
 
 impl Kind for Text {
@@ -121,11 +123,12 @@ impl Loaded<Text> {
         let mut info = describe(file, &model, &tokenizer, device)?;
         cancel.race(check_device(&model, device)).await?;
         let graph = model.whole()?;
-        let residents = stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
+        let (residents, weights_digest) =
+            stream_weights(file, device, &[(&graph, model.recipes())], progress, cancel).await?;
         let resident = residents.into_iter().next().ok_or_else(|| Error::internal("no weights came to the device"))?;
         let alternatives = ALTERNATIVES.min(info.vocabulary);
         let start = model.start().cloned();
-        let mut session = Session::new(model, device.clone(), resident);
+        let mut session = Session::new(model, device.clone(), resident)?;
         cancel.race(session.warm_up(alternatives)).await?;
         // Only now is it known which kernels the device takes.
         info.device = device.info();
@@ -141,6 +144,7 @@ impl Loaded<Text> {
                 device: device.clone(),
                 start,
                 looks_ahead: session.looks_ahead(),
+                weights_digest,
                 #[cfg(not(target_arch = "wasm32"))]
                 sorted: std::sync::OnceLock::new(),
             },

@@ -1,15 +1,18 @@
 //! What a text model keeps between calls: weights and caches on the device, compiled plans, and which tokens the caches hold.
 
+mod texts;
+
 use std::collections::HashMap;
 
 use web_time::{Duration, Instant};
 
+use super::kept::{FEW, Held, Shelf};
 use crate::{
-    Result,
+    ErrorCode, Result,
     backend::{Device, Pending, Plan, Resident, StepCost, profile::Timing},
     cancel::Cancel,
     graph::{MOST_SLOTS, SampleParams, StepParams},
-    models::{Autoregressive, language::ALTERNATIVES, recurrent::READ_STATE},
+    models::{Autoregressive, autoregressive::Extent, language::ALTERNATIVES, recurrent::READ_STATE},
     yielding::Turns,
 };
 
@@ -74,38 +77,33 @@ pub struct Session {
     device: Device,
     resident: Resident,
     plans: HashMap<PlanKey, Plan>,
-    /// What an encoder read last.
-    read: Vec<u32>,
-    /// The recurrent state that it left; nothing where there is none.
-    begun: Vec<u32>,
+    /// What an encoder read last, and the text whose tokens the states hold.
+    held: Held,
+    /// Texts that others took the place of.
+    shelf: Shelf,
+    /// The states that hold a text.
+    states: Vec<(String, Extent)>,
     /// The bias of the logits on the device; empty where it is zeros.
     bias: Vec<f32>,
-    /// The tokens whose keys and values stand in the caches, from row 0 on; those that recurrent states have met.
-    cached: Vec<u32>,
-    /// Whether the caches and plans are those of a text past the model's bound.
-    past_bound: bool,
     /// Rows of a prefill chunk where any count will do; follows the clock.
     chunk_rows: usize,
     turns: Turns,
 }
 
 impl Session {
-    pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Self {
-        let turns = Turns::default();
-        let (read, begun, cached, plans) = (vec![], vec![], vec![], HashMap::new());
-        Self {
+    pub fn new(model: Autoregressive, device: Device, resident: Resident) -> Result<Self> {
+        Ok(Self {
+            states: model.text_states()?,
             model,
             device,
             resident,
-            plans,
-            read,
-            begun,
+            plans: HashMap::new(),
+            held: Held::default(),
+            shelf: Shelf::default(),
             bias: vec![],
-            cached,
-            past_bound: false,
             chunk_rows: FEWEST_CHUNK_ROWS,
-            turns,
-        }
+            turns: Turns::default(),
+        })
     }
 
     /// Compiles what every generation needs, so that the first one does not wait.
@@ -129,34 +127,41 @@ impl Session {
 
     /// Whether a text of so many tokens is past the model's bound, and what the caches hold is not: nothing of that serves it.
     pub fn outgrown_by(&self, tokens: usize) -> bool {
-        !self.past_bound && self.model.bound().is_some_and(|bound| tokens > bound)
+        !self.held.past_bound && self.is_past_bound(tokens)
     }
 
-    /// Readies caches and plans for a text of so many tokens.
-    fn begin_text(&mut self, tokens: usize) {
-        let past = self.model.bound().is_some_and(|bound| tokens > bound);
-        if past != self.past_bound {
-            self.past_bound = past;
-            self.model = self.model.clone().with_texts_past_bound(past);
+    fn is_past_bound(&self, tokens: usize) -> bool {
+        self.model.bound().is_some_and(|bound| tokens > bound)
+    }
+
+    /// Readies plans for a text past the model's bound, or one within it. What the states hold of the other kind is worth nothing.
+    fn begin_text(&mut self, past_bound: bool) {
+        if past_bound != self.held.past_bound {
+            self.held.past_bound = past_bound;
+            self.model = self.model.clone().with_texts_past_bound(past_bound);
             self.plans.clear();
-            self.cached.clear();
+            self.held.tokens.clear();
         }
     }
 
     /// Rows that the caches hold of the text so far.
     pub fn cached(&self) -> &[u32] {
-        &self.cached
+        &self.held.tokens
     }
 
     /// The step that chose `token` has run, so the token before it stands in the cache.
     pub fn remember(&mut self, token: u32) {
-        self.cached.push(token);
+        self.held.tokens.push(token);
     }
 
     /// What the caches hold is not known: the next call starts afresh.
     pub fn forget(&mut self) {
-        self.cached.clear();
-        self.read.clear();
+        self.held = Held { past_bound: self.held.past_bound, ..Held::default() };
+    }
+
+    /// Nobody comes back to what the caches hold behind the first tokens.
+    pub fn forget_behind(&mut self, tokens: usize) {
+        self.held.tokens.truncate(tokens);
     }
 
     /// Steps that were started ran on past what is kept. A cache loses nothing by that: rows are written over.
@@ -168,10 +173,15 @@ impl Session {
 
     /// Has the encoder read a text, unless it was the last one that it read. There is at least one token, and they fit.
     pub async fn read(&mut self, ids: &[u32], cancel: &Cancel) -> Result<()> {
-        if self.read == ids {
+        if self.held.read == ids {
             return Ok(());
         }
+        self.put_away().await?;
         self.forget();
+        if let Some(held) = self.shelf.that_read(ids).map(|kept| kept.held.clone()) {
+            self.bring_back(held)?;
+            return Ok(());
+        }
         let outputs: &[&str] = match &self.model {
             Autoregressive::Recurrent(model) => {
                 self.resident.write_state(READ_STATE, &vec![0; model.config().width])?;
@@ -190,14 +200,14 @@ impl Session {
         plan.write_input("ids", &padded)?;
         plan.write_input("lengths", &[ids.len() as u32])?;
         let pending = plan.step(&StepParams::default(), outputs)?;
-        self.begun = cancel.race(pending).await?.into_iter().next().unwrap_or_default();
-        self.read = ids.to_vec();
+        let begun = cancel.race(pending).await?.into_iter().next().unwrap_or_default();
+        self.held = Held { read: ids.to_vec(), begun, ..self.held.clone() };
         Ok(())
     }
 
     /// The numbers of a step at `position`.
     fn at(&self, position: usize) -> StepParams {
-        StepParams { position: position as u32, memory: self.read.len() as u32, ..StepParams::default() }
+        StepParams { position: position as u32, memory: self.held.read.len() as u32, ..StepParams::default() }
     }
 
     pub async fn give_way(&mut self) {
@@ -217,7 +227,14 @@ impl Session {
                 Work::DecodeRows { slots } => model.decode_rows(key.rows, slots)?,
                 Work::CopySlots { slots } => model.copy_slots(slots)?,
             };
-            let plan = self.resident.compile(&graph).await?;
+            let plan = match self.resident.compile(&graph).await {
+                // What was put away is worth less than a plan.
+                Err(error) if error.code() == ErrorCode::OutOfMemory && !self.shelf.is_empty() => {
+                    self.shelf.clear();
+                    self.resident.compile(&graph).await?
+                }
+                plan => plan?,
+            };
             // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read.
             let is_of_any_length = matches!(key.work, Work::Prefill | Work::Score);
             if key.work == Work::Read || self.device.exact_rows() && is_of_any_length {
@@ -267,20 +284,20 @@ impl Session {
     ///
     /// `ids` holds at least one token and fits the capacity.
     pub async fn prefill(&mut self, ids: &[u32], asked: &Asked<'_>, cancel: &Cancel) -> Result<(Pending, usize)> {
-        self.begin_text(ids.len() + asked.ahead);
-        let shared = self.cached.iter().zip(ids).take_while(|(a, b)| a == b).count();
-        let mut reused = shared.min(ids.len().saturating_sub(1));
-        if self.model.is_recurrent() && reused < self.cached.len() {
-            reused = 0;
-        }
-        self.cached.truncate(reused);
+        let reused = self.go_back_to(ids, self.is_past_bound(ids.len() + asked.ahead)).await?;
         self.begin_states()?;
+        // What recurrent states met is not taken back: those before the last token serve whoever asks again, and whoever goes on.
+        let resting = if self.model.is_recurrent() && ids.len() > reused + FEW { ids.len() - 1 } else { ids.len() };
         let mut before: Option<Pending> = None;
         loop {
             cancel.check()?;
-            let position = self.cached.len();
+            let position = self.held.tokens.len();
+            if position == resting {
+                self.put_away().await?;
+            }
             let left = ids.get(position..).unwrap_or_default();
-            let (taken, rows) = self.chunk(left.len(), usize::MAX);
+            let next = if position < resting { resting - position } else { left.len() };
+            let (taken, rows) = self.chunk(next, usize::MAX);
             let last = taken >= left.len();
             if last {
                 // Earlier chunks drew a token too, and counted it.
@@ -296,7 +313,7 @@ impl Session {
             let plan = self.plan(PlanKey { work: Work::Prefill, rows, alternatives: asked.alternatives }).await?;
             plan.write_input("ids", &padded)?;
             let pending = plan.step(&params, if last { asked.outputs } else { &["sampled"] })?;
-            self.cached.extend_from_slice(&tokens);
+            self.held.tokens.extend_from_slice(&tokens);
             // One chunk runs while the next is put in the queue, no more: an abort has little to wait for.
             if let Some(before) = before {
                 cancel.race(before).await?;
@@ -312,10 +329,10 @@ impl Session {
 
     /// Recurrent states begin a text as zeros, or as what was read left them.
     fn begin_states(&self) -> Result<()> {
-        if self.cached.is_empty() {
+        if self.held.tokens.is_empty() {
             for (state, words) in self.model.running_states() {
                 let zeros = vec![0; words];
-                let begun = if self.begun.len() == words { &self.begun } else { &zeros };
+                let begun = if self.held.begun.len() == words { &self.held.begun } else { &zeros };
                 self.resident.write_state(&state, begun)?;
             }
         }
@@ -409,14 +426,14 @@ impl Session {
     /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.
     pub async fn profile(&mut self, steps: usize, alternatives: usize) -> Result<Vec<Timing>> {
         let last = self.capacity().saturating_sub(1);
-        if self.model.start().is_some() && self.read.is_empty() {
+        if self.model.start().is_some() && self.held.read.is_empty() {
             self.read(&[0], &Cancel::new()).await?;
         }
-        if self.cached.len() > last {
+        if self.held.tokens.len() > last {
             // The steps write over the last row.
             self.forget();
         }
-        let params = |step| self.at(self.cached.len().saturating_add(step).min(last));
+        let params = |step| self.at(self.held.tokens.len().saturating_add(step).min(last));
         let params: Vec<StepParams> = (0..steps).map(params).collect();
         let plan = self.plan(PlanKey { work: Work::Decode, rows: 1, alternatives }).await?;
         let mut timings = vec![];
@@ -438,13 +455,14 @@ impl Session {
         cancel: &Cancel,
         mut each: impl FnMut(usize, &[u32]) -> Result<()>,
     ) -> Result<()> {
-        self.begin_text(ids.len());
-        self.cached.clear();
+        self.put_away().await?;
+        self.begin_text(self.is_past_bound(ids.len()));
+        self.held.tokens.clear();
         self.begin_states()?;
         let alternatives = ALTERNATIVES.min(self.model.vocabulary());
-        while self.cached.len() < ids.len() {
+        while self.held.tokens.len() < ids.len() {
             cancel.check()?;
-            let position = self.cached.len();
+            let position = self.held.tokens.len();
             let left = ids.get(position..).unwrap_or_default();
             let (taken, rows) = self.chunk(left.len(), SCORE_ROWS);
             let tokens = left.get(..taken).unwrap_or_default().to_vec();
@@ -461,7 +479,7 @@ impl Session {
             for (row, logits) in logits.chunks_exact(vocabulary).take(taken).enumerate() {
                 each(position + row, logits)?;
             }
-            self.cached.extend_from_slice(&tokens);
+            self.held.tokens.extend_from_slice(&tokens);
             self.adapt(rows, begun.elapsed());
             self.give_way().await;
         }

@@ -339,6 +339,7 @@ impl Steps {
                     break;
                 }
                 self.slide();
+                self.session.forget_behind(self.head);
                 self.prefill().await?;
                 continue;
             }

@@ -420,7 +420,14 @@ fn a_conversation_goes_through_each_familys_template(device: &Device) {
 }
 
 /// A small model of 80 tokens, each of which is a letter of its own.
-fn lettered(family: &str, device: &Device) -> TextModel {
+pub fn lettered(family: &str, device: &Device) -> TextModel {
+    lettered_with(family, device, LoadOptions::default())
+}
+
+/// What a conversation is framed with where only its words count.
+pub const WORDS_ALONE: &str = "{% for message in messages %}{{ message.content }}{% endfor %}";
+
+pub fn lettered_with(family: &str, device: &Device, options: LoadOptions) -> TextModel {
     let folder = fixture(&format!("families/{family}"));
     let vocabulary: serde_json::Map<_, _> =
         (0..80u32).map(|id| (letter(id).to_string(), serde_json::Value::from(id))).collect();
@@ -436,15 +443,16 @@ fn lettered(family: &str, device: &Device) -> TextModel {
         ("model.safetensors", read("model.safetensors")),
         ("config.json", config.to_string().into_bytes()),
         ("tokenizer.json", tokenizer.to_string().into_bytes()),
+        ("chat_template.jinja", WORDS_ALONE.into()),
     ];
     block_on(async {
         let sources = parts.into_iter().map(|(name, bytes)| Rc::new(MemorySource::new(name, bytes)) as SharedSource);
         let file = WeightFile::open_parts(sources.collect()).await.unwrap();
-        TextModel::load(&file, device, LoadOptions::default(), &mut |_, _| {}, &Cancel::new()).await.unwrap()
+        TextModel::load(&file, device, options, &mut |_, _| {}, &Cancel::new()).await.unwrap()
     })
 }
 
-fn letter(id: u32) -> char {
+pub fn letter(id: u32) -> char {
     char::from_u32(0x3041 + id).unwrap()
 }
 

@@ -9,6 +9,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod constraints;
+mod conversations;
 mod damaged;
 mod diffusion;
 mod encoders;

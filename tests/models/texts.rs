@@ -9,7 +9,7 @@ use vitrine::{
     backend::Device,
     models::EncoderDecoder,
     text::{EndReason, GenerateOptions, LoadOptions, Overflow, TextModel, TokenEvent},
-    weights::{PathSource, SharedSource, Storage, WeightFile},
+    weights::{MemorySource, PathSource, SharedSource, Storage, WeightFile},
 };
 
 use crate::PUBLISHED;
@@ -24,6 +24,10 @@ pub fn answers(name: &str) -> Value {
 
 /// All files of a folder, but answers and other formats.
 fn files(folder: PathBuf, left_out: &[&str]) -> vitrine::Result<WeightFile> {
+    block_on(WeightFile::open_parts(sources(folder, left_out)))
+}
+
+fn sources(folder: PathBuf, left_out: &[&str]) -> Vec<SharedSource> {
     let mut sources: Vec<SharedSource> = vec![];
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("a file").path();
@@ -32,7 +36,7 @@ fn files(folder: PathBuf, left_out: &[&str]) -> vitrine::Result<WeightFile> {
             sources.push(Rc::new(PathSource::open(&path).expect("a file")));
         }
     }
-    block_on(WeightFile::open_parts(sources))
+    sources
 }
 
 fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result<TextModel> {
@@ -42,6 +46,14 @@ fn load(file: &WeightFile, device: &Device, storage: Storage) -> vitrine::Result
 
 pub fn open(name: &str, device: &Device) -> TextModel {
     let file = files(fixture(&format!("texts/{name}")), &["checkpoint.pth"]).expect("files");
+    load(&file, device, Storage::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The same with a template for conversations.
+pub fn open_with_template(name: &str, template: &str, device: &Device) -> TextModel {
+    let mut sources = sources(fixture(&format!("texts/{name}")), &["checkpoint.pth"]);
+    sources.push(Rc::new(MemorySource::new("chat_template.jinja", template.as_bytes())));
+    let file = block_on(WeightFile::open_parts(sources)).expect("files");
     load(&file, device, Storage::default()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 

@@ -12,9 +12,11 @@ mod compile;
 mod plan;
 mod resident;
 mod run;
+mod snapshot;
 
 pub use plan::Plan;
 pub use resident::{Loader, Resident};
+pub use snapshot::Snapshot;
 
 use vitrine_kernels::VECTORS;
 

@@ -93,6 +93,8 @@ pub struct Shared {
     pub written: Written,
     /// Of all plans.
     pub plan_bytes: AtomicUsize,
+    /// Of all snapshots.
+    pub snapshot_bytes: AtomicUsize,
 }
 
 impl Shared {
@@ -231,6 +233,7 @@ impl Loader {
             states: Mutex::new(self.states),
             written: Written::default(),
             plan_bytes: AtomicUsize::new(0),
+            snapshot_bytes: AtomicUsize::new(0),
         })))
     }
 }
@@ -246,24 +249,30 @@ impl Resident {
             Weight::Vector(v) => 4 * v.len(),
         });
         let states = self.0.states().iter().map(|s| 4 * s.words.capacity()).sum::<usize>();
-        (weights.sum::<usize>() + states + self.0.plan_bytes.load(Ordering::Relaxed)) as u64
+        let beside = [&self.0.plan_bytes, &self.0.snapshot_bytes].map(|bytes| bytes.load(Ordering::Relaxed));
+        (weights.sum::<usize>() + states + beside[0] + beside[1]) as u64
     }
 
     pub fn write_state(&self, name: &str, words: &[u32]) -> Result<()> {
+        self.with_state(name, |state| {
+            if words.len() > state.len {
+                return Err(Error::bad_argument(format!(
+                    "state {name} holds {} words, and {} were given",
+                    state.len,
+                    words.len()
+                )));
+            }
+            state.first(words.len())?.copy_from_slice(bytemuck::cast_slice(words));
+            self.0.written.note_words(&state.spec, words.len());
+            Ok(())
+        })?
+    }
+
+    /// Does something with a state by its name.
+    pub(super) fn with_state<T>(&self, name: &str, work: impl FnOnce(&mut State) -> T) -> Result<T> {
         let Some(&i) = self.0.state_places.get(name) else {
             return Err(Error::invalid_graph(format!("this model has no state {name}")));
         };
-        let mut states = self.0.states();
-        let state = &mut states[i];
-        if words.len() > state.len {
-            return Err(Error::bad_argument(format!(
-                "state {name} holds {} words, and {} were given",
-                state.len,
-                words.len()
-            )));
-        }
-        state.first(words.len())?.copy_from_slice(bytemuck::cast_slice(words));
-        self.0.written.note_words(&state.spec, words.len());
-        Ok(())
+        Ok(work(&mut self.0.states()[i]))
     }
 }

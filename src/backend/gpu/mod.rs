@@ -25,6 +25,7 @@ mod profile;
 pub mod program;
 mod repack;
 mod resident;
+mod snapshot;
 mod snippets;
 mod staging;
 #[cfg(all(test, not(target_arch = "wasm32")))]
@@ -36,3 +37,4 @@ pub mod wgsl;
 pub use device::{Device, NoDevice, Preference};
 pub use plan::Plan;
 pub use resident::{Loader, Resident};
+pub use snapshot::Snapshot;

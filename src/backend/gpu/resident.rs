@@ -179,6 +179,12 @@ impl Model {
         Ok(buffer)
     }
 
+    /// A state by its name.
+    pub fn known_state(&self, name: &str) -> Result<(StateSpec, Buffer)> {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.get(name).cloned().ok_or_else(|| Error::bad_argument(format!("the model has no state called {name}")))
+    }
+
     /// The rotary frequencies of `rotary`.
     pub fn frequencies(&self, rotary: &Rotary) -> Result<Buffer> {
         let key = (rotary.rotary_dim, rotary.base.to_bits(), rotary.frequency_scale.to_bits());
@@ -200,16 +206,13 @@ impl Resident {
 
     pub fn write_state(&self, name: &str, words: &[u32]) -> Result<()> {
         self.model.context.alive()?;
-        let states = self.model.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((spec, buffer)) = states.get(name) else {
-            return Err(Error::bad_argument(format!("the model has no state called {name}")));
-        };
+        let (spec, buffer) = self.model.known_state(name)?;
         if words.len() as u64 > spec.shape.iter().product::<usize>() as u64 {
             let why = format!("state {name} {:?}: {} words are too many", spec.shape, words.len());
             return Err(Error::bad_argument(why));
         }
         self.model.context.queue().write_buffer(buffer.raw(), 0, bytemuck::cast_slice(words));
-        self.model.written.note_words(spec, words.len());
+        self.model.written.note_words(&spec, words.len());
         Ok(())
     }
 }
