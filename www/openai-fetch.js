@@ -4,15 +4,12 @@
  */
 
 import { VitrineError } from "./errors.js";
-import { Refused } from "./openai-request.js";
+import { Refused } from "./openai-fields.js";
 
 /**
- * What the routes lead to.
- * @typedef {{
- *   chat: (request: any, signal: AbortSignal) => Promise<any>,
- *   text: (request: any, signal: AbortSignal) => Promise<any>,
- *   models: () => Promise<{ id: string }[]>,
- * }} Service
+ * What the routes lead to: what is posted to each, and the list of models.
+ * @typedef {(request: any, signal: AbortSignal) => Promise<any>} Posted
+ * @typedef {Record<"chat/completions" | "completions" | "embeddings", Posted> & { models: () => Promise<{ id: string }[]> }} Service
  */
 
 /** @type {{ [Code in import("./vitrine.js").ErrorCode]?: number }} */
@@ -37,9 +34,9 @@ export function fetchOf(service) {
 async function answer(service, request) {
   const { method, signal } = request;
   const path = new URL(request.url).pathname.replace(/\/+$/, "");
-  const [, route, id] = /\/(chat\/completions|completions|models)(?:\/([^/]+))?$/.exec(path) ?? [];
+  const [, route, id] = /\/(chat\/completions|completions|embeddings|models)(?:\/([^/]+))?$/.exec(path) ?? [];
   if (!route || (id !== undefined && route !== "models")) {
-    throw new Refused(`Unknown request URL: ${method} ${path}. Vitrine answers /v1/chat/completions, /v1/completions and /v1/models.`, null, "unknown_url", 404);
+    throw new Refused(`Unknown request URL: ${method} ${path}. Vitrine answers /v1/chat/completions, /v1/completions, /v1/embeddings and /v1/models.`, null, "unknown_url", 404);
   }
   const wanted = route === "models" ? "GET" : "POST";
   if (method !== wanted) throw new Refused(`Not allowed to ${method} on ${path}: ${wanted} it.`, null, "method_not_supported", 405);
@@ -47,8 +44,8 @@ async function answer(service, request) {
   const asked = await request.json().catch((cause) => {
     throw new Refused("The body of the request is no JSON that can be read.", null, "invalid_json", 400, cause);
   });
-  const completion = await (route === "completions" ? service.text : service.chat)(asked, signal);
-  return Symbol.asyncIterator in completion ? await events(completion, signal) : json(completion);
+  const answered = await service[/** @type {Exclude<keyof Service, "models">} */ (route)](asked, signal);
+  return Symbol.asyncIterator in answered ? await events(answered, signal) : json(answered);
 }
 
 /** @param {Service} service @param {string} [id] */

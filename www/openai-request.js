@@ -1,48 +1,24 @@
 /**
- * A request of OpenAI's shape, as messages and options of ours. The fields are those of their API reference (and four that servers of open
+ * A request of OpenAI's shape, as messages and options of ours. The fields are those of their API reference (and five that servers of open
  * models add). What asks for nothing passes; what would change the answer and cannot be done is refused by name.
  */
 
-import { VitrineError } from "./errors.js";
-import { abortSignal, flag, isRecord, nearest, number, record, shown, string, strings, whole } from "./options.js";
+import { Refused, fieldsOf, only, passed, typed, valid } from "./openai-fields.js";
+import { messagesOf } from "./openai-messages.js";
+import { abortSignal, biases, flag, isRecord, number, record, shown, strings, whole } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
-/** @typedef {{ reason: string, sentence: string }} Fault */
-/** @typedef {(value: any) => Fault | undefined} Rule */
+/** @import { Rule } from "./openai-fields.js" */
 
-/** A refusal with what OpenAI's clients read of it: the field, a word for the reason, and a status. Its `code` is "bad-argument", as everywhere. */
-export class Refused extends VitrineError {
-  /** @param {string} message @param {string | null} param @param {string} reason @param {number} [status] @param {unknown} [cause] */
-  constructor(message, param, reason, status = 400, cause) {
-    super("bad-argument", message, { cause });
-    this.param = param;
-    this.reason = reason;
-    this.status = status;
-  }
-}
-
-/** @param {import("./options.js").Kind} kind @returns {Rule} */
-const typed = (kind) => (value) => {
-  const must = kind(value);
-  return must === undefined ? undefined : { reason: "invalid_type", sentence: `must be ${must}, not ${shown(value)}` };
-};
-
-/** What only a server of OpenAI's has a use for: it changes no answer. @type {Rule} */
-const passed = () => undefined;
-
-/**
- * @param {(value: any) => boolean} fits the values that ask for nothing
- * @param {string} sentence
- * @returns {Rule}
- */
-const only = (fits, sentence) => (value) => (fits(value) ? undefined : { reason: "unsupported_value", sentence });
+/** More answers than anyone waits for. */
+const MOST_ANSWERS = 128;
 
 /** @param {any} value */
 const empty = (value) => typeof value === "object" && Object.keys(value).length === 0;
 const never = () => false;
+const count = valid((value) => Number.isInteger(value) && value >= 1 && value <= MOST_ANSWERS, `must be a whole number from 1 to ${MOST_ANSWERS}`);
 const noTools = only(empty, "cannot be served in this shape: Vitrine reads no calls out of an answer; leave it out");
 const noToolChoice = only((value) => value === "none" || value === "auto", 'must be "none" or "auto": Vitrine reads no calls out of an answer');
-const noPenalty = only((value) => value === 0, "must be 0 in this shape, which takes repetition_penalty alone; a model's own generate and chat take presencePenalty and frequencyPenalty");
 
 /** Fields of both kinds of completions. */
 const both = {
@@ -62,12 +38,15 @@ const both = {
   repetition_penalty: typed(number),
   seed: typed(whole),
   stop: typed(strings),
-  n: only((value) => value === 1, "must be 1: ask again for another answer"),
-  presence_penalty: noPenalty,
-  frequency_penalty: noPenalty,
-  logit_bias: only(empty, "must be empty in this shape; a model's own generate and chat take logitBias"),
+  n: count,
+  presence_penalty: typed(number),
+  frequency_penalty: typed(number),
+  logit_bias: typed(biases),
   user: passed,
 };
+
+/** How much a model thinks: here it does, or does not. */
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh"];
 
 /** @type {{ [Name in Exclude<keyof Face.ChatCompletionRequest, "signal">]-?: Rule }} */
 const CHAT = {
@@ -77,7 +56,8 @@ const CHAT = {
   logprobs: typed(flag),
   top_logprobs: typed(whole),
   chat_template_kwargs: typed(record),
-  reasoning_effort: only((value) => value === "none", 'must be "none"; whether a model thinks, chat_template_kwargs: { enable_thinking: true } says'),
+  reasoning_effort: valid((value) => EFFORTS.includes(value), `must be one of ${EFFORTS.map((each) => `"${each}"`).join(", ")}`),
+  thinking: valid((value) => thinkingOf(value) !== undefined, 'must be { type: "enabled" } or { type: "disabled" }'),
   response_format: only((value) => value?.type === "text", 'must be { type: "text" }: Vitrine holds an answer to no schema'),
   tools: noTools,
   functions: noTools,
@@ -104,43 +84,24 @@ const TEXT = {
   ...both,
   prompt: passed,
   logprobs: typed(whole),
-  best_of: both.n,
-  echo: only((value) => value === false, "must be false: the prompt is not given back"),
+  best_of: count,
+  echo: typed(flag),
   suffix: only((value) => value === "", "cannot be served: a text goes on at its end alone"),
 };
 
-/** What a request may call the options whose ranges are checked where they are used. @type {Record<string, string[]>} */
-const NAMES = {
-  maxTokens: ["max_completion_tokens", "max_tokens"],
-  topP: ["top_p"],
-  topK: ["top_k"],
-  minP: ["min_p"],
-  repetitionPenalty: ["repetition_penalty"],
-  alternatives: ["top_logprobs", "logprobs"],
+/** @type {Record<string, Rule>} */
+const EMBEDDINGS = {
+  model: passed,
+  input: passed,
+  encoding_format: only((value) => value === "float" || value === "base64", 'must be "float" or "base64"'),
+  dimensions: typed(whole),
+  user: passed,
 };
 
 /**
- * The fields that ask for something, without the nullish ones.
- * @param {unknown} request
- * @param {Record<string, Rule>} rules
- * @returns {any}
+ * What the answer tells beside the text, and how many answers there are: `n` of `tries`, the likeliest where there are more.
+ * @typedef {{ stream: boolean, usage: boolean, logprobs: boolean, n: number, tries: number, echo: boolean }} Told
  */
-function fieldsOf(request, rules) {
-  if (!isRecord(request)) {
-    const like = rules === CHAT ? "{ model, messages }" : "{ model, prompt }";
-    throw new Refused(`The body of the request must be an object like ${like}, not ${shown(request)}.`, null, "invalid_type");
-  }
-  const fields = Object.entries(request).filter(([, value]) => value !== undefined && value !== null);
-  for (const [name, value] of fields) {
-    if (!Object.hasOwn(rules, name)) {
-      const near = nearest(name, Object.keys(rules));
-      throw new Refused(`Unknown field "${name}": ${near ? `did you mean ${near}?` : "Vitrine has none of this name; leave it out."}`, name, "unknown_parameter");
-    }
-    const fault = rules[name](value);
-    if (fault) throw new Refused(`${name} ${fault.sentence}.`, name, fault.reason);
-  }
-  return Object.fromEntries(fields);
-}
 
 /**
  * What a request asks of a model's `chat`.
@@ -148,94 +109,101 @@ function fieldsOf(request, rules) {
  * @returns {{ model: unknown, messages: Face.Message[], options: Face.ChatOptions, told: Told }}
  */
 export function chatRequest(request) {
-  const fields = fieldsOf(request, CHAT);
+  const fields = fieldsOf(request, CHAT, "{ model, messages }");
   const { max_tokens: limit, max_completion_tokens: most = limit, top_logprobs: top } = fields;
   if (limit !== undefined && limit !== most) {
     throw new Refused("max_tokens is the old name of max_completion_tokens: give one of them.", "max_tokens", "invalid_value");
   }
   if (top && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
-  const { enable_thinking = fields.reasoning_effort === "none" ? false : undefined, ...templateOptions } = fields.chat_template_kwargs ?? {};
-  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: enable_thinking, templateOptions };
+  const { enable_thinking, ...templateOptions } = fields.chat_template_kwargs ?? {};
+  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions };
   return { model: fields.model, messages: messagesOf(fields.messages), options, told: toldOf(fields) };
 }
 
-/**
- * What a request asks of a model's `generate`.
- * @param {unknown} request without its signal
- * @returns {{ model: unknown, prompt: string | number[], options: Face.GenerateOptions, told: Told }}
- */
-export function textRequest(request) {
-  const fields = fieldsOf(request, TEXT);
-  const { prompt = "" } = fields;
-  // One prompt may stand in an array.
-  const one = Array.isArray(prompt) && prompt.length === 1 && typeof prompt[0] !== "number" ? prompt[0] : prompt;
-  if (typeof one !== "string" && !(Array.isArray(one) && one.every((each) => typeof each === "number"))) {
-    throw new Refused("prompt must be one text or the ids of one: ask again for another.", "prompt", "invalid_value");
-  }
-  return { model: fields.model, prompt: one, options: { ...optionsOf(fields), alternatives: fields.logprobs }, told: toldOf(fields) };
+/** Whether a field of the kind that some servers of open models have asks for thoughts. @param {any} value */
+function thinkingOf(value) {
+  const said = isRecord(value) ? value.type : value;
+  return said === true || said === "enabled" ? true : said === false || said === "disabled" ? false : undefined;
 }
 
 /**
- * What the answer tells beside the text.
- * @typedef {{ stream: boolean, usage: boolean, logprobs: boolean }} Told
+ * Whether the model thinks, where the request says so: by one name, or by several that agree.
+ * @param {any} fields
+ * @param {any} enabled
  */
+function thought({ reasoning_effort: effort, thinking }, enabled) {
+  const said = [
+    ["chat_template_kwargs.enable_thinking", enabled],
+    ["reasoning_effort", effort === undefined ? undefined : effort !== "none"],
+    ["thinking", thinkingOf(thinking)],
+  ].filter(([, value]) => value !== undefined && value !== null);
+  const [first, other] = [said[0], said.find(([, value]) => value !== said[0][1])];
+  if (other) throw new Refused(`${other[0]} and ${first[0]} say different things of whether the model thinks: give one of them.`, other[0], "invalid_value");
+  return first?.[1];
+}
+
+/**
+ * What a request asks of a model's `generate`: some prompts, each gone on with by itself.
+ * @param {unknown} request without its signal
+ * @returns {{ model: unknown, prompts: (string | number[])[], options: Face.GenerateOptions, told: Told }}
+ */
+export function textRequest(request) {
+  const fields = fieldsOf(request, TEXT, "{ model, prompt }");
+  const prompts = textsOf(fields.prompt ?? "", "prompt");
+  const told = toldOf(fields);
+  const { n, stream, echo } = told;
+  const tries = fields.best_of ?? n;
+  if (tries < n) throw new Refused(`best_of must be at least n, which is ${n}.`, "best_of", "invalid_value");
+  if (stream && tries > n) throw new Refused("best_of goes with stream: false: which answer is best is known at the end.", "best_of", "invalid_value");
+  if (echo && fields.logprobs > 0) throw new Refused("logprobs must be 0 with echo: of a prompt's tokens no others are told.", "logprobs", "unsupported_value");
+  if (fields.max_tokens === 0 && !echo) throw new Refused("max_tokens must be at least 1, or 0 with echo: true.", "max_tokens", "invalid_value");
+  return { model: fields.model, prompts, options: { ...optionsOf(fields), alternatives: fields.logprobs }, told: { ...told, tries } };
+}
+
+/**
+ * What a request asks of an encoder's `embed`.
+ * @param {unknown} request
+ * @returns {{ model: unknown, inputs: (string | number[])[], dimensions: number | undefined, base64: boolean }}
+ */
+export function embeddingsRequest(request) {
+  const fields = fieldsOf(request, EMBEDDINGS, "{ model, input }");
+  if (fields.input === undefined) throw new Refused("input must be a text, an array of texts, or the ids of one or of several.", "input", "missing_required_parameter");
+  const inputs = textsOf(fields.input, "input");
+  if (inputs.some((input) => input.length === 0)) throw new Refused("input must hold no empty text.", "input", "invalid_value");
+  return { model: fields.model, inputs, dimensions: fields.dimensions, base64: fields.encoding_format === "base64" };
+}
+
+/** One text or several, each a string or its ids. @param {any} value @param {string} name @returns {(string | number[])[]} */
+function textsOf(value, name) {
+  const isIds = (/** @type {any} */ each) => Array.isArray(each) && each.every(Number.isInteger);
+  const all = typeof value === "string" || (isIds(value) && value.length > 0) ? [value] : value;
+  if (!Array.isArray(all) || all.length === 0 || !all.every((each) => typeof each === "string" || isIds(each))) {
+    throw new Refused(`${name} must be a text, an array of texts, or the ids of one or of several, not ${shown(value)}.`, name, "invalid_value");
+  }
+  return all;
+}
 
 /** @param {any} fields @returns {Told} */
-function toldOf({ stream = false, stream_options, logprobs }) {
+function toldOf({ stream = false, stream_options, logprobs, n = 1, echo = false }) {
   if (stream_options !== undefined && !stream) throw new Refused("stream_options goes with stream: true.", "stream_options", "invalid_value");
-  return { stream, usage: stream_options?.include_usage ?? false, logprobs: logprobs !== undefined && logprobs !== false };
+  return { stream, usage: stream_options?.include_usage ?? false, logprobs: logprobs !== undefined && logprobs !== false, n, tries: n, echo };
 }
 
 /** @param {any} fields */
-function optionsOf({ max_tokens, temperature, top_p, top_k, min_p, repetition_penalty, seed, stop }) {
-  return { maxTokens: max_tokens, temperature, topP: top_p, topK: top_k, minP: min_p, repetitionPenalty: repetition_penalty, seed, stop };
-}
-
-/**
- * The messages as a template takes them: "developer" is "system", as llama.cpp's server has it; parts of text are one text; no content is no
- * text; the arguments of a call are what their JSON says. What is null is absent; all else stays.
- * @param {unknown} messages
- * @returns {Face.Message[]}
- */
-function messagesOf(messages) {
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw new Refused("messages must be an array of at least one { role, content }.", "messages", messages === undefined ? "missing_required_parameter" : "invalid_type");
-  }
-  return messages.map((message, at) => {
-    const here = `messages[${at}]`;
-    if (typeof message?.role !== "string") throw new Refused(`${here} must be an object like { role: "user", content: "…" }.`, `${here}.role`, "invalid_type");
-    const { role, content, tool_calls: calls, ...rest } = message;
-    const given = Object.entries(rest).filter(([, value]) => value !== undefined && value !== null);
-    return {
-      ...Object.fromEntries(given),
-      ...(Array.isArray(calls) && calls.length > 0 ? { tool_calls: calls.map(called) } : {}),
-      role: role === "developer" ? "system" : role,
-      content: wordsOf(content ?? "", `${here}.content`),
-    };
-  });
-}
-
-/** @param {unknown} content @param {string} here @returns {string} */
-function wordsOf(content, here) {
-  if (typeof content === "string") return content;
-  if (!Array.isArray(content)) throw new Refused(`${here} must be a string or an array of parts, not ${shown(content)}.`, here, "invalid_type");
-  const parts = content.map((part, at) => {
-    const words = part?.type === "text" ? part.text : part?.type === "refusal" ? part.refusal : undefined;
-    if (string(words) === undefined) return words;
-    const kind = typeof part?.type === "string" ? `a part of the type "${part.type}"` : shown(part);
-    throw new Refused(`${here}[${at}] is ${kind}; a language model reads { type: "text", text } alone.`, `${here}[${at}]`, "invalid_value");
-  });
-  return parts.join("");
-}
-
-/** A call with its arguments as an object, which templates expect; OpenAI sends their JSON. @param {any} call */
-function called(call) {
-  if (typeof call?.function?.arguments !== "string") return call;
-  try {
-    return { ...call, function: { ...call.function, arguments: JSON.parse(call.function.arguments) } };
-  } catch {
-    return call;
-  }
+function optionsOf({ max_tokens, temperature, top_p, top_k, min_p, repetition_penalty, presence_penalty, frequency_penalty, logit_bias, seed, stop }) {
+  return {
+    maxTokens: max_tokens,
+    temperature,
+    topP: top_p,
+    topK: top_k,
+    minP: min_p,
+    repetitionPenalty: repetition_penalty,
+    presencePenalty: presence_penalty,
+    frequencyPenalty: frequency_penalty,
+    logitBias: logit_bias,
+    seed,
+    stop,
+  };
 }
 
 /** What OpenAI's client takes for its way over a network. */
@@ -260,24 +228,4 @@ export function signalOf(options, own) {
     if (abortSignal(signal)) throw new Refused(`signal must be an AbortSignal, not ${shown(signal)}.`, "signal", "invalid_type");
   }
   return signals.length > 1 ? AbortSignal.any(/** @type {AbortSignal[]} */ (signals)) : /** @type {AbortSignal | undefined} */ (signals[0]);
-}
-
-/** What a chat template was told, by the name that the request has for it. @type {[RegExp, string][]} */
-const TEMPLATE = [
-  [/\bthinking \(as enable_thinking\)|^thinking\b/, "chat_template_kwargs.enable_thinking"],
-  [/\btemplateOptions\b/, "chat_template_kwargs"],
-];
-
-/** What is wrong with an option, by the name that the request has for it. @param {unknown} error @param {any} request as it was written */
-export function renamed(error, request) {
-  // The other way out is none of this shape's.
-  if (error instanceof VitrineError && error.code === "context-overflow") return new VitrineError(error.code, error.message.replace(/, or pass overflow: "slide"/, ""), { cause: error });
-  if (!(error instanceof VitrineError) || error.code !== "bad-argument" || error instanceof Refused) return error;
-  const said = TEMPLATE.reduce((message, [ours, theirs]) => message.replace(ours, theirs), error.message);
-  const [told] = /\bchat_template_kwargs(\.\w+)*/.exec(said) ?? [];
-  if (told) return new Refused(said, told, "invalid_value", 400, error);
-  const option = /^\w+/.exec(error.message)?.[0] ?? "";
-  const field = (Object.hasOwn(NAMES, option) ? NAMES[option] : [option]).find((name) => Object.hasOwn(request, name) && request[name] !== null);
-  if (field === undefined) return error;
-  return new Refused(field + error.message.slice(option.length), field, "invalid_value", 400, error);
 }

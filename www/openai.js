@@ -1,53 +1,26 @@
 /**
- * `engine.chat.completions.create` and `engine.openai.fetch`: the OpenAI shape on top of `chat` and `generate`. What a request may hold:
- * openai-request.js; the routes: openai-fetch.js.
+ * `engine.chat.completions.create` and `engine.openai.fetch`: the OpenAI shape on top of `chat`, `generate` and `embed`. What a request may
+ * hold: openai-request.js; what is answered: openai-answer.js; the routes: openai-fetch.js.
  */
 
 import { VitrineError } from "./errors.js";
+import { CHAT, TEXT, pieces, whole } from "./openai-answer.js";
+import { embeddings } from "./openai-embeddings.js";
 import { fetchOf, nonce } from "./openai-fetch.js";
-import { Refused, chatRequest, renamed, signalOf, textRequest } from "./openai-request.js";
+import { Refused } from "./openai-fields.js";
+import { chatRequest, signalOf, textRequest } from "./openai-request.js";
 import { isRecord, shown } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
+/** @import { Attempt, Part, Shape } from "./openai-answer.js" */
 /** @import { Told } from "./openai-request.js" */
-/** @typedef {{ id: string, created: number, model: string }} Head */
 /** @typedef {{ address?: string, file?: string }} Origin the address or the id that a model was loaded by, or what its file is called */
 /** @typedef {Origin & { model: Face.Model }} Loaded a model that the engine holds */
 
-/**
- * What differs between the two kinds of completions.
- * @typedef {{
- *   prefix: string,
- *   object: string,
- *   piece: string,
- *   choice: (text: string, logprobs: Face.Chunk[] | null) => object,
- *   first: object | null,
- *   delta: (text: string | null, logprobs: Face.Chunk[] | null) => object,
- * }} Shape
- */
-
 /** Where neither the request nor the model's context bounds an answer. */
 const UNBOUNDED_TOKENS = 2048;
-
-/** @type {Shape} */
-const CHAT = {
-  prefix: "chatcmpl",
-  object: "chat.completion",
-  piece: "chat.completion.chunk",
-  choice: (content, chunks) => ({ message: { role: "assistant", content, refusal: null }, logprobs: chatLogprobs(chunks) }),
-  first: { delta: { role: "assistant", content: "", refusal: null }, logprobs: null },
-  delta: (content, chunks) => ({ delta: content === null ? {} : { content }, logprobs: chatLogprobs(chunks) }),
-};
-
-/** @type {Shape} */
-const TEXT = {
-  prefix: "cmpl",
-  object: "text_completion",
-  piece: "text_completion",
-  choice: (text, chunks) => ({ text, logprobs: textLogprobs(chunks) }),
-  first: null,
-  delta: (text, chunks) => ({ text: text ?? "", logprobs: textLogprobs(chunks) }),
-};
+/** The kinds of models that can be named. */
+const KINDS = ["text", "encoder"];
 
 /**
  * @param {Pick<Face.Engine, "load" | "catalog">} engine
@@ -79,34 +52,43 @@ export function openai(engine, loaded) {
     }
   };
 
+  /** @param {unknown} wanted @param {AbortSignal} [signal] @returns {Promise<Face.Model>} */
+  const modelOf = async (wanted, signal) => {
+    if (typeof wanted === "string") return load(wanted, signal);
+    if (typeof wanted === "object" && wanted !== null && "info" in wanted) return /** @type {Face.Model} */ (wanted);
+    throw new Refused(`model must be a name, an address or a loaded model, not ${shown(wanted)}.`, "model", wanted === undefined ? "missing_required_parameter" : "invalid_type");
+  };
+
   /** @param {unknown} wanted @param {AbortSignal} [signal] @returns {Promise<Face.TextModel>} */
-  const modelFor = async (wanted, signal) => {
-    if (typeof wanted !== "string" && !(typeof wanted === "object" && wanted !== null && "info" in wanted)) {
-      throw new Refused(`model must be a name, an address or a loaded model, not ${shown(wanted)}.`, "model", wanted === undefined ? "missing_required_parameter" : "invalid_type");
-    }
-    const model = typeof wanted === "string" ? await load(wanted, signal) : /** @type {Face.Model} */ (wanted);
+  const textModelOf = async (wanted, signal) => {
+    const model = await modelOf(wanted, signal);
     if (model.info.kind === "text") return /** @type {Face.TextModel} */ (model);
     throw new Refused(`${model.info.name} is no language model, so it completes nothing. Name one that is.`, "model", "model_not_supported");
   };
 
   /**
+   * @template {Face.GenerateOptions} O
    * @param {Shape} shape
-   * @param {{ model: unknown, options: Face.ChatOptions, told: Told }} asked
+   * @param {{ model: unknown, options: O, told: Told }} asked
    * @param {object} request as it was written
    * @param {AbortSignal | undefined} signal
-   * @param {(model: Face.TextModel, options: Face.ChatOptions) => Face.TextStream} begin
+   * @param {((model: Face.TextModel, options: O) => Promise<Attempt>)[]} prompts
    * @returns {Promise<any>}
    */
-  const complete = async (shape, { model: wanted, options, told }, request, signal, begin) => {
-    const model = await modelFor(wanted, signal);
+  const complete = async (shape, { model: wanted, options, told }, request, signal, prompts) => {
+    const model = await textModelOf(wanted, signal);
     // An answer without a limit ends with the context, as it does with OpenAI.
-    const stream = begin(model, { ...options, maxTokens: options.maxTokens ?? model.info.contextLength ?? UNBOUNDED_TOKENS, signal });
+    const whatever = { ...options, maxTokens: options.maxTokens ?? model.info.contextLength ?? UNBOUNDED_TOKENS, signal };
+    // Each of several answers has a seed of its own, by which it can be had again.
+    const first = options.seed ?? (told.tries > 1 ? crypto.getRandomValues(new Uint16Array(1))[0] : undefined);
+    const seeds = Array.from({ length: told.tries }, (_, at) => (first === undefined ? undefined : (first + at) % 2 ** 32));
+    const attempts = prompts.map((begin) => seeds.map((seed) => () => begin(model, { ...whatever, seed })));
     const head = {
       id: `${shape.prefix}-${nonce()}`,
       created: Math.floor(Date.now() / 1000),
       model: typeof wanted === "string" ? wanted : model.info.name,
     };
-    return told.stream ? pieces(shape, stream, head, told, request) : whole(shape, stream, head, told, request);
+    return (told.stream ? pieces : whole)(shape, attempts, head, told, request);
   };
 
   /** @param {any} request @param {unknown} [options] @returns {Promise<any>} */
@@ -114,115 +96,73 @@ export function openai(engine, loaded) {
     const { signal: own, ...rest } = isRecord(request) ? request : {};
     const signal = signalOf(options, own);
     const { messages, ...asked } = chatRequest(isRecord(request) ? rest : request);
-    return complete(CHAT, asked, rest, signal, (model, told) => model.chat(messages, told));
+    return complete(CHAT, asked, rest, signal, [async (model, told) => ({ before: [], stream: model.chat(messages, told), thinks: await thinks(model, messages, told) })]);
   };
 
   /** @param {any} request @param {AbortSignal} signal */
   const createText = async (request, signal) => {
-    const { prompt, ...asked } = textRequest(request);
-    return complete(TEXT, asked, request, signal, (model, options) => model.generate(prompt, options));
+    const { prompts, ...asked } = textRequest(request);
+    return complete(TEXT, asked, request, signal, prompts.map((prompt) => async (model, options) => gone(model, prompt, options, asked.told)));
   };
 
   const created = Math.floor(Date.now() / 1000);
-  /** The language models that can be named: the catalogue's, and those that are loaded. */
+  /** The language models and encoders that can be named: the catalogue's, and those that are loaded. */
   const models = async () => {
     const kinds = await known();
-    const listed = [...kinds].flatMap(([id, kind]) => (kind === "text" ? [id] : []));
-    const held = loaded().flatMap(({ address, file, model }) => (model.info.kind !== "text" || (!address && kinds.has(file ?? model.info.name)) ? [] : [address ?? file ?? model.info.name]));
+    const listed = [...kinds].flatMap(([id, kind]) => (KINDS.includes(kind) ? [id] : []));
+    const held = loaded().flatMap(({ address, file, model }) => (!KINDS.includes(model.info.kind) || (!address && kinds.has(file ?? model.info.name)) ? [] : [address ?? file ?? model.info.name]));
     return [...new Set([...listed, ...held])].map((id) => ({ id, object: "model", created, owned_by: "vitrine" }));
   };
 
   return {
     completions: /** @type {Face.ChatCompletions} */ ({ create }),
-    fetch: fetchOf({ chat: (request, signal) => create(request, { signal }), text: createText, models }),
+    fetch: fetchOf({
+      "chat/completions": (request, signal) => create(request, { signal }),
+      completions: createText,
+      embeddings: (request, signal) => embeddings(request, signal, modelOf),
+      models,
+    }),
   };
 }
 
 /**
- * Nothing but errors comes before the first token.
- * @param {Shape} shape
- * @param {Face.TextStream} stream
- * @param {Head} head
- * @param {Told} told
- * @param {object} request
+ * Whether the prompt already opens the thoughts, so that the answer begins inside them.
+ * @param {Face.TextModel} model
+ * @param {Face.Message[]} messages
+ * @param {Face.ChatOptions} options
  */
-async function* pieces(shape, stream, head, told, request) {
-  const base = { id: head.id, object: shape.piece, created: head.created, model: head.model };
-  const usage = told.usage ? { usage: null } : {};
-  const piece = (/** @type {object} */ choice, /** @type {string | null} */ reason = null) => ({ ...base, choices: [{ index: 0, ...choice, finish_reason: reason }], ...usage });
-  let begun = false;
-  try {
-    for await (const chunk of stream) {
-      if (!begun && shape.first) yield piece(shape.first);
-      begun = true;
-      yield piece(shape.delta(chunk.text, told.logprobs ? [chunk] : null));
-    }
-  } catch (error) {
-    throw renamed(error, request);
-  }
-  if (!begun && shape.first) yield piece(shape.first);
-  yield piece(shape.delta(null, null), reasonOf(stream));
-  if (told.usage) yield { ...base, choices: [], usage: usageOf(stream) };
+async function thinks(model, messages, { tools, thinking, templateOptions, signal }) {
+  if (!model.info.chatTemplate?.includes("<think>")) return false;
+  const [ids, ...opened] = await Promise.all([
+    model.tokenize(messages, { tools, thinking, templateOptions, signal }),
+    ...["<think>", "<think>\n"].map((mark) => model.tokenize(mark, { addSpecialTokens: false, parseSpecialTokens: true, signal })),
+  ]);
+  return opened.some((mark) => mark.every((id, at) => ids[ids.length - mark.length + at] === id));
 }
 
 /**
- * @param {Shape} shape
- * @param {Face.TextStream} stream
- * @param {Head} head
+ * A prompt that is gone on with. Where it is asked for, it stands before what comes, with its tokens' log-probabilities.
+ * @param {Face.TextModel} model
+ * @param {string | number[]} prompt
+ * @param {Face.GenerateOptions} options
  * @param {Told} told
- * @param {object} request
+ * @returns {Promise<Attempt>}
  */
-async function whole(shape, stream, head, told, request) {
-  /** @type {Face.Chunk[]} */
-  const chunks = [];
-  try {
-    for await (const chunk of stream) chunks.push(chunk);
-  } catch (error) {
-    throw renamed(error, request);
+async function gone(model, prompt, options, { echo, logprobs }) {
+  const { signal } = options;
+  /** @type {Part[]} */
+  const before = [];
+  if (echo) {
+    const content = typeof prompt === "string" ? prompt : await model.detokenize(prompt, { signal });
+    const tokens = logprobs ? (await model.score(content, { signal })).tokens : [];
+    before.push({ content, reasoning: "", calls: [], chunks: tokens.map(({ text, logprob = null }) => ({ piece: text, logprob, alternatives: [] })) });
   }
-  const text = chunks.map((chunk) => chunk.text).join("");
-  const choice = { index: 0, ...shape.choice(text, told.logprobs ? chunks : null), finish_reason: reasonOf(stream) };
-  return { id: head.id, object: shape.object, created: head.created, model: head.model, choices: [choice], usage: usageOf(stream) };
+  if (options.maxTokens !== 0) return { before, stream: model.generate(prompt, options), thinks: false };
+  const promptTokens = (typeof prompt === "string" ? await model.tokenize(prompt, { signal }) : prompt).length;
+  return { before, stream: nothing(promptTokens), thinks: false };
 }
 
-/** @param {Face.TextStream} stream @returns {Face.ChatFinishReason} */
-function reasonOf(stream) {
-  const reason = stream.summary?.finishReason;
-  return reason === "length" || reason === "context" ? "length" : "stop";
-}
-
-/** @param {Face.TextStream} stream @returns {Face.ChatUsage} */
-function usageOf(stream) {
-  const { promptTokens = 0, generatedTokens = 0, reusedTokens = 0 } = stream.summary ?? {};
-  return {
-    prompt_tokens: promptTokens,
-    completion_tokens: generatedTokens,
-    total_tokens: promptTokens + generatedTokens,
-    prompt_tokens_details: { cached_tokens: reusedTokens },
-  };
-}
-
-const utf8 = new TextEncoder();
-
-/** One entry for a token, none for text that was only held back. @param {Face.Chunk[] | null} chunks @returns {Face.ChatLogprobs | null} */
-function chatLogprobs(chunks) {
-  if (!chunks) return null;
-  const entry = (/** @type {string} */ token, /** @type {number} */ logprob) => ({ token, logprob, bytes: [...utf8.encode(token)] });
-  const content = chunks.flatMap(({ piece, logprob, alternatives }) =>
-    logprob === undefined ? [] : [{ ...entry(piece, logprob), top_logprobs: alternatives.map((each) => entry(each.text, each.logprob)) }],
-  );
-  return { content, refusal: null };
-}
-
-/** The same in the older shape. @param {Face.Chunk[] | null} chunks */
-function textLogprobs(chunks) {
-  if (!chunks) return null;
-  const known = chunks.filter(({ logprob }) => logprob !== undefined);
-  let at = 0;
-  return {
-    tokens: known.map(({ piece }) => piece),
-    token_logprobs: known.map(({ logprob }) => logprob),
-    top_logprobs: known.map(({ alternatives }) => Object.fromEntries(alternatives.map(({ text, logprob }) => [text, logprob]))),
-    text_offset: known.map(({ piece }) => (at += piece.length) - piece.length),
-  };
+/** What comes where no token is asked for. @param {number} promptTokens @returns {Attempt["stream"]} */
+function nothing(promptTokens) {
+  return { summary: { promptTokens, finishReason: "length" }, async *[Symbol.asyncIterator]() {} };
 }

@@ -43,7 +43,7 @@ const hint = (name, known) => {
   return near ? ` (did you mean ${near}?)` : "";
 };
 /** Numbers by the ids of tokens. @type {Kind} */
-const biases = (value) =>
+export const biases = (value) =>
   isRecord(value) && Object.entries(value).every(([id, bias]) => /^\d+$/.test(id) && typeof bias === "number" && !Number.isNaN(bias))
     ? undefined
     : "an object of numbers by token ids, like { 42: -5 }";

@@ -343,6 +343,8 @@ export interface Chunk {
   /** The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token. */
   token?: number;
   piece: string;
+  /** Of a mark such as `[TOOL_CALLS]`, which `text` never shows. */
+  mark?: true;
   /** As in `Alternative`; absent where the token is `forced`. */
   logprob?: number;
   /** Of what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else could come. */
@@ -352,7 +354,7 @@ export interface Chunk {
   /** Where it was asked for. */
   trace?: Trace;
   /** What the text is held to let nothing else come, and the model was not asked. Where `alternatives` or `trace` are asked for, it always is. */
-  forced: boolean;
+  forced?: true;
 }
 
 /** "eos": the model ended the text; "stop": a stop string was met, or the text is all that it is held to; "length": `maxTokens` are there; "context": the context is full. */
@@ -430,6 +432,8 @@ export interface ModelInfo {
   sampling: SamplingDefaults;
   /** Why not, where they bring one that cannot: `chat` says the same. Texts can be gone on with all the same. */
   chatProblem?: string;
+  /** The source of its chat template (Jinja); where it has several, of the one for conversations with tools. */
+  chatTemplate?: string;
   device: DeviceInfo;
 }
 
@@ -961,13 +965,17 @@ export interface ChatCompletionRequest {
   stop?: string | readonly string[] | null;
   logprobs?: boolean | null;
   top_logprobs?: number | null;
-  /** "none" is `enable_thinking: false`. */
-  reasoning_effort?: "none" | null;
+  /** Whether a model that can think does so: "none" is `enable_thinking: false`, all others are true. Refused where the model cannot. */
+  reasoning_effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | null;
+  /** Not OpenAI's: the same, as other servers have it. */
+  thinking?: boolean | { type: "enabled" | "disabled" } | null;
+  /** So many answers, each with a seed of its own: `seed`, `seed + 1` … They are written one after the other. */
+  n?: number | null;
+  presence_penalty?: number | null;
+  frequency_penalty?: number | null;
+  /** By the ids of the model's own tokens, -100 to 100. */
+  logit_bias?: Record<string, number> | null;
   /** Neutral values of what Vitrine does not do. */
-  n?: 1 | null;
-  presence_penalty?: 0 | null;
-  frequency_penalty?: 0 | null;
-  logit_bias?: Record<string, never> | null;
   response_format?: { type: "text" } | null;
   tools?: readonly [] | null;
   tool_choice?: "none" | "auto" | null;
@@ -1002,27 +1010,33 @@ export interface ChatLogprobs {
   }[];
   refusal: null;
 }
-export type ChatFinishReason = "stop" | "length";
+/** A call of a function as OpenAI has it: its arguments as JSON. */
+export interface ChatToolCall {
+  id: string;
+  type: "function";
+  function: { name: string; arguments: string };
+}
+export type ChatFinishReason = "stop" | "length" | "tool_calls";
 export interface ChatUsage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
   /** Of the prompt's tokens, those that were in the model's cache from before. */
   prompt_tokens_details: { cached_tokens: number };
+  completion_tokens_details: { reasoning_tokens: number };
 }
 export interface ChatCompletion {
   id: string;
   object: "chat.completion";
   created: number;
   model: string;
-  choices: [
-    {
-      index: 0;
-      message: { role: "assistant"; content: string; refusal: null };
-      finish_reason: ChatFinishReason;
-      logprobs: ChatLogprobs | null;
-    },
-  ];
+  choices: {
+    index: number;
+    /** No content beside calls. `reasoning_content` is what stood between `<think>` and `</think>`, as servers of open models have it. */
+    message: { role: "assistant"; content: string | null; refusal: null; reasoning_content?: string; tool_calls?: ChatToolCall[] };
+    finish_reason: ChatFinishReason;
+    logprobs: ChatLogprobs | null;
+  }[];
   usage: ChatUsage;
 }
 export interface ChatCompletionChunk {
@@ -1032,8 +1046,9 @@ export interface ChatCompletionChunk {
   model: string;
   /** One; none in the last chunk where `stream_options.include_usage` was asked for. */
   choices: {
-    index: 0;
-    delta: { role?: "assistant"; content?: string; refusal?: null };
+    index: number;
+    /** A call comes whole: `index` is its place among the message's. */
+    delta: { role?: "assistant"; content?: string; refusal?: null; reasoning_content?: string; tool_calls?: (ChatToolCall & { index: number })[] };
     finish_reason: ChatFinishReason | null;
     logprobs: ChatLogprobs | null;
   }[];
@@ -1082,8 +1097,8 @@ export interface Engine {
   readonly chat: { readonly completions: ChatCompletions };
   /**
    * For OpenAI's own client, without a network: `new OpenAI({ apiKey: "none", baseURL: "http://vitrine/v1", fetch: engine.openai.fetch,
-   * dangerouslyAllowBrowser: true })`. Answers `/chat/completions` and `/completions`, streamed or whole, and `/models` (the catalogue's language
-   * models, and those that are loaded: by the address that they came from, or the file's own name, where no id of the catalogue is spelled so; a file without a
+   * dangerouslyAllowBrowser: true })`. Answers `/chat/completions` and `/completions`, streamed or whole, `/embeddings`, and `/models` (the catalogue's language
+   * models and encoders, and those that are loaded: by the address that they came from, or the file's own name, where no id of the catalogue is spelled so; a file without a
    * name by that which stands in it). Errors come in OpenAI's shape.
    */
   readonly openai: { readonly fetch: typeof fetch };

@@ -63,6 +63,9 @@ pub struct TokenEvent {
     pub token: Option<u32>,
     /// What the token itself says; see [`Candidate::logprob`] for the number, which no one asked for where it is `forced`.
     pub piece: String,
+    /// Whether it is a mark that readers do not see, so that [`Self::piece`] alone tells of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mark: bool,
     pub logprob: Option<f32>,
     /// Natural logarithm of its probability in what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else
     /// could come.
@@ -72,6 +75,7 @@ pub struct TokenEvent {
     /// Where it was asked for.
     pub trace: Option<Trace>,
     /// What the text is held to let nothing else come, and the model was not asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
 }
 
@@ -262,6 +266,7 @@ impl Generation {
                 text,
                 token: None,
                 piece: String::new(),
+                mark: false,
                 logprob: None,
                 drawn_logprob: None,
                 alternatives: vec![],
@@ -292,8 +297,9 @@ struct Words {
 
 impl Words {
     fn say(&mut self, Chosen { sampled, trace, forced }: &Chosen) -> TokenEvent {
-        let text = match self.mark(sampled.token) {
-            Some(mark) => self.stop.push_mark(&mark),
+        let mark = self.mark(sampled.token);
+        let text = match &mark {
+            Some(mark) => self.stop.push_mark(mark),
             None => self.stop.push(&self.detokenizer.push(sampled.token)),
         };
         let candidate =
@@ -302,6 +308,7 @@ impl Words {
             text,
             token: Some(sampled.token),
             piece: self.piece(sampled.token),
+            mark: mark.is_some(),
             logprob: (!forced).then_some(sampled.logprob),
             drawn_logprob: Some(sampled.drawn_logprob),
             alternatives: sampled.alternatives.iter().take(self.alternatives).map(candidate).collect(),

@@ -34,6 +34,8 @@ pub struct TextModelInfo {
     pub chat: bool,
     /// Why not, where they bring one that cannot.
     pub chat_problem: Option<String>,
+    /// The source of the template that writes a conversation with tools, which is the one without them where there is no other.
+    pub chat_template: Option<String>,
     /// How it is sampled where a caller does not say.
     pub sampling: SamplingDefaults,
     pub device: DeviceInfo,

@@ -487,6 +487,7 @@ fn describe(
         encoder_decoder,
         chat: chat.is_ok(),
         chat_problem: chat.err().filter(|_| tokenizer.has_template()).map(|problem| problem.to_string()),
+        chat_template: tokenizer.chat().template(true).ok().flatten().map(str::to_owned),
         sampling: SamplingDefaults::of(file, encoder_decoder)?,
         device: device.info(),
     })

@@ -70,7 +70,7 @@ export async function ended() {
 
 /** What OpenAI's client throws at each of these changes of a request, and at other calls. @param {object[]} changes */
 export async function errors(changes) {
-  const { openai, engine, client: { chat, embeddings, models } } = await client();
+  const { openai, engine, client: { chat, completions, embeddings, models, moderations } } = await client();
   const kinds = { "bad request": openai.BadRequestError, "not found": openai.NotFoundError, api: openai.APIError };
   const thrown = async (/** @type {() => Promise<unknown>} */ call) => {
     try {
@@ -85,6 +85,14 @@ export async function errors(changes) {
   const all = [];
   for (const more of changes) all.push(await thrown(() => chat.completions.create({ ...ASKED, ...more })));
   all.push(await thrown(() => embeddings.create({ model: "storyteller", input: "a" })));
+  all.push(await thrown(() => embeddings.create({ model: "/fixtures/encoders/bert.gguf", input: "a", dimensions: 9999 })));
+  all.push(await thrown(() => embeddings.create({ model: "/fixtures/encoders/bert.gguf", input: "a ".repeat(2000) })));
+  all.push(await thrown(() => embeddings.create({ model: "/fixtures/encoders/bert.gguf", input: [] })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: "a", n: 2, best_of: 1 })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: "a", best_of: 2, stream: true })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: "a", suffix: "b" })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: [["a"]] })));
+  all.push(await thrown(() => moderations.create({ input: "a" })));
   all.push(await thrown(() => models.retrieve("no-such-model")));
   all.push(await thrown(() => models.delete("storyteller")));
   const raw = await engine.openai.fetch("http://vitrine/v1/chat/completions", { method: "POST", body: "{" });
@@ -200,4 +208,115 @@ export async function fileNames() {
   const listed = data.map((/** @type {{ id: string }} */ { id }) => id);
   const story = await first("storyteller");
   return { own, found, listed, hidden: story === own, ambiguous: await first(named) };
+}
+
+/** Several answers to one request, whole and in a stream, and what each is alone. */
+export async function several() {
+  const { engine, client: { chat, completions } } = await client();
+  const model = await engine.load("storyteller");
+  const asked = { ...ASKED, temperature: 1, seed: 11 };
+  const alone = [];
+  for (const seed of [11, 12, 13]) alone.push(await model.chat(MESSAGES, { maxTokens: 6, temperature: 1, seed }).text());
+  const whole = await chat.completions.create({ ...asked, n: 3 });
+  const streamed = ["", "", ""];
+  const reasons = [];
+  let usage;
+  for await (const chunk of await chat.completions.create({ ...asked, n: 3, stream: true, stream_options: { include_usage: true } })) {
+    for (const { index, delta, finish_reason: reason } of chunk.choices) {
+      streamed[index] += delta.content ?? "";
+      if (reason) reasons.push([index, reason]);
+    }
+    usage = chunk.usage ?? usage;
+  }
+  const unseeded = await chat.completions.create({ ...ASKED, temperature: 1, n: 4 });
+  const prompts = ["One day", "A fox"];
+  const texts = { model: "storyteller", max_tokens: 5, temperature: 1, seed: 3 };
+  const both = await completions.create({ ...texts, prompt: prompts, n: 2 });
+  const each = [];
+  for (const prompt of prompts) for (const seed of [3, 4]) each.push(await model.generate(prompt, { maxTokens: 5, temperature: 1, seed }).text());
+  return {
+    alone,
+    whole: whole.choices.map((/** @type {any} */ { index, message }) => [index, message.content]),
+    usage: [whole.usage, usage],
+    streamed,
+    reasons,
+    unseeded: unseeded.choices.map((/** @type {any} */ { message }) => message.content),
+    both: both.choices.map((/** @type {any} */ { index, text }) => [index, text]),
+    each,
+  };
+}
+
+/** The likeliest of some texts, and a prompt that is given back with its tokens' log-probabilities. */
+export async function likeliest() {
+  const { engine, client: { completions } } = await client();
+  const model = await engine.load("storyteller");
+  const asked = { model: "storyteller", prompt: "One day", max_tokens: 6, temperature: 1.5, seed: 5 };
+  const means = [];
+  for (const seed of [5, 6, 7, 8]) {
+    const logprobs = [];
+    let text = "";
+    for await (const chunk of model.generate("One day", { maxTokens: 6, temperature: 1.5, seed })) {
+      text += chunk.text;
+      if (chunk.logprob !== undefined) logprobs.push(chunk.logprob);
+    }
+    means.push({ text, mean: logprobs.reduce((sum, each) => sum + each, 0) / logprobs.length });
+  }
+  means.sort((a, b) => b.mean - a.mean);
+  const best = await completions.create({ ...asked, n: 2, best_of: 4 });
+  const ids = [...(await model.tokenize("One day"))];
+  const echoed = await completions.create({ ...asked, temperature: 0, prompt: ids, echo: true, logprobs: 0 });
+  const scored = await completions.create({ ...asked, max_tokens: 0, echo: true, logprobs: 0 });
+  const { tokens } = await model.score("One day");
+  return {
+    best: best.choices.map((/** @type {any} */ { text }) => text),
+    spent: best.usage.completion_tokens,
+    means: means.map(({ text }) => text),
+    echoed: echoed.choices[0],
+    scored: scored.choices[0],
+    usage: scored.usage,
+    own: tokens.map(({ text, logprob }) => [text, logprob ?? null]),
+    plain: await model.generate("One day", { maxTokens: 6, temperature: 0 }).text(),
+  };
+}
+
+/** Penalties and biases do what the model's own options do. */
+export async function penalties() {
+  const { engine, client: { chat } } = await client();
+  const model = await engine.load("storyteller");
+  const asked = { ...ASKED, max_tokens: 24 };
+  const content = async (/** @type {object} */ more) => (await chat.completions.create({ ...asked, ...more })).choices[0].message.content;
+  const own = (/** @type {object} */ more) => model.chat(MESSAGES, { maxTokens: 24, temperature: 0, ...more }).text();
+  const [first] = await model.tokenize(await own({ maxTokens: 1 }), { addSpecialTokens: false });
+  return {
+    plain: await content({}),
+    served: [await content({ presence_penalty: 2 }), await content({ frequency_penalty: 1.5 }), await content({ logit_bias: { [first]: -100 } })],
+    own: [await own({ presencePenalty: 2 }), await own({ frequencyPenalty: 1.5 }), await own({ logitBias: { [first]: -100 } })],
+  };
+}
+
+export async function embedded() {
+  const { openai, engine, client: { embeddings, models } } = await client();
+  const name = "/fixtures/encoders/bert.gguf";
+  const encoder = /** @type {import("/vitrine.js").Encoder} */ (await engine.load(name));
+  const [first, second] = await encoder.embed(["license", "a fox"]);
+  const floats = await embeddings.create({ model: name, input: ["license", "a fox"], encoding_format: "float" });
+  // Left out, their client asks for base64 and reads it.
+  const packed = await embeddings.create({ model: name, input: "license" });
+  const short = await embeddings.create({ model: name, input: "license", dimensions: 4, encoding_format: "float" });
+  const ids = await embeddings.create({ model: name, input: [2, 5, 3], encoding_format: "float" });
+  const [own] = await encoder.embed([Uint32Array.of(2, 5, 3)]);
+  const [shorter] = await encoder.embed(["license"], { dimensions: 4 });
+  const near = (/** @type {number[]} */ a, /** @type {Float32Array} */ b) => a.length === b.length && a.every((each, at) => Math.abs(each - b[at]) < 1e-6);
+  const listed = [];
+  for await (const { id } of models.list()) listed.push(id);
+  const abort = new AbortController();
+  abort.abort();
+  const left = await embeddings.create({ model: name, input: "license" }, { signal: abort.signal }).then(() => false, (/** @type {unknown} */ error) => error instanceof openai.APIUserAbortError);
+  return {
+    near: [near(floats.data[0].embedding, first), near(floats.data[1].embedding, second), near(packed.data[0].embedding, first), near(short.data[0].embedding, shorter), near(ids.data[0].embedding, own)],
+    shape: [floats.object, floats.data.map((/** @type {any} */ { object, index }) => [object, index]), floats.model],
+    usage: ids.usage,
+    listed: listed.includes(name),
+    left,
+  };
 }

@@ -11,6 +11,11 @@ pub const TESTS: &[Test] = &[
     Test::new("openais_client_ends_a_generation_by_its_signal", ended).with_package(&npm::OPENAI),
     Test::new("openais_client_throws_its_own_errors", errors).with_package(&npm::OPENAI),
     Test::new("openais_client_finds_the_models_and_completes_texts", models).with_package(&npm::OPENAI),
+    Test::new("openais_client_gets_several_answers_each_of_a_seed_of_its_own", several).with_package(&npm::OPENAI),
+    Test::new("openais_client_gets_the_likeliest_of_some_texts_and_its_prompt_back", likeliest)
+        .with_package(&npm::OPENAI),
+    Test::new("openais_penalties_and_biases_are_the_models_own", penalties).with_package(&npm::OPENAI),
+    Test::new("openais_client_embeds_texts", embedded).with_package(&npm::OPENAI),
     Test::new("openais_log_probabilities_are_the_models_own", logprobs),
     Test::new("messages_of_openais_shape_reach_the_template", messages),
     Test::new("a_request_of_openais_shape_takes_a_signal_beside_it_and_is_refused_in_its_own_words", own_words),
@@ -70,8 +75,8 @@ fn ended(visit: &Visit) -> Result<()> {
 fn errors(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(script!("openai.js", errors), json!([
-            { "n": 2 },
-            { "frequency_penalty": 0.5 },
+            { "n": 0 },
+            { "frequency_penalty": 50 },
             { "temprature": 1 },
             { "temperature": 11 },
             { "temperature": 11, "stream": true },
@@ -86,8 +91,8 @@ fn errors(visit: &Visit) -> Result<()> {
             { "model": "illustrator" },
         ]))?;
     let expected = [
-        ("bad request", 400, "unsupported_value", json!("n")),
-        ("bad request", 400, "unsupported_value", json!("frequency_penalty")),
+        ("bad request", 400, "invalid_value", json!("n")),
+        ("bad request", 400, "invalid_value", json!("frequency_penalty")),
         ("bad request", 400, "unknown_parameter", json!("temprature")),
         ("bad request", 400, "invalid_value", json!("temperature")),
         ("bad request", 400, "invalid_value", json!("temperature")),
@@ -100,6 +105,14 @@ fn errors(visit: &Visit) -> Result<()> {
         ("bad request", 400, "context_length_exceeded", Value::Null),
         ("not found", 404, "model_not_found", json!("model")),
         ("bad request", 400, "model_not_supported", json!("model")),
+        ("bad request", 400, "model_not_supported", json!("model")),
+        ("bad request", 400, "invalid_value", json!("dimensions")),
+        ("bad request", 400, "context_length_exceeded", Value::Null),
+        ("bad request", 400, "invalid_value", json!("input")),
+        ("bad request", 400, "invalid_value", json!("best_of")),
+        ("bad request", 400, "invalid_value", json!("best_of")),
+        ("bad request", 400, "unsupported_value", json!("suffix")),
+        ("bad request", 400, "invalid_value", json!("prompt")),
         ("not found", 404, "unknown_url", Value::Null),
         ("not found", 404, "model_not_found", json!("model")),
         ("api", 405, "method_not_supported", Value::Null),
@@ -260,5 +273,84 @@ fn file_names(visit: &Visit) -> Result<()> {
     ensure_that!(listed.iter().filter(|id| *id == "my.gguf").count() == 1, "{listed:?}");
     ensure_that!(listed.iter().filter(|id| *id == "storyteller").count() == 1, "{listed:?}");
     ensure_that!(seen["hidden"] == false && seen["ambiguous"] == "nothing", "{seen}");
+    Ok(())
+}
+
+fn several(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", several), nothing())?;
+    let numbered = |texts: &Value| -> Value {
+        texts.as_array().into_iter().flatten().enumerate().map(|(at, text)| json!([at, text])).collect()
+    };
+    ensure_that!(seen["whole"] == numbered(&seen["alone"]), "{} are not {}", seen["whole"], seen["alone"]);
+    ensure_that!(seen["streamed"] == seen["alone"], "the stream says {}", seen["streamed"]);
+    ensure_that!(seen["both"] == numbered(&seen["each"]), "{} are not {}", seen["both"], seen["each"]);
+    ensure_that!(seen["reasons"] == json!([[0, "length"], [1, "length"], [2, "length"]]), "{}", seen["reasons"]);
+    let [whole, streamed] = [&seen["usage"][0], &seen["usage"][1]];
+    ensure_that!(
+        whole["completion_tokens"] == 18 && whole["prompt_tokens"] == streamed["prompt_tokens"],
+        "{whole} and {streamed}"
+    );
+    let mut texts = super::strings(&seen["unseeded"]);
+    texts.sort();
+    texts.dedup();
+    ensure_that!(texts.len() > 1, "four answers without a seed say the same: {texts:?}");
+    Ok(())
+}
+
+fn likeliest(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", likeliest), nothing())?;
+    let means = super::strings(&seen["means"]);
+    ensure_that!(seen["best"] == json!(means[..2]), "{} are not the best of {means:?}", seen["best"]);
+    ensure_that!(seen["spent"] == 24, "four texts took {} tokens", seen["spent"]);
+    let plain = seen["plain"].as_str().unwrap_or_default();
+    ensure_that!(seen["echoed"]["text"] == format!("One day{plain}"), "{}", seen["echoed"]);
+    let own = seen["own"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for told in [&seen["echoed"], &seen["scored"]] {
+        let (tokens, logprobs) = (&told["logprobs"]["tokens"], &told["logprobs"]["token_logprobs"]);
+        for (at, each) in own.iter().enumerate() {
+            ensure_that!(
+                tokens[at] == each[0] && logprobs[at] == each[1],
+                "token {at} of the prompt is told as {} with {}, not {each}",
+                tokens[at],
+                logprobs[at]
+            );
+        }
+    }
+    ensure_that!(
+        seen["scored"]["text"] == "One day" && seen["scored"]["finish_reason"] == "length",
+        "{}",
+        seen["scored"]
+    );
+    ensure_that!(
+        seen["usage"]["completion_tokens"] == 0 && seen["usage"]["prompt_tokens"] == own.len(),
+        "{}",
+        seen["usage"]
+    );
+    Ok(())
+}
+
+fn penalties(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", penalties), nothing())?;
+    ensure_that!(seen["served"] == seen["own"], "{seen}");
+    ensure_that!(
+        seen["own"].as_array().is_some_and(|texts| texts.iter().all(|text| *text != seen["plain"])),
+        "one of them changes nothing: {seen}"
+    );
+    Ok(())
+}
+
+fn embedded(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", embedded), nothing())?;
+    ensure_that!(seen["near"] == json!([true, true, true, true, true]), "{seen}");
+    ensure_that!(
+        seen["shape"] == json!(["list", [["embedding", 0], ["embedding", 1]], "/fixtures/encoders/bert.gguf"]),
+        "{seen}"
+    );
+    ensure_that!(seen["usage"] == json!({ "prompt_tokens": 3, "total_tokens": 3 }), "{}", seen["usage"]);
+    ensure_that!(seen["listed"] == true && seen["left"] == true, "{seen}");
     Ok(())
 }

@@ -37,13 +37,7 @@ fn neutral(visit: &Visit) -> Result<()> {
         "not all say {}: {out:?}",
         seen["plain"]
     );
-    let refused = strings(&seen["refused"]);
-    ensure_that!(
-        refused.len() == 2
-            && refused[0].starts_with("bad-argument: frequency_penalty")
-            && refused[1].starts_with("bad-argument: n "),
-        "refused are {refused:?}"
-    );
+    ensure_that!(seen["served"] == 2, "two answers are {}", seen["served"]);
     Ok(())
 }
 
