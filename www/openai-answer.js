@@ -2,7 +2,7 @@
  * The answers of OpenAI's shape: what a model's streams say, whole or piece by piece, in the fields of their API reference.
  */
 
-import { Thoughts } from "./openai-thoughts.js";
+import { Thoughts } from "./thoughts.js";
 import { renamed } from "./openai-fields.js";
 
 /** @import * as Face from "./vitrine.js" */
@@ -121,10 +121,23 @@ async function* said({ before, stream, thinks }, shape, counted) {
   for await (const chunk of stream) {
     const { content, reasoning } = thoughts?.push(chunk) ?? { content: chunk.text, reasoning: "" };
     if (thoughts?.open && chunk.token !== undefined) counted.reasoning += 1;
-    yield { content, reasoning, calls: [], chunks: chunk.logprob === undefined ? [] : [chunk] };
+    const { calls, words } = calledIn(chunk);
+    yield { content: content + words, reasoning, calls, chunks: chunk.logprob === undefined ? [] : [chunk] };
   }
   const rest = thoughts?.finish();
   if (rest && (rest.content !== "" || rest.reasoning !== "")) yield { ...rest, calls: [], chunks: [] };
+}
+
+/**
+ * The calls of a chunk. Whether they fit is the caller's to see, as it is with OpenAI; what cannot be read as a call of any function is content.
+ * @param {Face.Chunk} chunk
+ */
+function calledIn({ calls = [], faults = [] }) {
+  const shaped = (/** @type {string} */ id, /** @type {string} */ name, /** @type {string} */ given) => ({ id, type: /** @type {const} */ ("function"), function: { name, arguments: given } });
+  const fine = calls.map((call) => shaped(call.id, call.name, JSON.stringify(call.arguments)));
+  const others = faults.flatMap(({ id, name, arguments: given, written = "" }) => (id && name ? [shaped(id, name, given === undefined ? written : JSON.stringify(given))] : []));
+  const words = faults.map(({ name, written = "" }) => (name ? "" : written)).join("");
+  return { calls: [...fine, ...others], words };
 }
 
 /**

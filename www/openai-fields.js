@@ -74,12 +74,14 @@ const NAMES = {
   frequencyPenalty: ["frequency_penalty"],
   logitBias: ["logit_bias"],
   alternatives: ["top_logprobs", "logprobs"],
+  toolChoice: ["tool_choice"],
 };
 
 /** What a chat template was told, by the name that the request has for it. @type {[RegExp, string[]][]} */
 const TEMPLATE = [
   [/\bthinking \(as enable_thinking\)|^thinking\b/, ["reasoning_effort", "thinking", "chat_template_kwargs.enable_thinking"]],
   [/\btemplateOptions\b/, ["chat_template_kwargs"]],
+  [/\btoolFormat\b/, ["tool_format"]],
 ];
 
 /** What is wrong with an option, by the name that the request has for it. @param {unknown} error @param {any} request as it was written */

@@ -5,7 +5,7 @@
 
 import { Refused, fieldsOf, only, passed, typed, valid } from "./openai-fields.js";
 import { messagesOf } from "./openai-messages.js";
-import { abortSignal, biases, flag, isRecord, number, record, shown, strings, whole } from "./options.js";
+import { abortSignal, biases, flag, isRecord, number, record, shown, string, strings, whole } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @import { Rule } from "./openai-fields.js" */
@@ -17,8 +17,6 @@ const MOST_ANSWERS = 128;
 const empty = (value) => typeof value === "object" && Object.keys(value).length === 0;
 const never = () => false;
 const count = valid((value) => Number.isInteger(value) && value >= 1 && value <= MOST_ANSWERS, `must be a whole number from 1 to ${MOST_ANSWERS}`);
-const noTools = only(empty, "cannot be served in this shape: Vitrine reads no calls out of an answer; leave it out");
-const noToolChoice = only((value) => value === "none" || value === "auto", 'must be "none" or "auto": Vitrine reads no calls out of an answer');
 
 /** Fields of both kinds of completions. */
 const both = {
@@ -59,11 +57,12 @@ const CHAT = {
   reasoning_effort: valid((value) => EFFORTS.includes(value), `must be one of ${EFFORTS.map((each) => `"${each}"`).join(", ")}`),
   thinking: valid((value) => thinkingOf(value) !== undefined, 'must be { type: "enabled" } or { type: "disabled" }'),
   response_format: only((value) => value?.type === "text", 'must be { type: "text" }: Vitrine holds an answer to no schema'),
-  tools: noTools,
-  functions: noTools,
-  tool_choice: noToolChoice,
-  function_call: noToolChoice,
-  parallel_tool_calls: passed,
+  tools: valid((value) => Array.isArray(value) && value.every(isFunction), 'must be an array of { type: "function", function: { name, description, parameters } }'),
+  functions: only(empty, "is the old name of tools: give them by that"),
+  tool_choice: valid((value) => choiceOf(value) !== undefined, 'must be "none", "auto", "required" or { type: "function", function: { name } }'),
+  function_call: only((value) => value === "none" || value === "auto", "is the old name of tool_choice: give it by that"),
+  parallel_tool_calls: typed(flag),
+  tool_format: typed(string),
   modalities: only((value) => Array.isArray(value) && value.every((each) => each === "text"), 'must be ["text"]: the answer is text alone'),
   audio: only(never, "cannot be served: the answer is text alone"),
   verbosity: only((value) => value === "medium", 'must be "medium": no model here was trained for others'),
@@ -116,8 +115,30 @@ export function chatRequest(request) {
   }
   if (top && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
   const { enable_thinking, ...templateOptions } = fields.chat_template_kwargs ?? {};
-  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions };
+  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions, ...callingOf(fields) };
   return { model: fields.model, messages: messagesOf(fields.messages), options, told: toldOf(fields) };
+}
+
+/** @param {any} tool */
+function isFunction(tool) {
+  return tool?.type === "function" && typeof tool.function?.name === "string";
+}
+
+/** Which calls a request allows. @param {any} choice @returns {Face.ChatOptions["toolChoice"]} */
+function choiceOf(choice) {
+  if (["none", "auto", "required"].includes(choice)) return choice;
+  return isFunction(choice) ? { name: choice.function.name } : undefined;
+}
+
+/** What a request says of calls. Whether an answer obeys a schema strictly is nothing that a model is told. @param {any} fields @returns {Face.ChatOptions} */
+function callingOf({ tools = [], tool_choice = "auto", parallel_tool_calls, tool_format }) {
+  const toolChoice = choiceOf(tool_choice);
+  if (tools.length === 0) {
+    if (toolChoice !== "none" && toolChoice !== "auto") throw new Refused("tool_choice goes with tools.", "tool_choice", "invalid_value");
+    return {};
+  }
+  const told = tools.map((/** @type {any} */ { function: { strict: _, ...declared } }) => ({ type: "function", function: declared }));
+  return { tools: told, toolChoice, parallelToolCalls: parallel_tool_calls, toolFormat: tool_format };
 }
 
 /** Whether a field of the kind that some servers of open models have asks for thoughts. @param {any} value */

@@ -10,6 +10,7 @@ import { fetchOf, nonce } from "./openai-fetch.js";
 import { Refused } from "./openai-fields.js";
 import { chatRequest, signalOf, textRequest } from "./openai-request.js";
 import { isRecord, shown } from "./options.js";
+import { opensThoughts } from "./thoughts.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @import { Attempt, Part, Shape } from "./openai-answer.js" */
@@ -126,18 +127,14 @@ export function openai(engine, loaded) {
 }
 
 /**
- * Whether the prompt already opens the thoughts, so that the answer begins inside them.
+ * Whether the prompt of a conversation opens the thoughts itself.
  * @param {Face.TextModel} model
  * @param {Face.Message[]} messages
  * @param {Face.ChatOptions} options
  */
-async function thinks(model, messages, { tools, thinking, templateOptions, signal }) {
-  if (!model.info.chatTemplate?.includes("<think>")) return false;
-  const [ids, ...opened] = await Promise.all([
-    model.tokenize(messages, { tools, thinking, templateOptions, signal }),
-    ...["<think>", "<think>\n"].map((mark) => model.tokenize(mark, { addSpecialTokens: false, parseSpecialTokens: true, signal })),
-  ]);
-  return opened.some((mark) => mark.every((id, at) => ids[ids.length - mark.length + at] === id));
+async function thinks(model, messages, { tools, toolChoice = "auto", thinking, templateOptions, signal }) {
+  if (!model.info.chatTemplate?.includes("<think>") || typeof toolChoice === "object" || toolChoice === "required") return false;
+  return opensThoughts(model, await model.tokenize(messages, { tools: toolChoice === "none" ? undefined : tools, thinking, templateOptions, signal }), signal);
 }
 
 /**

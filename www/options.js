@@ -122,6 +122,16 @@ const generate = {
   }),
   decoderPrompt: string,
 };
+/** What a chat does with the calls of its tools: never told to the engine. */
+const calling = {
+  toolChoice: kind('"auto", "none", "required" or { name } of a tool', (value) => ["auto", "none", "required"].includes(value) || (isRecord(value) && typeof value.name === "string" && Object.keys(value).length === 1)),
+  toolFormat: word("hermes", "llama", "mistral", "granite", "lfm2"),
+  parallelToolCalls: flag,
+  maxRounds: whole,
+  toolTimeout: whole,
+};
+/** Their names. @type {(keyof Face.CallingOptions)[]} */
+export const CALLING = /** @type {any} */ (Object.keys(calling));
 const template = {
   thinking: flag,
   tools: records,
@@ -159,7 +169,7 @@ export const OPTIONS = {
   find: { ...call, kind: kinds, maxBytes: number, limit: whole },
   tokenizer: call,
   generate,
-  chat: { ...generate, ...template },
+  chat: { ...generate, ...template, ...calling },
   tokenize: encode,
   tokenizeChat: { ...call, ...template },
   detokenize: call,
@@ -256,6 +266,10 @@ const ELSEWHERE = {
   decoderPrompt: "decoderinputtext decodertext forceddecodertext",
   thinking: "enablethinking think reasoning reasoningeffort",
   tools: "functions",
+  toolChoice: "functioncall",
+  parallelToolCalls: "parallelfunctioncalls",
+  toolFormat: "toolcallparser toolparser",
+  maxRounds: "maxsteps maxtoolroundtrips maxtoolrounds maxchatcompletions",
   templateOptions: "chattemplatekwargs templatekwargs chattemplateoptions",
   contextLength: "nctx numctx ctxsize contextsize contextwindow maxseqlen maxmodellen maxpositionembeddings modelmaxlength",
   quantization: "dtype torchdtype precision quant quantize quantized loadin8bit loadin4bit variant",

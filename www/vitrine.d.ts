@@ -225,8 +225,11 @@ export interface TemplateOptions {
    * `true` is refused.
    */
   thinking?: boolean;
-  /** JSON schemas of functions that the model may call; the template writes them as the model learnt to read them. */
-  tools?: Record<string, unknown>[];
+  /**
+   * Functions that the model may call; the template writes them as the model learnt to read them. One of another shape than {@link Tool} reaches it as
+   * it is (`{ type: "function", function: { name, description, parameters } }`). Where the template knows of none, a system message tells of them.
+   */
+  tools?: (Tool | Record<string, unknown>)[];
   /** Texts to answer from, where the template knows of such: `{ title, text }`. */
   documents?: Record<string, unknown>[];
   /** Further variables that the template reads, by their names there. */
@@ -238,6 +241,69 @@ export interface TemplateOptions {
   continueFinalMessage?: boolean;
   /** Whether marks such as `<|im_end|>` inside messages become the tokens that they name (the default: no). Never for a stranger's words. */
   parseSpecialTokens?: boolean;
+}
+
+/** A function that a model may call. */
+export interface Tool {
+  name: string;
+  /** What it does, in words for the model. */
+  description?: string;
+  /** A JSON Schema of its arguments, which is an object; a call that does not fit is a fault. */
+  parameters?: Record<string, unknown>;
+  /**
+   * Computes what a call comes to, as a text or as anything that JSON can say. With it the calls of `chat` are run and the model goes on from their
+   * results; give it to all tools or to none. The signal fires when the chat ends or `toolTimeout` is over.
+   */
+  run?: (args: any, context: { signal: AbortSignal }) => unknown;
+}
+
+/** How a model writes calls. docs/tools.md shows each. */
+export type ToolFormat = "hermes" | "llama" | "mistral" | "granite" | "lfm2";
+
+/** For `chat` with `tools`. */
+export interface CallingOptions {
+  /** Whether the model may call ("auto", the default), must ("required"), must call this one, or may not ("none": then it hears of none). */
+  toolChoice?: "auto" | "none" | "required" | { name: string };
+  /** How the model writes calls (the default: as its chat template shows). */
+  toolFormat?: ToolFormat;
+  /** Whether an answer may hold several calls, which then run at once (the default: yes); else it ends behind the first. */
+  parallelToolCalls?: boolean;
+  /** How often the model is asked at most, where tools have a `run` (the default: 5). */
+  maxRounds?: number;
+  /** Milliseconds that a `run` may take (the default: 30000). */
+  toolTimeout?: number;
+}
+
+/** A call that can be made: of a tool that is there, with arguments that fit its schema. */
+export interface ToolCall {
+  /** Nine letters and digits. */
+  id: string;
+  name: string;
+  arguments: Record<string, unknown>;
+}
+
+/** What is wrong with a call, or with what it came to. Nothing is thrown: the model is told of it too. */
+export interface ToolFault {
+  /** "missing-call": one was asked for; "too-many-rounds": `maxRounds` are over, and the last calls were not run. The others are about one call. */
+  code: "unreadable" | "unknown-tool" | "bad-arguments" | "tool-failed" | "tool-timeout" | "missing-call" | "too-many-rounds";
+  /** A sentence for the page and for the model. */
+  message: string;
+  id?: string;
+  name?: string;
+  /** As far as they could be read. */
+  arguments?: unknown;
+  /** The call as the model wrote it. */
+  written?: string;
+  /** What a `run` threw. */
+  cause?: unknown;
+}
+
+/** What a `run` came to, and as the model reads it. */
+export interface ToolResult {
+  id: string;
+  name: string;
+  content: string;
+  value?: unknown;
 }
 
 /** Where temperature, top-k, top-p, min-p and the repetition penalty are left out, the model's files decide: see `ModelInfo.sampling`. */
@@ -307,7 +373,7 @@ export interface GenerateOptions extends CallOptions {
   decoderPrompt?: string;
 }
 
-export interface ChatOptions extends GenerateOptions, TemplateOptions {}
+export interface ChatOptions extends GenerateOptions, TemplateOptions, CallingOptions {}
 
 /** A token that might have been. */
 export interface Alternative {
@@ -355,6 +421,10 @@ export interface Chunk {
   trace?: Trace;
   /** What the text is held to let nothing else come, and the model was not asked. Where `alternatives` or `trace` are asked for, it always is. */
   forced?: true;
+  /** Of a chat with tools: calls that became whole here, what is wrong with others, and what those that were run came to. `text` holds none of them. */
+  calls?: ToolCall[];
+  faults?: ToolFault[];
+  results?: ToolResult[];
 }
 
 /** "eos": the model ended the text; "stop": a stop string was met, or the text is all that it is held to; "length": `maxTokens` are there; "context": the context is full. */
@@ -381,6 +451,12 @@ export interface GenerationStats {
 /** What came of a generation. */
 export interface GenerationSummary extends GenerationStats {
   finishReason?: FinishReason;
+  /** Of a chat with tools: how often the model was asked; tokens are those of all rounds. */
+  rounds?: number;
+  calls?: ToolCall[];
+  faults?: ToolFault[];
+  /** The turns to put behind the conversation: the assistant's, and the results of calls that were run. */
+  messages?: Message[];
 }
 
 /** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
@@ -546,7 +622,10 @@ export interface TextModel {
   readonly stats: ModelStats;
   /** Goes on from a text (`""`: from the beginning-of-text token) or from token ids. */
   generate(prompt: string | ArrayLike<number>, options?: GenerateOptions): TextStream;
-  /** Answers a conversation, through the model's own chat template. */
+  /**
+   * Answers a conversation, through the model's own chat template. With `tools` the stream tells of calls; where the tools have a `run`, they are run and
+   * the model goes on until it answers.
+   */
   chat(messages: Messages, options?: ChatOptions): TextStream;
   /** The ids of a text. */
   tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
@@ -975,10 +1054,14 @@ export interface ChatCompletionRequest {
   frequency_penalty?: number | null;
   /** By the ids of the model's own tokens, -100 to 100. */
   logit_bias?: Record<string, number> | null;
+  /** Functions that the model may call. Whether the arguments of a call fit is for the caller to see; `strict` changes nothing. */
+  tools?: readonly { type: "function"; function: { name: string; description?: string; parameters?: Record<string, unknown>; strict?: boolean | null } }[] | null;
+  tool_choice?: "none" | "auto" | "required" | { type: "function"; function: { name: string } } | null;
+  parallel_tool_calls?: boolean | null;
+  /** Not OpenAI's: `toolFormat`. */
+  tool_format?: ToolFormat | null;
   /** Neutral values of what Vitrine does not do. */
   response_format?: { type: "text" } | null;
-  tools?: readonly [] | null;
-  tool_choice?: "none" | "auto" | null;
   functions?: readonly [] | null;
   function_call?: "none" | "auto" | null;
   modalities?: readonly "text"[] | null;
@@ -987,7 +1070,6 @@ export interface ChatCompletionRequest {
   web_search_options?: null;
   moderation?: null;
   /** What only a server has a use for; nothing is sent or kept. */
-  parallel_tool_calls?: boolean | null;
   prediction?: object | null;
   user?: string | null;
   metadata?: object | null;

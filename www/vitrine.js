@@ -8,8 +8,12 @@ import { describe, fileOf, meant } from "./describe.js";
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
 import { openai } from "./openai.js";
-import { check, isRecord, shown } from "./options.js";
+import { CALLING, check, isRecord, shown } from "./options.js";
 import { Steps, Words, streamCall } from "./stream.js";
+import { readsTools } from "./tool-formats.js";
+import { ToolWords, rounds } from "./tool-rounds.js";
+import { spelledOut } from "./tool-words.js";
+import { declared } from "./tools.js";
 
 export { VitrineError } from "./errors.js";
 
@@ -302,9 +306,14 @@ class LoadedTextModel extends LoadedModel {
     return this.#words("generate", () => (typeof prompt === "string" ? text(prompt, "prompt") : ids(prompt, "A prompt is a string or an array of token ids")), options);
   }
 
-  /** @param {Face.Message[]} messages @param {Face.ChatOptions} [options] */
+  /** @param {Face.Message[]} messages @param {Face.ChatOptions} [options] @returns {Face.TextStream} */
   chat(messages, options) {
-    return this.#words("chat", () => conversation(messages, options), options);
+    const { asked, fault } = begun("chat", options, plainly);
+    if (fault) return new Words((state) => state.end(fault));
+    const answered = (/** @type {Face.Message[]} */ turns, /** @type {Face.ChatOptions} */ told) => this.#words("chat", () => conversation(turns, told), told);
+    if (!calls(asked)) return answered(messages, asked);
+    const model = { info: this.info, tokenize: this.tokenize.bind(this), generate: this.generate.bind(this), chat: answered };
+    return new ToolWords(rounds(model, () => conversation(messages, asked), asked));
   }
 
   /**
@@ -315,8 +324,10 @@ class LoadedTextModel extends LoadedModel {
   async tokenize(input, options) {
     if (Array.isArray(input)) {
       const { tools, documents, templateOptions, signal, ...told } = check("tokenizeChat", options);
-      const whole = { ...told, ...templated({ tools, documents, templateOptions }) };
-      return this.call("tokenizeChat", [conversation(input, told), whole], signal);
+      const turns = conversation(input, told);
+      const spelled = tools && tools.length > 0 && !readsTools(this.info.chatTemplate) ? spelledOut(turns, tools.map(declared)) : undefined;
+      const whole = { ...told, ...templated({ tools: spelled ? undefined : tools, documents, templateOptions }) };
+      return this.call("tokenizeChat", [spelled ?? turns, whole], signal);
     }
     const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
     return this.call("tokenize", [text(input, "text"), add, parse], signal);
@@ -524,10 +535,11 @@ function text(value, name) {
  * @template {keyof import("./options.js").Calls} C
  * @param {C} name
  * @param {unknown} options
+ * @param {(asked: Partial<import("./options.js").Calls[C]>) => Partial<import("./options.js").Calls[C]>} [further] looks further
  */
-function begun(name, options) {
+function begun(name, options, further = (asked) => asked) {
   try {
-    return { asked: check(name, options) };
+    return { asked: further(check(name, options)) };
   } catch (fault) {
     return { asked: {}, fault };
   }
@@ -557,11 +569,31 @@ function conversation(messages, options) {
   });
 }
 
+/** Whether the tools of a chat may be called. @param {Face.ChatOptions} options */
+function calls({ tools = [], toolChoice }) {
+  return tools.length > 0 && toolChoice !== "none";
+}
+
+/**
+ * The options of a chat; of one that calls nothing, because it has no tools or may not call them, without those about calls.
+ * @param {Face.ChatOptions} options
+ * @returns {Face.ChatOptions}
+ */
+function plainly(options) {
+  if (calls(options)) return options;
+  const { tools, toolChoice, ...rest } = options;
+  const idle = CALLING.find((name) => name in rest) ?? (typeof toolChoice === "object" || toolChoice === "required" ? "toolChoice" : undefined);
+  if (idle && toolChoice !== "none") throw new VitrineError("bad-argument", `${idle} is about the calls of tools, and there are none. Give tools, or leave it out.`);
+  const others = Object.entries(rest).filter(([name]) => !CALLING.some((each) => each === name));
+  return { ...Object.fromEntries(others), ...(toolChoice === "none" ? {} : { tools }) };
+}
+
 /**
  * What a chat template is told beside the messages.
  * @param {Pick<Face.TemplateOptions, "tools" | "documents" | "templateOptions">} options
  */
-function templated(options) {
+function templated({ tools, ...others }) {
+  const options = { tools: tools?.map(declared), ...others };
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : plain(value, name)]));
 }
 

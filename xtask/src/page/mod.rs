@@ -1,7 +1,7 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client,
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client, [`tools`] lets models call functions,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
@@ -32,6 +32,7 @@ mod published;
 mod reader;
 mod sampling;
 mod sources;
+mod tools;
 mod walk;
 mod widgets;
 mod world;
@@ -321,6 +322,7 @@ fn all() -> Vec<Test> {
         find::TESTS,
         options::TESTS,
         openai::TESTS,
+        tools::TESTS,
         walk::TESTS,
         widgets::TESTS,
         embedded::TESTS,

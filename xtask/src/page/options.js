@@ -193,7 +193,7 @@ export async function nulls() {
 
 /** The options of each call that the page knows, beside those that the Rust structs know. */
 export async function sameNames() {
-  const { OPTIONS } = await import("/options.js");
+  const { CALLING, OPTIONS } = await import("/options.js");
   /** @type {any} */
   const wasm = await import("/pkg/vitrine.js");
   await wasm.default({ module_or_path: "/pkg/vitrine_bg.wasm" });
@@ -222,11 +222,11 @@ export async function sameNames() {
     Object.keys(OPTIONS[call]).filter((name) => !["signal", ...here].includes(name)).sort();
   const user = [{ role: "user", content: "a" }];
   return [
-    [page("chat"), await known((o) => text.generate("a", o))],
+    [page("chat", ...CALLING), await known((o) => text.generate("a", o))],
     [page("beams"), await known((o) => text.beams("a", o, new wasm.Cancel()))],
     [page("paint", "init", "mask"), await known((o) => image.paint({ prompt: "a", ...o }))],
     [page("tokenizeChat"), await known((o) => text.tokenizeChat(user, o))],
     [page("load", "onProgress", "sha256"), await known((o) => engine.load([], { cache: false, ...o }, new wasm.Cancel(), () => {}))],
-    [page("generate").concat(page("tokenizeChat")).sort(), page("chat")],
+    [page("generate").concat(page("tokenizeChat")).sort(), page("chat", ...CALLING)],
   ];
 }

@@ -1,7 +1,4 @@
-/**
- * Thoughts apart from the answer: what stands between `<think>` and `</think>` at an answer's beginning is `reasoning_content`, as servers of
- * open models have it.
- */
+/** Thoughts apart from the answer: what stands between `<think>` and `</think>` at its beginning. */
 
 const OPEN = "<think>";
 const CLOSE = "</think>";
@@ -74,4 +71,16 @@ export class Thoughts {
     }
     return { content, reasoning };
   }
+}
+
+/**
+ * Whether a prompt already opens the thoughts, so that the answer begins inside them.
+ * @param {Pick<import("./vitrine.js").TextModel, "info" | "tokenize">} model
+ * @param {ArrayLike<number>} prompt
+ * @param {AbortSignal} [signal]
+ */
+export async function opensThoughts(model, prompt, signal) {
+  if (!model.info.chatTemplate?.includes(OPEN)) return false;
+  const marks = await Promise.all([OPEN, `${OPEN}\n`].map((mark) => model.tokenize(mark, { addSpecialTokens: false, parseSpecialTokens: true, signal })));
+  return marks.some((mark) => mark.every((id, at) => prompt[prompt.length - mark.length + at] === id));
 }
