@@ -3,7 +3,7 @@
  * that was left last (`localStorage`). Numbers are packed: the words that might have been are many.
  */
 
-import { keep, readStored } from "./stored-settings.js";
+import { keep, keepInTab, keptInTab, readStored } from "./stored-settings.js";
 
 /** @import { Alternative } from "../vitrine.js" */
 /** @import { Token, Version } from "./story.js" */
@@ -13,7 +13,7 @@ const STORE = "vitrine.story";
 
 /** The story that this tab had, or else the one that was left last. @returns {Version | undefined} */
 export function keptStory() {
-  return unpacked(ofTab()) ?? unpacked(readStored(STORE));
+  return unpacked(keptInTab(STORE)) ?? unpacked(readStored(STORE));
 }
 
 /**
@@ -25,27 +25,9 @@ export function keepStory(version) {
   const whole = { own, answering, author, editing, ended, tokens: version.tokens.map((token) => [...packed(token), token.alternatives.map(packed)]) };
   // The browser's store is small. Rather the words without what else they might have been than no words.
   const bare = { ...whole, tokens: version.tokens.map((token) => [...packed(token), []]) };
-  const inTab = keepInTab(whole) || keepInTab(bare);
+  const inTab = keepInTab(STORE, whole) || keepInTab(STORE, bare);
   if (keep(STORE, whole) || keep(STORE, bare)) return "kept";
   return inTab ? "tab" : "nowhere";
-}
-
-/** @param {object} story */
-function keepInTab(story) {
-  try {
-    sessionStorage.setItem(STORE, JSON.stringify(story));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function ofTab() {
-  try {
-    return JSON.parse(sessionStorage.getItem(STORE) ?? "null");
-  } catch {
-    return undefined;
-  }
 }
 
 /** @param {Alternative} token @returns {Packed} */

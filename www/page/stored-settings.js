@@ -1,4 +1,4 @@
-/** Settings that last from visit to visit, in the browser's own store for this page. */
+/** What lasts from visit to visit, or as long as a tab is open, in the browser's own stores for this page. */
 
 /** @param {string} store @returns {Record<string, unknown>} */
 export function readStored(store) {
@@ -17,5 +17,24 @@ export function keep(store, values) {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Whether it was kept for this tab alone, until that is closed. @param {string} store @param {object} values */
+export function keepInTab(store, values) {
+  try {
+    sessionStorage.setItem(store, JSON.stringify(values));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} store @returns {any} nothing where there is none */
+export function keptInTab(store) {
+  try {
+    return JSON.parse(sessionStorage.getItem(store) ?? "null");
+  } catch {
+    return undefined;
   }
 }

@@ -64,7 +64,7 @@ mod tests {
     fn the_service_worker_keeps_every_module_of_the_pages() {
         let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
         let worker = read("www/sw.js");
-        for folder in ["", "page/", "widgets/"] {
+        for folder in ["", "page/", "page/chat/", "vendor/", "widgets/"] {
             for file in fs::read_dir(www.join(folder)).expect("a folder of the page") {
                 let name = file.expect("a file").file_name().to_string_lossy().into_owned();
                 let kept = ["js", "css", "html"].iter().any(|end| name.ends_with(&format!(".{end}")));

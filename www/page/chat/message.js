@@ -1,0 +1,202 @@
+/** One message as it is shown: its words, its thoughts folded away, its files, what can be done with it, and what it took. */
+
+import { bytesInWords, make } from "../dom.js";
+import { copyAtClick } from "../take-out.js";
+import { thoughtsAndWords } from "./conversation.js";
+import { Prose } from "./prose.js";
+
+/** @import { Message } from "./conversation.js" */
+/** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, step(by: number): void }} Acts */
+/** Where it stands among its siblings, from 1. @typedef {{ at: number, of: number }} Place */
+
+/** Why an answer stands there unfinished. @type {Partial<Record<NonNullable<Message["finish"]>, string>>} */
+const CUT = {
+  length: "It paused at the length that is set.",
+  context: "The model's context is full.",
+  aborted: "Stopped.",
+};
+
+export class MessageView {
+  #message;
+  #acts;
+  #words = make("div", { class: "words" });
+  #thoughts = make("div", { class: "thoughts-text" });
+  #summary = make("summary");
+  #fold = make("details", { class: "thoughts", hidden: "" }, this.#summary, this.#thoughts);
+  #cut = make("p", { class: "cut", hidden: "" });
+  #goOn = make("button", { type: "button", class: "plain" });
+  #figures = make("p", { class: "figures" });
+  #buttons = make("div", { class: "acts", role: "group" });
+  #places = make("div", { class: "places", role: "group", hidden: "" });
+  /** @type {Prose | undefined} */
+  #prose;
+  /** How much of the words is shown. */
+  #shown = 0;
+  /** The whole text as it was shown when it was finished. @type {string | undefined} */
+  #finished;
+  /** What it looked like when it was drawn last. */
+  #drawn = "";
+  element;
+
+  /** @param {Message} message @param {Acts} acts @param {boolean} story whether it is a piece of one text, rather than a message to somebody */
+  constructor(message, acts, story) {
+    this.#message = message;
+    this.#acts = acts;
+    const { id, role } = message;
+    const who = role === "user" ? "You" : (message.model ?? "The model");
+    this.#goOn.addEventListener("click", () => acts.goOn());
+    const foot = make("div", { class: "message-foot" }, this.#places, this.#buttons, this.#figures);
+    this.element = make(
+      "article",
+      { class: "message", "data-id": id, "data-role": role, tabindex: "-1", "data-heir": "#prompt" },
+      make("h3", { class: story && role === "user" ? "unseen" : "who" }, who),
+      ...(message.files ?? []).map(fileOf),
+      this.#fold,
+      this.#words,
+      this.#cut,
+      foot,
+    );
+    this.#fill(who);
+  }
+
+  /** @param {string} who */
+  #fill(who) {
+    this.#buttons.setAttribute("aria-label", `What to do with this message of ${who}`);
+    const copy = make("button", { type: "button", class: "plain" }, "Copy");
+    copyAtClick(copy, () => thoughtsAndWords(this.#message.text).words, "Not copied");
+    const { role } = this.#message;
+    const other = make("button", { type: "button", class: "plain", "data-act": role === "user" ? "edit" : "again" }, role === "user" ? "Edit" : "Again");
+    other.addEventListener("click", () => (role === "user" ? this.edit() : this.#acts.again()));
+    if (role === "assistant") other.title = "Answer anew; this answer stays beside the new one";
+    this.#buttons.append(copy, other);
+  }
+
+  get message() {
+    return this.#message;
+  }
+
+  /**
+   * Shows it as it is now.
+   * @param {Message} message
+   * @param {Place} place
+   * @param {boolean} writing whether it is being written here
+   * @param {boolean} free whether anything can be done with it
+   */
+  show(message, place, writing, free) {
+    this.#message = message;
+    const state = JSON.stringify([message.text.length, message.changed, place, writing, free]);
+    if (state === this.#drawn) return;
+    this.#drawn = state;
+    this.element.classList.toggle("writing", writing);
+    this.#showPlace(place, free);
+    for (const button of this.#buttons.querySelectorAll("button")) if (button.dataset.act) button.disabled = !free;
+    if (message.role === "user") {
+      this.#words.textContent = message.text;
+      this.#words.hidden = message.text === "";
+      return;
+    }
+    this.grow(writing);
+    const cut = writing ? undefined : CUT[message.finish ?? "aborted"];
+    this.#cut.hidden = cut === undefined;
+    this.#goOn.textContent = "Go on";
+    this.#goOn.disabled = !free;
+    this.#cut.replaceChildren(cut ?? "", " ", ...(message.finish === "context" ? [] : [this.#goOn]));
+    this.#figures.textContent = writing ? "" : figuresInWords(message);
+  }
+
+  /** Shows what came since. @param {boolean} more whether more will come */
+  grow(more) {
+    if (!more && this.#finished === this.#message.text) return;
+    const { thoughts, words, thinking } = thoughtsAndWords(this.#message.text);
+    this.#fold.hidden = thoughts === "";
+    this.#summary.textContent = thinking && more ? "Thinking…" : "What it thought before";
+    if (this.#thoughts.textContent !== thoughts) this.#thoughts.textContent = thoughts;
+    // What is shown stays; only where it is another text by now it is made anew.
+    if (!this.#prose || words.length < this.#shown) {
+      this.#words.replaceChildren();
+      this.#prose = new Prose(this.#words);
+      this.#shown = 0;
+    }
+    this.#prose.write(words.slice(this.#shown));
+    this.#shown = words.length;
+    this.#finished = more ? undefined : this.#message.text;
+    if (more) return;
+    this.#prose.end();
+    // Gone on with, it is read anew: what ended it is perhaps no end.
+    this.#prose = undefined;
+  }
+
+  /** The words as they are read aloud. */
+  get spoken() {
+    return this.#words.innerText;
+  }
+
+  /** Opens the reader's own message for editing; what comes of it is another branch. */
+  edit() {
+    const field = make("textarea", { class: "edit-field", rows: "2", "aria-label": "Your message, to be sent once more. Escape leaves it as it was." });
+    const send = make("button", { type: "submit", class: "primary" }, "Send");
+    const cancel = make("button", { type: "button", class: "plain" }, "Leave it");
+    const form = make("form", { class: "edit" }, field, make("div", { class: "acts" }, send, cancel));
+    const foot = /** @type {HTMLElement} */ (this.element.querySelector(".message-foot"));
+    const close = () => {
+      form.replaceWith(this.#words);
+      foot.hidden = false;
+      this.#buttons.querySelector("button")?.focus({ preventScroll: true });
+    };
+    field.value = this.#message.text;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = field.value.trim();
+      if (text === "" && !this.#message.files?.length) return field.focus();
+      close();
+      this.#acts.edit(text);
+    });
+    cancel.addEventListener("click", close);
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        close();
+      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        form.requestSubmit();
+      }
+    });
+    this.#words.replaceWith(form);
+    foot.hidden = true;
+    field.focus();
+  }
+
+  /** @param {Place} place @param {boolean} free */
+  #showPlace({ at, of }, free) {
+    this.#places.hidden = of < 2;
+    if (of < 2) return;
+    const had = this.#places.contains(document.activeElement) ? document.activeElement?.getAttribute("data-step") : undefined;
+    const arrow = (/** @type {number} */ by, /** @type {string} */ sign, /** @type {string} */ label) => {
+      const button = make("button", { type: "button", class: "plain", "data-step": String(by), "aria-label": label }, sign);
+      button.disabled = !free || at + by < 1 || at + by > of;
+      button.addEventListener("click", () => this.#acts.step(by));
+      return button;
+    };
+    const kind = this.#message.role === "user" ? "version" : "answer";
+    this.#places.setAttribute("aria-label", `Other ${kind}s`);
+    this.#places.replaceChildren(arrow(-1, "‹", `The ${kind} before`), make("span", { class: "place" }, `${at} of ${of}`), arrow(1, "›", `The next ${kind}`));
+    /** @type {HTMLElement | null} */
+    const again = this.#places.querySelector(`[data-step="${had}"]:not(:disabled), button:not(:disabled)`);
+    if (had) again?.focus({ preventScroll: true });
+  }
+}
+
+/** @param {import("./conversation.js").Attachment} file */
+function fileOf({ name, text }) {
+  const size = bytesInWords(new Blob([text]).size);
+  return make("details", { class: "file-told" }, make("summary", {}, `${name}, ${size}`), make("pre", { tabindex: "0", "aria-label": name }, text));
+}
+
+/** @param {Message} message */
+function figuresInWords({ figures, model }) {
+  if (!figures) return model ?? "";
+  const { generatedTokens, tokensPerSecond, firstTokenMs } = figures;
+  const speed = tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0);
+  const first = firstTokenMs < 1000 ? `${firstTokenMs.toFixed(0)} ms` : `${(firstTokenMs / 1000).toFixed(1)} s`;
+  return [`${generatedTokens} token${generatedTokens === 1 ? "" : "s"}`, generatedTokens > 1 ? `${speed} tokens/s` : "", `first after ${first}`].filter(Boolean).join(" · ");
+}
