@@ -143,6 +143,10 @@ function actsOn(message) {
     edit: (/** @type {string} */ text) => editMessage(message, text),
     again: () => answerAgain(message),
     goOn: () => goOn(message),
+    makeRoom: async () => {
+      if (await leaveOut()) await goOn(message);
+      else notices.tell("There is nothing more to leave out", "This question and its answer fill the model's context by themselves. Begin a new conversation, or choose a model that looks back further.");
+    },
     step(/** @type {number} */ by) {
       const { shown } = conversations;
       const siblings = siblingsOf(shown, message);
@@ -387,8 +391,8 @@ function tellUnkept(error) {
   unkept.textContent = full
     ? "The browser has no room left: what is new here is not kept. Delete conversations, or forget models under “Show another model”, and it is kept at once; or export it."
     : "This browser keeps nothing for this page: what is new here goes with the tab. Export it to have it longer.";
-  if (!first) return;
   const { shown } = conversations;
+  if (!first || shown.messages.length === 0) return;
   const title = full ? "There is no room left to keep this" : "Nothing can be kept here";
   notices.tell(title, unkept.textContent, { label: "Export this conversation", act: () => saveFile(jsonOf({ conversations: [shown], personas: [] }), titleOf(shown), "json") });
   element("error", HTMLElement).dataset.code = "storage";

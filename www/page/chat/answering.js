@@ -11,7 +11,7 @@ import { optionsOf } from "./sampling.js";
 
 /** Events: `begun`, `grown` with each token, `ended`; what is written is in {@link Answering.now}. */
 export class Answering extends EventTarget {
-  /** What is being written, and where. @type {{ conversation: Conversation, message: Message, abort: AbortController, done: Promise<void> } | undefined} */
+  /** What is being written, and where. @type {{ conversation: Conversation, message: Message, stream: TextStream, done: Promise<void> } | undefined} */
   now;
 
   /**
@@ -35,8 +35,9 @@ export class Answering extends EventTarget {
 
   /** Ends what is being written, and waits until it is. */
   async stop() {
-    this.now?.abort.abort();
-    await this.now?.done;
+    const { now } = this;
+    await now?.stream.return();
+    await now?.done;
   }
 
   /**
@@ -47,46 +48,39 @@ export class Answering extends EventTarget {
    * @param {ChatOptions} [more]
    */
   async #write(writer, conversation, message, messages, more) {
-    const abort = new AbortController();
-    const now = { conversation, message, abort, done: Promise.resolve() };
+    const stream = write(writer.model, writer.abilities, conversation, messages, { ...optionsOf(conversation.sampling), ...more });
+    const now = { conversation, message, stream, done: Promise.resolve() };
     this.now = now;
     this.dispatchEvent(new Event("begun"));
-    const done = this.#stream(writer, conversation, message, messages, { ...optionsOf(conversation.sampling), ...more, signal: abort.signal });
+    const done = this.#take(stream, conversation, message);
     now.done = done.catch(() => {});
     return done;
   }
 
-  /**
-   * @param {Writer} writer
-   * @param {Conversation} conversation
-   * @param {Message} message
-   * @param {Message[]} messages
-   * @param {ChatOptions} options
-   */
-  async #stream({ model, abilities }, conversation, message, messages, options) {
+  /** @param {TextStream} stream @param {Conversation} conversation @param {Message} message */
+  async #take(stream, conversation, message) {
     const before = message.figures?.generatedTokens ?? 0;
-    /** @type {TextStream | undefined} */
-    let stream;
     /** @type {unknown} */
     let failure;
     try {
-      stream = write(model, abilities, conversation, messages, options);
       for await (const { text } of stream) {
         message.text += text;
         message.changed = Date.now();
         this.dispatchEvent(new Event("grown"));
       }
+      // Of one that was stopped, what it took is known a little later.
+      await stream.return();
     } catch (error) {
       failure = error;
     }
-    message.finish = stream?.summary?.finishReason ?? "aborted";
+    message.finish = stream.summary?.finishReason ?? "aborted";
     message.changed = Date.now();
-    if (stream?.summary) {
+    if (stream.summary) {
       const { promptTokens, reusedTokens, generatedTokens, firstTokenMs, decodeTokensPerSecond: tokensPerSecond, seed } = stream.summary;
       message.figures = { promptTokens, reusedTokens, generatedTokens: before + generatedTokens, firstTokenMs, tokensPerSecond, seed };
     }
     // Where nothing came, there is no answer.
-    if (message.text === "" && failure) {
+    if (message.text === "" && (failure || message.finish === "aborted")) {
       conversation.messages.splice(conversation.messages.indexOf(message), 1);
       if (conversation.leaf === message.id) conversation.leaf = message.parent;
     }

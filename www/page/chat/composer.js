@@ -90,6 +90,8 @@ export class Composer extends EventTarget {
   }
 
   #changed() {
+    // For browsers that do not fit a field to its text themselves.
+    this.#prompt.rows = Math.min(8, this.#prompt.value.split("\n").length);
     keepInTab(DRAFT, { text: this.#prompt.value, files: this.#attachments.files });
     this.#tell("change");
   }

@@ -45,13 +45,13 @@ const TITLE = 60;
 export function newConversation() {
   const now = Date.now();
   return {
-    id: crypto.randomUUID?.() ?? idOf(), title: "", named: false, created: now, changed: now,
+    id: newId(), title: "", named: false, created: now, changed: now,
     system: "", persona: "", sampling: {}, thinks: false, messages: [], leaf: null, from: null,
   }; // prettier-ignore
 }
 
-/** Where a page came over plain http, the browser makes no such names itself. */
-function idOf() {
+/** Of 128 random bits; pages that came over plain http have no `randomUUID`. */
+function newId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -63,7 +63,7 @@ function idOf() {
  */
 export function addMessage(conversation, parent, what) {
   const now = Date.now();
-  const message = { id: crypto.randomUUID?.() ?? idOf(), parent, created: now, changed: now, ...what };
+  const message = { id: newId(), parent, created: now, changed: now, ...what };
   conversation.messages.push(message);
   conversation.leaf = message.id;
   if (!conversation.named && what.role === "user" && parent === null) conversation.title = titleOf(what.text || what.files?.[0]?.name || "");

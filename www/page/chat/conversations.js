@@ -69,6 +69,7 @@ export class Conversations extends EventTarget {
   touch(conversation) {
     conversation.changed = Date.now();
     this.keepSoon(conversation);
+    this.#tell("list");
   }
 
   /** Keeps a conversation after a moment; one without messages is none yet. @param {Conversation} conversation */
@@ -76,9 +77,10 @@ export class Conversations extends EventTarget {
     if (conversation.messages.length === 0) return;
     const isNew = !this.#all.has(conversation.id);
     this.#all.set(conversation.id, conversation);
-    if (isNew && conversation === this.#shown) history.replaceState(null, "", `#${conversation.id}`);
     this.#waiting.add(conversation);
     this.#timer ??= setTimeout(() => this.keepNow(), KEEP_MS);
+    if (!isNew) return;
+    if (conversation === this.#shown) history.replaceState(null, "", `#${conversation.id}`);
     this.#tell("list");
   }
 

@@ -54,6 +54,7 @@ const BLOCKS = {
   paragraph: ({ tokens }) => [make("p", {}, ...inline(tokens))],
   // A paragraph of a list that stands close together.
   text: (token) => inline(token.tokens ?? [token]),
+  checkbox: ({ checked }) => [checked ? "☑ " : "☐ "],
   blockquote: ({ tokens = [] }) => [make("blockquote", {}, ...elementsOf(tokens))],
   list: (token) => [listOf(token)],
   table: (token) => [tableOf(token)],
@@ -71,7 +72,7 @@ const INLINE = {
   set: ({ tag, tokens }) => [make(/** @type {"sub"} */ (tag), {}, ...inline(tokens))],
   codespan: ({ text = "" }) => [make("code", {}, text)],
   br: () => [make("br")],
-  checkbox: ({ checked }) => [checked ? "☑ " : "☐ "],
+  checkbox: BLOCKS.checkbox,
   link: ({ href, tokens }) => linkTo(String(href), inline(tokens)),
   image: ({ href, text = "" }) => linkTo(String(href), [`picture: ${text || String(href)}`]),
   maths: BLOCKS.maths,

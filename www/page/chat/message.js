@@ -6,13 +6,13 @@ import { thoughtsAndWords } from "./conversation.js";
 import { Prose } from "./prose.js";
 
 /** @import { Message } from "./conversation.js" */
-/** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, step(by: number): void }} Acts */
+/** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, makeRoom(): void, step(by: number): void }} Acts */
 /** Where it stands among its siblings, from 1. @typedef {{ at: number, of: number }} Place */
 
 /** Why an answer stands there unfinished. @type {Partial<Record<NonNullable<Message["finish"]>, string>>} */
 const CUT = {
   length: "It paused at the length that is set.",
-  context: "The model's context is full.",
+  context: "The model's context is full: it looks back no further.",
   aborted: "Stopped.",
 };
 
@@ -24,7 +24,7 @@ export class MessageView {
   #summary = make("summary");
   #fold = make("details", { class: "thoughts", hidden: "" }, this.#summary, this.#thoughts);
   #cut = make("p", { class: "cut", hidden: "" });
-  #goOn = make("button", { type: "button", class: "plain" });
+  #goOn = make("button", { type: "button", class: "plain", "data-act": "go-on" });
   #figures = make("p", { class: "figures" });
   #buttons = make("div", { class: "acts", role: "group" });
   #places = make("div", { class: "places", role: "group", hidden: "" });
@@ -44,7 +44,7 @@ export class MessageView {
     this.#acts = acts;
     const { id, role } = message;
     const who = role === "user" ? "You" : (message.model ?? "The model");
-    this.#goOn.addEventListener("click", () => acts.goOn());
+    this.#goOn.addEventListener("click", () => (this.#message.finish === "context" ? acts.makeRoom() : acts.goOn()));
     const foot = make("div", { class: "message-foot" }, this.#places, this.#buttons, this.#figures);
     this.element = make(
       "article",
@@ -98,9 +98,9 @@ export class MessageView {
     this.grow(writing);
     const cut = writing ? undefined : CUT[message.finish ?? "aborted"];
     this.#cut.hidden = cut === undefined;
-    this.#goOn.textContent = "Go on";
     this.#goOn.disabled = !free;
-    this.#cut.replaceChildren(cut ?? "", " ", ...(message.finish === "context" ? [] : [this.#goOn]));
+    this.#cut.replaceChildren(...(cut === undefined ? [] : [cut, " ", this.#goOn]));
+    this.#goOn.textContent = message.finish === "context" ? "Leave out the earliest and go on" : "Go on";
     this.#figures.textContent = writing ? "" : figuresInWords(message);
   }
 
@@ -108,6 +108,8 @@ export class MessageView {
   grow(more) {
     if (!more && this.#finished === this.#message.text) return;
     const { thoughts, words, thinking } = thoughtsAndWords(this.#message.text);
+    // What may become the mark of thoughts waits.
+    if (more && "<think>".startsWith(words.trim())) return;
     this.#fold.hidden = thoughts === "";
     this.#summary.textContent = thinking && more ? "Thinking…" : "What it thought before";
     if (this.#thoughts.textContent !== thoughts) this.#thoughts.textContent = thoughts;

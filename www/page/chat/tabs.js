@@ -24,9 +24,17 @@ export class Tabs extends EventTarget {
   async alone(id, act) {
     // Browsers that know no locks, and pages that came over plain http, go without: what both write is made one all the same.
     if (!navigator.locks) return act().then(() => true);
-    return navigator.locks.request(`vitrine-chat ${id}`, { ifAvailable: true }, async (lock) => {
-      if (lock) await act();
-      return lock !== null;
-    });
+    /** Whether it was this tab's turn; nothing where the browser gives locks to nobody here: a frame without an origin. @type {boolean | undefined} */
+    let free;
+    try {
+      return await navigator.locks.request(`vitrine-chat ${id}`, { ifAvailable: true }, async (lock) => {
+        free = lock !== null;
+        if (free) await act();
+        return free;
+      });
+    } catch (error) {
+      if (free !== undefined) throw error;
+      return act().then(() => true);
+    }
   }
 }

@@ -31,6 +31,8 @@ export class Thread {
       this.#toEnd.hidden = this.#follows;
     });
     this.#toEnd.addEventListener("click", () => this.toEnd());
+    // What stands below may grow.
+    new ResizeObserver(() => this.follow()).observe(this.#scroll);
   }
 
   /**

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{
-    Test, Visit, axe, bundlers::text_without_bundler, ensure_that, nothing, open_page, painter, reader, script,
+    Test, Visit, axe, bundlers::text_without_bundler, chat, ensure_that, nothing, open_page, painter, reader, script,
 };
 use crate::server::{self, Routes, Running};
 
@@ -88,6 +88,8 @@ fn all_pages(visit: &Visit, address: &str) -> Result<()> {
     let page = &visit.session;
     open_page(page, &format!("{address}/"))?;
     reader::write_some(page, "Once")?;
+    open_page(page, &format!("{address}/chat.html"))?;
+    chat::answered(visit)?;
     open_page(page, &format!("{address}/paint.html"))?;
     let picture = painter::paint(page, "a fox in the snow", "3")?;
     ensure_that!(picture.len() > 1000, "there is no picture");
@@ -237,13 +239,13 @@ fn other_worker(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-const PAGES: [&str; 4] = ["index.html", "paint.html", "walk.html", "widgets.html"];
+const PAGES: [&str; 5] = ["index.html", "chat.html", "paint.html", "walk.html", "widgets.html"];
 
 fn scriptless(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     let seen = || page.call(script!("embedded.js", isUnstarted), nothing());
     let folder = visit.scratch()?;
-    for name in PAGES.into_iter().chain(["style.css", "walk.css", "icon.svg", "site.webmanifest"]) {
+    for name in PAGES.into_iter().chain(["style.css", "chat.css", "walk.css", "icon.svg", "site.webmanifest"]) {
         std::fs::copy(visit.site.join(name), folder.join(name))?;
     }
     let server = server::start(Routes { folders: vec![("/".into(), folder)], ..Routes::default() }, 0)?;

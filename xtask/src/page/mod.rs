@@ -1,7 +1,8 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`openai`] brings OpenAI's own client, [`tools`] lets models call functions,
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
+//! [`openai`] brings OpenAI's own client, [`tools`] lets models call functions, [`chat`] holds conversations, [`prose`] reads their answers,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
@@ -12,6 +13,7 @@ mod api;
 mod axe;
 mod bundlers;
 mod cases;
+mod chat;
 mod constraints;
 mod embedded;
 mod ending;
@@ -28,6 +30,7 @@ mod options;
 mod paint_details;
 mod painter;
 mod pictures;
+mod prose;
 mod published;
 mod reader;
 mod sampling;
@@ -324,6 +327,8 @@ fn all() -> Vec<Test> {
         openai::TESTS,
         tools::TESTS,
         walk::TESTS,
+        chat::TESTS,
+        prose::TESTS,
         widgets::TESTS,
         embedded::TESTS,
     ]

@@ -1,0 +1,377 @@
+// @ts-check
+import { drop, element } from "./common.js";
+
+/** @typedef {import("../../../www/page/chat/conversation.js").Conversation} Conversation */
+/** @typedef {{ role: string, text: string, place: string, cut: string, figures: string, who: string }} Shown */
+
+const ASKED = "Tell me a story about a fox who finds a lantern in the snow.";
+
+/** Waits until something is so. @param {() => unknown} so @param {string} what */
+async function until(so, what) {
+  const end = performance.now() + 30_000;
+  while (!so()) {
+    if (performance.now() > end) throw new Error(`${what}: it is still not so; ${document.body.dataset.state}; ${element("#error", HTMLElement).innerText}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** @param {string} selector */
+function click(selector) {
+  element(selector, HTMLElement).click();
+}
+
+/** @param {string} selector @param {string} value */
+function put(selector, value) {
+  const control = /** @type {HTMLInputElement} */ (element(selector, HTMLElement));
+  control.value = value;
+  for (const type of ["input", "change"]) control.dispatchEvent(new Event(type, { bubbles: true }));
+}
+
+/** @param {string} selector @param {string} key @param {KeyboardEventInit} [more] */
+function key(selector, key, more) {
+  element(selector, HTMLElement).dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more }));
+}
+
+/** @returns {Shown[]} */
+function shown() {
+  return [...document.querySelectorAll(".message")].map((each) => {
+    const part = (/** @type {string} */ name) => /** @type {HTMLElement | null} */ (each.querySelector(name))?.innerText ?? "";
+    return { role: String(/** @type {HTMLElement} */ (each).dataset.role), text: part(".words"), place: part(".place"), cut: part(".cut"), figures: part(".figures"), who: part("h3") };
+  });
+}
+
+const settled = () => until(() => document.body.dataset.state === "ready", "an answer");
+
+/** Sends a message by Enter and waits for the answer. @param {string} text */
+async function say(text) {
+  const before = shown().length;
+  put("#prompt", text);
+  key("#prompt", "Enter");
+  await until(() => shown().length > before || !element("#error", HTMLElement).hidden, `an answer to ${text}`);
+  await settled();
+}
+
+/** Makes every new token cost the page a few milliseconds. */
+function slowly() {
+  const observer = new MutationObserver(() => {
+    const end = performance.now() + 30;
+    while (performance.now() < end);
+  });
+  observer.observe(element("#messages", HTMLElement), { childList: true, subtree: true, characterData: true });
+  return () => observer.disconnect();
+}
+
+/** What is kept of all conversations. @returns {Promise<Conversation[]>} */
+async function kept() {
+  const { Store } = await import("/page/chat/store.js");
+  return new Store().conversations();
+}
+
+/** Has the next file that the page hands out read instead. */
+function handedOut() {
+  const { createObjectURL } = URL;
+  return new Promise((/** @type {(text: Promise<string>) => void} */ resolve) => {
+    URL.createObjectURL = (/** @type {Blob} */ blob) => {
+      URL.createObjectURL = createObjectURL;
+      resolve(blob.text());
+      return createObjectURL(blob);
+    };
+  });
+}
+
+/** @param {string} selector @param {File[]} files */
+function choose(selector, files) {
+  const transfer = new DataTransfer();
+  for (const file of files) transfer.items.add(file);
+  const input = element(selector, HTMLInputElement);
+  input.files = transfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/** Asks, stops the answer, goes on with it. */
+export async function walk() {
+  put("#seed", "11");
+  const quick = slowly();
+  put("#prompt", ASKED);
+  key("#prompt", "Enter");
+  await until(() => (shown()[1]?.text.length ?? 0) > 30, "words");
+  const aloud = element("#announcer", HTMLElement).innerText;
+  key("#prompt", "Escape");
+  await settled();
+  quick();
+  const [asked, stopped] = shown();
+  /** @type {HTMLElement} */ (document.querySelector(".message .cut button")).click();
+  await until(() => document.body.dataset.state === "writing", "more");
+  await settled();
+  await until(() => document.querySelector("#count")?.textContent, "the count");
+  const whole = shown();
+  const said = element("#announcer", HTMLElement).innerText;
+  return { asked, stopped, whole, aloud, said, title: element("#title", HTMLElement).innerText, count: element("#count", HTMLElement).innerText, draft: element("#prompt", HTMLTextAreaElement).value };
+}
+
+/** What stands there. */
+export function standing() {
+  const list = [...document.querySelectorAll("#conversations li")].map((each) => /** @type {HTMLElement} */ (each).innerText.split("\n")[0]);
+  return { messages: shown(), list, title: element("#title", HTMLElement).innerText, state: document.body.dataset.state, elsewhere: element("#elsewhere", HTMLElement).innerText };
+}
+
+/** Answers again, edits, and goes back to the branches before. */
+export async function branches() {
+  await say(ASKED);
+  const first = shown();
+  click('[data-role="assistant"] [data-act="again"]');
+  await until(() => document.body.dataset.state === "writing", "another answer");
+  await settled();
+  const second = shown();
+  click('[data-role="assistant"] [data-step="-1"]');
+  const back = shown();
+  click('[data-role="user"] [data-act="edit"]');
+  const field = element(".edit-field", HTMLTextAreaElement);
+  const offered = field.value;
+  field.value = "Write a sad story about a robot.";
+  key(".edit-field", "Enter");
+  await until(() => document.body.dataset.state === "writing", "an answer to what was edited");
+  await settled();
+  const edited = shown();
+  click('[data-role="user"] [data-step="-1"]');
+  const before = shown();
+  const focused = document.activeElement?.getAttribute("data-step");
+  return { first, second, back, offered, edited, before, focused, kept: (await kept())[0].messages.length };
+}
+
+/** Several conversations: searched, renamed, deleted, brought back. */
+export async function library() {
+  const list = () => [...document.querySelectorAll("#conversations .name")].map((each) => each.textContent);
+  put("#length", "16");
+  await say("A story about an owl and a teapot.");
+  click("#new");
+  put("#length", "16");
+  await say("A story about a whale by the sea.");
+  const both = list();
+  put("#search", "TEAPOT");
+  const byText = list();
+  put("#search", "nowhere at all");
+  const none = element("#found", HTMLElement).innerText;
+  put("#search", "");
+  click("#rename");
+  put("#new-title", "  The great whale ");
+  key("#new-title", "Enter");
+  const renamed = list();
+  const title = element("#title", HTMLElement).innerText;
+  click("#rename");
+  put("#new-title", "Nothing of the kind");
+  key("#new-title", "Escape");
+  const left = element("#title", HTMLElement).innerText;
+  click("#delete");
+  await until(() => !element("#undo-line", HTMLElement).hidden, "the undo");
+  const deleted = list();
+  const gone = (await kept()).length;
+  click("#undo");
+  await until(() => list().length === 2, "the deleted one");
+  const undone = { list: list(), messages: shown().length, kept: (await kept()).length };
+  click("#conversations li:last-child button");
+  const other = shown()[0].text;
+  return { both, byText, none, renamed, title, left, deleted, gone, undone, other };
+}
+
+/** Out as Markdown and as JSON, away, and back in. */
+export async function transfer() {
+  put("#persona", "Editor");
+  put("#persona-name", "My own");
+  put("#system", "You tell stories.");
+  click("#save-persona");
+  await until(() => /** @type {HTMLSelectElement} */ (document.querySelector("#persona")).value === "My own", "the persona");
+  put("#temperature", "0.5");
+  await say(ASKED);
+  click('[data-role="assistant"] [data-act="again"]');
+  await until(() => document.body.dataset.state === "writing", "another answer");
+  await settled();
+  const before = shown();
+  let text = handedOut();
+  click("#export-markdown");
+  const markdown = await (await text);
+  text = handedOut();
+  click("#export-all");
+  const json = await (await text);
+  click("#delete");
+  await until(() => document.querySelectorAll("#conversations li").length === 0, "an empty list");
+  choose("#import", [new File(["{ no json"], "odd.json"), new File(['{"format":"vitrine-chat","version":1,"conversations":[{"id":"x"}]}'], "cut.json")]);
+  await until(() => element("#error", HTMLElement).innerText.includes("cut.json"), "a refusal");
+  const refused = { text: element("#error", HTMLElement).innerText, list: document.querySelectorAll("#conversations li").length };
+  choose("#import", [new File([json], "all.json")]);
+  await until(() => shown().length === 2, "what was imported");
+  const settings = { temperature: /** @type {HTMLInputElement} */ (document.querySelector("#temperature")).value, system: /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).value, persona: /** @type {HTMLSelectElement} */ (document.querySelector("#persona")).value };
+  return { before, after: shown(), markdown, personas: JSON.parse(json).personas, conversations: JSON.parse(json).conversations.length, settings, refused };
+}
+
+/** Settings go with their conversation. */
+export async function settings() {
+  const now = () => ({ temperature: value("#temperature"), length: value("#length"), seed: value("#seed"), system: value("#system"), persona: value("#persona") });
+  const value = (/** @type {string} */ selector) => /** @type {HTMLInputElement} */ (document.querySelector(selector)).value;
+  const defaults = now();
+  put("#temperature", "0");
+  put("#length", "32");
+  put("#persona", "Patient teacher");
+  await say("A story about a whale.");
+  const first = now();
+  const cut = shown()[1].cut;
+  click('[data-role="assistant"] [data-act="again"]');
+  await until(() => !element("#error", HTMLElement).hidden, "that it would be the same");
+  const same = element("#error", HTMLElement).innerText;
+  click("#error-close");
+  click("#new");
+  const fresh = now();
+  click("#conversations li button");
+  const back = now();
+  click("#own-sampling");
+  const own = now();
+  return { defaults, first, cut, same, fresh, back, own };
+}
+
+/** Files that go along: one that fits, one that does not, one that is no text. */
+export async function files() {
+  drop([new File(["The owl found a teapot.\n"], "notes.txt")]);
+  await until(() => element("#attached", HTMLElement).innerText.includes("tokens"), "the chip");
+  const chip = element("#attached", HTMLElement).innerText;
+  await say("Tell me a story about this.");
+  const file = element(".file-told summary", HTMLElement).innerText;
+  const given = (await kept())[0].messages[0].files;
+  choose("#attach", [new File(["The owl found a teapot. ".repeat(200)], "long.md"), new File([new Uint8Array([0, 255, 254, 1])], "picture.bin")]);
+  await until(() => !element("#error", HTMLElement).hidden, "what is no text");
+  const odd = element("#error", HTMLElement).innerText;
+  click("#error-close");
+  await until(() => element("#count", HTMLElement).innerText.includes("too many"), "the numbers");
+  const count = element("#count", HTMLElement).innerText;
+  put("#prompt", "And this?");
+  key("#prompt", "Enter");
+  await until(() => !element("#error", HTMLElement).hidden, "that it is too long");
+  const long = { text: element("#error", HTMLElement).innerText, code: element("#error", HTMLElement).dataset.code, draft: /** @type {HTMLTextAreaElement} */ (document.querySelector("#prompt")).value, messages: shown().length };
+  click("#attached button");
+  await until(() => element("#attached", HTMLElement).childElementCount === 0, "no chip");
+  return { chip, file, given, odd, count, long };
+}
+
+/** A conversation that grows out of its context: told by numbers, and gone on with without its beginning. */
+export async function overflow() {
+  put("#length", "512");
+  let rounds = 0;
+  for (; rounds < 8 && element("#error", HTMLElement).hidden; rounds += 1) await say(`Tell me a long story about a bear who finds key number ${rounds} in the castle.`);
+  const code = element("#error", HTMLElement).dataset.code;
+  const told = element("#error", HTMLElement).innerText;
+  const before = shown().length;
+  click("#error-action");
+  await until(() => document.querySelector(".left-out") && shown().length > before, "the line and an answer");
+  await settled();
+  return { rounds, code, told, before, after: shown().length, last: shown().at(-1)?.text ?? "" };
+}
+
+/** A conversation with thoughts in it, from a file. */
+export async function thoughts() {
+  const now = Date.now();
+  const message = (/** @type {string} */ id, /** @type {string | null} */ parent, /** @type {string} */ role, /** @type {string} */ text) => ({ id, parent, role, text, created: now, changed: now, finish: "eos" });
+  const conversation = {
+    id: "thinking", title: "Thoughts", named: true, created: now, changed: now, system: "", persona: "", sampling: {}, thinks: false, leaf: "d", from: null,
+    messages: [
+      message("a", null, "user", "How many?"), message("b", "a", "assistant", "<think>\nI count: **one**, two.\n</think>\n\nTwo of *them*."),
+      message("c", "b", "user", "Sure?"), message("d", "c", "assistant", "It was begun before.\n</think>\nQuite sure."),
+    ],
+  }; // prettier-ignore
+  choose("#import", [new File([JSON.stringify({ format: "vitrine-chat", version: 1, conversations: [conversation] })], "thoughts.json")]);
+  await until(() => shown().length === 4, "the conversation");
+  const folds = [...document.querySelectorAll('[data-role="assistant"] .thoughts')].map((each) => {
+    const fold = /** @type {HTMLDetailsElement} */ (each);
+    const { open, hidden } = fold;
+    fold.open = true;
+    return { open, hidden, text: fold.innerText };
+  });
+  const { thoughtsAndWords } = await import("/page/chat/conversation.js");
+  const growing = ["<thi", "<think>", "<think>so", "<think>so</think>", "<think>so</think>\n\nYes"].map((text) => thoughtsAndWords(text));
+  return { words: shown().map(({ text }) => text), folds, growing };
+}
+
+/** A model whose template can think, and one that has no template. */
+export async function abilities() {
+  const row = () => !element("#thinks-row", HTMLElement).hidden;
+  const load = async (/** @type {string} */ name, /** @type {string} */ lead) => {
+    const file = new File([await (await fetch(`/fixtures/${name}.gguf`)).blob()], `${name}.gguf`);
+    choose("#file-input", [file]);
+    await until(() => element("#welcome", HTMLElement).innerText.includes(lead), name);
+  };
+  const before = row();
+  await load("tiny_qwen3", "to tiny_qwen3");
+  const thinks = row();
+  const told = /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled;
+  await load("tiny_gpt2", "learnt no conversations");
+  put("#length", "16");
+  put("#temperature", "0");
+  const lead = element("#welcome", HTMLElement).innerText;
+  await say("Once upon a time");
+  const first = shown();
+  key("#prompt", "Enter");
+  await until(() => document.body.dataset.state === "writing" || (shown()[1].text.length ?? 0) > first[1].text.length, "more of it");
+  await settled();
+  return { before, thinks, told, lead, first, more: shown(), system: /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled, note: element("#told", HTMLElement).innerText };
+}
+
+/** Says something, and waits until it is kept. @param {string} text */
+export async function tell(text) {
+  put("#length", "48");
+  await say(text);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return shown();
+}
+
+/** Begins a long answer and leaves it running. @param {string} text */
+export async function beginSlowly(text) {
+  slowly();
+  put("#length", "512");
+  put("#prompt", text);
+  key("#prompt", "Enter");
+  await until(() => document.body.dataset.state === "writing" && (shown().at(-1)?.text.length ?? 0) > 5, "words");
+}
+
+/** What happens where another tab is answering. @param {string} text */
+export async function tryHere(text) {
+  put("#prompt", text);
+  key("#prompt", "Enter");
+  await until(() => element("#elsewhere", HTMLElement).innerText !== "", "that another tab is at it");
+  return { elsewhere: element("#elsewhere", HTMLElement).innerText, draft: /** @type {HTMLTextAreaElement} */ (document.querySelector("#prompt")).value };
+}
+
+/** Writes until nothing more can be kept, then makes room. */
+export async function full() {
+  await say("A story about an owl.");
+  await until(() => !element("#unkept", HTMLElement).hidden, "that it is not kept");
+  const told = element("#unkept", HTMLElement).innerText;
+  const notice = element("#error", HTMLElement).innerText;
+  const text = handedOut();
+  click("#error-action");
+  const exported = JSON.parse(await (await text)).conversations[0].messages.length;
+  return { told, notice, exported, messages: shown() };
+}
+
+/** Whether everything is kept again, after the next change. */
+export async function room() {
+  await say("And one about a bear.");
+  await until(() => element("#unkept", HTMLElement).hidden, "that it is kept again");
+  return { kept: (await kept()).map(({ messages }) => messages.length), messages: shown().length };
+}
+
+/** A conversation with something of everything in it, from a file. */
+export async function sampler() {
+  const now = Date.now();
+  /** @type {{ id: string, parent: string | null, role: string, text: string, created: number, changed: number, finish?: string, model?: string, files?: object[], figures?: object }[]} */
+  const messages = [];
+  const add = (/** @type {string} */ id, /** @type {string | null} */ parent, /** @type {string} */ role, /** @type {string} */ text, more = {}) => messages.push({ id, parent, role, text, created: now + messages.length, changed: now, ...more });
+  const figures = { promptTokens: 40, reusedTokens: 20, generatedTokens: 143, firstTokenMs: 62, tokensPerSecond: 38.4, seed: 7 };
+  add("a", null, "user", "How far does a stone fall in two seconds? Show it as a formula, a table and in Python.", { files: [{ name: "notes.md", text: "# Falling\n\ng is 9.81 m/s²" }] });
+  add("x", "a", "assistant", "Some other answer.", { finish: "eos", model: "Another model" });
+  add("b", "a", "assistant", `<think>g is about 9.81.</think>\n\nA stone falls $d = \\tfrac{1}{2} g t^2$, which is **19.6 m** after two seconds:\n\n$$ d = \\frac{1}{2} \\cdot 9.81 \\cdot 2^2 = 19.62 $$\n\n| seconds | metres | what it is as long as, with some words that make this table a wide one |\n|--:|--:|---|\n| 1 | 4.9 | a small van |\n| 2 | 19.6 | a lorry with its trailer |\n\n\`\`\`python\ndef fall(t, g=9.81):\n    """How far a stone falls in t seconds, in metres, where nothing but gravity pulls at it."""\n    return g * t ** 2 / 2\n\`\`\`\n\n1. Let go of it.\n2. Listen. See [the article](https://example.org/fall).`, { finish: "length", model: "Storyteller", figures });
+  add("c", "b", "user", "And on the moon?");
+  add("d", "c", "assistant", "There it falls six times more slowly: 3.2 m.", { finish: "eos", model: "Storyteller", figures });
+  const conversation = { id: "sampler", title: "A stone that falls, and a title so long that it has to be cut somewhere", named: true, created: now, changed: now, system: "Answer shortly.", persona: "", sampling: {}, thinks: false, leaf: "d", from: "c", messages };
+  choose("#import", [new File([JSON.stringify({ format: "vitrine-chat", version: 1, conversations: [conversation] })], "sampler.json")]);
+  await until(() => shown().length === 4 && document.querySelector("math"), "the conversation");
+  choose("#attach", [new File(["a,b\n1,2\n"], "table-with-a-rather-long-name-of-its-own.csv")]);
+  await until(() => element("#attached", HTMLElement).innerText.includes("tokens"), "the chip");
+}
