@@ -88,7 +88,7 @@ async function send() {
   });
 }
 
-/** Lets the model write where no other tab does. @param {() => Promise<void>} act */
+/** Lets the model write where no other tab does; whether it did. @param {() => Promise<void>} act */
 async function begin(act) {
   notices.close();
   const alone = await conversations.alone(conversations.shown, async () => {
@@ -100,6 +100,7 @@ async function begin(act) {
   });
   elsewhere.hidden = alone;
   if (!alone) elsewhere.textContent = "Another tab is answering in this conversation, and its words come here too. Send yours when it has finished.";
+  return alone;
 }
 
 /** @param {Message} message @param {ChatOptions} [more] */
@@ -127,14 +128,18 @@ async function goOn(message) {
 
 /** @param {Message} message @param {string} text */
 async function editMessage(message, text) {
-  if (!writer) return awaitModel();
   const { shown } = conversations;
   const { files } = message;
   const current = writer;
-  await begin(async () => {
+  const ask = async (/** @type {Writer} */ by) => {
     const asked = addMessage(shown, message.parent, { role: "user", text, ...(files ? { files } : {}) });
-    await answering.answer(current, shown, asked.id);
-  });
+    await answering.answer(by, shown, asked.id);
+  };
+  const free = current && !answering.now && sampling.check();
+  if (free && (await begin(() => ask(current)))) return;
+  // What the reader wrote stays in the field.
+  thread.view(message.id)?.edit(text);
+  if (!current) awaitModel();
 }
 
 /** @param {Message} message */
@@ -300,6 +305,8 @@ function newConversation() {
 async function useModel() {
   const { model, entry } = models;
   if (!model) return;
+  // The model before is about to go.
+  answering.stop();
   const name = entry?.name ?? (element("model-name", HTMLElement).dataset.name || model.info.name);
   const abilities = await abilitiesOf(model);
   if (models.model !== model) return;

@@ -19,7 +19,10 @@ pub struct Package {
 
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0" };
 pub const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
+pub const ESBUILD: Package = Package { name: "esbuild", version: "0.28.2" };
+pub const MARKED: Package = Package { name: "marked", version: "18.2.1" };
 pub const OPENAI: Package = Package { name: "openai", version: "7.59.0" };
+pub const TEMML: Package = Package { name: "temml", version: "0.13.5" };
 pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" };
 
 /// The folder of a package, installed if it was not there.

@@ -7,7 +7,7 @@ import { Prose } from "./prose.js";
 
 /** @import { Message } from "./conversation.js" */
 /** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, makeRoom(): void, step(by: number): void }} Acts */
-/** Where it stands among its siblings, from 1. @typedef {{ at: number, of: number }} Place */
+/** Where it stands among its siblings, from 1; and whether nothing is shown behind it. @typedef {{ at: number, of: number, last: boolean }} Place */
 
 /** Why an answer stands there unfinished. @type {Partial<Record<NonNullable<Message["finish"]>, string>>} */
 const CUT = {
@@ -93,15 +93,21 @@ export class MessageView {
     if (message.role === "user") {
       this.#words.textContent = message.text;
       this.#words.hidden = message.text === "";
+      this.#showCut(place.last && free ? "Not answered yet." : undefined, "Answer it", free);
       return;
     }
     this.grow(writing);
-    const cut = writing ? undefined : CUT[message.finish ?? "aborted"];
-    this.#cut.hidden = cut === undefined;
-    this.#goOn.disabled = !free;
-    this.#cut.replaceChildren(...(cut === undefined ? [] : [cut, " ", this.#goOn]));
-    this.#goOn.textContent = message.finish === "context" ? "Leave out the earliest and go on" : "Go on";
+    const next = message.finish === "context" ? "Leave out the earliest and go on" : "Go on";
+    this.#showCut(writing ? undefined : CUT[message.finish ?? "aborted"], next, free);
     this.#figures.textContent = writing ? "" : figuresInWords(message);
+  }
+
+  /** Why nothing more stands there, and the way on. @param {string | undefined} why @param {string} next @param {boolean} free */
+  #showCut(why, next, free) {
+    this.#cut.hidden = why === undefined;
+    this.#goOn.textContent = next;
+    this.#goOn.disabled = !free;
+    this.#cut.replaceChildren(...(why === undefined ? [] : [why, " ", this.#goOn]));
   }
 
   /** Shows what came since. @param {boolean} more whether more will come */
@@ -133,8 +139,8 @@ export class MessageView {
     return this.#words.innerText;
   }
 
-  /** Opens the reader's own message for editing; what comes of it is another branch. */
-  edit() {
+  /** Opens the reader's own message for editing; what comes of it is another branch. @param {string} [text] what stands in the field */
+  edit(text = this.#message.text) {
     const field = make("textarea", { class: "edit-field", rows: "2", "aria-label": "Your message, to be sent once more. Escape leaves it as it was." });
     const send = make("button", { type: "submit", class: "primary" }, "Send");
     const cancel = make("button", { type: "button", class: "plain" }, "Leave it");
@@ -145,13 +151,13 @@ export class MessageView {
       foot.hidden = false;
       this.#buttons.querySelector("button")?.focus({ preventScroll: true });
     };
-    field.value = this.#message.text;
+    field.value = text;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const text = field.value.trim();
-      if (text === "" && !this.#message.files?.length) return field.focus();
+      const edited = field.value.trim();
+      if (edited === "" && !this.#message.files?.length) return field.focus();
       close();
-      this.#acts.edit(text);
+      this.#acts.edit(edited);
     });
     cancel.addEventListener("click", close);
     field.addEventListener("keydown", (event) => {

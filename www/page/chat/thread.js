@@ -53,7 +53,8 @@ export class Thread {
       let view = this.#views.get(message.id);
       if (!view) this.#views.set(message.id, (view = new MessageView(message, this.#acts(message), story)));
       const siblings = siblingsOf(conversation, message);
-      view.show(message, { at: siblings.indexOf(message) + 1, of: siblings.length }, message === writing, free);
+      const place = { at: siblings.indexOf(message) + 1, of: siblings.length, last: at === path.length - 1 };
+      view.show(message, place, message === writing, free);
       return at === first && first > 0 ? [this.#left, view.element] : [view.element];
     });
     // What is in its place stays there: an element that is moved loses the focus and its scroll.
@@ -77,7 +78,8 @@ export class Thread {
   }
 
   #keepEnd = () => {
-    if (this.#follows) this.#scroll.scrollTop = this.#scroll.scrollHeight;
+    // What stands there before the first message is read from its beginning.
+    if (this.#follows && this.#box.hasChildNodes()) this.#scroll.scrollTop = this.#scroll.scrollHeight;
     this.#toEnd.hidden = this.#follows || this.#scroll.scrollHeight <= this.#scroll.clientHeight;
   };
 }

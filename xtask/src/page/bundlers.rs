@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Test, Visit, ensure_that, nothing, script};
 use crate::{
     build::copy_folder,
-    npm::{self, Package},
+    npm::{self, ESBUILD, Package},
     server::{self, Routes},
     workspace,
 };
@@ -26,7 +26,6 @@ const OLDER_VITE: Package = Package { name: "vite", version: "7.3.8" };
 const WEBPACK: Package = Package { name: "webpack", version: "5.113.0" };
 const ROLLUP: Package = Package { name: "rollup", version: "4.68.8" };
 const NODE_RESOLVE: Package = Package { name: "@rollup/plugin-node-resolve", version: "16.0.3" };
-const ESBUILD: Package = Package { name: "esbuild", version: "0.28.2" };
 
 pub const TESTS: &[Test] = &[
     Test::new("vite_builds_an_application", |visit| built(visit, Bundler::Vite(&VITE))),

@@ -321,6 +321,12 @@ export async function tell(text) {
   return shown();
 }
 
+/** Asks for a short answer of the likeliest words. @param {string} text */
+export async function askGreedily(text) {
+  put("#temperature", "0");
+  return tell(text);
+}
+
 /** Begins a long answer and leaves it running. @param {string} text */
 export async function beginSlowly(text) {
   slowly();

@@ -28,7 +28,7 @@ export function light() {
 export function cut() {
   const sticksOut = (/** @type {Element} */ each) => {
     const { left, right, width } = each.getBoundingClientRect();
-    return width > 1 && !each.closest(".unseen, .skip, #film") && (right > document.documentElement.clientWidth + 1 || left < -1);
+    return width > 1 && !each.closest(".unseen, .skip, #film, pre, .table, .maths") && (right > document.documentElement.clientWidth + 1 || left < -1);
   };
   return [...document.querySelectorAll("main *, header *, footer *")].filter(sticksOut).map((each) => each.id || each.tagName);
 }

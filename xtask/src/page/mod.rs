@@ -36,6 +36,7 @@ mod reader;
 mod sampling;
 mod sources;
 mod tools;
+mod vendor;
 mod walk;
 mod widgets;
 mod world;
@@ -244,6 +245,7 @@ fn open_page(page: &Session, address: &str) -> Result<()> {
 /// What is looked at beside the tests.
 const LIGHT: &str = "the module is light enough";
 const TYPED: &str = "the types of the wasm face are the module's own";
+const VENDORED: &str = "the page's libraries are what npm has";
 
 /// Runs all tests whose names contain `filter`, in each of these engines those that it is for.
 pub fn run(
@@ -256,6 +258,9 @@ pub fn run(
 ) -> Result<()> {
     if filter.is_none_or(|part| TYPED.contains(part)) {
         tally.check(TYPED, types::check(workspace, &site.dist.join("pkg")));
+    }
+    if filter.is_none_or(|part| VENDORED.contains(part)) {
+        tally.check(VENDORED, vendor::check(workspace));
     }
     thread::scope(|scope| {
         // It takes some time of one processor, and the tests leave some of theirs.

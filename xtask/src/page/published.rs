@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Test, Visit, ensure_that, offline::Cable, open_page, reader, script};
+use super::{Test, Visit, chat, ensure_that, offline::Cable, open_page, reader, script};
 use crate::{
     browser::Gpu,
     published::{self, Model},
@@ -17,6 +17,7 @@ pub const TESTS: &[Test] = &[
     Test::new("smollm2_answers_in_the_page_without_its_server", without_a_server)
         .with_published("smollm2")
         .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
+    Test::new("smollm2_converses_as_transformers_does", converses).with_published("smollm2"),
     Test::new("smollm2_writes_as_transformers_does_on_the_cpu", smollm2_on_cpu).with_published("smollm2"),
     Test::new("gemma3_writes_as_transformers_does_on_the_cpu", gemma3_on_cpu).with_published("gemma3"),
     Test::new("smollm2_writes_as_transformers_does_on_webgpu", smollm2_on_gpu)
@@ -92,6 +93,29 @@ fn gemma3_on_cpu(visit: &Visit) -> Result<()> {
 
 fn smollm2_on_gpu(visit: &Visit) -> Result<()> {
     writes_as_transformers_does(visit, "smollm2", "webgpu", Some(ON_SOFTWARE))
+}
+
+/// On the page for conversations: its first answer is transformers' own, and a second question is answered behind it, most of it read before.
+fn converses(visit: &Visit) -> Result<()> {
+    let page = &visit.session;
+    visit.open("chat.html")?;
+    ensure_that!(page.text("#welcome")?.contains("Use SmolLM2"), "it is not offered: {}", page.text("#welcome")?);
+    page.click("#welcome [data-use]")?;
+    page.wait_for("document.querySelector('#welcome').innerText.includes('to SmolLM2')", 120)?;
+    let greedy = &reference(visit, "smollm2")?["greedy"];
+    let [asked, expected] = ["prompt", "text"].map(|key| greedy[key].as_str().unwrap_or_default());
+    let seen = chat::ask_greedily(visit, asked)?;
+    let answer = seen[1]["text"].as_str().unwrap_or_default();
+    ensure_that!(
+        !expected.is_empty() && answer.replace("\n\n", "\n").starts_with(&expected.replace("\n\n", "\n")),
+        "to {asked:?} the page says {answer:?}, transformers {expected:?}"
+    );
+    let seen = chat::ask_greedily(visit, "Say that in fewer words.")?;
+    ensure_that!(seen[3]["text"].as_str().is_some_and(|text| text.len() > 10), "the second answer: {seen}");
+    if let Some(folder) = visit.screenshots {
+        page.screenshot(&visit.root.join(folder).join("chat-smollm2.png"))?;
+    }
+    Ok(())
 }
 
 /// Chosen from the list with its licence beside it, and kept: it opens and answers when the server is gone.
