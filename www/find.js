@@ -29,8 +29,11 @@ import { ggufsAmong, modelFiles } from "./pipeline.js";
 /** Repositories that are looked at where nobody says how many, and at one time. */
 const USUAL = 8;
 const AT_ONCE = 4;
-/** What is read of a file at first, and as far as its header goes on: a GGUF's list of weights stands behind its vocabulary. The last is the longest header that is read. */
-const BEGINNINGS = [256 << 10, 2 << 20, 6 << 20, 16 << 20];
+/**
+ * What is read of a file at first, and as far as its header goes on: a GGUF's list of weights stands behind its vocabulary, whose length is known when its
+ * end is. By so little at a time that of 5 to 10 MB not much more is fetched. The last is the longest header that is read.
+ */
+const BEGINNINGS = [256 << 10, ...Array.from({ length: 8 }, (_, i) => (i + 1) * (2 << 20))];
 const LONGEST_HEADER = BEGINNINGS[BEGINNINGS.length - 1];
 /** What WebAssembly can address. */
 const WASM_BYTES = 2 ** 32;
