@@ -9,6 +9,7 @@ import { embeddings } from "./openai-embeddings.js";
 import { fetchOf, nonce } from "./openai-fetch.js";
 import { Refused } from "./openai-fields.js";
 import { chatRequest, signalOf, textRequest } from "./openai-request.js";
+import { serve } from "./openai-serve.js";
 import { isRecord, shown } from "./options.js";
 import { opensThoughts } from "./thoughts.js";
 
@@ -115,14 +116,16 @@ export function openai(engine, loaded) {
     return [...new Set([...listed, ...held])].map((id) => ({ id, object: "model", created, owned_by: "vitrine" }));
   };
 
+  const answer = fetchOf({
+    "chat/completions": (request, signal) => create(request, { signal }),
+    completions: createText,
+    embeddings: (request, signal) => embeddings(request, signal, modelOf),
+    models,
+  });
   return {
     completions: /** @type {Face.ChatCompletions} */ ({ create }),
-    fetch: fetchOf({
-      "chat/completions": (request, signal) => create(request, { signal }),
-      completions: createText,
-      embeddings: (request, signal) => embeddings(request, signal, modelOf),
-      models,
-    }),
+    fetch: answer,
+    serve: (/** @type {Face.ServeOptions} */ options) => serve(answer, options),
   };
 }
 

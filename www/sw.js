@@ -5,6 +5,8 @@
  * answer does the copy serve. So an update is never hidden behind an old copy. Needs no special headers, sets none.
  */
 
+import { served } from "./openai-route.js";
+
 const CACHE = "vitrine";
 
 const SHELL = [
@@ -84,6 +86,8 @@ const SHELL = [
   "openai-fields.js",
   "openai-messages.js",
   "openai-request.js",
+  "openai-route.js",
+  "openai-serve.js",
   "opened.js",
   "options.js",
   "pipeline.js",
@@ -125,10 +129,12 @@ const SHELL = [
 /** @typedef {Event & { waitUntil(promise: Promise<unknown>): void }} Extendable */
 /** @typedef {Extendable & { request: Request, respondWith(answer: Promise<Response>): void }} Fetching */
 
-const worker = /** @type {{ registration: ServiceWorkerRegistration, skipWaiting(): Promise<void>, clients: { claim(): Promise<void> } } & EventTarget} */ (
+const worker = /** @type {{ registration: ServiceWorkerRegistration, skipWaiting(): Promise<void>, clients: import("./openai-route.js").Clients & { claim(): Promise<void> } } & EventTarget} */ (
   /** @type {unknown} */ (self)
 );
 const scope = worker.registration.scope;
+/** Where pages answer in OpenAI's shape. */
+const answered = new URL("v1/", scope).href;
 
 worker.addEventListener("install", (event) => {
   /** @type {Extendable} */ (event).waitUntil(keepShell().then(() => worker.skipWaiting()));
@@ -141,7 +147,8 @@ worker.addEventListener("activate", (event) => {
 worker.addEventListener("fetch", (event) => {
   const fetching = /** @type {Fetching} */ (event);
   const { request } = fetching;
-  if (request.method === "GET" && request.url.startsWith(scope)) fetching.respondWith(answer(fetching));
+  if (request.url.startsWith(answered)) fetching.respondWith(served({ request, waitUntil: (promise) => fetching.waitUntil(promise) }, worker.clients));
+  else if (request.method === "GET" && request.url.startsWith(scope)) fetching.respondWith(answer(fetching));
 });
 
 async function keepShell() {

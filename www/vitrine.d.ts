@@ -1171,6 +1171,19 @@ export interface CatalogModels {
   taesd: Autoencoder;
 }
 
+export interface ServeOptions {
+  /** The address of `sw.js` in a whole copy of Vitrine (the default: beside `vitrine.js`). */
+  serviceWorker?: string | URL;
+}
+
+/** A page that answers for its site. */
+export interface Serving {
+  /** What OpenAI's client takes as `baseURL`, in any page of the service worker's scope. */
+  readonly baseURL: string;
+  /** Serves no more; answers that are under way end with an error. So does `engine.close()`. */
+  stop(): void;
+}
+
 /** The door to everything. All engines of a page share one worker. */
 export interface Engine {
   /** What computes, and why. After a crash the next `load` may find another. */
@@ -1183,7 +1196,16 @@ export interface Engine {
    * models and encoders, and those that are loaded: by the address that they came from, or the file's own name, where no id of the catalogue is spelled so; a file without a
    * name by that which stands in it). Errors come in OpenAI's shape.
    */
-  readonly openai: { readonly fetch: typeof fetch };
+  readonly openai: {
+    readonly fetch: typeof fetch;
+    /**
+     * Answers `fetch("v1/…")` of every script in the scope of Vitrine's service worker (`sw.js`), which it starts where it does not run, as long as this
+     * page is open. Of several pages that serve one answers; where none does the status is 503. Nothing goes to the network.
+     *
+     * Errors: `bad-argument` where a page can have no service worker (plain http, a frame without an origin), `network` where there is no `sw.js`.
+     */
+    serve(options?: ServeOptions): Promise<Serving>;
+  };
   /** The models that come with this copy of Vitrine. */
   catalog(): Promise<CatalogEntry[]>;
   /**

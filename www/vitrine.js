@@ -33,6 +33,8 @@ class OpenEngine {
   #closed = false;
   /** What must be closed with the engine; models with what they came from. @type {Map<LoadedModel<any, any> | LoadedTokenizer, Origin>} */
   #loaded = new Map();
+  /** @type {Face.Serving[]} */
+  #serving = [];
   /** @type {Face.DeviceInfo | undefined} */
   #device;
 
@@ -46,9 +48,17 @@ class OpenEngine {
       delete: async (...which) => this.#ask("cacheDelete", which.length === 0 ? {} : meant(which[0])),
       usage: () => this.#ask("cacheUsage", {}),
     };
-    const { completions, fetch } = openai(this, () => this.#models());
+    const { completions, fetch, serve } = openai(this, () => this.#models());
     this.chat = { completions };
-    this.openai = { fetch };
+    this.openai = {
+      fetch,
+      serve: async (/** @type {Face.ServeOptions} */ options) => {
+        if (this.#closed) throw closed("engine");
+        const serving = await serve(check("serve", options));
+        this.#serving.push(serving);
+        return serving;
+      },
+    };
   }
 
   get device() {
@@ -162,6 +172,7 @@ class OpenEngine {
   async close() {
     if (this.#closed) return;
     this.#closed = true;
+    for (const serving of this.#serving) serving.stop();
     const session = this.#session;
     this.#session = undefined;
     if (!session) return;

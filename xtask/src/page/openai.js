@@ -320,3 +320,91 @@ export async function embedded() {
     left,
   };
 }
+
+/** Requests of plain scripts to the site's own `/v1/`, answered by the page that serves. */
+export async function served() {
+  const engine = await engineOn("cpu");
+  const model = await engine.load("storyteller");
+  const serving = await engine.openai.serve();
+  const post = (/** @type {object} */ body, /** @type {AbortSignal} */ signal = new AbortController().signal) =>
+    fetch("/v1/chat/completions", { method: "POST", headers: { authorization: "Bearer none" }, body: JSON.stringify(body), signal });
+  const own = await model.chat(MESSAGES, { maxTokens: 6, temperature: 0 }).text();
+  const whole = await (await post(ASKED)).json();
+  const streamed = await post({ ...ASKED, stream: true });
+  const type = streamed.headers.get("content-type");
+  const events = (await streamed.text()).split("\n\n").filter(Boolean).map((event) => event.slice("data: ".length));
+  const text = events.slice(0, -1).map((event) => JSON.parse(event).choices[0].delta.content ?? "").join("");
+  const wrong = await post({ ...ASKED, model: "no-such-model" });
+  const { data } = await (await fetch("/v1/models")).json();
+  const listed = data.some((/** @type {{ id: string }} */ { id }) => id === "storyteller");
+  // Whoever cancels a stream, or gives up before an answer has begun, sets the model free.
+  const long = { ...ASKED, max_tokens: 1500, logit_bias: Object.fromEntries([...(await model.tokenize("")), 0, 1, 2].map((id) => [id, -100])) };
+  const reader = (await post({ ...long, stream: true })).body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  const begun = performance.now();
+  await model.generate("A", { maxTokens: 1 }).text();
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), 100);
+  const given = await post(long, abort.signal).then(() => "nothing", (error) => error.name);
+  await model.generate("A", { maxTokens: 1 }).text();
+  const waited = performance.now() - begun;
+  // A frame of the site asks too.
+  const frame = await framed();
+  const theirs = await frame.ask("return (await (await fetch('/v1/models')).json()).object");
+  serving.stop();
+  const nobody = await post(ASKED);
+  return {
+    own, whole: whole.choices[0].message.content, text, type, done: events[events.length - 1], listed, given, waited, theirs,
+    wrong: [wrong.status, (await wrong.json()).error.code],
+    nobody: [nobody.status, (await nobody.json()).error],
+    base: serving.baseURL === new URL("/v1", location.href).href,
+  };
+}
+
+/** A frame of the site with scripts of its own. */
+async function framed() {
+  const frame = document.createElement("iframe");
+  frame.src = "/fault/blank";
+  document.body.append(frame);
+  await new Promise((resolve) => frame.addEventListener("load", resolve, { once: true }));
+  const view = /** @type {any} */ (frame.contentWindow);
+  const Async = view.eval("(async () => {}).constructor");
+  return { frame, ask: (/** @type {string} */ script) => new Async(script)() };
+}
+
+/** Pages that serve and are closed: another answers, and what was under way ends with an error. */
+export async function closed() {
+  const script = `
+    const { Engine } = await import("/vitrine.js");
+    const engine = await Engine.create({ device: "cpu" });
+    await engine.load("storyteller");
+    await engine.openai.serve();
+    return "serves";`;
+  const first = await framed();
+  const serves = [await first.ask(script)];
+  const body = JSON.stringify({ ...ASKED, max_tokens: 100, n: 100, stream: true });
+  const reader = (await fetch("/v1/chat/completions", { method: "POST", body })).body?.getReader();
+  if (!reader) throw new Error("no stream came");
+  await reader.read();
+  first.frame.remove();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    rest += new TextDecoder().decode(value);
+  }
+  const last = rest.trim().split("\n\n").pop() ?? "";
+  const [second, third] = [await framed(), await framed()];
+  serves.push(await second.ask(script), await third.ask(script));
+  third.frame.remove();
+  const other = await (await fetch("/v1/models")).json();
+  second.frame.remove();
+  // The browser takes its time to see that a page is gone.
+  let status = 0;
+  for (let turn = 0; turn < 50 && status !== 503; turn++) {
+    status = (await fetch("/v1/models")).status;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return { serves, last, other: other.object, status };
+}

@@ -16,6 +16,12 @@ pub const TESTS: &[Test] = &[
         .with_package(&npm::OPENAI),
     Test::new("openais_penalties_and_biases_are_the_models_own", penalties).with_package(&npm::OPENAI),
     Test::new("openais_client_embeds_texts", embedded).with_package(&npm::OPENAI),
+    Test::new("a_page_serves_plain_requests_of_its_site_through_the_service_worker", served)
+        .everywhere()
+        .expecting(&["404", "503"]),
+    Test::new("a_page_that_served_and_is_closed_ends_its_streams_and_leaves_the_rest_to_others", closed)
+        .everywhere()
+        .expecting(&["503"]),
     Test::new("openais_log_probabilities_are_the_models_own", logprobs),
     Test::new("messages_of_openais_shape_reach_the_template", messages),
     Test::new("a_request_of_openais_shape_takes_a_signal_beside_it_and_is_refused_in_its_own_words", own_words),
@@ -354,5 +360,32 @@ fn embedded(visit: &Visit) -> Result<()> {
     );
     ensure_that!(seen["usage"] == json!({ "prompt_tokens": 3, "total_tokens": 3 }), "{}", seen["usage"]);
     ensure_that!(seen["listed"] == true && seen["left"] == true, "{seen}");
+    Ok(())
+}
+
+fn served(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", served), nothing())?;
+    ensure_that!(seen["own"] != "" && seen["whole"] == seen["own"] && seen["text"] == seen["own"], "{seen}");
+    ensure_that!(seen["type"] == "text/event-stream; charset=utf-8" && seen["done"] == "[DONE]", "{seen}");
+    ensure_that!(seen["listed"] == true && seen["theirs"] == "list" && seen["base"] == true, "{seen}");
+    ensure_that!(seen["wrong"] == json!([404, "model_not_found"]), "{}", seen["wrong"]);
+    ensure_that!(seen["given"] == "AbortError", "whoever gives up gets {}", seen["given"]);
+    ensure_that!(seen["waited"].as_f64().is_some_and(|ms| ms < 3000.0), "the model was busy for {} ms", seen["waited"]);
+    let nobody = &seen["nobody"];
+    ensure_that!(
+        nobody[0] == 503 && nobody[1]["type"] == "server_error" && nobody[1]["code"] == "closed",
+        "where nobody serves the answer is {nobody}"
+    );
+    Ok(())
+}
+
+fn closed(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("openai.js", closed), nothing())?;
+    ensure_that!(seen["serves"] == json!(["serves", "serves", "serves"]), "{seen}");
+    let last = seen["last"].as_str().unwrap_or_default();
+    ensure_that!(last.starts_with("data: {\"error\":") && last.contains("was closed"), "the stream ends with {last:?}");
+    ensure_that!(seen["other"] == "list" && seen["status"] == 503, "{seen}");
     Ok(())
 }
