@@ -4,6 +4,7 @@ import { pageEngine } from "./engine.js";
 import { VitrineError } from "./errors.js";
 import { Answering } from "./page/chat/answering.js";
 import { Attachments, areTexts } from "./page/chat/attachments.js";
+import { Comparison } from "./page/chat/comparison.js";
 import { Composer } from "./page/chat/composer.js";
 import { addMessage, pathTo, showBranch, siblingsOf } from "./page/chat/conversation.js";
 import { Conversations } from "./page/chat/conversations.js";
@@ -47,6 +48,7 @@ const models = new Models({
 });
 const attachments = new Attachments(async (text) => models.model && (await models.model.tokenize(text, { addSpecialTokens: false })).length);
 const composer = new Composer(attachments);
+const comparison = new Comparison();
 const library = new Library(conversations);
 const rooms = new Rooms();
 const personas = new Personas();
@@ -152,20 +154,28 @@ function actsOn(message) {
       if (await leaveOut()) await goOn(message);
       else notices.tell("There is nothing more to leave out", "This question and its answer fill the model's context by themselves. Begin a new conversation, or choose a model that looks back further.");
     },
+    compare() {
+      const { shown } = conversations;
+      comparison.open(siblingsOf(shown, message), message, (answer) => showSibling(answer, "compare"));
+    },
     step(/** @type {number} */ by) {
       const { shown } = conversations;
       const siblings = siblingsOf(shown, message);
       const next = siblings[siblings.findIndex(({ id }) => id === message.id) + by];
-      if (!next) return;
-      showBranch(shown, next);
-      conversations.keepSoon(shown);
-      update();
-      // Where the reader stood before, on the arrow of the message that came in its place.
-      /** @type {HTMLElement | null | undefined} */
-      const arrow = thread.view(next.id)?.element.querySelector(`[data-step="${by}"]:not(:disabled), [data-step]:not(:disabled)`);
-      arrow?.focus({ preventScroll: true });
+      if (next) showSibling(next, String(by));
     },
   };
+}
+
+/** Shows another branch; the focus stays on the button that was pressed, of the message that came in its place. @param {Message} message @param {string} pressed */
+function showSibling(message, pressed) {
+  const { shown } = conversations;
+  showBranch(shown, message);
+  conversations.keepSoon(shown);
+  update();
+  const places = thread.view(message.id)?.element;
+  const button = places?.querySelector(`[data-act="${pressed}"], [data-step="${pressed}"]:not(:disabled)`) ?? places?.querySelector("[data-step]:not(:disabled)");
+  if (button instanceof HTMLElement) button.focus({ preventScroll: true });
 }
 
 /** Whoever is early is heard later; whoever has no model is led to one. */

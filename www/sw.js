@@ -26,6 +26,7 @@ const SHELL = [
   "walk.js",
   "page/chat/answering.js",
   "page/chat/attachments.js",
+  "page/chat/comparison.js",
   "page/chat/composer.js",
   "page/chat/conversation.js",
   "page/chat/conversations.js",

@@ -6,7 +6,7 @@ import { thoughtsAndWords } from "./conversation.js";
 import { Prose } from "./prose.js";
 
 /** @import { Message } from "./conversation.js" */
-/** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, makeRoom(): void, step(by: number): void }} Acts */
+/** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, makeRoom(): void, step(by: number): void, compare(): void }} Acts */
 /** Where it stands among its siblings, from 1; and whether nothing is shown behind it. @typedef {{ at: number, of: number, last: boolean }} Place */
 
 /** Why an answer stands there unfinished. @type {Partial<Record<NonNullable<Message["finish"]>, string>>} */
@@ -174,6 +174,14 @@ export class MessageView {
     field.focus();
   }
 
+  /** @param {boolean} free */
+  #comparing(free) {
+    const button = make("button", { type: "button", class: "plain", "data-act": "compare" }, "Side by side");
+    button.disabled = !free;
+    button.addEventListener("click", () => this.#acts.compare());
+    return button;
+  }
+
   /** @param {Place} place @param {boolean} free */
   #showPlace({ at, of }, free) {
     this.#places.hidden = of < 2;
@@ -188,8 +196,9 @@ export class MessageView {
     const kind = this.#message.role === "user" ? "version" : "answer";
     this.#places.setAttribute("aria-label", `Other ${kind}s`);
     this.#places.replaceChildren(arrow(-1, "‹", `The ${kind} before`), make("span", { class: "place" }, `${at} of ${of}`), arrow(1, "›", `The next ${kind}`));
+    if (kind === "answer") this.#places.append(this.#comparing(free));
     /** @type {HTMLElement | null} */
-    const again = this.#places.querySelector(`[data-step="${had}"]:not(:disabled), button:not(:disabled)`);
+    const again = this.#places.querySelector(`[data-step="${had}"]:not(:disabled), [data-step]:not(:disabled)`);
     if (had) again?.focus({ preventScroll: true });
   }
 }
@@ -201,8 +210,8 @@ function fileOf({ name, text }) {
 }
 
 /** @param {Message} message */
-function figuresInWords({ figures, model }) {
-  if (!figures) return model ?? "";
+export function figuresInWords({ figures }) {
+  if (!figures) return "";
   const { generatedTokens, tokensPerSecond, firstTokenMs } = figures;
   const speed = tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0);
   const first = firstTokenMs < 1000 ? `${firstTokenMs.toFixed(0)} ms` : `${(firstTokenMs / 1000).toFixed(1)} s`;

@@ -35,7 +35,7 @@ function key(selector, key, more) {
 /** @returns {Shown[]} */
 function shown() {
   return [...document.querySelectorAll(".message")].map((each) => {
-    const part = (/** @type {string} */ name) => /** @type {HTMLElement | null} */ (each.querySelector(name))?.innerText ?? "";
+    const part = (/** @type {string} */ name) => /** @type {HTMLElement | null} */ (each.querySelector(name))?.innerText.trim() ?? "";
     return { role: String(/** @type {HTMLElement} */ (each).dataset.role), text: part(".words"), place: part(".place"), cut: part(".cut"), figures: part(".figures"), who: part("h3") };
   });
 }
@@ -136,7 +136,11 @@ export async function branches() {
   click('[data-role="user"] [data-step="-1"]');
   const before = shown();
   const focused = document.activeElement?.getAttribute("data-step");
-  return { first, second, back, offered, edited, before, focused, kept: (await kept())[0].messages.length };
+  click('[data-role="assistant"] [data-act="compare"]');
+  const compared = [...document.querySelectorAll("#answers .words")].map((each) => /** @type {HTMLElement} */ (each).innerText.trim());
+  click("#answers button:enabled");
+  const taken = { text: shown()[1].text, open: /** @type {HTMLDialogElement} */ (document.querySelector("#comparison")).open };
+  return { first, second, back, offered, edited, before, focused, compared, taken, kept: (await kept())[0].messages.length };
 }
 
 /** Several conversations: searched, renamed, deleted, brought back. */
@@ -289,6 +293,20 @@ export async function thoughts() {
   return { words: shown().map(({ text }) => text), folds, growing };
 }
 
+/** A question that stands there without an answer, as one that was stopped before its first word. */
+export async function unanswered() {
+  const now = Date.now();
+  const asked = { id: "q", parent: null, role: "user", text: "A story about a whale.", created: now, changed: now };
+  const conversation = { id: "open", title: "Open", named: true, created: now, changed: now, system: "", persona: "", sampling: { maxTokens: 32 }, thinks: false, messages: [asked], leaf: "q", from: null };
+  choose("#import", [new File([JSON.stringify({ format: "vitrine-chat", version: 1, conversations: [conversation] })], "open.json")]);
+  await until(() => shown().length === 1, "the conversation");
+  const [before] = shown();
+  click('[data-act="go-on"]');
+  await until(() => shown().length === 2 && shown()[1].text !== "", "an answer");
+  await settled();
+  return { before, after: shown() };
+}
+
 /** A model whose template can think, and one that has no template. */
 export async function abilities() {
   const row = () => !element("#thinks-row", HTMLElement).hidden;
@@ -341,7 +359,14 @@ export async function tryHere(text) {
   put("#prompt", text);
   key("#prompt", "Enter");
   await until(() => element("#elsewhere", HTMLElement).innerText !== "", "that another tab is at it");
-  return { elsewhere: element("#elsewhere", HTMLElement).innerText, draft: /** @type {HTMLTextAreaElement} */ (document.querySelector("#prompt")).value };
+  click('[data-role="user"] [data-act="edit"]');
+  const field = element(".edit-field", HTMLTextAreaElement);
+  field.value = "Something else.";
+  key(".edit-field", "Enter");
+  await until(() => document.querySelector(".edit-field") && document.querySelector(".edit-field") !== field, "the edit once more");
+  const edit = element(".edit-field", HTMLTextAreaElement).value;
+  key(".edit-field", "Escape");
+  return { edit, messages: shown().length, elsewhere: element("#elsewhere", HTMLElement).innerText, draft: /** @type {HTMLTextAreaElement} */ (document.querySelector("#prompt")).value };
 }
 
 /** Writes until nothing more can be kept, then makes room. */

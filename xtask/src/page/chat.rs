@@ -12,6 +12,7 @@ use crate::browser::Session;
 pub const TESTS: &[Test] = &[
     Test::new("a_question_is_answered_stopped_gone_on_with_and_kept", walks).everywhere(),
     Test::new("answers_stand_beside_each_other_and_edits_are_branches", branches),
+    Test::new("a_question_without_an_answer_can_be_answered", unanswered),
     Test::new("conversations_are_found_renamed_deleted_and_brought_back", library),
     Test::new("conversations_are_taken_out_and_brought_back", transfer),
     Test::new("settings_and_personas_stay_with_their_conversation", settings),
@@ -90,6 +91,16 @@ fn branches(visit: &Visit) -> Result<()> {
         "{seen}"
     );
     ensure_that!(seen["focused"] == "1", "the focus is on the arrow {}", seen["focused"]);
+    ensure_that!(seen["compared"] == json!([answer("first"), answer("second")]), "side by side: {}", seen["compared"]);
+    ensure_that!(seen["taken"] == json!({ "text": answer("first"), "open": false }), "taken: {}", seen["taken"]);
+    Ok(())
+}
+
+fn unanswered(visit: &Visit) -> Result<()> {
+    visit.open("chat.html")?;
+    let seen = visit.call(script!("chat.js", unanswered), nothing())?;
+    ensure_that!(seen["before"]["cut"] == "Not answered yet. Answer it", "{}", seen["before"]);
+    ensure_that!(seen["after"][0]["cut"] == "" && text(&seen["after"][1]["text"]).len() > 10, "{}", seen["after"]);
     Ok(())
 }
 
@@ -205,7 +216,8 @@ fn tabs(visit: &Visit) -> Result<()> {
     open_page(page, text(&address))?;
     let seen = visit.call(script!("chat.js", tryHere), json!("And mine?"))?;
     ensure_that!(text(&seen["elsewhere"]).contains("Another tab"), "{seen}");
-    ensure_that!(seen["draft"] == "And mine?", "the draft is gone: {seen}");
+    ensure_that!(seen["draft"] == "And mine?" && seen["edit"] == "Something else.", "what was written is gone: {seen}");
+    ensure_that!(seen["messages"] == 4, "it was sent all the same: {seen}");
     page.go_to_tab(first)?;
     page.wait_for("document.body.dataset.state === 'ready'", 120)?;
     let here = visit.call(script!("chat.js", standing), nothing())?;
@@ -283,6 +295,9 @@ fn looks(visit: &Visit) -> Result<()> {
     page.look_like(1280, 900, false, false)?;
     visit.call(script!("chat.js", sampler), nothing())?;
     axe::stands_everywhere(page, "a conversation")?;
+    page.click("[data-act='compare']")?;
+    axe::stands_everywhere(page, "answers side by side")?;
+    page.click("#comparison-close")?;
     for (width, height, phone, dark, name) in [
         (1400, 1000, false, false, "chat-desktop"),
         (390, 844, true, false, "chat-phone"),
