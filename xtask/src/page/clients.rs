@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Test, Visit, bundlers, ensure_that, script};
+use super::{Test, Visit, ensure_that, script};
 use crate::{
     browser::Script,
     npm::{self, Package},
