@@ -615,6 +615,118 @@ export interface ProfileOptions extends CallOptions {
   steps?: number;
 }
 
+/** What a conversation begins with. */
+export interface ConversationOptions {
+  /** How the model should answer: the first message. */
+  system?: string;
+  /** Turns that were there before. */
+  messages?: Messages;
+  /** As in `TemplateOptions`. */
+  tools?: Record<string, unknown>[];
+  /** A prompt template, or the name of a kept one: its system message and examples come first, and it frames what is sent. */
+  template?: PromptTemplate | string;
+  /** What fills slots of the template once for all. */
+  slots?: Record<string, string>;
+  /**
+   * When the turns outgrow the context: "error" (the default) refuses the next answer; "drop-turns" shows the model fewer of them; "slide" is that of `GenerateOptions`.
+   * With "drop-turns", where the prompt leaves no room for `maxTokens` (at most a quarter of the context), the oldest turns leave as wholes, and the template is applied again, until
+   * half of the context is free or the last turn stands alone. The system message and a template's examples never leave.
+   */
+  overflow?: "error" | "drop-turns" | "slide";
+  /** Each answer draws with a seed of its own that follows from this one (a new one each time when left out). */
+  seed?: number;
+  /** For all answers; what `send` is given goes before. */
+  options?: Omit<ChatOptions, "signal" | "seed" | "overflow">;
+}
+
+/** What came of an answer. */
+export interface AnswerSummary extends GenerationSummary {
+  /** Messages that left for it, as `overflow: "drop-turns"` says; they stay in `messages`. */
+  dropped: Message[];
+}
+
+/** An answer. What is read of it becomes part of the conversation, of one that is left early or fails as much as was read. */
+export interface AnswerStream extends TextStream {
+  readonly summary: AnswerSummary | undefined;
+}
+
+/** A text; parts; with a template, texts by the names of slots; or whole messages, such as what a tool gave (`{ role: "tool", … }`). */
+export type Sent = string | MessagePart[] | Record<string, string> | Message | Message[];
+
+/**
+ * Turns with a model, one answer at a time. Several conversations of one model take turns: what was computed of each is kept beside the others (on the device, the last used longest),
+ * and so is a beginning that they share.
+ */
+export interface Conversation {
+  /** All turns, with as much of an answer under way as was read: copies. */
+  readonly messages: Message[];
+  /** How many messages behind the first (system, examples) the model is shown no longer. */
+  readonly dropped: number;
+  /** Whether an answer is under way: from `send` until its stream has ended or was left. */
+  readonly answering: boolean;
+  /**
+   * Says something and answers it. With a template a text fills the one slot that nothing fills yet. What was sent stays among the messages, whatever comes of the answer. Refused while
+   * an answer is under way.
+   */
+  send(input: Sent, options?: ChatOptions): AnswerStream;
+  /** Answers the last question once more; the answer that was there leaves (`fork` first, to keep it). */
+  regenerate(options?: ChatOptions): AnswerStream;
+  /** Goes on with the last answer where it ended. */
+  continue(options?: ChatOptions): AnswerStream;
+  /** Changes message `at`; those behind it leave, and come back as the value. Call `regenerate` to have it answered. */
+  edit(at: number, content: string | MessagePart[]): Message[];
+  /** Another conversation that begins with the first `at` messages (the default: all). */
+  fork(at?: number): Conversation;
+  /** Leaves the answer under way, and waits until the model is free. */
+  stop(): Promise<void>;
+  /**
+   * A file of the turns and of what the model computed of them, for `restore`; docs/conversations.md describes it. Refused while an answer is under way.
+   */
+  save(options?: CallOptions): Promise<Blob>;
+}
+
+export interface RestoreOptions extends CallOptions {
+  /** Takes the turns of a conversation with another model, or one too long for this context, and computes them anew (the default: it is refused). */
+  otherModel?: boolean;
+}
+
+/** A frame for questions. Texts hold slots, `{{name}}`. */
+export interface PromptTemplate {
+  name: string;
+  /** From 1; what is kept under a name and a version does not change. */
+  version: number;
+  /** What it is for. */
+  about?: string;
+  system?: string;
+  /** Turns that stand before the first question (few-shot). */
+  examples?: { user: string; assistant: string }[];
+  /** How to reason before the answer (chain of thought): fills the slot `{{reasoning}}`, which a caller may fill otherwise. */
+  reasoning?: string;
+  /** The question with its frame. */
+  prompt: string;
+  /** What fills a slot where a caller says nothing; null where one must. */
+  slots?: Record<string, string | null>;
+}
+
+/** The prompt templates of this site, in the browser's storage. All of its tabs see the same. */
+export interface PromptTemplates {
+  /** Checks and keeps one. Another under the same name and version is refused. */
+  define(template: PromptTemplate): PromptTemplate;
+  /** By name, then by version. */
+  list(): PromptTemplate[];
+  /** The latest version, or this one. */
+  get(name: string, version?: number): PromptTemplate;
+  /** One version, or all; gives how many were there. */
+  delete(name: string, version?: number): number;
+  /** The turns of a template, or of a kept one's latest version, with its slots filled; the last is the question. A slot that is missing or unknown is refused by its name. */
+  apply(template: PromptTemplate | string, slots?: Record<string, string>): Message[];
+  /** All versions of these, or of all, as JSON. */
+  export(...names: string[]): string;
+  /** Keeps what `export` wrote: all of it, or nothing where one of them is refused. */
+  import(json: string): PromptTemplate[];
+}
+export const promptTemplates: PromptTemplates;
+
 /** A language model. One generation runs at a time; others wait their turn. */
 export interface TextModel {
   readonly info: ModelInfo;
@@ -627,6 +739,13 @@ export interface TextModel {
    * the model goes on until it answers.
    */
   chat(messages: Messages, options?: ChatOptions): TextStream;
+  /** Turns that are kept, gone on with, forked, edited and saved. Nothing is computed before its first answer is read. */
+  conversation(options?: ConversationOptions): Conversation;
+  /**
+   * A saved conversation, which goes on as if it had never been saved: to the bit on the same device. One of another model, or of other weights, is `bad-argument`; a damaged or cut
+   * file is `corrupt-file`.
+   */
+  restore(file: Blob, options?: RestoreOptions): Promise<Conversation>;
   /** The ids of a text. */
   tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   /** The ids of a conversation, as `chat` would give them to the model. */

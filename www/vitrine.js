@@ -4,9 +4,11 @@
  */
 
 import { addresses } from "./addresses.js";
+import { Talk } from "./conversation.js";
 import { describe, fileOf, meant } from "./describe.js";
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
+import { conversation, templated, text } from "./messages.js";
 import { openai } from "./openai.js";
 import { CALLING, check, isRecord, shown } from "./options.js";
 import { Steps, Words, streamCall } from "./stream.js";
@@ -16,6 +18,7 @@ import { spelledOut } from "./tool-words.js";
 import { declared } from "./tools.js";
 
 export { VitrineError } from "./errors.js";
+export { promptTemplates } from "./prompt-templates.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @import * as Wasm from "./wasm-face.js" */
@@ -369,6 +372,24 @@ class LoadedTextModel extends LoadedModel {
     return rest.trace ? Object.assign(beams, { steps }) : beams;
   }
 
+  /** @param {Face.ConversationOptions} [options] */
+  conversation(options) {
+    return Talk.begin(this, this.#save, options);
+  }
+
+  /** @type {import("./conversation.js").Save} */
+  #save = (messages, options, kept, signal) => this.compute("save", [messages, options, kept], signal);
+
+  /** @param {Blob} file @param {Face.RestoreOptions} [options] @returns {Promise<Face.Conversation>} */
+  async restore(file, options) {
+    const { otherModel = false, signal } = check("restore", options);
+    if (!(file instanceof Blob)) throw new VitrineError("bad-argument", `restore takes the Blob or the File that save() made, not ${shown(file)}.`);
+    const bytes = await file.arrayBuffer().catch((cause) => {
+      throw new VitrineError("storage", "The saved conversation could not be read: its file was moved, changed or is too large. Choose it again.", { cause });
+    });
+    return Talk.restored(this, this.#save, await this.compute("restore", [new Uint8Array(bytes), otherModel], signal));
+  }
+
   /** @param {Face.ProfileOptions} [options] @returns {Promise<Face.StepPart[]>} */
   async profile(options) {
     const { steps = 4, signal } = check("profile", options);
@@ -532,16 +553,6 @@ function give(host, op, args) {
 }
 
 /**
- * A string that UTF-8 can hold: lone surrogates become U+FFFD.
- * @param {unknown} value
- * @param {string} name
- */
-function text(value, name) {
-  if (typeof value !== "string") throw new VitrineError("bad-argument", `${name} must be a string, not ${shown(value)}.`);
-  return value.replace(/[\uD800-\uDFFF]/gu, "\uFFFD");
-}
-
-/**
  * The options of a stream, or the fault in them: a stream tells of it when it is first read.
  * @template {keyof import("./options.js").Calls} C
  * @param {C} name
@@ -554,30 +565,6 @@ function begun(name, options, further = (asked) => asked) {
   } catch (fault) {
     return { asked: {}, fault };
   }
-}
-
-/**
- * Messages with all that they hold: templates read more than a role and a content.
- * @param {Face.Message[]} messages
- * @param {Face.TemplateOptions} [options]
- */
-function conversation(messages, options) {
-  if (!Array.isArray(messages)) throw new VitrineError("bad-argument", "A conversation is an array of { role, content }.");
-  const role = messages.at(-1)?.role;
-  if (options?.continueFinalMessage && typeof role === "string" && role !== "assistant") {
-    throw new VitrineError("bad-argument", `continueFinalMessage is true, but the last message is one of "${role}". End the conversation with words of the assistant to go on from them, or leave it out.`);
-  }
-  // A hole is a message that is not there.
-  return Array.from(messages, (message, index) => {
-    const name = `messages[${index}]`;
-    if (!isRecord(message)) throw new VitrineError("bad-argument", `${name} is { role, content }, not ${shown(message)}.`);
-    text(message.role, `${name}.role`);
-    const { content } = message;
-    if (!(content === undefined || content === null || typeof content === "string" || (Array.isArray(content) && content.every(isRecord)))) {
-      throw new VitrineError("bad-argument", `${name}.content is a string, a list of parts like { type: "text", text }, or null, not ${shown(content)}.`);
-    }
-    return plain(message, name);
-  });
 }
 
 /** Whether the tools of a chat may be called. @param {Face.ChatOptions} options */
@@ -597,35 +584,6 @@ function plainly(options) {
   if (idle && toolChoice !== "none") throw new VitrineError("bad-argument", `${idle} is about the calls of tools, and there are none. Give tools, or leave it out.`);
   const others = Object.entries(rest).filter(([name]) => !CALLING.some((each) => each === name));
   return { ...Object.fromEntries(others), ...(toolChoice === "none" ? {} : { tools }) };
-}
-
-/**
- * What a chat template is told beside the messages.
- * @param {Pick<Face.TemplateOptions, "tools" | "documents" | "templateOptions">} options
- */
-function templated({ tools, ...others }) {
-  const options = { tools: tools?.map(declared), ...others };
-  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : plain(value, name)]));
-}
-
-/** Deeper than any message or schema. */
-const DEEPEST = 100;
-
-/**
- * A copy of a value that JSON can say, with its keys in their order; what is undefined is left out, as JSON does.
- * @param {unknown} value
- * @param {string} name
- * @param {number} [depth]
- * @returns {unknown}
- */
-function plain(value, name, depth = 0) {
-  if (depth > DEEPEST) throw new VitrineError("bad-argument", `${name.slice(0, 80)}… is nested more than ${DEEPEST} deep, or holds itself.`);
-  if (typeof value === "string") return text(value, name);
-  if (value === null || typeof value === "boolean" || Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return Array.from(value, (each, index) => plain(each ?? null, `${name}[${index}]`, depth + 1));
-  if (!isRecord(value)) throw new VitrineError("bad-argument", `${name} is ${shown(value)}, which JSON cannot say. Give texts, numbers, booleans, null, arrays and plain objects.`);
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(entries.map(([key, each]) => [text(key, name), plain(each, `${name}.${key}`, depth + 1)]));
 }
 
 /** @param {unknown} value @param {string} name */

@@ -215,6 +215,14 @@ export class Model {
      */
     profile(steps: number, cancel: Cancel): Promise<StepPart[]>;
     /**
+     * What the page kept of a saved conversation, whose computed states are brought back.
+     */
+    restore(file: Uint8Array | number[], other_model: boolean, cancel: Cancel): Promise<string>;
+    /**
+     * A conversation as a file, with what the page keeps of it.
+     */
+    save(messages: Message[], options: TemplateOptions, page: string, cancel: Cancel): Promise<Uint8Array<ArrayBuffer>>;
+    /**
      * How likely each token of a text is after those before it.
      */
     score(text: string, cancel: Cancel): Promise<Score>;

@@ -170,6 +170,26 @@ impl Model {
         to_js(&found)
     }
 
+    /// A conversation as a file, with what the page keeps of it.
+    #[wasm_bindgen(unchecked_return_type = "Uint8Array<ArrayBuffer>")]
+    pub async fn save(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
+        #[wasm_bindgen(unchecked_param_type = "TemplateOptions")] options: JsValue,
+        page: String,
+        cancel: &WebCancel,
+    ) -> Result<JsValue, JsValue> {
+        let messages: Vec<ChatMessage> = from_js(messages, "the messages").map_err(thrown)?;
+        let options = options_from_js::<ChatRequest>(options).and_then(ChatRequest::check).map_err(thrown)?;
+        let saved = self.model.save(&messages, &on_this_clock(options), page, cancel.flag()).await.map_err(thrown)?;
+        Ok(Uint8Array::from(saved.as_slice()).into())
+    }
+
+    /// What the page kept of a saved conversation, whose computed states are brought back.
+    pub async fn restore(&self, file: Vec<u8>, other_model: bool, cancel: &WebCancel) -> Result<String, JsValue> {
+        self.model.restore(&file, other_model, cancel.flag()).await.map_err(thrown)
+    }
+
     /// Where the time of a decode step goes, the longest part first.
     #[wasm_bindgen(unchecked_return_type = "StepPart[]")]
     pub async fn profile(&self, steps: u32, cancel: &WebCancel) -> Result<JsValue, JsValue> {

@@ -2,7 +2,7 @@
 //! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
-//! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`chat`] holds conversations, [`prose`] reads their answers,
+//! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`conversation`] holds conversations, [`chat`] its page, [`prose`] reads their answers,
 //! [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
@@ -16,6 +16,7 @@ mod cases;
 mod chat;
 mod clients;
 mod constraints;
+mod conversation;
 mod embedded;
 mod ending;
 mod families;
@@ -333,6 +334,7 @@ fn all() -> Vec<Test> {
         openai::TESTS,
         clients::TESTS,
         tools::TESTS,
+        conversation::TESTS,
         walk::TESTS,
         chat::TESTS,
         prose::TESTS,
