@@ -12,6 +12,21 @@ async function told(stream) {
   return { text, ...stream.summary };
 }
 
+/** The question behind a saved conversation: long enough to be read in pieces, whose size follows the clock. */
+const NEXT = "And then, when the snow was gone and the sun came up again, what did the fox and the bird find under the old tree by the river?";
+
+/** The same of an answer to it, with every number that was told of its tokens. @param {Conversation} talk */
+async function toldExactly(talk) {
+  const stream = talk.send(NEXT, { alternatives: 3 });
+  let text = "";
+  const numbers = [];
+  for await (const chunk of stream) {
+    text += chunk.text;
+    numbers.push(chunk.token, chunk.logprob, chunk.drawnLogprob, ...chunk.alternatives.map(({ logprob }) => logprob));
+  }
+  return { text, numbers, ...stream.summary };
+}
+
 export async function inTurns() {
   const engine = await engineOn("cpu");
   const model = await engine.load("storyteller");
@@ -122,8 +137,8 @@ export async function saves(device) {
   await talk.send("A fox in the snow.").text();
   const file = await talk.save();
   await (await caches.open(KEPT)).put("/saved", new Response(file));
-  const unsaved = await told(talk.send("And then?", { alternatives: 3 }));
-  return { bytes: file.size, text: unsaved.text, reused: unsaved.reusedTokens, prompt: unsaved.promptTokens, seed: unsaved.seed };
+  const unsaved = await toldExactly(talk);
+  return { bytes: file.size, text: unsaved.text, numbers: unsaved.numbers, reused: unsaved.reusedTokens, prompt: unsaved.promptTokens, seed: unsaved.seed };
 }
 
 /** In a page that knows nothing of the first. @param {string} device */
@@ -134,7 +149,7 @@ export async function restores(device) {
   if (!file) throw new Error("nothing was kept");
   const talk = await model.restore(file);
   const first = talk.messages;
-  const restored = await told(talk.send("And then?", { alternatives: 3 }));
+  const restored = await toldExactly(talk);
   const other = await engine.load("/fixtures/tiny_qwen3.gguf");
   const bytes = new Uint8Array(await file.arrayBuffer());
   const damaged = bytes.slice();
@@ -154,6 +169,7 @@ export async function restores(device) {
   return {
     first,
     text: restored.text,
+    numbers: restored.numbers,
     reused: restored.reusedTokens,
     prompt: restored.promptTokens,
     seed: restored.seed,

@@ -116,7 +116,7 @@ fn saved(visit: &Visit, device: &str) -> Result<()> {
     let before = visit.call(script!("conversation.js", saves), json!(device))?;
     visit.session.reload()?;
     let seen = visit.call(script!("conversation.js", restores), json!(device))?;
-    for what in ["text", "reused", "prompt", "seed"] {
+    for what in ["text", "numbers", "reused", "prompt", "seed"] {
         ensure_that!(seen[what] == before[what], "{what}: {} was {}", seen[what], before[what]);
     }
     ensure_that!(
