@@ -81,6 +81,7 @@ const SHELL = [
   "find.js",
   "host.js",
   "hub.js",
+  "kept-conversations.js",
   "messages.js",
   "openai.js",
   "openai-answer.js",

@@ -690,6 +690,28 @@ export interface RestoreOptions extends CallOptions {
   otherModel?: boolean;
 }
 
+/** A name in the browser's storage that this page alone holds. */
+export interface KeptConversation {
+  readonly name: string;
+  /** What is kept under the name, restored; undefined where nothing is. */
+  load(model: TextModel, options?: RestoreOptions): Promise<Conversation | undefined>;
+  /** Keeps it in the place of what was there; where there is no room (`storage`) that stays. */
+  save(talk: Conversation, options?: CallOptions): Promise<void>;
+  /** Lets another page have it. */
+  close(): void;
+}
+
+/** Conversations in the browser's storage of this site. */
+export interface KeptConversations {
+  /** The last saved first. */
+  list(): Promise<{ name: string; bytes: number; savedAt: number }[]>;
+  /** Claims a name, kept or new; `storage` where another tab has it open. A page that goes lets it go. */
+  open(name: string): Promise<KeptConversation>;
+  /** Gives whether there was one; `storage` where it is open. */
+  delete(name: string): Promise<boolean>;
+}
+export const keptConversations: KeptConversations;
+
 /** A frame for questions. Texts hold slots, `{{name}}`. */
 export interface PromptTemplate {
   name: string;

@@ -18,6 +18,7 @@ import { spelledOut } from "./tool-words.js";
 import { declared } from "./tools.js";
 
 export { VitrineError } from "./errors.js";
+export { keptConversations } from "./kept-conversations.js";
 export { promptTemplates } from "./prompt-templates.js";
 
 /** @import * as Face from "./vitrine.js" */

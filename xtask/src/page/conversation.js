@@ -179,6 +179,69 @@ export async function restores(device) {
   };
 }
 
+const NAME = "the sky / a fox";
+
+/** @returns {Promise<import("/vitrine.js").TextModel>} */
+async function storyteller() {
+  return (await engineOn("cpu")).load("storyteller");
+}
+
+/** In another document of the site, as another tab is one. @param {string} name */
+async function elsewhere(name) {
+  const frame = document.createElement("iframe");
+  frame.src = location.href;
+  await new Promise((resolve) => {
+    frame.onload = resolve;
+    document.body.append(frame);
+  });
+  /** @type {any} */
+  const inside = frame.contentWindow;
+  const store = await inside.eval('import("/vitrine.js")').then((/** @type {any} */ face) => face.keptConversations);
+  const seen = { open: await said(store.open(name).then((/** @type {any} */ kept) => kept.close())), delete: await said(store.delete(name)), list: (await store.list()).length };
+  frame.remove();
+  return seen;
+}
+
+export async function keeps() {
+  const { keptConversations } = await import("/vitrine.js");
+  const model = await storyteller();
+  const kept = await keptConversations.open(NAME);
+  const nothing = await kept.load(model);
+  const talk = model.conversation({ options: { maxTokens: 6 } });
+  await talk.send("A fox in the snow.").text();
+  await kept.save(talk);
+  const twice = await said(keptConversations.open(NAME));
+  const other = await elsewhere(NAME);
+  const listed = await keptConversations.list();
+  kept.close();
+  const after = await elsewhere("another");
+  const closed = await said(kept.save(talk));
+  return { nothing: nothing === undefined, twice, other, after, listed, closed, unnamed: await said(keptConversations.open(" ")), messages: talk.messages };
+}
+
+/** Saves a longer one where there is no room left. */
+export async function keepsInVain() {
+  const { keptConversations } = await import("/vitrine.js");
+  const model = await storyteller();
+  const kept = await keptConversations.open(NAME);
+  const talk = await kept.load(model);
+  if (!talk) throw new Error("nothing was kept");
+  await talk.send("And then?").text();
+  const full = await said(kept.save(talk));
+  const length = talk.messages.length;
+  kept.close();
+  return { full, length };
+}
+
+export async function keptStill() {
+  const { keptConversations } = await import("/vitrine.js");
+  const kept = await keptConversations.open(NAME);
+  const talk = await kept.load(await storyteller());
+  kept.close();
+  const deleted = [await keptConversations.delete(NAME), await keptConversations.delete(NAME)];
+  return { messages: talk?.messages, deleted, left: (await keptConversations.list()).length };
+}
+
 const TEMPLATE = {
   name: "qa",
   version: 1,

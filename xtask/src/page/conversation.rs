@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     Test::new("where_a_conversation_outgrows_the_context_whole_turns_leave", outgrown),
     Test::new("a_saved_conversation_goes_on_in_another_page_as_if_nothing_had_been", |visit| saved(visit, "cpu")),
     Test::new("a_saved_conversation_goes_on_on_webgpu", |visit| saved(visit, "webgpu")).on(Gpu::SwiftShader),
+    Test::new("a_kept_conversation_is_one_tabs_alone_and_survives_a_full_disk", kept),
     Test::new("prompt_templates_are_kept_filled_and_refused_by_the_names_of_slots", templates),
 ];
 
@@ -136,6 +137,34 @@ fn saved(visit: &Visit, device: &str) -> Result<()> {
         ensure_that!(said.to_lowercase().starts_with(&words.to_lowercase()), "{name}: {said}");
     }
     ensure_that!(seen["after"] == 3, "{seen}");
+    Ok(())
+}
+
+fn kept(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("conversation.js", keeps), nothing())?;
+    let says = |said: &Value, words: &str| said.as_str().is_some_and(|said| said.contains(words));
+    ensure_that!(seen["nothing"] == true && says(&seen["twice"], "storage: "), "{seen}");
+    for what in ["open", "delete"] {
+        ensure_that!(says(&seen["other"][what], "storage: ") && says(&seen["other"][what], "another tab"), "{seen}");
+        ensure_that!(seen["after"][what] == "nothing", "{what}: {}", seen["after"]);
+    }
+    ensure_that!(seen["listed"][0]["name"] == "the sky / a fox" && seen["other"]["list"] == 1, "{}", seen["listed"]);
+    ensure_that!(number(&seen["listed"][0]["bytes"]) > 10_000, "{}", seen["listed"]);
+    ensure_that!(says(&seen["closed"], "closed: ") && says(&seen["unnamed"], "bad-argument: "), "{seen}");
+
+    visit.session.reload()?;
+    let quota = |size: Value| visit.session.devtools("Storage.overrideQuotaForOrigin", size);
+    quota(json!({ "origin": visit.address, "quotaSize": 1 }))?;
+    let vain = visit.call(script!("conversation.js", keepsInVain), nothing())?;
+    quota(json!({ "origin": visit.address }))?;
+    ensure_that!(says(&vain["full"], "storage: ") && says(&vain["full"], "full"), "a full disk says {}", vain["full"]);
+    ensure_that!(vain["length"] == 4, "{vain}");
+
+    visit.session.reload()?;
+    let still = visit.call(script!("conversation.js", keptStill), nothing())?;
+    ensure_that!(still["messages"] == seen["messages"], "what was kept is {}", still["messages"]);
+    ensure_that!(still["deleted"] == json!([true, false]) && still["left"] == 0, "{still}");
     Ok(())
 }
 
