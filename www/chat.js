@@ -8,13 +8,14 @@ import { Comparison } from "./page/chat/comparison.js";
 import { Composer } from "./page/chat/composer.js";
 import { addMessage, pathTo, showBranch, siblingsOf } from "./page/chat/conversation.js";
 import { Conversations } from "./page/chat/conversations.js";
+import { Exchange } from "./page/chat/exchange.js";
 import { Library, titleOf } from "./page/chat/library.js";
 import { Personas } from "./page/chat/personas.js";
-import { abilitiesOf, countTokens, given } from "./page/chat/prompt.js";
+import { abilitiesOf, countTokens, firstThatFits, given } from "./page/chat/prompt.js";
 import { Rooms } from "./page/chat/rooms.js";
 import { SamplingPanel } from "./page/chat/sampling.js";
 import { Thread } from "./page/chat/thread.js";
-import { jsonOf, markdownOf, saveFile, takenFrom } from "./page/chat/transfer.js";
+import { tellUnkept } from "./page/chat/unkept.js";
 import { Welcome } from "./page/chat/welcome.js";
 import { showDevice } from "./page/device.js";
 import { element, make } from "./page/dom.js";
@@ -57,7 +58,6 @@ const thread = new Thread(actsOn);
 const welcome = new Welcome({ begin: (words) => (composer.text = words), use: (id) => models.load(id, { remember: true }) });
 const thinks = element("thinks", HTMLInputElement);
 const announcer = element("announcer", HTMLElement);
-const unkept = element("unkept", HTMLElement);
 const elsewhere = element("elsewhere", HTMLElement);
 
 /** The model in use, and what its template can do. @type {Writer | undefined} */
@@ -66,6 +66,8 @@ let writer;
 let catalog = [];
 /** Whether the reader wants an answer as soon as there is a model. */
 let wanted = false;
+/** Whether the page has not yet come to look for a model. */
+let opening = true;
 
 /** Sends what stands in the composer. */
 async function send() {
@@ -150,10 +152,7 @@ function actsOn(message) {
     edit: (/** @type {string} */ text) => editMessage(message, text),
     again: () => answerAgain(message),
     goOn: () => goOn(message),
-    makeRoom: async () => {
-      if (await leaveOut()) await goOn(message);
-      else notices.tell("There is nothing more to leave out", "This question and its answer fill the model's context by themselves. Begin a new conversation, or choose a model that looks back further.");
-    },
+    makeRoom: () => makeRoom(message),
     compare() {
       const { shown } = conversations;
       comparison.open(siblingsOf(shown, message), message, (answer) => showSibling(answer, "compare"));
@@ -180,7 +179,7 @@ function showSibling(message, pressed) {
 
 /** Whoever is early is heard later; whoever has no model is led to one. */
 function awaitModel() {
-  wanted = models.busy || document.body.dataset.state === "opening";
+  wanted = models.busy || opening;
   if (wanted) return;
   const choose = () => {
     rooms.open("panel");
@@ -220,13 +219,9 @@ function tellTooLong(tokens, context, leave) {
 async function leaveOut(draft) {
   const { model, abilities } = /** @type {Writer} */ (writer);
   const { shown } = conversations;
-  const messages = given(shown);
-  const context = model.info.contextLength ?? Infinity;
-  for (let first = 1; first < messages.length; first++) {
-    if (messages[first].role !== "user") continue;
-    const tokens = await countTokens(model, abilities, shown, messages.slice(first), draft);
-    if (tokens > (context * 3) / 4) continue;
-    shown.from = messages[first].id;
+  const first = await firstThatFits(model, abilities, shown, draft);
+  if (first) {
+    shown.from = first.id;
     conversations.touch(shown);
     update();
     return true;
@@ -235,10 +230,18 @@ async function leaveOut(draft) {
   // The draft alone: it becomes the first that is given.
   const asked = addMessage(shown, shown.leaf, { role: "user", text: draft.text, files: draft.files });
   shown.from = asked.id;
+  conversations.touch(shown);
   composer.clear();
   update();
   await goOn(asked);
   return false;
+}
+
+/** Goes on with a message for which the context was too full. @param {Message} message */
+async function makeRoom(message) {
+  if (await leaveOut()) return goOn(message);
+  const next = "Begin a new conversation, or choose a model that looks back further.";
+  return notices.tell("There is nothing more to leave out", `This question and its answer fill the model's context by themselves. ${next}`);
 }
 
 /** @param {unknown} error */
@@ -247,8 +250,9 @@ function tell(error) {
   if (code === "context-overflow") {
     const { shown } = conversations;
     const last = pathTo(shown).at(-1);
-    const leave = async () => (await leaveOut()) && last && goOn(last);
-    notices.tell("The model's context is full", `${/** @type {Error} */ (error).message.replace(/, or pass overflow: "slide"/, "")} Leave the earliest messages out of what it is given (they stay here), or begin a new conversation.`, { label: "Leave out the earliest", act: leave });
+    const told = /** @type {Error} */ (error).message.replace(/, or pass overflow: "slide"/, "");
+    const next = "Leave the earliest messages out of what it is given (they stay here), or begin a new conversation.";
+    notices.tell("The model's context is full", `${told} ${next}`, last && { label: "Leave out the earliest", act: () => makeRoom(last) });
     element("error", HTMLElement).dataset.code = code;
   } else if (code === "device-lost" || code === "internal" || code === "closed") {
     notices.show(error, { label: "Load the model again", act: () => models.reload() });
@@ -265,13 +269,13 @@ function update() {
   const story = writer !== undefined && !writer.abilities.chat;
   thread.show(shown, { writing: here ? now.message : undefined, free: !now, story });
   welcome.hidden = shown.messages.length > 0;
-  if (shown.messages.length === 0) welcome.show({ model: models.model, entry: models.entry, name: writer?.name ?? "", busy: models.busy || document.body.dataset.state === "opening", catalog });
+  if (shown.messages.length === 0) welcome.show({ model: models.model, entry: models.entry, name: writer?.name ?? "", busy: models.busy || opening, catalog });
   composer.show({ busy: now !== undefined, ready: writer !== undefined, story });
   if (now && !here) {
     elsewhere.hidden = false;
     elsewhere.textContent = `The model still answers in “${titleOf(now.conversation)}”.`;
   }
-  document.body.dataset.state = now ? "writing" : models.busy ? "loading" : writer ? "ready" : "empty";
+  document.body.dataset.state = now ? "writing" : models.busy ? "loading" : writer ? "ready" : opening ? "opening" : "empty";
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -334,21 +338,6 @@ async function useModel() {
   if (wanted) await send();
 }
 
-async function importFiles(/** @type {File[]} */ files) {
-  for (const file of files) {
-    try {
-      const { conversations: told, personas: kept } = takenFrom(await file.text());
-      await conversations.takeIn(told);
-      for (const persona of kept) await conversations.keepPersona(persona);
-      personas.kept = await conversations.personas();
-      if (told.length > 0) conversations.show(told[0].id);
-      announce(`${told.length} conversation${told.length === 1 ? " is" : "s are"} here again.`);
-    } catch (error) {
-      notices.tell("That could not be imported", `“${file.name}” was not read: ${error instanceof Error ? error.message : error}. Nothing has changed.`);
-    }
-  }
-}
-
 /** @param {string} words */
 function announce(words) {
   announcer.append(make("p", {}, words));
@@ -365,6 +354,7 @@ async function start() {
   } catch (error) {
     notices.show(error, asked.get("device") === "webgpu" ? { label: "Compute on the CPU", act: useCpu } : { label: "Try again", act: start });
   } finally {
+    opening = false;
     update();
   }
 }
@@ -396,24 +386,7 @@ conversations.addEventListener("lost", () => {
   const keepIt = () => (conversations.touch(shown), conversations.keepNow());
   notices.tell("Another tab has deleted this conversation", "It still stands here, and is gone when you leave it.", { label: "Keep it", act: keepIt });
 });
-conversations.addEventListener("kept", () => (unkept.hidden = true));
-conversations.addEventListener("unkept", (event) => tellUnkept(/** @type {CustomEvent<unknown>} */ (event).detail));
 conversations.addEventListener("personas", async () => (personas.kept = await conversations.personas()));
-
-/** Where something cannot be kept it stays in the page, and the reader is told once what to do. @param {unknown} error */
-function tellUnkept(error) {
-  const full = error instanceof DOMException && error.name === "QuotaExceededError";
-  const first = unkept.hidden;
-  unkept.hidden = false;
-  unkept.textContent = full
-    ? "The browser has no room left: what is new here is not kept. Delete conversations, or forget models under “Show another model”, and it is kept at once; or export it."
-    : "This browser keeps nothing for this page: what is new here goes with the tab. Export it to have it longer.";
-  const { shown } = conversations;
-  if (!first || shown.messages.length === 0) return;
-  const title = full ? "There is no room left to keep this" : "Nothing can be kept here";
-  notices.tell(title, unkept.textContent, { label: "Export this conversation", act: () => saveFile(jsonOf({ conversations: [shown], personas: [] }), titleOf(shown), "json") });
-  element("error", HTMLElement).dataset.code = "storage";
-}
 
 answering.addEventListener("begun", update);
 answering.addEventListener("grown", () => {
@@ -465,14 +438,8 @@ thinks.addEventListener("change", () => {
 });
 
 element("new", HTMLButtonElement).addEventListener("click", newConversation);
-element("export-markdown", HTMLButtonElement).addEventListener("click", () => saveFile(markdownOf(conversations.shown), titleOf(conversations.shown), "md"));
-element("export-json", HTMLButtonElement).addEventListener("click", () => saveFile(jsonOf({ conversations: [conversations.shown], personas: [] }), titleOf(conversations.shown), "json"));
-element("export-all", HTMLButtonElement).addEventListener("click", () => saveFile(jsonOf({ conversations: conversations.list, personas: personas.kept }), "conversations", "json"));
-const imported = element("import", HTMLInputElement);
-imported.addEventListener("change", async () => {
-  await importFiles([...(imported.files ?? [])]);
-  imported.value = "";
-});
+const exchange = new Exchange(conversations, personas, notices, announce);
+tellUnkept(conversations, notices, () => exchange.exportShown());
 
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);

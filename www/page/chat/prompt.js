@@ -83,3 +83,19 @@ export async function countTokens(model, abilities, conversation, messages, draf
   const told = turns(conversation, abilities, all);
   return told.length === 0 ? 0 : (await model.tokenize(told, abilities.thinking ? { thinking: conversation.thinks } : {})).length;
 }
+
+/**
+ * The earliest question from which on a conversation leaves a quarter of the context for an answer; nothing where there is none behind the first.
+ * @param {TextModel} model
+ * @param {Abilities} abilities
+ * @param {Conversation} conversation
+ * @param {Draft} [draft] that comes behind it
+ */
+export async function firstThatFits(model, abilities, conversation, draft) {
+  const messages = given(conversation);
+  const room = ((model.info.contextLength ?? Infinity) * 3) / 4;
+  for (const [at, message] of messages.entries()) {
+    if (at > 0 && message.role === "user" && (await countTokens(model, abilities, conversation, messages.slice(at), draft)) <= room) return message;
+  }
+  return undefined;
+}

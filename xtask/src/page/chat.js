@@ -111,7 +111,7 @@ export async function walk() {
 
 /** What stands there. */
 export function standing() {
-  const list = [...document.querySelectorAll("#conversations li")].map((each) => /** @type {HTMLElement} */ (each).innerText.split("\n")[0]);
+  const list = [...document.querySelectorAll("#conversations .name")].map(({ textContent }) => textContent);
   return { messages: shown(), list, title: element("#title", HTMLElement).innerText, state: document.body.dataset.state, elsewhere: element("#elsewhere", HTMLElement).innerText };
 }
 

@@ -71,7 +71,10 @@ fn walks(visit: &Visit) -> Result<()> {
     ensure_that!(text(&seen["count"]).contains("of 512 tokens") && seen["draft"] == "", "{seen}");
     page.wait_for("location.hash.length > 10", 10)?;
     page.reload()?;
-    page.wait_for("document.querySelectorAll('.message').length === 2", 60)?;
+    page.wait_for(
+        "document.querySelectorAll('.message').length === 2 && document.body.dataset.state === 'ready'",
+        120,
+    )?;
     let kept = visit.call(script!("chat.js", standing), nothing())?;
     ensure_that!(texts(&kept["messages"]) == texts(&seen["whole"]), "after a reload: {kept}");
     ensure_that!(kept["title"] == seen["title"] && kept["list"] == json!([seen["title"]]), "{kept}");
