@@ -269,6 +269,22 @@ export async function overflow() {
   return { rounds, code, told, before, after: shown().length, last: shown().at(-1)?.text ?? "" };
 }
 
+/** An answer that fills the context, and goes on once the earliest messages are left out. */
+export async function filled() {
+  const now = Date.now();
+  const message = (/** @type {string} */ id, /** @type {string | null} */ parent, /** @type {string} */ role, /** @type {string} */ text) => ({ id, parent, role, text, created: now, changed: now, finish: "eos" });
+  const messages = [message("a", null, "user", "A story about an owl."), message("b", "a", "assistant", "The owl found a teapot. ".repeat(62))];
+  const conversation = { id: "long", title: "Long", named: true, created: now, changed: now, system: "", persona: "", sampling: { seed: 3 }, thinks: false, messages, leaf: "b", from: null };
+  choose("#import", [new File([JSON.stringify({ format: "vitrine-chat", version: 1, conversations: [conversation] })], "long.json")]);
+  await until(() => shown().length === 2, "the conversation");
+  await say("Tell me a story about a fox who finds a lantern.");
+  const cut = shown()[3];
+  click('[data-id]:last-child [data-act="go-on"]');
+  await until(() => document.querySelector(".left-out") && (shown()[3]?.text.length ?? 0) > cut.text.length, "more of it");
+  await settled();
+  return { cut, whole: shown()[3] };
+}
+
 /** A conversation with thoughts in it, from a file. */
 export async function thoughts() {
   const now = Date.now();
@@ -319,6 +335,20 @@ export async function abilities() {
   await load("tiny_qwen3", "to tiny_qwen3");
   const thinks = row();
   const told = /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled;
+  // Whoever wants thoughts is heard: Qwen 3's template writes empty ones for who does not.
+  put("#prompt", "How many?");
+  const count = () => Number.parseInt(element("#count", HTMLElement).innerText, 10);
+  await until(() => count() > 0, "the count");
+  const without = count();
+  click("#thinks");
+  await until(() => count() !== without, "another count");
+  const spared = without - count();
+  put("#length", "16");
+  key("#prompt", "Enter");
+  await until(() => shown().length === 2 || !element("#error", HTMLElement).hidden, "an answer");
+  await settled();
+  const thought = { messages: shown().length, thinks: (await kept())[0]?.thinks ?? null };
+  click("#new");
   await load("tiny_gpt2", "learnt no conversations");
   put("#length", "16");
   put("#temperature", "0");
@@ -328,7 +358,7 @@ export async function abilities() {
   key("#prompt", "Enter");
   await until(() => document.body.dataset.state === "writing" || (shown()[1].text.length ?? 0) > first[1].text.length, "more of it");
   await settled();
-  return { before, thinks, told, lead, first, more: shown(), system: /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled, note: element("#told", HTMLElement).innerText };
+  return { before, thinks, spared, thought, told, lead, first, more: shown(), system: /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled, note: element("#told", HTMLElement).innerText };
 }
 
 /** Says something, and waits until it is kept. @param {string} text */

@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
     Test::new("settings_and_personas_stay_with_their_conversation", settings),
     Test::new("a_file_goes_along_and_one_too_large_is_told_by_numbers", files),
     Test::new("a_conversation_that_outgrows_its_context_goes_on_without_its_beginning", overflow),
+    Test::new("an_answer_that_fills_the_context_goes_on_once_there_is_room", filled),
     Test::new("thoughts_are_folded_away", thoughts),
     Test::new("the_page_says_what_a_model_can", abilities),
     Test::new("two_tabs_of_one_conversation_lose_nothing", tabs),
@@ -174,6 +175,15 @@ fn overflow(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
+fn filled(visit: &Visit) -> Result<()> {
+    visit.open("chat.html")?;
+    let seen = visit.call(script!("chat.js", filled), nothing())?;
+    ensure_that!(text(&seen["cut"]["cut"]).starts_with("The model's context is full"), "{}", seen["cut"]);
+    let (cut, whole) = (text(&seen["cut"]["text"]), text(&seen["whole"]["text"]));
+    ensure_that!(whole.starts_with(cut) && whole.len() > cut.len(), "{cut:?} became {whole:?}");
+    Ok(())
+}
+
 fn thoughts(visit: &Visit) -> Result<()> {
     visit.open("chat.html")?;
     let seen = visit.call(script!("chat.js", thoughts), nothing())?;
@@ -198,6 +208,8 @@ fn abilities(visit: &Visit) -> Result<()> {
     visit.open("chat.html")?;
     let seen = visit.call(script!("chat.js", abilities), nothing())?;
     ensure_that!(seen["before"] == false && seen["thinks"] == true, "the switch for thoughts: {seen}");
+    ensure_that!(seen["spared"].as_i64().is_some_and(|tokens| tokens > 0), "the prompt is the same: {seen}");
+    ensure_that!(seen["thought"] == json!({ "messages": 2, "thinks": true }), "{seen}");
     ensure_that!(text(&seen["lead"]).contains("goes on with a text"), "{}", seen["lead"]);
     let (first, more) = (text(&seen["first"][1]["text"]), text(&seen["more"][1]["text"]));
     ensure_that!(more.starts_with(first) && more.len() > first.len(), "{first:?} became {more:?}");

@@ -114,6 +114,7 @@ fn every_address(visit: &Visit) -> Result<()> {
         ("index.html", "Vitrine"),
         ("index.html?model=storyteller#prompt", "Vitrine"),
         ("?device=cpu", "Vitrine"),
+        ("chat", "Vitrine: chat"),
         ("paint", "Vitrine: paint"),
         ("paint.html?model=illustrator", "Vitrine: paint"),
         ("walk.html?from=index.html", "Vitrine: walk"),
