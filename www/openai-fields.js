@@ -75,6 +75,7 @@ const NAMES = {
   logitBias: ["logit_bias"],
   alternatives: ["top_logprobs", "logprobs"],
   toolChoice: ["tool_choice"],
+  schema: ["response_format"],
 };
 
 /** What a chat template was told, by the name that the request has for it. @type {[RegExp, string[]][]} */

@@ -56,7 +56,7 @@ const CHAT = {
   chat_template_kwargs: typed(record),
   reasoning_effort: valid((value) => EFFORTS.includes(value), `must be one of ${EFFORTS.map((each) => `"${each}"`).join(", ")}`),
   thinking: valid((value) => thinkingOf(value) !== undefined, 'must be { type: "enabled" } or { type: "disabled" }'),
-  response_format: only((value) => value?.type === "text", 'must be { type: "text" }: Vitrine holds an answer to no schema'),
+  response_format: valid((value) => formOf(value) !== undefined, 'must be { type: "text" }, { type: "json_object" } or { type: "json_schema", json_schema: { name, schema } }'),
   tools: valid((value) => Array.isArray(value) && value.every(isFunction), 'must be an array of { type: "function", function: { name, description, parameters } }'),
   functions: only(empty, "is the old name of tools: give them by that"),
   tool_choice: valid((value) => choiceOf(value) !== undefined, 'must be "none", "auto", "required" or { type: "function", function: { name } }'),
@@ -115,8 +115,20 @@ export function chatRequest(request) {
   }
   if (top && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
   const { enable_thinking, ...templateOptions } = fields.chat_template_kwargs ?? {};
-  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions, ...callingOf(fields) };
+  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions, ...callingOf(fields), ...formOf(fields.response_format ?? TEXT_ALONE) };
+  if (options.schema !== undefined && options.tools && options.toolChoice !== "none") {
+    throw new Refused('response_format goes with tools only where tool_choice is "none": a text of a schema holds no calls.', "response_format", "unsupported_value");
+  }
   return { model: fields.model, messages: messagesOf(fields.messages), options, told: toldOf(fields) };
+}
+
+const TEXT_ALONE = { type: "text" };
+
+/** What an answer is held to: nothing, some object, or a schema. @param {any} format @returns {{ schema?: object } | undefined} */
+function formOf(format) {
+  if (format?.type === "text") return {};
+  const schema = format?.type === "json_schema" && isRecord(format.json_schema) ? (format.json_schema.schema ?? { type: "object" }) : format?.type === "json_object" ? { type: "object" } : undefined;
+  return isRecord(schema) ? { schema } : undefined;
 }
 
 /** @param {any} tool */

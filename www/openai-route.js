@@ -39,10 +39,11 @@ export async function served({ request, waitUntil }, clients) {
   };
   const cancel = () => {
     port.postMessage("cancel");
-    if (!pieces) return begin(Response.error());
     over.abort();
+    begin(Response.error());
   };
   port.onmessage = ({ data }) => {
+    if (over.signal.aborted) return;
     if (data.status) {
       const stream = new ReadableStream({
         start: (controller) => void (pieces = controller),
@@ -51,7 +52,7 @@ export async function served({ request, waitUntil }, clients) {
       });
       begin(new Response(stream, { status: data.status, headers: data.headers }));
     } else if (data.piece) {
-      if (!over.signal.aborted) pieces?.enqueue(data.piece);
+      pieces?.enqueue(data.piece);
     } else {
       end(data.failed);
     }

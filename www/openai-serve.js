@@ -104,7 +104,7 @@ function pass(answer, port, stopped) {
         end(undefined);
       }
     } catch (error) {
-      end({ failed: String(error) });
+      end({ failed: stopped.aborted ? "The page that answered serves no more. Ask again while another does." : String(error) });
     }
   };
   port.postMessage({ ready: true });

@@ -135,8 +135,9 @@ export function openai(engine, loaded) {
  * @param {Face.Message[]} messages
  * @param {Face.ChatOptions} options
  */
-async function thinks(model, messages, { tools, toolChoice = "auto", thinking, templateOptions, signal }) {
-  if (!model.info.chatTemplate?.includes("<think>") || typeof toolChoice === "object" || toolChoice === "required") return false;
+async function thinks(model, messages, { tools, toolChoice = "auto", schema, thinking, templateOptions, signal }) {
+  // What is held to a schema from its first token on is no thought.
+  if (schema !== undefined || !model.info.chatTemplate?.includes("<think>") || typeof toolChoice === "object" || toolChoice === "required") return false;
   return opensThoughts(model, await model.tokenize(messages, { tools: toolChoice === "none" ? undefined : tools, thinking, templateOptions, signal }), signal);
 }
 

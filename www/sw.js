@@ -102,6 +102,7 @@ const SHELL = [
   "reach.js",
   "stream.js",
   "thoughts.js",
+  "tool-forced.js",
   "tool-formats.js",
   "tool-literals.js",
   "tool-reader.js",

@@ -1,5 +1,5 @@
 /**
- * How families of models write calls of functions, and how a call is begun for one that must make it.
+ * How families of models write calls of functions.
  *
  * Which one a model writes its chat template says, for that shows the model its own earlier calls. What stands inside the marks is read alike
  * (tool-reader.js): JSON objects, lists of them, or calls as Python spells them.
@@ -8,50 +8,23 @@
 /** @import { ToolFormat } from "./vitrine.js" */
 
 /**
- * @typedef {{
- *   sign: RegExp,
- *   open: string[],
- *   close: string[],
- *   bare: boolean,
- *   begin: (name: string | undefined, template: string) => string,
- * }} Format `sign` is what a template of it holds; `open` and `close` are the marks round calls; `bare` says whether an answer may be a call
- *   without any; `begin` is how a call, or one of this function, begins.
+ * @typedef {{ sign: RegExp, open: string[], close: string[], bare: boolean, begin: string, key?: "arguments" | "parameters" }} Format `sign` is what a
+ *   template of it holds; `open` and `close` are the marks round calls; `bare` says whether an answer may be a call without any; `begin` is what
+ *   stands before the first call, and `key` what its arguments are called, where it is an object.
  */
-
-/** @param {string} before @param {string} [key] what the arguments are called */
-const json = (before, key = "arguments") => (/** @type {string | undefined} */ name) =>
-  `${before}{"name": "${name === undefined ? "" : `${JSON.stringify(name).slice(1, -1)}", "${key}":`}`;
 
 /** @type {Record<ToolFormat, Format>} */
 export const FORMATS = {
   // LFM2 writes Python's calls between marks of its own.
-  lfm2: {
-    sign: /<\|tool_call_start\|>/,
-    open: ["<|tool_call_start|>"],
-    close: ["<|tool_call_end|>"],
-    bare: false,
-    begin: (name) => `<|tool_call_start|>[${name === undefined ? "" : `${name}(`}`,
-  },
+  lfm2: { sign: /<\|tool_call_start\|>/, open: ["<|tool_call_start|>"], close: ["<|tool_call_end|>"], bare: false, begin: "<|tool_call_start|>[" },
   // Granite 3, and Phi-4 mini, which closes the list with a mark too.
-  granite: { sign: /<\|tool_call\|>/, open: ["<|tool_call|>"], close: ["<|/tool_call|>"], bare: false, begin: json("<|tool_call|>[") },
+  granite: { sign: /<\|tool_call\|>/, open: ["<|tool_call|>"], close: ["<|/tool_call|>"], bare: false, begin: "<|tool_call|>[", key: "arguments" },
   // Mistral: a list of JSON behind one mark; later tokenizers have a mark for each name and one for its arguments.
-  mistral: {
-    sign: /\[TOOL_CALLS\]/,
-    open: ["[TOOL_CALLS]"],
-    close: [],
-    bare: false,
-    begin: (name, template) => (template.includes("[ARGS]") ? `[TOOL_CALLS]${name === undefined ? "" : `${name}[ARGS]`}` : json("[TOOL_CALLS][")(name)),
-  },
+  mistral: { sign: /\[TOOL_CALLS\]/, open: ["[TOOL_CALLS]"], close: [], bare: false, begin: "[TOOL_CALLS][", key: "arguments" },
   // Hermes, Qwen 2.5 and 3, SmolLM3; SmolLM2 with a list in one pair of marks.
-  hermes: { sign: /<tool_call>/, open: ["<tool_call>"], close: ["</tool_call>"], bare: false, begin: json("<tool_call>\n") },
+  hermes: { sign: /<tool_call>/, open: ["<tool_call>"], close: ["</tool_call>"], bare: false, begin: "<tool_call>\n", key: "arguments" },
   // Llama 3.1 to 4: the answer is the call, with a mark before it or none, in JSON or as Python spells it.
-  llama: {
-    sign: /<\|python_tag\|>|<\|python_start\|>|"parameters": /,
-    open: ["<|python_tag|>", "<|python_start|>"],
-    close: ["<|python_end|>"],
-    bare: true,
-    begin: json("", "parameters"),
-  },
+  llama: { sign: /<\|python_tag\|>|<\|python_start\|>|"parameters": /, open: ["<|python_tag|>", "<|python_start|>"], close: ["<|python_end|>"], bare: true, begin: "", key: "parameters" },
 };
 
 /** Marks inside a call that a vocabulary may hide. */

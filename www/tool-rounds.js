@@ -5,6 +5,7 @@
 
 import { VitrineError, aborted } from "./errors.js";
 import { opensThoughts } from "./thoughts.js";
+import { forcedCall } from "./tool-forced.js";
 import { FORMATS, formatOf, readsTools } from "./tool-formats.js";
 import { CallReader } from "./tool-reader.js";
 import { spelledOut } from "./tool-words.js";
@@ -14,6 +15,8 @@ import { Tools, callingTurn } from "./tools.js";
 
 const MOST_ROUNDS = 5;
 const TOOL_TIMEOUT_MS = 30_000;
+/** The options that hold a whole answer to a form. */
+const FORMS = /** @type {const} */ (["schema", "regex", "grammar", "choice"]);
 /** The longest that a timer can wait for. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -88,19 +91,19 @@ function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, paral
     if (!tools.runs) throw wrong(`${name} is for tools that are run here, and none of these has a run. Leave it out.`);
     if (!(value >= 1 && value <= LONGEST_MS)) throw wrong(`${name} is ${value}, but must be a whole number from 1${name === "toolTimeout" ? ", in milliseconds" : ""}.`);
   }
+  const form = FORMS.find((name) => rest[name] !== undefined);
+  if (form) throw wrong(`${form} goes with no tools that may be called: a text of one form holds no calls. Leave it out, or give toolChoice: "none".`);
   const wanted = typeof toolChoice === "object" ? toolChoice.name : undefined;
   if (wanted !== undefined && !tools.find(wanted)) throw wrong(`toolChoice names ${wanted}, and there is no such tool. There are ${tools.names.join(", ")}.`);
   const format = toolFormat ?? formatOf(template);
   if (!format) throw wrong(`This model's chat template shows tools, but not how it writes calls of them. Give toolFormat: one of ${Object.keys(FORMATS).join(", ")}.`);
-  // A single function that must be called is as good as named.
-  const forced = wanted ?? (toolChoice === "required" && tools.names.length === 1 ? tools.names[0] : undefined);
-  const isForced = forced !== undefined || toolChoice === "required";
+  const may = wanted === undefined ? tools.all : tools.all.filter(({ name }) => name === wanted);
   return {
     tools,
     // A model whose template knows of no tools is told of them in words.
     spells: !readsTools(template),
     format,
-    prefix: isForced ? FORMATS[format].begin(forced, template ?? "") : "",
+    forced: wanted !== undefined || toolChoice === "required" ? forcedCall(format, may, template ?? "") : undefined,
     parallel: parallelToolCalls,
     maxRounds: tools.runs ? (maxRounds ?? MOST_ROUNDS) : 1,
     toolTimeout: toolTimeout ?? TOOL_TIMEOUT_MS,
@@ -141,7 +144,7 @@ export function rounds(model, conversation, options) {
       }
       if (control.left) return;
       const made = turn.calls.filter((each) => !("code" in each));
-      if (asked.prefix !== "" && round === 1 && turn.calls.length === 0) {
+      if (asked.forced && round === 1 && turn.calls.length === 0) {
         const fault = { code: /** @type {const} */ ("missing-call"), message: "A call was asked for, and the model wrote none that is whole." };
         told.faults.push(fault);
         yield { ...EMPTY, faults: [fault] };
@@ -173,21 +176,22 @@ const EMPTY = { text: "", piece: "", alternatives: [] };
  * @param {Plan} asked
  * @param {boolean} again whether it was asked before, so that it need not call
  */
-async function begin(model, messages, { tools, spells, format, prefix, signal, rest }, again) {
+async function begin(model, messages, { tools, spells, format, forced, signal, rest }, again) {
   const { thinking, documents, templateOptions, continueFinalMessage, parseSpecialTokens, ...generating } = rest;
   const template = { thinking, documents, templateOptions, continueFinalMessage, parseSpecialTokens, signal };
   const conversation = spells ? spelledOut(messages, tools.declared) : messages;
   const told = { ...template, ...(spells ? {} : { tools: tools.declared }) };
   const known = (/** @type {string | undefined} */ name) => tools.find(name) !== undefined;
   const ids = await model.tokenize(conversation, told);
-  if (again || prefix === "") {
+  if (again || !forced) {
     const reader = new CallReader(format, await opensThoughts(model, ids, signal), known);
     return { reader, stream: model.chat(conversation, { ...generating, ...told }) };
   }
+  const { prefix, schema } = forced;
   const begun = await model.tokenize(prefix, { addSpecialTokens: false, parseSpecialTokens: true, signal });
   const reader = new CallReader(format, false, known);
   reader.push(prefix);
-  return { reader, stream: model.generate([...ids, ...begun], { ...generating, signal }) };
+  return { reader, stream: model.generate([...ids, ...begun], { ...generating, schema, signal }) };
 }
 
 /**

@@ -54,6 +54,10 @@ export class Tools {
     return this.#known.some(({ run }) => run);
   }
 
+  get all() {
+    return this.#known;
+  }
+
   get names() {
     return this.#known.map(({ name }) => name);
   }

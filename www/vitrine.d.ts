@@ -1201,8 +1201,12 @@ export interface ChatCompletionRequest {
   parallel_tool_calls?: boolean | null;
   /** Not OpenAI's: `toolFormat`. */
   tool_format?: ToolFormat | null;
+  /** As `schema`: the answer is such JSON, if it is not cut off; `strict` changes nothing. It goes with `tools` where `tool_choice` is "none". */
+  response_format?:
+    | { type: "text" | "json_object" }
+    | { type: "json_schema"; json_schema: { name?: string; description?: string; schema?: object; strict?: boolean | null } }
+    | null;
   /** Neutral values of what Vitrine does not do. */
-  response_format?: { type: "text" } | null;
   functions?: readonly [] | null;
   function_call?: "none" | "auto" | null;
   modalities?: readonly "text"[] | null;

@@ -18,6 +18,13 @@ const SCRIPTS = {
 const PARAMETERS = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const QUESTION = [{ role: "user", content: "How is the weather?" }];
 const ENCODER = "/fixtures/encoders/bert.gguf";
+/** What the storyteller's answer is held to. */
+const BEAST = {
+  type: "object",
+  properties: { animal: { enum: ["fox", "bear"] }, legs: { type: "integer", minimum: 2, maximum: 4 } },
+  required: ["animal", "legs"],
+  additionalProperties: false,
+};
 const LONG = "Tell a story about a fox.";
 
 /** The engine, the name of a model that knows these texts by heart, and what a text embeds as. */
@@ -66,7 +73,10 @@ export async function openai(folder) {
   const { data } = await embeddings.create({ model: ENCODER, input: ["license"] });
   const wrong = await chat.completions.create({ ...asked, temperature: 99 }).catch((/** @type {any} */ error) => [error instanceof BadRequestError, error.status, error.param]);
   const fox = [{ role: "user", content: LONG }];
+  const format = { type: "json_schema", json_schema: { name: "beast", strict: true, schema: BEAST } };
+  const held = await chat.completions.create({ model: "storyteller", messages: fox, response_format: format });
   return {
+    beast: JSON.parse(held.choices[0].message.content),
     plain: plain.choices[0].message.content,
     streamed,
     calls: called.choices[0].message.tool_calls.map((/** @type {any} */ { function: { name, arguments: given } }) => [name, JSON.parse(given)]),
@@ -108,7 +118,9 @@ export async function langchain(folder) {
   const vectors = await new OpenAIEmbeddings({ ...common, model: ENCODER }).embedDocuments(["license"]);
   const wrong = await new ChatOpenAI({ ...common, model: name, temperature: 99 }).invoke("a").catch((/** @type {any} */ error) => [true, error.status, error.param]);
   const teller = new ChatOpenAI({ ...common, model: "storyteller", n: 50 });
+  const structured = new ChatOpenAI({ ...common, model: "storyteller" }).withStructuredOutput({ title: "beast", ...BEAST }, { method: "jsonSchema", name: "beast" });
   return {
+    beast: await structured.invoke(LONG),
     plain: plain.content,
     streamed,
     calls: called.tool_calls.map((/** @type {any} */ { name, args }) => [name, args]),
@@ -124,9 +136,9 @@ export async function langchain(folder) {
 /** @param {string} folder */
 export async function vercel(folder) {
   /** @type {any} */
-  const { createOpenAICompatible, embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } = await import(`${folder}/vercel.js`);
+  const { createOpenAICompatible, embedMany, Output, generateText, jsonSchema, stepCountIs, streamText, tool } = await import(`${folder}/vercel.js`);
   const { engine, name, near } = await prepared();
-  const provider = createOpenAICompatible({ name: "vitrine", baseURL: "http://vitrine/v1", fetch: engine.openai.fetch, includeUsage: true });
+  const provider = createOpenAICompatible({ name: "vitrine", baseURL: "http://vitrine/v1", fetch: engine.openai.fetch, includeUsage: true, supportsStructuredOutputs: true });
   const asked = { model: provider.chatModel(name), messages: QUESTION, temperature: 0, maxRetries: 0 };
   const plain = await generateText(asked);
   let streamed = "";
@@ -142,7 +154,9 @@ export async function vercel(folder) {
   const { embeddings } = await embedMany({ model: (provider.embeddingModel ?? provider.textEmbeddingModel)(ENCODER), values: ["license"], maxRetries: 0 });
   const wrong = await generateText({ ...asked, temperature: 99 }).catch((/** @type {any} */ error) => [error.name === "AI_APICallError", error.statusCode, error.data?.error?.param ?? JSON.parse(error.responseBody).error.param]);
   const teller = { model: provider.chatModel("storyteller"), prompt: LONG, maxRetries: 0, providerOptions: { vitrine: { n: 50 } } };
+  const { output } = await generateText({ model: teller.model, prompt: LONG, maxRetries: 0, output: Output.object({ schema: jsonSchema(BEAST) }) });
   return {
+    beast: output,
     plain: plain.text,
     streamed,
     calls,

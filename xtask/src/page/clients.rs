@@ -1,5 +1,5 @@
 //! Clients that people have for OpenAI's servers, from npm at fixed versions and bundled for the browser: each talks to models in the page, streams,
-//! calls functions, embeds, is refused and is aborted. The model knows its answers by heart (`scripted` in `common.js`).
+//! calls functions, obeys a schema, embeds, is refused and is aborted. The model knows its answers by heart (`scripted` in `common.js`).
 
 use std::{
     env, fs,
@@ -54,7 +54,7 @@ const LANGCHAIN: Client = Client {
 };
 const VERCEL: Client = Client {
     name: "vercel",
-    entry: "export { embedMany, generateText, jsonSchema, stepCountIs, streamText, tool } from \"ai\";\n\
+    entry: "export { embedMany, generateText, Output, jsonSchema, stepCountIs, streamText, tool } from \"ai\";\n\
             export { createOpenAICompatible } from \"@ai-sdk/openai-compatible\";",
     packages: &[&npm::AI, &npm::AI_OPENAI_COMPATIBLE],
 };
@@ -82,6 +82,11 @@ fn spoken(visit: &Visit, client: &Client, script: Script) -> Result<Value> {
         "it runs {} and answers {}",
         seen["ran"],
         seen["answer"]
+    );
+    let beast = &seen["beast"];
+    ensure_that!(
+        (beast["animal"] == "fox" || beast["animal"] == "bear") && matches!(beast["legs"].as_u64(), Some(2..=4)),
+        "held to a schema it says {beast}"
     );
     ensure_that!(seen["embedded"] == true, "it embeds something else");
     ensure_that!(seen["wrong"] == json!([true, 400, "temperature"]), "what is wrong is told as {}", seen["wrong"]);

@@ -20,3 +20,21 @@ export async function written({ device, name, steps, score, told }) {
   const { decodeTokensPerSecond: speed } = model.stats;
   return { texts, chats, logprobs, tokens, speed, device: model.info.device.kind };
 }
+
+/** A real model that must call a function, and answers from what it came to. @param {string} name */
+export async function calls(name) {
+  const engine = await engineOn("cpu");
+  const model = await engine.load(name, { kind: "text" });
+  const parameters = { type: "object", properties: { city: { type: "string", maxLength: 20 } }, required: ["city"] };
+  /** @type {unknown[]} */
+  const asked = [];
+  /** @param {unknown} args */
+  const run = (args) => {
+    asked.push(args);
+    return "sunny, 20 degrees";
+  };
+  const tools = [{ name: "weather", description: "Tells the weather in a city", parameters, run }];
+  const stream = model.chat([{ role: "user", content: "How is the weather in Paris?" }], { tools, toolChoice: "required", temperature: 0, maxTokens: 60, maxRounds: 2 });
+  const text = await stream.text();
+  return { asked, text, faults: stream.summary?.faults?.map(({ code }) => code), rounds: stream.summary?.rounds };
+}

@@ -18,6 +18,7 @@ pub const TESTS: &[Test] = &[
         .with_published("smollm2")
         .expecting(&["ERR_CONNECTION_REFUSED", "ERR_FAILED"]),
     Test::new("smollm2_converses_as_transformers_does", converses).with_published("smollm2"),
+    Test::new("smollm2_calls_a_function_that_it_must_call", calls).with_published("smollm2"),
     Test::new("smollm2_writes_as_transformers_does_on_the_cpu", smollm2_on_cpu).with_published("smollm2"),
     Test::new("gemma3_writes_as_transformers_does_on_the_cpu", gemma3_on_cpu).with_published("gemma3"),
     Test::new("smollm2_writes_as_transformers_does_on_webgpu", smollm2_on_gpu)
@@ -93,6 +94,14 @@ fn gemma3_on_cpu(visit: &Visit) -> Result<()> {
 
 fn smollm2_on_gpu(visit: &Visit) -> Result<()> {
     writes_as_transformers_does(visit, "smollm2", "webgpu", Some(ON_SOFTWARE))
+}
+
+/// Its template knows of no functions, so that it is told of them in words; what it calls is held to the schema, and what it makes of the result its own.
+fn calls(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("published.js", calls), json!("smollm2"))?;
+    ensure_that!(seen["asked"] == json!([{ "city": "Paris" }]) && seen["rounds"] == 2, "{seen}");
+    Ok(())
 }
 
 /// On the page for conversations: its first answer is transformers' own, and a second question is answered behind it, most of it read before.

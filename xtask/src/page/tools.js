@@ -158,25 +158,30 @@ export async function ended() {
   return { aborted: await aborted, stopped, pending: await pending, free, refused };
 }
 
-/** A call that must come, one that may not, and marks that the text hides. */
+/** A call that must come, one that may not, one alone, and marks that the text hides. */
 export async function forced() {
-  const hermes = await modelOf(HERMES, {
-    "<|round0|>": "No call.",
-    '<tool_call>\n{"name": "': 'weather", "arguments": {"city": "Zug"}}\n</tool_call>',
-    '<tool_call>\n{"name": "weather", "arguments":': ' {"city": "Ulm"}}\n</tool_call><tool_call>\n{"name": "weather", "arguments": {"city": "Bonn"}}</tool_call>',
-  });
-  const add = { name: "add", parameters: { type: "object" } };
-  const called = async (/** @type {ChatOptions} */ options) => {
-    const { text, summary } = await seen(hermes.model.chat(ASKED, { tools: [WEATHER, add], temperature: 0, ...options }));
-    return [text, summary?.calls?.map(({ arguments: given }) => given.city), summary?.finishReason];
+  const { model: silent } = await modelOf(HERMES, { "<|round0|>": "No call." });
+  const parameters = {
+    type: "object",
+    properties: { city: { enum: ["Zug", "Ulm"] }, days: { type: "integer", minimum: 1, maximum: 3 }, note: { type: "string", pattern: "^(?=a)", maxLength: 3 } },
+    required: ["city", "days"],
   };
-  const choices = [
-    await called({}),
-    await called({ toolChoice: "none" }),
-    await called({ toolChoice: "required" }),
-    await called({ toolChoice: { name: "weather" } }),
-    await called({ tools: [WEATHER], toolChoice: "required", parallelToolCalls: false }),
-  ];
+  const [weather, add] = [{ ...WEATHER, parameters }, { name: "add", parameters: { type: "object", properties: { a: { $ref: "#/$defs/a" } }, $defs: { a: { enum: [1] } } } }];
+  const called = async (/** @type {ChatOptions} */ options) => {
+    const { text, summary } = await seen(silent.chat(ASKED, { tools: [weather, add], temperature: 0, ...options }));
+    const calls = summary?.calls?.map(({ name, arguments: { city, days } }) => [name, city === "Zug" || city === "Ulm", Number(days) >= 1 && Number(days) <= 3]);
+    return [text, calls, summary?.faults?.map(({ code }) => code)];
+  };
+  /** @type {import("/vitrine.js").ToolFormat[]} */
+  const formats = ["hermes", "llama", "mistral", "granite"];
+  const named = [];
+  for (const toolFormat of formats) named.push(await called({ toolFormat, toolChoice: { name: "weather" }, maxTokens: 64 }));
+  const choices = [await called({}), await called({ toolChoice: "none" })];
+  const required = await seen(silent.chat(ASKED, { tools: [weather, add], toolChoice: "required", temperature: 0, maxTokens: 64 }));
+  const two = '<tool_call>\n{"name": "weather", "arguments": {"city": "Ulm", "days": 1}}\n</tool_call><tool_call>\n{"name": "weather", "arguments": {"city": "Zug", "days": 2}}</tool_call>';
+  const { model: eager } = await modelOf(HERMES, { "<|round0|>": two });
+  const alone = await seen(eager.chat(ASKED, { tools: [weather], temperature: 0, parallelToolCalls: false }));
+  const held = await said(eager.chat(ASKED, { tools: [weather], choice: ["yes", "no"] }).text());
   const marks = ["[TOOL_CALLS]", "[ARGS]"];
   const template = `{# [TOOL_CALLS] #}{{ tools | tojson }}<|ask|>`;
   const { model } = await modelOf(template, { "<|ask|>": 'So:\n[TOOL_CALLS]weather[ARGS]{"city": "Genf"}' }, marks);
@@ -184,7 +189,15 @@ export async function forced() {
   const raw = await seen(model.chat(ASKED, { temperature: 0 }));
   const hidden = [];
   for await (const { mark, piece } of model.chat(ASKED, { temperature: 0 })) if (mark) hidden.push(piece);
-  return { choices, mistral: [mistral.text, mistral.summary?.calls?.map(({ name, arguments: given }) => [name, given])], raw: raw.text, hidden };
+  return {
+    named,
+    choices,
+    required: required.summary?.calls?.length,
+    alone: [alone.summary?.calls?.map(({ arguments: given }) => given.city), alone.summary?.finishReason],
+    held,
+    mistral: [mistral.text, mistral.summary?.calls?.map(({ name, arguments: given }) => [name, given])], raw: raw.text,
+    hidden,
+  };
 }
 
 /** A template that knows of no tools: they are told in words. */
