@@ -134,6 +134,23 @@ pub fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
+/// `Σ a · b`
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a4, a_rest), (b4, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let mut sums = [F32x4::splat(0.0); 4];
+    let ((a16, a4), (b16, b4)) = (a4.as_chunks::<4>(), b4.as_chunks::<4>());
+    for (a, b) in a16.iter().zip(b16) {
+        for i in 0..4 {
+            sums[i] = sums[i].add(F32x4::load(&a[i]).mul(F32x4::load(&b[i])));
+        }
+    }
+    for (a, b) in a4.iter().zip(b4) {
+        sums[0] = sums[0].add(F32x4::load(a).mul(F32x4::load(b)));
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums[0].add(sums[1]).add(sums[2].add(sums[3])).sum() + rest
+}
+
 pub fn mul(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x *= y;

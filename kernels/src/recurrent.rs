@@ -144,13 +144,11 @@ pub fn selective_scan(
 pub fn delta_rule(state: &mut [f32], head: usize, [r, w, k, v, a, b]: [&[f32]; 6], out: &mut [f32]) {
     for (i, state) in state.chunks_exact_mut(head).enumerate() {
         let [r, w, k, a, b] = [r, w, k, a, b].map(|x| &x[i / head * head..][..head]);
-        let replaced: f32 = state.iter().zip(a).map(|(s, a)| s * a).sum();
-        let mut sum = 0.0;
+        let replaced = elementwise::dot(state, a);
         for (j, s) in state.iter_mut().enumerate() {
             *s = *s * w[j] - replaced * b[j] + v[i] * k[j];
-            sum += *s * r[j];
         }
-        out[i] = sum;
+        out[i] = elementwise::dot(state, r);
     }
 }
 
