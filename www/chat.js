@@ -17,7 +17,7 @@ import { SamplingPanel } from "./page/chat/sampling.js";
 import { Thread } from "./page/chat/thread.js";
 import { tellUnkept } from "./page/chat/unkept.js";
 import { Welcome } from "./page/chat/welcome.js";
-import { showDevice } from "./page/device.js";
+import { showDevice, tellOfLosses } from "./page/device.js";
 import { element, make } from "./page/dom.js";
 import { Find } from "./page/find.js";
 import { keepFocus } from "./page/focus.js";
@@ -38,6 +38,7 @@ const STORE = "vitrine.chat";
 const conversations = new Conversations();
 const answering = new Answering();
 const notices = new Notices();
+tellOfLosses(notices);
 /** @type {Models<TextModel>} */
 const models = new Models({
   kind: "text",

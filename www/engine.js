@@ -6,10 +6,18 @@
 
 import { Engine } from "./vitrine.js";
 
-/** @import { EngineOptions } from "./vitrine.js" */
+/** @import { DeviceInfo, EngineOptions } from "./vitrine.js" */
 
 /** @type {Map<string, Promise<import("./vitrine.js").Engine>>} */
 const engines = new Map();
+
+/** @type {Set<(device: DeviceInfo) => void>} */
+const listeners = new Set();
+
+/** Tells of a device that took the place of one that went away. @param {(device: DeviceInfo) => void} listener */
+export function onDeviceLost(listener) {
+  listeners.add(listener);
+}
 
 /** @param {"auto" | "cpu" | "webgpu"} [device] that a widget names */
 export function pageEngine(device) {
@@ -19,7 +27,7 @@ export function pageEngine(device) {
   const key = JSON.stringify(options);
   const engine =
     engines.get(key) ??
-    Engine.create(options).catch((error) => {
+    Engine.create({ ...options, onDeviceLost: (other) => listeners.forEach((listener) => listener(other)) }).catch((error) => {
       engines.delete(key);
       throw error;
     });

@@ -2,7 +2,7 @@
  * The page's side of the worker: calls with ids, events on the way, aborts, and what happens when the worker dies.
  *
  * To the worker:   { id, op, args } · { abort: id } · { credit: id, count }
- * From the worker: { ready } · { id, value } · { id, error: { code, message }, left? } · { id, event } · { crash: message }
+ * From the worker: { ready } · { id, value } · { id, error: { code, message }, left? } · { id, event } · { moved: { engines, device } } · { crash: message }
  * From the door before a worker of another origin: { lost: message, refusals }
  *
  * Promises: every call settles, a crash included; an aborted call rejects at once, and what the worker had already made for it
@@ -41,6 +41,8 @@ export class Host {
   #ready = false;
   /** @type {Map<number, Call>} */
   #calls = new Map();
+  /** Who is told that an engine's device went away and another took its place. @type {Map<number, (device: any) => void>} */
+  moved = new Map();
   /** Why the worker is gone, once it is. @type {VitrineError | undefined} */
   failure;
 
@@ -166,6 +168,7 @@ export class Host {
     }
     this.#ready = true;
     if ("crash" in message) return this.#die(crash(message.crash));
+    if ("moved" in message) return message.moved.engines.forEach((/** @type {number} */ engine) => this.moved.get(engine)?.(message.moved.device));
     const call = this.#calls.get(message.id);
     if (!call) return;
     if ("event" in message) {

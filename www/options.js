@@ -160,6 +160,7 @@ export const OPTIONS = {
     catalog: address,
     hub: address,
     cache: flag,
+    onDeviceLost: listener,
   },
   load: {
     ...call,

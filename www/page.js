@@ -1,6 +1,6 @@
 /** The page: puts the writing surface, the models, the settings and the instruments together. */
 
-import { showDevice } from "./page/device.js";
+import { showDevice, tellOfLosses } from "./page/device.js";
 import { VitrineError } from "./errors.js";
 import { Alternatives } from "./page/alternatives.js";
 import { element, make, soon } from "./page/dom.js";
@@ -42,6 +42,7 @@ const models = new Models({
 });
 const settings = new Settings();
 const notices = new Notices();
+tellOfLosses(notices);
 const unread = new Unread();
 
 const ids = ["write", "stop", "continue", "edit", "undo", "clear", "copy", "save", "another", "again"];

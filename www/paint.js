@@ -1,6 +1,6 @@
 /** The page for pictures: puts the picture, the models, the settings, the mask and the gallery together. */
 
-import { showDevice } from "./page/device.js";
+import { showDevice, tellOfLosses } from "./page/device.js";
 import { element, make } from "./page/dom.js";
 import { PictureView } from "./page/picture-view.js";
 import { Find } from "./page/find.js";
@@ -28,6 +28,7 @@ const view = new PictureView();
 const gallery = new Gallery();
 const mask = new Mask();
 const notices = new Notices();
+tellOfLosses(notices);
 const settings = new PaintSettings();
 /** @type {Models<ImageModel>} */
 const models = new Models({

@@ -17,12 +17,26 @@ class Entry {
   last = Promise.resolve();
   /** @type {Promise<Held>} */
   model;
+  #load;
 
   /** @param {Load} load */
   constructor(load) {
-    this.model = load(this.#abort.signal, (progress) => {
+    this.#load = load;
+    this.model = this.#begin();
+  }
+
+  #begin() {
+    return this.#load(this.#abort.signal, (progress) => {
       for (const tell of this.waiting) tell(progress);
     });
+  }
+
+  /** The model once more, from where it came, after its device went away. Where that fails it may be tried again. */
+  async renew() {
+    const renewed = this.#begin();
+    const model = await renewed;
+    this.model = renewed;
+    return model;
   }
 
   /** Nobody wants it any more. */
@@ -40,6 +54,12 @@ export class SharedModels {
   #byKey = new Map();
   /** @type {Map<number, { entry: Entry, model: Held, calls: Map<AbortController, Promise<unknown>> }>} */
   #held = new Map();
+  #lost;
+
+  /** @param {(model: Held) => Promise<void>} lost is told of each model whose device went away, before it is loaded once more */
+  constructor(lost) {
+    this.#lost = lost;
+  }
 
   /**
    * @param {string | undefined} key what makes two loads the same; nothing for files, which are never shared
@@ -74,9 +94,14 @@ export class SharedModels {
     return this.#find(handle).model;
   }
 
-  /** Later loads share none of the models of now. */
-  forgetShared() {
-    this.#byKey.clear();
+  /** A model anew, for all who hold it. @param {Entry} entry */
+  async #renew(entry) {
+    const lost = await entry.model;
+    await this.#lost(lost);
+    const model = await entry.renew();
+    for (const held of this.#held.values()) if (held.entry === entry) held.model = model;
+    lost.free();
+    return model;
   }
 
   /** Ends what this holder has under way, then frees the model if it was the last one. @param {number} handle */
@@ -94,12 +119,12 @@ export class SharedModels {
    * @template T
    * @param {number} handle
    * @param {AbortSignal} signal
-   * @param {(model: Held, signal: AbortSignal) => Promise<T>} work
+   * @param {(model: Held, signal: AbortSignal, renew: () => Promise<Held>) => Promise<T>} work `renew` gives the model anew where its device went away
    * @returns {Promise<T>}
    */
   async turn(handle, signal, work) {
     const held = this.#find(handle);
-    const { entry, model, calls } = held;
+    const { entry, calls } = held;
     const abort = new AbortController();
     const forward = () => abort.abort(signal.reason);
     signal.addEventListener("abort", forward, { once: true });
@@ -108,7 +133,7 @@ export class SharedModels {
     const turn = (async () => {
       await unlessAborted(before, abort.signal);
       try {
-        return await work(model, abort.signal);
+        return await work(held.model, abort.signal, () => unlessAborted(this.#renew(entry), abort.signal));
       } catch (error) {
         // Whatever the cancelled work says, the reason is why it ended.
         throw abort.signal.aborted ? abort.signal.reason : error;

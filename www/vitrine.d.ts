@@ -80,6 +80,11 @@ export interface EngineOptions {
   hub?: string | URL;
   /** Whether downloads are kept in the browser's storage (the default: yes). */
   cache?: boolean;
+  /**
+   * Told once when the device went away (a crash, a driver that started anew) and another took its place: the GPU again, or the CPU where the browser gives
+   * none. Models come back from where they came, texts and pictures under way go on where they were; nothing needs to be done.
+   */
+  onDeviceLost?: (device: DeviceInfo) => void;
 }
 
 /** One thing that holds bytes: an address, a catalogue id, or the bytes themselves. */
@@ -1331,7 +1336,7 @@ export interface Serving {
 
 /** The door to everything. All engines of a page share one worker. */
 export interface Engine {
-  /** What computes, and why. After a crash the next `load` may find another. */
+  /** What computes, and why. Another may take its place: `onDeviceLost`. */
   readonly device: DeviceInfo;
   readonly cache: ModelCache;
   readonly chat: { readonly completions: ChatCompletions };

@@ -85,6 +85,10 @@ class OpenEngine {
       const { engine, device } = await host.call("open", { addresses: this.#addresses, device: wanted, as, subgroups });
       this.#device = device;
       this.#session = { host, engine };
+      host.moved.set(engine, (other) => {
+        this.#device = other;
+        this.#options.onDeviceLost?.(other);
+      });
       if (this.#closed) throw closed("engine");
       return this.#session;
     } catch (error) {
@@ -181,6 +185,7 @@ class OpenEngine {
     this.#session = undefined;
     if (!session) return;
     await Promise.allSettled([...this.#loaded.keys()].map((each) => each.close()));
+    session.host.moved.delete(session.engine);
     if (!session.host.failure) await session.host.call("close", { engine: session.engine }).catch(() => {});
     session.host.release();
   }

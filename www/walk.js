@@ -1,6 +1,6 @@
 /** The page for walking: puts the plane, the numbers, the way between two faces, the encoder and the models together. */
 
-import { showDevice } from "./page/device.js";
+import { showDevice, tellOfLosses } from "./page/device.js";
 import { LatentSliders } from "./page/latent-sliders.js";
 import { element, make } from "./page/dom.js";
 import { Find } from "./page/find.js";
@@ -23,6 +23,7 @@ const GLYPHS = ["😀", "😢", "😮", "😠", "😴", "😍"];
 const plane = new Plane();
 const sliders = new LatentSliders();
 const notices = new Notices();
+tellOfLosses(notices);
 const interpolation = new Interpolation(decode);
 /** @type {Models<Autoencoder>} */
 const models = new Models({

@@ -21,6 +21,10 @@ import { SharedModels } from "./shared-models.js";
 /** @typedef {typeof import("./wasm-face.js")} Face */
 /** @typedef {{ code: string, message: string }} Failure */
 
+/** How often one call may lose its device and go on on another: what kills a device each time would go on for ever. */
+const MOST_LOSSES = 3;
+/** How long to wait before each time that a browser is asked for a device in place of a lost one. */
+const PAUSES_MS = [0, 200, 600, 1500];
 /** Tokens made before the page takes the first; the page grants more (stream.js). */
 const AHEAD = 32;
 
@@ -37,7 +41,11 @@ let nextHandle = 1;
 const engines = new Map();
 /** One opened engine for each wish. @type {Map<string, Promise<Wasm.Engine>>} */
 const opened = new Map();
-const models = new SharedModels();
+/** Wishes whose device went away. @type {Set<string>} */
+const bereft = new Set();
+/** The engine that each model computes on. @type {WeakMap<Held, Wasm.Engine>} */
+const homes = new WeakMap();
+const models = new SharedModels(async (model) => forgetDevice(homes.get(model)));
 /** Bytes of weights of a type that an engine reads in a second. @type {WeakMap<Wasm.Engine, Map<string, Promise<number>>>} */
 const speeds = new WeakMap();
 /** @type {Map<number, Wasm.Tokenizer>} */
@@ -78,16 +86,19 @@ const operations = {
       }
       files[0].sha256 = sha256;
     }
-    const device = await engineFor(engine);
-    const same = key === undefined ? undefined : JSON.stringify([engines.get(engine), key, sha256, options]);
-    const load = (/** @type {AbortSignal} */ signal, /** @type {(progress: Progress) => void} */ progress) => {
-      const speed = speedometer();
-      return cancellable(signal, (cancel) => device.load(files, options, cancel, (step) => progress({ ...step, speed: speed(step) })));
-    };
+    const wish = wishOf(engine);
+    const same = key === undefined ? undefined : JSON.stringify([wish, key, sha256, options]);
+    const load = (/** @type {AbortSignal} */ signal, /** @type {(progress: Progress) => void} */ progress) =>
+      onDevice(wish, async (device) => {
+        const speed = speedometer();
+        const model = await cancellable(signal, (cancel) => device.load(files, options, cancel, (step) => progress({ ...step, speed: speed(step) })));
+        homes.set(model, device);
+        return model;
+      });
     const held = await models.acquire(same, load, call.signal, (progress) => call.event(progress));
     const addresses = files.flatMap((file) => ("address" in file ? [file.address] : []));
     if (options.cache && again && addresses.length === files.length) await noteOpened(again, held.model.info(), addresses.map(started().cacheKey));
-    return { model: held.handle, info: held.model.info(), stats: held.model.stats(), device: device.device() };
+    return { model: held.handle, info: held.model.info(), stats: held.model.stats(), device: homes.get(held.model)?.device() };
   },
 
   async find({ engine, query, options }, call) {
@@ -115,9 +126,16 @@ const operations = {
 
   /** One that computes, when the model's turn comes. */
   compute: ({ model, method, args }, call) =>
-    models.turn(model, call.signal, async (held, signal) => {
-      const value = await cancellable(signal, async (cancel) => invoke(held, method, [...args, cancel]));
-      return { value, stats: held.stats() };
+    models.turn(model, call.signal, async (held, signal, renew) => {
+      for (let losses = 0; ; losses += 1) {
+        try {
+          const value = await cancellable(signal, async (cancel) => invoke(held, method, [...args, cancel]));
+          return { value, stats: held.stats() };
+        } catch (error) {
+          if (!isLost(error) || losses === MOST_LOSSES) throw error;
+          held = await renew();
+        }
+      }
     }),
 
   /** One that begins what comes piece by piece. */
@@ -203,15 +221,28 @@ function invoke(model, method, args) {
  * @param {(model: Held) => Promise<Wasm.Generation | Wasm.Painting>} begin
  */
 function run(model, call, begin) {
-  return models.turn(model, call.signal, async (held, signal) => {
+  return models.turn(model, call.signal, async (held, signal, renew) => {
     const generation = await begin(held);
     const stop = () => generation.cancel();
     signal.addEventListener("abort", stop, { once: true });
+    let losses = 0;
+    const next = async () => {
+      for (;;) {
+        try {
+          return await generation.next();
+        } catch (error) {
+          if (!isLost(error) || losses === MOST_LOSSES) throw error;
+          losses += 1;
+          held = await renew();
+          await generation.moveTo(/** @type {any} */ (held));
+        }
+      }
+    };
     try {
       for (;;) {
         await call.credit(signal);
         if (signal.aborted) throw signal.reason;
-        const chunk = await generation.next();
+        const chunk = await next();
         if (chunk === undefined) break;
         call.event(chunk);
       }
@@ -252,19 +283,74 @@ function started() {
 }
 
 /** @param {number} handle */
-function engineFor(handle) {
+const engineFor = (handle) => openDevice(wishOf(handle));
+
+/** @param {number} handle */
+function wishOf(handle) {
   const wish = engines.get(handle);
   if (!wish) throw { code: "closed", message: "This engine is closed. Create another with Engine.create()." };
-  return openDevice(wish);
+  return wish;
 }
 
 /** The engine on this device: the one that is open, or a new one where there was none or it was lost. @param {string} wish */
 function openDevice(wish) {
   const [device, as, subgroups] = JSON.parse(wish);
-  const open = opened.get(wish) ?? started().Engine.open(device, as, subgroups);
+  const open = opened.get(wish) ?? (bereft.has(wish) ? openAnew(wish) : started().Engine.open(device, as, subgroups));
   opened.set(wish, open);
   open.catch(() => opened.delete(wish));
   return open;
+}
+
+/**
+ * Another device in place of one that went away: a browser may need a moment for it, and where it gives none the CPU takes over, whatever was wished.
+ * @param {string} wish
+ */
+async function openAnew(wish) {
+  const [device, as, subgroups] = JSON.parse(wish);
+  const { Engine } = started();
+  let found;
+  for (const pause of PAUSES_MS) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    found?.free();
+    found = await Engine.open(device, as, subgroups).catch(() => undefined);
+    if (found?.device().kind === "webgpu") break;
+  }
+  const engine = found ?? (await Engine.open("cpu", undefined, undefined));
+  bereft.delete(wish);
+  const whose = [...engines].flatMap(([handle, each]) => (each === wish ? [handle] : []));
+  postMessage({ moved: { engines: whose, device: engine.device() } });
+  return engine;
+}
+
+/** The next that asks for this engine's device opens another. @param {Wasm.Engine | undefined} engine */
+async function forgetDevice(engine) {
+  for (const [wish, open] of opened) {
+    if ((await open.catch(() => undefined)) === engine && opened.get(wish) === open) {
+      opened.delete(wish);
+      bereft.add(wish);
+    }
+  }
+}
+
+/** @param {unknown} error */
+const isLost = (error) => typeof error === "object" && error !== null && "code" in error && error.code === "device-lost";
+
+/**
+ * Work on a device, once more on another where it goes away.
+ * @template T
+ * @param {string} wish
+ * @param {(engine: Wasm.Engine) => Promise<T>} work
+ */
+async function onDevice(wish, work) {
+  for (let losses = 0; ; losses += 1) {
+    const engine = await openDevice(wish);
+    try {
+      return await work(engine);
+    } catch (error) {
+      if (!isLost(error) || losses === MOST_LOSSES) throw error;
+      await forgetDevice(engine);
+    }
+  }
 }
 
 /**
@@ -318,11 +404,6 @@ async function answer({ id, op, args }) {
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) return crash(error);
     const failure = hinted(await explained(failureOf(error)), args.source);
-    // The next load opens a device anew, and shares nothing with what was on the lost one.
-    if (failure.code === "device-lost") {
-      opened.clear();
-      models.forgetShared();
-    }
     postMessage({ id, error: failure, left: call.left });
   } finally {
     running.delete(id);

@@ -10,7 +10,7 @@ use super::{
     pipeline::Work,
     session::{Session, words},
 };
-use crate::{Cancel, Error, Result, graph::Grid};
+use crate::{Cancel, Error, ErrorCode, Result, graph::Grid};
 
 /// A denoising step, and the pictures as far as they have come.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +65,10 @@ pub struct Painting {
     /// The rung of the scheduler's ladder that the run begins with, and the one that is next.
     begin: usize,
     at: usize,
+    /// Whether the words were read and the latent made.
+    prepared: bool,
+    /// The latent of a step that was taken and whose pictures were not decoded yet, as the denoiser takes it to be.
+    clean: Option<Vec<f32>>,
     begun: Option<Instant>,
     summary: PaintSummary,
     over: bool,
@@ -119,14 +123,13 @@ impl Painting {
         let Caption { cut, unknown, literal, .. } = model.caption(&options.prompt);
         let mut summary = PaintSummary { seed, cut, unknown, literal, ..PaintSummary::default() };
         summary.literal.extend(model.caption(&options.negative_prompt).literal);
-        let noises = (0..options.count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
         Ok(Self {
             model,
             guard: None,
             cancel,
             options,
             scheduler,
-            noises,
+            noises: vec![],
             latent: vec![],
             context: vec![],
             added: vec![],
@@ -134,6 +137,8 @@ impl Painting {
             beside: None,
             begin,
             at: begin,
+            prepared: false,
+            clean: None,
             begun: None,
             summary,
             over: false,
@@ -147,8 +152,8 @@ impl Painting {
 
     /// The next step, or `None` when the picture is finished.
     ///
-    /// Errors: `aborted`, `closed` where the model was closed meanwhile, and whatever the device says. After an error the painting is over; the
-    /// model goes on.
+    /// Errors: `aborted`, `closed` where the model was closed meanwhile, and whatever the device says. After an error the painting is over, and the
+    /// model goes on; after `device-lost` it is the other way round, and [`Self::move_to`] takes the painting on.
     pub async fn next(&mut self) -> Result<Option<PaintStep>> {
         if self.over {
             return Ok(None);
@@ -160,12 +165,22 @@ impl Painting {
                 }
                 Ok(Some(step))
             }
+            Err(error) if error.code() == ErrorCode::DeviceLost => {
+                self.guard = None;
+                Err(error)
+            }
             Err(error) => {
                 self.end();
                 self.model.check_open()?;
                 Err(error)
             }
         }
+    }
+
+    /// Goes on with the same model on another device, from the last step that was taken.
+    pub fn move_to(&mut self, model: ImageModel) {
+        self.guard = None;
+        self.model = model;
     }
 
     fn end(&mut self) {
@@ -180,7 +195,10 @@ impl Painting {
             Some(session) => session,
             None => {
                 let mut session = self.model.turn(&self.cancel).await?;
-                self.prepare(&mut session).await?;
+                if !self.prepared {
+                    self.prepare(&mut session).await?;
+                    self.prepared = true;
+                }
                 session
             }
         };
@@ -247,7 +265,8 @@ impl Painting {
     async fn prepare(&mut self, session: &mut Session) -> Result<()> {
         self.read(session).await?;
         let count = self.options.count;
-
+        let seed = self.summary.seed;
+        self.noises = (0..count as u32).map(|i| Noise::new(seed.wrapping_add(i), 0)).collect();
         let grid = self.latents();
         let size = grid.height * grid.width * self.model.pipeline.channels();
         let noise: Vec<f32> = self.noises.iter_mut().flat_map(|noise| noise.numbers(size)).collect();
@@ -345,13 +364,11 @@ impl Painting {
     async fn step(&mut self, session: &mut Session) -> Result<PaintStep> {
         let (latents, begun) = (self.latents(), Instant::now());
         let grid = Grid { batch: if guided(&self.model, &self.options) { 2 } else { 1 } * latents.batch, ..latents };
-        let clean = loop {
+        while self.clean.is_none() {
             let prediction = self.predict(session, grid).await?;
             let clean = self.take(&prediction);
-            if self.scheduler.ladder().ends_step(self.begin, self.at - 1) {
-                break clean;
-            }
-        };
+            self.clean = self.scheduler.ladder().ends_step(self.begin, self.at - 1).then_some(clean);
+        }
         let is_final = self.at == self.scheduler.steps();
         let step_ms = begun.elapsed().as_secs_f64() * 1e3;
 
@@ -360,7 +377,10 @@ impl Painting {
         if is_final || self.options.preview {
             pictures = match is_final {
                 true => self.model.decode(session, &self.latent, latents, &self.cancel).await?,
-                false => self.model.preview(session, &clean, latents, &self.cancel).await?,
+                false => {
+                    let clean = self.clean.as_deref().unwrap_or_default();
+                    self.model.preview(session, clean, latents, &self.cancel).await?
+                }
             };
             if let (Some(init), Some(mask)) = (&self.options.init, &self.options.mask) {
                 pictures.iter_mut().for_each(|picture| keep_outside(picture, init, mask));
@@ -368,6 +388,7 @@ impl Painting {
         }
         let decode_ms = begun.elapsed().as_secs_f64() * 1e3;
         let denoise = session.cost(Work::Denoise, grid).await?;
+        self.clean = None;
         self.model.record(|stats| {
             (stats.step_ms, stats.decode_ms, stats.denoise) = (step_ms, decode_ms, denoise);
         });

@@ -3,6 +3,8 @@
 //! A [`Generation`] holds its model's turn from its first step until it is dropped or has ended: another call on the model waits, so caches are
 //! never written by two. [`Steps`] runs the device, [`Words`] makes text of tokens, [`Clock`] measures.
 
+use std::collections::VecDeque;
+
 use serde::Serialize;
 use web_time::Instant;
 
@@ -10,10 +12,10 @@ use super::{
     Detokenizer, GenerateOptions, GenerationStats, Matcher, StopMatcher, TextModel, Tokenizer,
     guide::Guide,
     lookup::Lookup,
-    steps::{Chosen, Prompt, StepOptions, Steps},
+    steps::{Chosen, Prompt, StepOptions, Steps, Todo},
 };
 use crate::{
-    Result,
+    ErrorCode, Result,
     cancel::Cancel,
     graph::{Filter, Sampled},
 };
@@ -110,8 +112,8 @@ pub struct Generation {
 
 /// A generation takes its model's turn with its first step and gives it back with its last.
 enum Progress {
-    /// The prompt, and what its steps will be asked.
-    Waiting(Prompt, Box<StepOptions>),
+    /// What its steps will be asked.
+    Waiting(Box<Todo>),
     Running(Box<Steps>),
     Ended(EndReason),
 }
@@ -133,6 +135,8 @@ impl Generation {
             traced,
             lookup: (options.prompt_lookup > 0).then(|| Lookup::new(options.prompt_lookup)),
             forces: options.alternatives == 0 && !options.trace,
+            asked: 0,
+            ready: VecDeque::new(),
         };
         Self {
             cancel,
@@ -142,7 +146,7 @@ impl Generation {
                 stop: StopMatcher::new(options.stop),
                 alternatives: options.alternatives,
             },
-            progress: Progress::Waiting(prompt, Box::new(steps)),
+            progress: Progress::Waiting(Box::new(Todo { prompt, options: steps })),
             max_tokens,
             stats,
             clock: Clock::default(),
@@ -153,8 +157,8 @@ impl Generation {
 
     /// Holds the text to what the matcher lets come, from its first token on. A generation that has begun goes on as it is.
     pub fn held_to(mut self, matcher: Box<dyn Matcher>) -> Self {
-        if let Progress::Waiting(_, steps) = &mut self.progress {
-            steps.guide.hold_to(matcher);
+        if let Progress::Waiting(todo) = &mut self.progress {
+            todo.options.guide.hold_to(matcher);
         }
         self
     }
@@ -180,7 +184,8 @@ impl Generation {
     /// The next token, or `None` once the generation has ended; [`Self::end_reason`] then says why.
     ///
     /// Errors: `context-overflow` where the prompt does not fit, `closed` where the model was closed meanwhile, and whatever the
-    /// device says. After an error the generation is over; the model goes on.
+    /// device says. After an error the generation is over, and the model goes on; after `device-lost` it is the other way round, and
+    /// [`Self::move_to`] takes the generation on.
     pub async fn next(&mut self) -> Result<Option<TokenEvent>> {
         if let Some(tail) = self.tail.take() {
             return Ok(Some(tail));
@@ -190,9 +195,13 @@ impl Generation {
         }
         match self.advance().await {
             Ok(event) => Ok(event.or_else(|| self.tail.take())),
-            Err(error) if error.code() == crate::ErrorCode::Aborted => {
+            Err(error) if error.code() == ErrorCode::Aborted => {
                 self.finish(String::new(), EndReason::Aborted);
                 Ok(self.tail.take())
+            }
+            Err(error) if error.code() == ErrorCode::DeviceLost => {
+                self.pause();
+                Err(error)
             }
             Err(error) => {
                 if let Progress::Running(steps) = &mut self.progress {
@@ -203,6 +212,20 @@ impl Generation {
                 Err(error)
             }
         }
+    }
+
+    /// Goes on with the same model on another device, behind the last token that was told: the same seed draws on as it would have.
+    pub fn move_to(&mut self, model: TextModel) {
+        self.pause();
+        self.model = model;
+    }
+
+    /// Gives the turn back, and keeps what is still to be done.
+    fn pause(&mut self) {
+        self.progress = match std::mem::replace(&mut self.progress, Progress::Ended(EndReason::Aborted)) {
+            Progress::Running(steps) => Progress::Waiting(Box::new(steps.into_rest(self.stats.generated_tokens))),
+            other => other,
+        };
     }
 
     /// Runs to the end and gives back the whole text.
@@ -216,13 +239,15 @@ impl Generation {
 
     async fn advance(&mut self) -> Result<Option<TokenEvent>> {
         self.cancel.check()?;
-        if matches!(self.progress, Progress::Waiting(..))
-            && let Progress::Waiting(prompt, options) =
-                std::mem::replace(&mut self.progress, Progress::Ended(EndReason::Aborted))
+        if matches!(self.progress, Progress::Waiting(_))
+            && let Progress::Waiting(todo) = std::mem::replace(&mut self.progress, Progress::Ended(EndReason::Aborted))
         {
             self.clock.begin();
-            let steps = Steps::begin(self.model.clone(), prompt, *options, self.cancel.clone()).await?;
+            let steps = Steps::begin(self.model.clone(), *todo, self.cancel.clone()).await?;
             self.progress = Progress::Running(Box::new(steps));
+            if let Progress::Running(steps) = &mut self.progress {
+                steps.start().await?;
+            }
         }
         let Progress::Running(steps) = &mut self.progress else { return Ok(None) };
         let chosen = steps.next().await?;
@@ -360,7 +385,7 @@ struct Clock {
 
 impl Clock {
     fn begin(&mut self) {
-        self.begun = Some(Instant::now());
+        self.begun.get_or_insert_with(Instant::now);
     }
 
     /// A token more than `stats` counts has come.

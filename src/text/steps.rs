@@ -15,7 +15,7 @@ use super::{
     session::{Asked, Session, counts},
 };
 use crate::{
-    Error, ErrorCode, Result,
+    Error, Result,
     backend::Pending,
     cancel::Cancel,
     graph::{Choice, Fate, Filter, SampleParams, Sampled, Scratch, sample, trace},
@@ -47,6 +47,15 @@ pub struct StepOptions {
     pub lookup: Option<Lookup>,
     /// Whether tokens that must come are not computed one by one.
     pub forces: bool,
+    /// Tokens of the text that are there already, and those that are only to be told.
+    pub asked: usize,
+    pub ready: VecDeque<Chosen>,
+}
+
+/// A text to go on with, and how.
+pub struct Todo {
+    pub prompt: Prompt,
+    pub options: StepOptions,
 }
 
 /// A token of the text.
@@ -58,19 +67,34 @@ pub struct Chosen {
     pub forced: bool,
 }
 
+/// The model's turn, and the steps that nobody has read.
+struct Turn {
+    session: OwnedMutexGuard<Session>,
+    in_flight: VecDeque<Pending>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.in_flight.is_empty() {
+            self.session.ran_on();
+        }
+    }
+}
+
 /// Holds the model's turn from [`Steps::begin`] until it is dropped.
 pub struct Steps {
     model: TextModel,
-    session: OwnedMutexGuard<Session>,
+    turn: Turn,
     cancel: Cancel,
     options: StepOptions,
+    /// What an encoder reads first.
+    read: Option<Vec<u32>>,
     /// The prompt and what came after it, as far as it is in the context.
     window: Vec<u32>,
     /// How many of its first tokens stay whatever is forgotten: BOS, or what a text begins with that another was read for.
     head: usize,
     /// Tokens asked of the device so far.
     asked: usize,
-    in_flight: VecDeque<Pending>,
     /// How the step that was started last chooses.
     sample: SampleParams,
     /// Tokens that were guessed right, and the one that was chosen behind them, of which the caches hold all but the last; or tokens that are forced.
@@ -85,54 +109,64 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Waits for the model's turn and brings the prompt into its caches.
+    /// Waits for the model's turn.
     ///
-    /// Errors: `context-overflow` where the prompt does not fit and may not slide, `aborted`, `closed`.
-    pub async fn begin(model: TextModel, prompt: Prompt, options: StepOptions, cancel: Cancel) -> Result<Self> {
-        let mut session = model.turn(&cancel).await?;
-        let capacity = session.capacity();
-        if let Some(read) = &prompt.read {
-            model.check_fits(read.len())?;
-            session.read(read, &cancel).await?;
-        }
-        let mut steps = Self {
+    /// Errors: `aborted`, `closed`; what the steps were to do is then `over`.
+    pub async fn begin(model: TextModel, Todo { prompt, mut options }: Todo, cancel: Cancel) -> Result<Self> {
+        let session = model.turn(&cancel).await?;
+        let (asked, ready) = (options.asked, std::mem::take(&mut options.ready));
+        Ok(Self {
             model,
-            session,
+            turn: Turn { session, in_flight: VecDeque::new() },
             cancel,
             sample: options.sample,
             options,
+            read: prompt.read,
             window: prompt.ids,
             head: prompt.head,
-            asked: 0,
-            in_flight: VecDeque::new(),
-            ready: VecDeque::new(),
+            asked,
+            ready,
             is_behind: false,
             scratch: Scratch::default(),
             reused: None,
             waits: 0,
-        };
-        if steps.window.len() > capacity {
-            match steps.options.overflow {
-                Overflow::Slide => steps.slide(),
+        })
+    }
+
+    /// Brings the prompt into the caches.
+    ///
+    /// Errors: `context-overflow` where the prompt does not fit and may not slide, and the device's.
+    pub async fn start(&mut self) -> Result<()> {
+        let capacity = self.turn.session.capacity();
+        if let Some(read) = &self.read {
+            self.model.check_fits(read.len())?;
+            self.turn.session.read(read, &self.cancel).await?;
+        }
+        if self.window.len() > capacity {
+            match self.options.overflow {
+                Overflow::Slide => self.slide(),
                 Overflow::Error => {
                     return Err(Error::context_overflow(format!(
                         "the prompt has {} tokens, but the model's context holds {capacity}; shorten it by {}, or pass overflow: \"slide\"",
-                        steps.window.len(),
-                        steps.window.len() - capacity
+                        self.window.len(),
+                        self.window.len() - capacity
                     )));
                 }
             }
         }
-        steps.force()?;
-        if steps.ready.is_empty()
-            && let Err(error) = steps.prefill().await
-        {
-            if error.code() != ErrorCode::Aborted {
-                steps.forget();
-            }
-            return Err(error);
+        self.force()?;
+        if self.ready.is_empty() {
+            self.prefill().await?;
         }
-        Ok(steps)
+        Ok(())
+    }
+
+    /// What is still to be done, for the same model on another device: behind `told` tokens of the text, those that are ready, and all that is to be
+    /// computed anew.
+    pub fn into_rest(self, told: usize) -> Todo {
+        let asked = told + self.ready.len();
+        let prompt = Prompt { read: self.read, ids: self.window, head: self.head, begins: false };
+        Todo { prompt, options: StepOptions { asked, ready: self.ready, ..self.options } }
     }
 
     /// Prompt tokens that were in the cache already.
@@ -147,7 +181,7 @@ impl Steps {
 
     /// The next token that the device chose, or that had to come; `None` where the context is full, or the text complete.
     pub async fn next(&mut self) -> Result<Option<Chosen>> {
-        if self.ready.is_empty() && self.in_flight.is_empty() {
+        if self.ready.is_empty() && self.turn.in_flight.is_empty() {
             self.look_ahead().await?;
             self.force()?;
         }
@@ -159,8 +193,8 @@ impl Steps {
         }
         let begun = Instant::now();
         self.keep_in_flight().await?;
-        let Some(pending) = self.in_flight.pop_front() else { return Ok(None) };
-        if self.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
+        let Some(pending) = self.turn.in_flight.pop_front() else { return Ok(None) };
+        if self.turn.in_flight.is_empty() && self.model.device.steps_in_flight() > 1 {
             self.waits += 1;
         }
         let outputs = self.cancel.race(pending).await?;
@@ -176,9 +210,9 @@ impl Steps {
         self.options.guide.took(&sampled, self.model.tokenizer())?;
         // Whatever was chosen before now stands in the cache.
         if let Some(previous) = self.window.last()
-            && self.session.cached().len() + 1 == self.window.len()
+            && self.turn.session.cached().len() + 1 == self.window.len()
         {
-            self.session.remember(*previous);
+            self.turn.session.remember(*previous);
         }
         Ok(Some(Chosen { sampled, trace, forced: false }))
     }
@@ -190,7 +224,7 @@ impl Steps {
             return Ok(());
         }
         let left = options.max_tokens.saturating_sub(self.asked);
-        let room = left.min(self.session.capacity().saturating_sub(self.window.len()));
+        let room = left.min(self.turn.session.capacity().saturating_sub(self.window.len()));
         let tokenizer = self.model.tokenizer();
         for token in options.guide.forced(tokenizer, self.window.last().copied(), room)? {
             let sampled = Sampled { token, logprob: 0.0, drawn_logprob: 0.0, alternatives: vec![] };
@@ -231,15 +265,15 @@ impl Steps {
         let Some(position) = self.window.len().checked_sub(1) else { return Ok(()) };
         // A row for the token before, and a token behind the guesses.
         let left = self.options.max_tokens.saturating_sub(self.asked + 1);
-        let room = left.min(self.session.capacity().saturating_sub(position + 1));
+        let room = left.min(self.turn.session.capacity().saturating_sub(position + 1));
         let draft = lookup.draft(&self.window, self.asked, room);
-        if draft.is_empty() || self.session.outgrown_by(position + 1 + draft.len()) {
+        if draft.is_empty() || self.turn.session.outgrown_by(position + 1 + draft.len()) {
             return Ok(());
         }
         self.model.check_open()?;
         let begun = Instant::now();
         let ids: Vec<u32> = self.window.last().copied().into_iter().chain(draft.iter().copied()).collect();
-        let logits = self.session.look_ahead(&ids, position);
+        let logits = self.turn.session.look_ahead(&ids, position);
         let logits = self.cancel.race(logits).await?;
         let vocabulary = logits.len() / ids.len();
         let mut text = std::mem::take(&mut self.window);
@@ -265,8 +299,8 @@ impl Steps {
         }
         let accepted = text.len() - written;
         // The caches hold the token before and the guesses that were right.
-        let known = self.session.cached().len();
-        text.iter().skip(known).for_each(|token| self.session.remember(*token));
+        let known = self.turn.session.cached().len();
+        text.iter().skip(known).for_each(|token| self.turn.session.remember(*token));
         text.truncate(written);
         self.window = text;
         self.is_behind = true;
@@ -284,12 +318,12 @@ impl Steps {
 
     /// Lets the page breathe between two steps where they run on its thread.
     pub async fn give_way(&mut self) {
-        self.session.give_way().await;
+        self.turn.session.give_way().await;
     }
 
     /// After a failure nobody knows what the caches hold.
     pub fn forget(&mut self) {
-        self.session.forget();
+        self.turn.session.forget();
     }
 
     /// Brings the window into the caches; the step that ends it chooses the next token.
@@ -297,8 +331,8 @@ impl Steps {
         self.model.check_open()?;
         let asked = self.ask(None)?;
         self.is_behind = false;
-        let (pending, reused) = self.session.prefill(&self.window, &asked, &self.cancel).await?;
-        self.in_flight.push_back(pending);
+        let (pending, reused) = self.turn.session.prefill(&self.window, &asked, &self.cancel).await?;
+        self.turn.in_flight.push_back(pending);
         self.reused.get_or_insert(reused);
         Ok(())
     }
@@ -306,7 +340,7 @@ impl Steps {
     /// What the next step is asked; `leaving` is the token that the penalties see no longer.
     fn ask(&mut self, leaving: Option<u32>) -> Result<Asked<'static>> {
         let options = &mut self.options;
-        self.session.write_bias(options.guide.bias(self.asked, &self.window)?)?;
+        self.turn.session.write_bias(options.guide.bias(self.asked, &self.window)?)?;
         let leaving = leaving.unwrap_or(SampleParams::NOTHING);
         let sample = options.guide.sample(SampleParams { step: self.asked as u32, leaving, ..options.sample });
         self.sample = sample;
@@ -327,28 +361,28 @@ impl Steps {
     /// Starts steps ahead of the one that is read next, as far as the context and the count of tokens allow.
     async fn keep_in_flight(&mut self) -> Result<()> {
         let most = self.most_in_flight();
-        let capacity = self.session.capacity();
-        while self.in_flight.len() < most && self.asked < self.options.max_tokens {
+        let capacity = self.turn.session.capacity();
+        while self.turn.in_flight.len() < most && self.asked < self.options.max_tokens {
             self.model.check_open()?;
             // The step in front of the queue has put nothing of its own choice into the cache yet: with n steps in flight
             // after a window of w tokens, the next one writes row w + n - 1.
-            let position = self.window.len() + self.in_flight.len();
+            let position = self.window.len() + self.turn.in_flight.len();
             let Some(position) = position.checked_sub(1) else { break };
             if position >= capacity {
-                if !self.in_flight.is_empty() || self.options.overflow == Overflow::Error {
+                if !self.turn.in_flight.is_empty() || self.options.overflow == Overflow::Error {
                     break;
                 }
                 self.slide();
-                self.session.forget_behind(self.head);
+                self.turn.session.forget_behind(self.head);
                 self.prefill().await?;
                 continue;
             }
             // What the caches hold before the prompt is brought there is another text's.
             let is_behind =
-                self.reused.is_none() || self.session.cached().len() < position && self.in_flight.is_empty();
-            if self.session.outgrown_by(position + 1) || is_behind {
+                self.reused.is_none() || self.turn.session.cached().len() < position && self.turn.in_flight.is_empty();
+            if self.turn.session.outgrown_by(position + 1) || is_behind {
                 // The text is computed anew, or what was forced of it at all, and all of it must be known.
-                if !self.in_flight.is_empty() {
+                if !self.turn.in_flight.is_empty() {
                     break;
                 }
                 self.prefill().await?;
@@ -357,28 +391,20 @@ impl Steps {
             let mut leaving =
                 self.options.window.and_then(|window| self.window.get(position.checked_sub(window)?).copied());
             if std::mem::take(&mut self.is_behind) {
-                self.session.write_last(self.counted())?;
+                self.turn.session.write_last(self.counted())?;
                 leaving = None;
             }
             let asked = self.ask(leaving)?;
-            self.in_flight.push_back(self.session.decode(position, &asked).await?);
+            self.turn.in_flight.push_back(self.turn.session.decode(position, &asked).await?);
         }
         Ok(())
     }
 
     /// Forgets the older half of what the context could hold, all but its head.
     fn slide(&mut self) {
-        let capacity = self.session.capacity();
+        let capacity = self.turn.session.capacity();
         let kept = (capacity / 2).max(1).min(self.window.len());
         let head = if kept + self.head > capacity { 0 } else { self.head.min(self.window.len() - kept) };
         self.window.drain(head..self.window.len() - kept);
-    }
-}
-
-impl Drop for Steps {
-    fn drop(&mut self) {
-        if !self.in_flight.is_empty() {
-            self.session.ran_on();
-        }
     }
 }

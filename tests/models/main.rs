@@ -18,6 +18,7 @@ mod families;
 mod generate;
 mod generators;
 mod illustrator;
+mod lost_devices;
 mod published;
 mod rwkv_tokenizer;
 mod sampling;

@@ -1,7 +1,16 @@
 /** Which device works for the page, and why. */
 
-import { pageEngine, unknownWords } from "../engine.js";
+import { onDeviceLost, pageEngine, unknownWords } from "../engine.js";
 import { element } from "./dom.js";
+
+/** Says when another device took the place of one that went away. @param {import("./notices.js").Notices} notices */
+export function tellOfLosses(notices) {
+  onDeviceLost(({ kind }) => {
+    showDevice();
+    const where = kind === "webgpu" ? "It is back" : "The browser gives none now, so the CPU computes, which is slower";
+    notices.tell("The graphics processor went away", `${where}. What was under way went on where it was, and nothing is lost.`);
+  });
+}
 
 export async function showDevice() {
   const { device: info } = await pageEngine();

@@ -108,6 +108,12 @@ impl Painting {
         self.cancel.cancel();
     }
 
+    /// Goes on with the same model on another device, after `next` said "device-lost".
+    #[wasm_bindgen(js_name = moveTo)]
+    pub async fn move_to(&self, model: &ImageModel) {
+        self.painting.lock().await.move_to(model.model.clone());
+    }
+
     /// As far as it has come.
     #[wasm_bindgen(unchecked_return_type = "PaintSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {

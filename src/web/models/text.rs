@@ -272,6 +272,12 @@ impl Generation {
         self.cancel.cancel();
     }
 
+    /// Goes on with the same model on another device, after `next` said "device-lost".
+    #[wasm_bindgen(js_name = moveTo)]
+    pub async fn move_to(&self, model: &Model) {
+        self.generation.lock().await.move_to(model.model.clone());
+    }
+
     /// As far as it has come.
     #[wasm_bindgen(unchecked_return_type = "GenerationSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {
