@@ -45,7 +45,7 @@ export function conversation(messages, options) {
  * @param {Pick<Face.TemplateOptions, "tools" | "documents" | "templateOptions">} options
  */
 export function templated({ tools, ...others }) {
-  const options = { tools: tools?.map(declared), ...others };
+  const options = { tools: tools?.map((tool) => declared({ ...tool })), ...others };
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, value === undefined ? undefined : plain(value, name)]));
 }
 

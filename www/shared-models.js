@@ -17,6 +17,8 @@ class Entry {
   last = Promise.resolve();
   /** @type {Promise<Held>} */
   model;
+  /** Where it is loaded once more. @type {Promise<Held> | undefined} */
+  renewal;
   #load;
 
   /** @param {Load} load */
@@ -42,6 +44,7 @@ class Entry {
   /** Nobody wants it any more. */
   async drop() {
     this.#abort.abort();
+    await this.renewal?.catch(() => undefined);
     const model = await this.model.catch(() => undefined);
     await this.last;
     model?.free();
@@ -94,8 +97,14 @@ export class SharedModels {
     return this.#find(handle).model;
   }
 
-  /** A model anew, for all who hold it. @param {Entry} entry */
-  async #renew(entry) {
+  /** A model anew, for all who hold it; who asks meanwhile waits with the first, who may have left. @param {Entry} entry */
+  #renew(entry) {
+    entry.renewal ??= this.#replace(entry).finally(() => (entry.renewal = undefined));
+    return entry.renewal;
+  }
+
+  /** @param {Entry} entry */
+  async #replace(entry) {
     const lost = await entry.model;
     await this.#lost(lost);
     const model = await entry.renew();

@@ -87,6 +87,7 @@ class OpenEngine {
       this.#session = { host, engine };
       host.moved.set(engine, (other) => {
         this.#device = other;
+        for (const model of this.#loaded.keys()) if (model instanceof LoadedModel) model.moved(other);
         this.#options.onDeviceLost?.(other);
       });
       if (this.#closed) throw closed("engine");
@@ -228,6 +229,11 @@ class LoadedModel {
 
   get alive() {
     return !this.#closed && !this.#host.failure;
+  }
+
+  /** Another device took the place of its own. @param {Face.DeviceInfo} device */
+  moved(device) {
+    this.info = Object.freeze({ ...this.info, device });
   }
 
   /**

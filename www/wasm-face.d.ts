@@ -157,6 +157,10 @@ export class Generation {
      */
     cancel(): void;
     /**
+     * Goes on with the same model on another device, after `next` said "device-lost".
+     */
+    moveTo(model: Model): Promise<void>;
+    /**
      * `undefined` at the end.
      */
     next(): Promise<Chunk | undefined>;
@@ -245,6 +249,10 @@ export class Painting {
      * The `next` under way ends at once, with the code "aborted".
      */
     cancel(): void;
+    /**
+     * Goes on with the same model on another device, after `next` said "device-lost".
+     */
+    moveTo(model: ImageModel): Promise<void>;
     /**
      * `undefined` at the end.
      */

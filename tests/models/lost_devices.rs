@@ -4,20 +4,19 @@ use pollster::block_on;
 use vitrine::{
     Cancel, ErrorCode,
     backend::Device,
-    image::{ImageModel, ImageRequest},
+    image::{ImageRequest, Picture},
     text::{Constraint, GenerateOptions, LoadOptions, Mirostat, TextModel},
-    weights::Storage,
+    weights::{Storage, WeightFile},
 };
 
 use crate::{
-    common::{fixture, gpu_alone, on_cpu, opened, shipped},
+    common::{devices::gpu_alone, on_cpu, opened, shipped},
     diffusion::pipeline,
 };
 
 fn storyteller(device: &Device) -> TextModel {
     let file = opened(&[shipped("storyteller/storyteller-q8_0.gguf")]);
-    let load = TextModel::load(&file, device, LoadOptions::default(), &mut |_, _| (), &Cancel::new());
-    block_on(load).unwrap()
+    block_on(TextModel::load(&file, device, LoadOptions::default(), &mut |_, _| (), &Cancel::new())).unwrap()
 }
 
 fn whole(model: &TextModel, options: &GenerateOptions) -> Vec<u32> {
@@ -67,7 +66,8 @@ fn interrupted(options: &GenerateOptions, losses: &[usize], last: &Device) -> (V
 
 #[test]
 fn a_text_goes_on_where_it_was_on_another_gpu_and_on_the_cpu() {
-    let drawn = GenerateOptions { max_tokens: 24, seed: Some(7), repetition_penalty: 1.2, ..GenerateOptions::default() };
+    let drawn =
+        GenerateOptions { max_tokens: 24, seed: Some(7), repetition_penalty: 1.2, ..GenerateOptions::default() };
     let last = Device::Gpu(gpu_alone());
     let expected = whole(&storyteller(&last), &drawn);
     let (tokens, lost) = interrupted(&drawn, &[3, 9], &last);
@@ -94,33 +94,43 @@ fn what_follows_the_text_is_not_lost_with_the_device() {
     }
 }
 
-#[test]
-fn a_picture_goes_on_behind_its_last_step() {
-    let file = opened(&[shipped("illustrator/illustrator-q8_0.gguf")]);
-    let on = |device: &Device| pipeline::load(&file, device, Storage::default()).unwrap();
-    let paint = |model: &ImageModel| {
-        let request = r#"{"prompt": "a red fox", "steps": 4, "seed": 5, "scheduler": "euler-ancestral"}"#;
-        let request: ImageRequest = serde_json::from_str(request).unwrap();
-        model.paint(request.check(&model.info().defaults()).unwrap(), Cancel::new()).unwrap()
-    };
-    let last = Device::Gpu(gpu_alone());
-    let mut whole = paint(&on(&last));
-    let mut expected = vec![];
-    while let Some(step) = block_on(whole.next()).unwrap() {
-        expected = step.pictures;
-    }
+/// The same picture, whose device is taken away behind its first step; the steps that were told, and the picture.
+fn repainted(file: &WeightFile, wish: &ImageRequest, last: &Device) -> (Vec<usize>, Vec<Picture>) {
+    let on = |device: &Device| pipeline::load(file, device, Storage::default()).unwrap();
     let device = gpu_alone();
-    let first = on(&Device::Gpu(device.clone()));
-    let mut painting = paint(&first);
+    let model = on(&Device::Gpu(device.clone()));
+    let mut painting = model.paint(wish.clone().check(model.info(), None, None).unwrap(), Cancel::new()).unwrap();
     let mut steps = vec![block_on(painting.next()).unwrap().unwrap().step];
     device.destroy();
     assert_eq!(block_on(painting.next()).unwrap_err().code(), ErrorCode::DeviceLost);
-    painting.move_to(on(&last));
+    painting.move_to(on(last));
     let mut pictures = vec![];
     while let Some(step) = block_on(painting.next()).unwrap() {
         steps.push(step.step);
         pictures = step.pictures;
     }
-    assert_eq!(steps, [1, 2, 3, 4]);
-    assert_eq!(pictures, expected);
+    (steps, pictures)
+}
+
+/// Noise that is drawn on the way is the same noise, and what a scheduler of several steps remembers is remembered.
+#[test]
+fn a_picture_goes_on_behind_its_last_step() {
+    let last = Device::Gpu(gpu_alone());
+    for scheduler in ["euler-ancestral", "dpm++-2m-karras"] {
+        let wish = ImageRequest {
+            prompt: "a red fox".into(),
+            steps: Some(4.0),
+            seed: Some(5.0),
+            width: Some(48.0),
+            height: Some(32.0),
+            scheduler: Some(scheduler.into()),
+            ..ImageRequest::default()
+        };
+        let file = pipeline::tiny_sd();
+        let expected =
+            pipeline::paint(&pipeline::load(&file, &last, Storage::default()).unwrap(), wish.clone(), None, None);
+        let (steps, pictures) = repainted(&file, &wish, &last);
+        assert_eq!(steps, [1, 2, 3, 4]);
+        assert_eq!(pictures, pipeline::last(&expected), "{scheduler}");
+    }
 }
