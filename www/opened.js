@@ -5,7 +5,7 @@
  */
 
 /** @import { CacheEntry, OpenedModel } from "./vitrine.js" */
-/** @typedef {{ kind: OpenedModel["kind"], name?: string, architecture?: string, quantization?: string, parameters?: number }} Known of any kind of model */
+/** @typedef {{ kind: OpenedModel["kind"], name?: string, architecture?: string, quantization?: string, parameters?: number, factor?: number, decodes?: boolean }} Known of any kind of model */
 
 const STORE = "vitrine-opened";
 
@@ -16,8 +16,8 @@ const STORE = "vitrine-opened";
  * @param {string[]} files what its files are kept by
  */
 export async function noteOpened(source, info, files) {
-  const { kind, name = "", architecture = "", quantization = "", parameters = 0 } = info;
-  const record = { source, kind, name, architecture, quantization, parameters, files, openedAt: Date.now() };
+  const { kind, name = "", architecture = "", quantization = "", parameters = 0, factor, decodes } = info;
+  const record = { source, kind, name, architecture, quantization, parameters, factor, decodes, files, openedAt: Date.now() };
   try {
     await (await caches.open(STORE)).put(addressOf(source), new Response(JSON.stringify(record)));
   } catch {

@@ -189,6 +189,9 @@ export interface FoundModel extends FoundFile {
   parameters: number | null;
   /** Tokens that it was made for. */
   contextLength: number | null;
+  /** Of an autoencoder or a generator, as its `info` will have them. */
+  factor: number | null;
+  decodes: boolean | null;
   license: string | null;
   /** Whether its owner wants to know who takes it: then it is downloaded behind a login and opened as a file. */
   gated: boolean;
@@ -215,6 +218,9 @@ export interface OpenedModel {
   architecture: string;
   quantization: string;
   parameters: number;
+  /** Of an autoencoder or a generator, as its `info` had them. */
+  factor?: number;
+  decodes?: boolean;
   /** Kept in the browser's storage. */
   bytes: number;
   /** The addresses that its files are kept by; `cache.delete` of this entry forgets them. */

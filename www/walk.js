@@ -31,7 +31,7 @@ const models = new Models({
   facts: (info) => [`${info.latentChannels} numbers a picture`],
   none: "Open a model that makes pictures of a few numbers, or fetch one by its address.",
   other: (kind) => `This model ${kind === "text" ? "writes" : "paints"}. Open it on the page for ${kind === "text" ? "stories" : "pictures"}.`,
-  unfit: (info) => (info.decodes && info.factor === 0 ? undefined : "This autoencoder's latent is itself a small picture, too many numbers to walk in. Give one whose latent is a vector."),
+  unfit: ({ decodes, factor }) => (decodes !== false && !factor ? undefined : "This autoencoder's latent is itself a small picture, too many numbers to walk in. Give one whose latent is a vector."),
   lists: (entry) => entry.axes !== undefined,
   take: (files) => {
     const picture = files.find((file) => file.type.startsWith("image/"));
@@ -276,7 +276,7 @@ chosen.addEventListener("change", () => {
 
 models.addEventListener("loading", update);
 models.addEventListener("settled", update);
-new Find("autoencoder", "vae faces", (source, options) => models.load(source, options));
+new Find("autoencoder", "vae faces", (source, options) => models.load(source, options), (model) => models.unfit(model));
 const opened = new Opened((model) => models.lists(model), (source, options) => models.load(source, options));
 models.addEventListener("settled", () => opened.refresh());
 models.addEventListener("ready", () => {

@@ -51,7 +51,7 @@ export type Beginning = { name: string; size: number; bytes: Uint8Array };
 /** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have, `weighed` says whether their list was read. */
 export type Outlook = {
     kind: ModelKind; architecture: string; parameters?: number; quantization?: string; weighed: boolean; storedAs?: string;
-    contextLength?: number; weights: number; caches: number; stored: number;
+    contextLength?: number; weights: number; caches: number; stored: number; factor?: number; decodes?: boolean;
 };
 
 export type Latent = { latent: Float32Array; shape: number[] };

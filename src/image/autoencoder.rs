@@ -46,6 +46,21 @@ pub struct AutoencoderInfo {
     pub device: DeviceInfo,
 }
 
+/// What a page goes by before an autoencoder is fetched; the fields are those of [`AutoencoderInfo`].
+pub(crate) struct Design {
+    pub kind: &'static str,
+    pub architecture: &'static str,
+    pub factor: usize,
+    pub decodes: bool,
+}
+
+impl Design {
+    fn of(codec: &Codec) -> Self {
+        let factor = if codec.is_vector() { 0 } else { codec.factor() };
+        Self { kind: codec.kind(), architecture: codec.architecture(), factor, decodes: codec.decodes() }
+    }
+}
+
 /// A half on the device, and the plans for the sizes it met.
 struct Half {
     resident: Resident,
@@ -86,11 +101,11 @@ impl Loaded<Coder> {
         Codec::is_one(file)
     }
 
-    /// What a file's header says that it holds: `"autoencoder"` or `"generator"`.
+    /// What a file's header says that it holds.
     ///
     /// Errors: as [`Self::load`], of the index alone.
-    pub(crate) fn kind_of(file: &WeightFile) -> Result<&'static str> {
-        Codec::from_file(file, Storage::Keep).map(|codec| codec.kind())
+    pub(crate) fn design(file: &WeightFile) -> Result<Design> {
+        Codec::from_file(file, Storage::Keep).map(|codec| Design::of(&codec))
     }
 
     /// Finds what the file holds and streams it to the device, stored as `storage` says. `progress` is told the bytes given to the device and
@@ -115,15 +130,15 @@ impl Loaded<Coder> {
         let mut half = |graph: Option<&Graph>| graph.and_then(|_| residents.next());
         let halves =
             Halves { decoder: half(decoder.as_ref()), encoder: half(encoder.as_ref()), turns: Turns::default() };
-        let vector = codec.is_vector();
+        let Design { kind, architecture, factor, decodes } = Design::of(&codec);
         let info = AutoencoderInfo {
-            kind: codec.kind(),
+            kind,
             file: file.summary(),
-            architecture: codec.architecture(),
+            architecture,
             latent_channels: codec.latent_channels(),
-            factor: if vector { 0 } else { codec.factor() },
+            factor,
             encodes: codec.encodes(),
-            decodes: codec.decodes(),
+            decodes,
             classes: codec.classes(),
             device: device.info(),
         };

@@ -29,6 +29,7 @@ mod session;
 mod stable_diffusion;
 mod tiles;
 
+pub(crate) use autoencoder::Design;
 pub use autoencoder::{Autoencoder, AutoencoderInfo, Coder};
 pub use device_check::check_device;
 pub use model::{Image, ImageModel, ImageModelInfo, ImageModelStats};

@@ -21,7 +21,7 @@ use crate::{
     Error, ErrorCode, Result,
     backend::DeviceInfo,
     graph::{DType, Graph},
-    image::{Autoencoder, ImageModel, check_class},
+    image::{Autoencoder, Design, ImageModel, check_class},
     models::{EncoderConfig, EncoderDecoder, illustrator, language::LanguageConfig},
     text::{Encoder, find_encoder, find_model, usual_context},
     weights::{ByteSource, Glance, Metadata, SharedSource, Storage, Tensors, WeightFile},
@@ -88,6 +88,9 @@ pub struct Outlook {
     pub weights: u64,
     /// Those of the caches, with room for as many tokens as where a caller does not say.
     pub caches: u64,
+    /// Of an autoencoder or a generator: pixels of a side for each of the latent's, 0 where that is a vector, and whether it decodes.
+    pub factor: Option<usize>,
+    pub decodes: Option<bool>,
 }
 
 /// Bits of a scale on a device: hardware that runs WebGPU keeps half of what software and the CPU do.
@@ -234,8 +237,9 @@ impl Outlook {
             return Ok(Self { kind: "encoder", architecture, context_length, weights, ..known });
         }
         if Autoencoder::is_one(&file) {
-            let kind = Autoencoder::kind_of(&file)?;
-            return Ok(Self { kind, architecture: kind.into(), ..known });
+            let Design { kind, architecture, factor, decodes } = Autoencoder::design(&file)?;
+            let (factor, decodes) = (Some(factor), Some(decodes));
+            return Ok(Self { kind, architecture: architecture.into(), factor, decodes, ..known });
         }
         let model = find_model(&file, Storage::Keep)?;
         let (weights, caches) = taken(&model.whole()?, scale_bits);
@@ -256,6 +260,8 @@ impl Outlook {
             stored,
             weights: stored,
             caches: 0,
+            factor: None,
+            decodes: None,
         }
     }
 }
@@ -394,6 +400,26 @@ mod tests {
             assert!(near, "{folder}: {} and {}", known.weights, file.summary().weight_bytes);
             assert_eq!(known.caches > 0, kind == "text");
             assert_eq!(outlook(files(header - 1)).unwrap_err().code(), ErrorCode::CorruptFile);
+        }
+    }
+
+    /// A page that walks in a latent goes by its factor.
+    #[test]
+    fn an_autoencoder_is_told_by_its_design_and_by_what_its_latent_is() {
+        for (path, kind, architecture, factor) in [
+            ("generators/vae/vae.safetensors", "autoencoder", "VAE", 0),
+            ("pictures/dcgan/generator.safetensors", "generator", "DCGAN", 0),
+            ("tiny_sdxl/vae/diffusion_pytorch_model.safetensors", "autoencoder", "AutoencoderKL", 2),
+        ] {
+            let folder = Path::new(path).parent().unwrap();
+            let mut files = vec![beginning("model.safetensors", &fixture(path), usize::MAX)];
+            if architecture == "AutoencoderKL" {
+                let config = fixture(folder.join("config.json").to_str().unwrap());
+                files.push(beginning("config.json", &config, usize::MAX));
+            }
+            let known = outlook(files).unwrap().unwrap();
+            assert_eq!((known.kind, known.architecture.as_str(), known.weighed), (kind, architecture, true), "{path}");
+            assert_eq!((known.factor, known.decodes), (Some(factor), Some(true)), "{path}");
         }
     }
 

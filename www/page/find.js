@@ -31,13 +31,20 @@ export class Find {
   #results = make("ul", { id: "find-results", "data-test": "find-results", class: "models", "aria-label": "What the hub has" });
   #kind;
   #open;
+  #unfit;
   /** @type {AbortController | undefined} */
   #abort;
 
-  /** @param {ModelKind} kind what the page shows @param {string} example words that find such models @param {Open} open */
-  constructor(kind, example, open) {
+  /**
+   * @param {ModelKind} kind what the page shows
+   * @param {string} example words that find such models
+   * @param {Open} open
+   * @param {(model: FoundModel) => string | undefined} [unfit] why the page has no use for a model that runs
+   */
+  constructor(kind, example, open, unfit = () => undefined) {
     this.#kind = kind;
     this.#open = open;
+    this.#unfit = unfit;
     this.#query.placeholder = example;
     const form = make(
       "form",
@@ -63,7 +70,8 @@ export class Find {
     this.#status.textContent = "Asking the hub…";
     try {
       const engine = await pageEngine();
-      const found = await engine.find(query, { kind: this.#kind, signal: abort.signal });
+      const all = await engine.find(query, { kind: this.#kind, signal: abort.signal });
+      const found = all.map((model) => this.#fitting(model)).toSorted((a, b) => Number(b.runs) - Number(a.runs));
       this.#results.replaceChildren(...found.map((model) => this.#item(model)));
       this.#status.textContent = counted(found, query);
     } catch (error) {
@@ -72,6 +80,12 @@ export class Find {
       this.#abort = undefined;
       this.#button.textContent = "Search the hub";
     }
+  }
+
+  /** What runs and is of no use to the page is to it as what does not run. @param {FoundModel} model */
+  #fitting(model) {
+    const why = model.runs ? this.#unfit(model) : undefined;
+    return why === undefined ? model : { ...model, runs: false, why };
   }
 
   /** @param {FoundModel} model */

@@ -7,7 +7,8 @@ import { filesOfIndex, indexesAmong, modelFiles } from "../pipeline.js";
 import { bytesInWords, countInWords, element, make } from "./dom.js";
 import { filesBelow, folderOf, pathOf } from "./folders.js";
 
-/** @import { CatalogEntry, Model, Progress, Source } from "../vitrine.js" */
+/** @import { CatalogEntry, FoundModel, Model, OpenedModel, Progress, Source } from "../vitrine.js" */
+/** @typedef {{ factor?: number | null, decodes?: boolean | null }} Known what is known of an autoencoder before it is opened, and then */
 
 /**
  * What a page shows: models of one kind, or of several.
@@ -18,7 +19,7 @@ import { filesBelow, folderOf, pathOf } from "./folders.js";
  *   none: string,
  *   lists?: (entry: CatalogEntry) => boolean,
  *   other: (kind: string) => string,
- *   unfit?: (info: M["info"]) => string | undefined,
+ *   unfit?: (known: Known) => string | undefined,
  *   take?: (files: File[]) => boolean,
  * }} Show `facts` are the kind's own, `none` is said while there is no model, `lists` leaves entries of the catalogue out, `other` of a model of another kind, `unfit` of one that
  * the page has no use for although it is of its kind; `take` is the page's own use of
@@ -105,7 +106,7 @@ export class Models extends EventTarget {
       /** @type {Model} */
       const loaded = await engine.load(source, { signal: abort.signal, onProgress: (progress) => this.#progress(progress) });
       const { kind } = loaded.info;
-      const unfit = this.#shows(kind) ? this.#show.unfit?.(loaded.info) : this.#show.other(kind);
+      const unfit = this.#shows(kind) ? this.unfit(loaded.info) : this.#show.other(kind);
       if (abort.signal.aborted || unfit) await loaded.unload();
       if (abort.signal.aborted) return;
       if (unfit) throw new VitrineError("bad-argument", unfit);
@@ -148,9 +149,14 @@ export class Models extends EventTarget {
     }
   }
 
-  /** Whether the page shows models of a kind, and this one not in its catalogue. @param {{ kind: string, source: Source }} opened */
-  lists({ kind, source }) {
-    return this.#shows(kind) && !this.#catalog.some(({ id }) => id === source);
+  /** Whether the page shows such models, and this one not in its catalogue. @param {OpenedModel} opened */
+  lists(opened) {
+    return this.#shows(opened.kind) && !this.unfit(opened) && !this.#catalog.some(({ id }) => id === opened.source);
+  }
+
+  /** Why the page has no use for a model although it is of its kind, in a sentence; nothing where it has. @param {M["info"] | FoundModel | OpenedModel} known */
+  unfit(known) {
+    return this.#show.unfit?.(/** @type {Known} */ (known));
   }
 
   /** @param {string} kind */

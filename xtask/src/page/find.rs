@@ -96,6 +96,11 @@ fn walker(visit: &Visit) -> Result<()> {
     visit.open(&format!("walk.html?hub={}", hub(&visit.address)))?;
     let said = search(visit, "house")?;
     ensure_that!(said.contains("1 of these runs"), "it says {said:?}");
+    // An autoencoder of Stable Diffusion's runs, but nobody walks in its latent.
+    let unfit = page.text("[data-repository='house/small-pictures']")?;
+    let offered = page
+        .run("return document.querySelectorAll('[data-repository=\\'house/small-pictures\\'] button').length", &[])?;
+    ensure_that!(unfit.contains("itself a small picture") && offered == 0, "{unfit:?} with {offered} buttons");
     page.click("[data-repository='house/digits-vae'] button")?;
     page.wait_for(
         "document.body.dataset.state === 'ready' && document.querySelector('#model-name').innerText === 'digits-vae'",
