@@ -8,7 +8,7 @@ import { bytesInWords, countInWords, element, make } from "./dom.js";
 import { filesBelow, folderOf, pathOf } from "./folders.js";
 
 /** @import { CatalogEntry, FoundModel, Model, OpenedModel, Progress, Source } from "../vitrine.js" */
-/** @typedef {{ factor?: number | null, decodes?: boolean | null }} Known what is known of an autoencoder before it is opened, and then */
+/** @typedef {{ factor?: number | null, decodes?: boolean | null, encoderDecoder?: boolean }} Known what may be known of a model before it is opened, and is then */
 
 /**
  * What a page shows: models of one kind, or of several.
