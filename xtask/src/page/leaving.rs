@@ -8,6 +8,8 @@ use super::{Test, Visit, ensure_that, nothing, script};
 pub const TESTS: &[Test] = &[
     Test::new("a_generation_that_is_left_has_a_summary_and_stats", words),
     Test::new("a_painting_that_is_left_has_a_summary_and_stats", steps),
+    Test::new("a_hundred_aborts_at_any_moment_lose_no_text", aborts),
+    Test::new("a_hundred_texts_that_are_left_leave_memory_as_it_was", memory),
 ];
 
 fn words(visit: &Visit) -> Result<()> {
@@ -37,5 +39,22 @@ fn steps(visit: &Visit) -> Result<()> {
     let steps = left["steps"].as_u64().unwrap_or(0);
     ensure_that!((3..50).contains(&steps) && left["totalMs"].as_f64().is_some_and(|ms| ms > 0.0), "its steps: {seen}");
     ensure_that!(seen["stats"]["msPerStep"].as_f64().is_some_and(|ms| ms > 0.0), "the model's stats: {seen}");
+    Ok(())
+}
+
+fn aborts(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("leaving.js", aborts), nothing())?;
+    ensure_that!(seen["broken"] == 0 && seen["again"] == true, "{seen}");
+    let size = |name: &str| seen[name].as_u64().unwrap_or(0);
+    ensure_that!(seen["codes"].to_string().contains("aborted"), "nothing was aborted: {seen}");
+    ensure_that!(size("least") < size("length") / 2 && size("most") > size("length") / 2, "not at any moment: {seen}");
+    Ok(())
+}
+
+fn memory(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("leaving.js", memory), nothing())?;
+    ensure_that!(seen["early"].as_u64() > Some(4_000_000) && seen["early"] == seen["late"], "{seen}");
     Ok(())
 }
