@@ -12,6 +12,10 @@ import { FORMATS } from "./tool-formats.js";
 const DEEPEST = 32;
 /** The words of a schema that a text can be held to as they are. What others ask for is looked at when the call is there. */
 const PLAIN = ["type", "enum", "const", "required", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
+/** Where schemas are kept by names, to be referred to. */
+const KEPT = ["$defs", "definitions"];
+/** What a regular expression that a text is held to may not have: looking around, and references back. */
+const BEYOND = /\(\?[=!<]|\\[1-9bBk]/;
 
 /**
  * How a call of one of these functions begins, and the schema of the rest, where it is JSON.
@@ -25,12 +29,12 @@ export function forcedCall(format, tools, template) {
   const [first, ...others] = tools;
   // Behind a name its arguments follow; where there are several names the model writes one.
   if (format === "mistral" && template.includes("[ARGS]")) {
-    return others.length > 0 ? { prefix: "[TOOL_CALLS]" } : { prefix: `[TOOL_CALLS]${first.name}[ARGS]`, schema: followed(first.parameters) };
+    return others.length > 0 ? { prefix: "[TOOL_CALLS]" } : { prefix: `[TOOL_CALLS]${first.name}[ARGS]`, schema: followed(first.parameters, "#") };
   }
   if (key === undefined) return { prefix: others.length > 0 ? begin : `${begin}${first.name}(` };
-  const calls = tools.map(({ name, parameters }) => ({
+  const calls = tools.map(({ name, parameters }, at) => ({
     type: "object",
-    properties: { name: { const: name }, [key]: followed(parameters) },
+    properties: { name: { const: name }, [key]: followed(parameters, `#${others.length > 0 ? `/anyOf/${at}` : ""}/properties/${key}`) },
     required: ["name", key],
     additionalProperties: false,
   }));
@@ -40,26 +44,38 @@ export function forcedCall(format, tools, template) {
 /**
  * A schema with what a text can be held to, and with no properties but those that are named.
  * @param {any} schema
+ * @param {string} place where it will stand, as references name it
  * @returns {any}
  */
-function followed(schema) {
-  const parameters = reduced(schema, 0);
-  return isRecord(parameters) && parameters.type === "object" ? parameters : { type: "object", properties: {}, additionalProperties: false };
+function followed(schema, place) {
+  const isObject = isRecord(schema) && (schema.type === "object" || (schema.type === undefined && isRecord(schema.properties)));
+  if (!isObject) return { type: "object", properties: {}, additionalProperties: false };
+  const { $defs, definitions } = schema;
+  const kept = Object.entries({ $defs, definitions }).flatMap(([name, schemas]) => (isRecord(schemas) ? [[name, each(schemas, (part) => reduced(part, place, 0))]] : []));
+  return { properties: {}, additionalProperties: false, ...reduced(schema, place, 0), type: "object", ...Object.fromEntries(kept) };
 }
 
-/** @param {any} schema @param {number} depth @returns {any} */
-function reduced(schema, depth) {
-  if (!isRecord(schema) || depth > DEEPEST) return true;
-  const inner = (/** @type {any} */ part) => reduced(part, depth + 1);
+/** @param {Record<string, any>} schemas @param {(schema: any) => any} work */
+function each(schemas, work) {
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, work(schema)]));
+}
+
+/** @param {any} schema @param {string} place of the parameters @param {number} depth @returns {any} */
+function reduced(schema, place, depth) {
+  if (!isRecord(schema) || depth > DEEPEST) return schema !== false;
+  const inner = (/** @type {any} */ part) => reduced(part, place, depth + 1);
+  const { $ref, properties, items, prefixItems, pattern, additionalProperties } = schema;
+  const [, kept] = typeof $ref === "string" ? (/^#\/([^/]+)\/[^/]+$/.exec($ref) ?? []) : [];
+  // Beside a reference the words of one schema alone are followed.
+  if (KEPT.includes(kept)) return { $ref: place + /** @type {string} */ ($ref).slice(1) };
   const plain = Object.entries(schema).filter(([word]) => PLAIN.includes(word));
   const ways = schema.anyOf ?? schema.oneOf;
-  const { properties, items } = schema;
   return {
     ...Object.fromEntries(plain),
+    ...(typeof pattern === "string" && !BEYOND.test(pattern) ? { pattern } : {}),
     ...(Array.isArray(ways) ? { anyOf: ways.map(inner) } : {}),
     ...(items === undefined ? {} : { items: inner(items) }),
-    ...(isRecord(properties)
-      ? { properties: Object.fromEntries(Object.entries(properties).map(([name, each]) => [name, inner(each)])), additionalProperties: isRecord(schema.additionalProperties) ? inner(schema.additionalProperties) : false }
-      : {}),
+    ...(Array.isArray(prefixItems) ? { prefixItems: prefixItems.map(inner) } : {}),
+    ...(isRecord(properties) ? { properties: each(properties, inner), additionalProperties: isRecord(additionalProperties) ? inner(additionalProperties) : false } : {}),
   };
 }

@@ -15,7 +15,7 @@ const QUOTED = 200;
 
 /**
  * A tool as templates read it, `{ type: "function", function: { name, description, parameters } }`; what is of another shape stays as it is.
- * @param {Record<string, unknown>} tool
+ * @param {Record<string, unknown> | Face.Tool} tool
  * @returns {Record<string, unknown>}
  */
 export function declared(tool) {

@@ -163,10 +163,10 @@ export async function forced() {
   const { model: silent } = await modelOf(HERMES, { "<|round0|>": "No call." });
   const parameters = {
     type: "object",
-    properties: { city: { enum: ["Zug", "Ulm"] }, days: { type: "integer", minimum: 1, maximum: 3 }, note: { type: "string", pattern: "^(?=a)", maxLength: 3 } },
+    properties: { city: { enum: ["Zug", "Ulm"] }, days: { type: "integer", minimum: 1, maximum: 3 }, note: { type: "string", pattern: "^[ab]{1,3}$" } },
     required: ["city", "days"],
   };
-  const [weather, add] = [{ ...WEATHER, parameters }, { name: "add", parameters: { type: "object", properties: { a: { $ref: "#/$defs/a" } }, $defs: { a: { enum: [1] } } } }];
+  const [weather, add] = [{ ...WEATHER, parameters }, { name: "add", parameters: { type: "object", properties: { a: { $ref: "#/$defs/a" } }, required: ["a"], $defs: { a: { enum: [17] } } } }];
   const called = async (/** @type {ChatOptions} */ options) => {
     const { text, summary } = await seen(silent.chat(ASKED, { tools: [weather, add], temperature: 0, ...options }));
     const calls = summary?.calls?.map(({ name, arguments: { city, days } }) => [name, city === "Zug" || city === "Ulm", Number(days) >= 1 && Number(days) <= 3]);
@@ -175,9 +175,12 @@ export async function forced() {
   /** @type {import("/vitrine.js").ToolFormat[]} */
   const formats = ["hermes", "llama", "mistral", "granite"];
   const named = [];
-  for (const toolFormat of formats) named.push(await called({ toolFormat, toolChoice: { name: "weather" }, maxTokens: 64 }));
+  for (const toolFormat of formats) named.push(await called({ toolFormat, toolChoice: { name: "weather" }, maxTokens: 128 }));
   const choices = [await called({}), await called({ toolChoice: "none" })];
-  const required = await seen(silent.chat(ASKED, { tools: [weather, add], toolChoice: "required", temperature: 0, maxTokens: 64 }));
+  const required = await seen(silent.chat(ASKED, { tools: [weather, add], toolChoice: "required", temperature: 0, maxTokens: 128 }));
+  const referred = await seen(silent.chat(ASKED, { tools: [weather, add], toolChoice: { name: "add" }, temperature: 0, maxTokens: 128 }));
+  const endless = { name: "add", parameters: { type: "object", properties: { a: { $ref: "#/$defs/a" } }, required: ["a"], $defs: { a: { type: "array", minItems: 1, items: { $ref: "#/$defs/a" } } } } };
+  const never = await said(silent.chat(ASKED, { tools: [endless], toolChoice: "required", maxTokens: 8 }).text());
   const two = '<tool_call>\n{"name": "weather", "arguments": {"city": "Ulm", "days": 1}}\n</tool_call><tool_call>\n{"name": "weather", "arguments": {"city": "Zug", "days": 2}}</tool_call>';
   const { model: eager } = await modelOf(HERMES, { "<|round0|>": two });
   const alone = await seen(eager.chat(ASKED, { tools: [weather], temperature: 0, parallelToolCalls: false }));
@@ -193,6 +196,8 @@ export async function forced() {
     named,
     choices,
     required: required.summary?.calls?.length,
+    referred: referred.summary?.calls?.map(({ name, arguments: given }) => [name, given]),
+    never,
     alone: [alone.summary?.calls?.map(({ arguments: given }) => given.city), alone.summary?.finishReason],
     held,
     mistral: [mistral.text, mistral.summary?.calls?.map(({ name, arguments: given }) => [name, given])], raw: raw.text,

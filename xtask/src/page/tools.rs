@@ -222,6 +222,9 @@ fn forced(visit: &Visit) -> Result<()> {
     let whole = json!(["", [["weather", true, true]], []]);
     ensure_that!(named.len() == 4 && named.iter().all(|each| *each == whole), "calls that must come are {named:?}");
     ensure_that!(seen["required"] == 1, "of two functions one must be called, and {} are", seen["required"]);
+    ensure_that!(seen["referred"] == json!([["add", { "a": 17 }]]), "{}", seen["referred"]);
+    let never = seen["never"].as_str().unwrap_or_default();
+    ensure_that!(never.starts_with("bad-argument: ") && never.contains("no JSON that ends"), "{never}");
     ensure_that!(seen["choices"] == json!([["No call.", [], []], ["No call.", null, null]]), "{}", seen["choices"]);
     ensure_that!(seen["alone"] == json!([["Ulm"], "stop"]), "{}", seen["alone"]);
     ensure_that!(
