@@ -52,7 +52,7 @@ export const CHAT = {
       ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
       ...(calls.length > 0 ? { tool_calls: calls } : {}),
     },
-    logprobs: told.logprobs ? chatLogprobs(chunks) : null,
+    logprobs: told.logprobs ? chatLogprobs(chunks, told.top) : null,
   }),
   first: { delta: { role: "assistant", content: "", refusal: null }, logprobs: null },
   delta: (part, told, calls) => ({
@@ -63,7 +63,7 @@ export const CHAT = {
           ...(part.calls.length > 0 ? { tool_calls: part.calls.map((call, at) => ({ index: calls + at, ...call })) } : {}),
         }
       : {},
-    logprobs: part && told.logprobs ? chatLogprobs(part.chunks) : null,
+    logprobs: part && told.logprobs ? chatLogprobs(part.chunks, told.top) : null,
   }),
 };
 
@@ -229,12 +229,12 @@ function reasonOf(stream, calls) {
 
 const utf8 = new TextEncoder();
 
-/** One entry for a token, none for text that was only held back. @param {Seen[]} chunks @returns {Face.ChatLogprobs} */
-function chatLogprobs(chunks) {
+/** One entry for a token, none for text that was only held back. @param {Seen[]} chunks @param {number} top how many others are told @returns {Face.ChatLogprobs} */
+function chatLogprobs(chunks, top) {
   const entry = (/** @type {string} */ token, /** @type {number} */ logprob) => ({ token, logprob, bytes: [...utf8.encode(token)] });
   const content = chunks.map(({ piece, logprob, alternatives }) => ({
     ...entry(piece, logprob ?? 0),
-    top_logprobs: alternatives.map((each) => entry(each.text, each.logprob)),
+    top_logprobs: alternatives.slice(0, top).map((each) => entry(each.text, each.logprob)),
   }));
   return { content, refusal: null };
 }

@@ -85,6 +85,12 @@ const TEMPLATE = [
   [/\btoolFormat\b/, ["tool_format"]],
 ];
 
+/** What of a request is wrong where our sentence names no option of ours. @type {[RegExp, string[]][]} */
+const PARTS = [
+  [/^Token ids are |^the token id /, ["prompt", "input"]],
+  [/^Two tools are called |^A call of /, ["tools"]],
+];
+
 /** What is wrong with an option, by the name that the request has for it. @param {unknown} error @param {any} request as it was written */
 export function renamed(error, request) {
   // The other way out is none of this shape's.
@@ -98,6 +104,8 @@ export function renamed(error, request) {
     const [told = theirs] = /\bchat_template_kwargs(\.\w+)*/.exec(said) ?? [];
     return new Refused(said, told, "invalid_value", 400, error);
   }
+  const part = PARTS.find(([said]) => said.test(error.message))?.[1].find(given);
+  if (part !== undefined) return new Refused(error.message, part, "invalid_value", 400, error);
   const option = /^\w+/.exec(error.message)?.[0] ?? "";
   const field = (Object.hasOwn(NAMES, option) ? NAMES[option] : [option]).find(given);
   if (field === undefined) return error;

@@ -10,6 +10,8 @@ import { abortSignal, biases, flag, isRecord, number, record, shown, string, str
 /** @import * as Face from "./vitrine.js" */
 /** @import { Rule } from "./openai-fields.js" */
 
+/** How many seeds there are. */
+const SEEDS = 2 ** 32;
 /** More answers than anyone waits for. */
 const MOST_ANSWERS = 128;
 
@@ -59,7 +61,10 @@ const CHAT = {
   response_format: valid((value) => formOf(value) !== undefined, 'must be { type: "text" }, { type: "json_object" } or { type: "json_schema", json_schema: { name, schema } }'),
   tools: valid((value) => Array.isArray(value) && value.every(isFunction), 'must be an array of { type: "function", function: { name, description, parameters } }'),
   functions: only(empty, "is the old name of tools: give them by that"),
-  tool_choice: valid((value) => choiceOf(value) !== undefined, 'must be "none", "auto", "required" or { type: "function", function: { name } }'),
+  tool_choice: valid(
+    (value) => isAllowed(value) || choiceOf(value) !== undefined,
+    'must be "none", "auto", "required", { type: "function", function: { name } } or { type: "allowed_tools", allowed_tools: { mode, tools } }',
+  ),
   function_call: only((value) => value === "none" || value === "auto", "is the old name of tool_choice: give it by that"),
   parallel_tool_calls: typed(flag),
   tool_format: typed(string),
@@ -98,8 +103,8 @@ const EMBEDDINGS = {
 };
 
 /**
- * What the answer tells beside the text, and how many answers there are: `n` of `tries`, the likeliest where there are more.
- * @typedef {{ stream: boolean, usage: boolean, logprobs: boolean, n: number, tries: number, echo: boolean }} Told
+ * What the answer tells beside the text (of each token in a chat `top` others), and how many answers there are: `n` of `tries`, the likeliest where there are more.
+ * @typedef {{ stream: boolean, usage: boolean, logprobs: boolean, top: number, n: number, tries: number, echo: boolean }} Told
  */
 
 /**
@@ -114,12 +119,13 @@ export function chatRequest(request) {
     throw new Refused("max_tokens is the old name of max_completion_tokens: give one of them.", "max_tokens", "invalid_value");
   }
   if (top && !fields.logprobs) throw new Refused("top_logprobs goes with logprobs: true.", "top_logprobs", "invalid_value");
+  const { tools, tool_choice } = allowedOf(fields);
   const { enable_thinking, ...templateOptions } = fields.chat_template_kwargs ?? {};
-  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: top, thinking: thought(fields, enable_thinking), templateOptions, ...callingOf(fields), ...formOf(fields.response_format ?? TEXT_ALONE) };
+  const options = { ...optionsOf({ ...fields, max_tokens: most }), alternatives: fields.logprobs ? Math.max(top ?? 0, 1) : undefined, thinking: thought(fields, enable_thinking), templateOptions, ...callingOf({ ...fields, tools, tool_choice }), ...formOf(fields.response_format ?? TEXT_ALONE) };
   if (options.schema !== undefined && options.tools && options.toolChoice !== "none") {
     throw new Refused('response_format goes with tools only where tool_choice is "none": a text of a schema holds no calls.', "response_format", "unsupported_value");
   }
-  return { model: fields.model, messages: messagesOf(fields.messages), options, told: toldOf(fields) };
+  return { model: fields.model, messages: messagesOf(fields.messages), options, told: { ...toldOf(fields), top: top ?? 0 } };
 }
 
 const TEXT_ALONE = { type: "text" };
@@ -140,6 +146,23 @@ function isFunction(tool) {
 function choiceOf(choice) {
   if (["none", "auto", "required"].includes(choice)) return choice;
   return isFunction(choice) ? { name: choice.function.name } : undefined;
+}
+
+/** Whether a choice is between some of the functions. @param {any} choice */
+function isAllowed(choice) {
+  const { mode, tools } = (choice?.type === "allowed_tools" && choice.allowed_tools) || {};
+  return ["auto", "required"].includes(mode) && Array.isArray(tools) && tools.length > 0 && tools.every(isFunction);
+}
+
+/** The functions that may be called, where the choice is between some of them, and how. @param {any} fields */
+function allowedOf({ tools, tool_choice: choice }) {
+  if (!isAllowed(choice)) return { tools, tool_choice: choice };
+  const { mode, tools: named } = choice.allowed_tools;
+  const known = (tools ?? []).map((/** @type {any} */ tool) => tool.function.name);
+  const names = named.map((/** @type {any} */ tool) => tool.function.name);
+  const missing = names.find((/** @type {string} */ name) => !known.includes(name));
+  if (missing !== undefined) throw new Refused(`tool_choice allows ${missing}, and there is no such function among tools.`, "tool_choice", "invalid_value");
+  return { tools: tools.filter((/** @type {any} */ tool) => names.includes(tool.function.name)), tool_choice: mode };
 }
 
 /** What a request says of calls. Whether an answer obeys a schema strictly is nothing that a model is told. @param {any} fields @returns {Face.ChatOptions} */
@@ -219,7 +242,7 @@ function textsOf(value, name) {
 /** @param {any} fields @returns {Told} */
 function toldOf({ stream = false, stream_options, logprobs, n = 1, echo = false }) {
   if (stream_options !== undefined && !stream) throw new Refused("stream_options goes with stream: true.", "stream_options", "invalid_value");
-  return { stream, usage: stream_options?.include_usage ?? false, logprobs: logprobs !== undefined && logprobs !== false, n, tries: n, echo };
+  return { stream, usage: stream_options?.include_usage ?? false, logprobs: logprobs !== undefined && logprobs !== false, top: 0, n, tries: n, echo };
 }
 
 /** @param {any} fields */
@@ -234,7 +257,8 @@ function optionsOf({ max_tokens, temperature, top_p, top_k, min_p, repetition_pe
     presencePenalty: presence_penalty,
     frequencyPenalty: frequency_penalty,
     logitBias: logit_bias,
-    seed,
+    // Any number that theirs may be gives one of ours.
+    seed: seed === undefined ? undefined : ((seed % SEEDS) + SEEDS) % SEEDS,
     stop,
   };
 }

@@ -100,6 +100,7 @@ function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, paral
   const may = wanted === undefined ? tools.all : tools.all.filter(({ name }) => name === wanted);
   return {
     tools,
+    may,
     // A model whose template knows of no tools is told of them in words.
     spells: !readsTools(template),
     format,
@@ -136,6 +137,8 @@ export function rounds(model, conversation, options) {
       const turn = { text: "", calls: /** @type {(Face.ToolCall | Face.ToolFault)[]} */ ([]) };
       try {
         for await (const chunk of read(stream, reader, asked, turn, told)) yield chunk;
+      } catch (error) {
+        throw round === 1 && asked.forced?.schema ? unheld(error, asked.may) : error;
       } finally {
         summed = added(summed, stream.summary, round);
         // One call was wanted, and ended the answer.
@@ -164,6 +167,17 @@ export function rounds(model, conversation, options) {
       yield { ...EMPTY, results: results.filter(({ id }) => made.some((call) => call.id === id)).map(({ fault: _, ...each }) => each), ...(failed.length > 0 ? { faults: failed } : {}) };
     }
   };
+}
+
+/**
+ * What a call cannot be held to, in words of the functions that it may be of.
+ * @param {unknown} error
+ * @param {{ name: string }[]} may
+ */
+function unheld(error, may) {
+  if (!(error instanceof VitrineError) || error.code !== "bad-argument" || !error.message.startsWith("schema ")) return error;
+  const names = may.map(({ name }) => name).join(" or ");
+  return new VitrineError("bad-argument", `A call of ${names} cannot be held to its parameters: ${error.message}`, { cause: error });
 }
 
 /** A chunk without a token. @type {Face.Chunk} */

@@ -1192,8 +1192,10 @@ export interface ChatCompletionRequest {
   min_p?: number | null;
   repetition_penalty?: number | null;
   chat_template_kwargs?: Record<string, unknown> | null;
+  /** Any whole number; those that differ by a multiple of 2^32 are one. */
   seed?: number | null;
   stop?: string | readonly string[] | null;
+  /** Of every token, also of those that what the answer is held to left no choice about: what the model itself gave it. */
   logprobs?: boolean | null;
   top_logprobs?: number | null;
   /** Whether a model that can think does so: "none" is `enable_thinking: false`, all others are true. Refused where the model cannot. */
@@ -1206,9 +1208,16 @@ export interface ChatCompletionRequest {
   frequency_penalty?: number | null;
   /** By the ids of the model's own tokens, -100 to 100. */
   logit_bias?: Record<string, number> | null;
-  /** Functions that the model may call. Whether the arguments of a call fit is for the caller to see; `strict` changes nothing. */
+  /** Functions that the model may call. A call that must come is held to its schema; whether the arguments of others fit is for the caller to see. `strict` changes nothing. */
   tools?: readonly { type: "function"; function: { name: string; description?: string; parameters?: Record<string, unknown>; strict?: boolean | null } }[] | null;
-  tool_choice?: "none" | "auto" | "required" | { type: "function"; function: { name: string } } | null;
+  /** "allowed_tools": of the others the model does not hear. */
+  tool_choice?:
+    | "none"
+    | "auto"
+    | "required"
+    | { type: "function"; function: { name: string } }
+    | { type: "allowed_tools"; allowed_tools: { mode: "auto" | "required"; tools: readonly { type: "function"; function: { name: string } }[] } }
+    | null;
   parallel_tool_calls?: boolean | null;
   /** Not OpenAI's: `toolFormat`. */
   tool_format?: ToolFormat | null;

@@ -92,6 +92,8 @@ export async function errors(changes) {
   all.push(await thrown(() => completions.create({ model: "storyteller", prompt: "a", best_of: 2, stream: true })));
   all.push(await thrown(() => completions.create({ model: "storyteller", prompt: "a", suffix: "b" })));
   all.push(await thrown(() => completions.create({ model: "storyteller", prompt: [["a"]] })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: [5, -6] })));
+  all.push(await thrown(() => completions.create({ model: "storyteller", prompt: [9999999] })));
   all.push(await thrown(() => moderations.create({ input: "a" })));
   all.push(await thrown(() => models.retrieve("no-such-model")));
   all.push(await thrown(() => models.delete("storyteller")));
@@ -134,7 +136,23 @@ export async function logprobs() {
   for await (const { piece, logprob, alternatives } of model.chat(MESSAGES, { maxTokens: 5, temperature: 0, alternatives: 3 })) {
     if (logprob !== undefined) own.push([piece, logprob, alternatives.length]);
   }
-  return { content: answer.choices[0].logprobs?.content, own, none: none.choices[0].logprobs };
+  const form = { type: "json_schema", json_schema: { name: "so", schema: { const: "yes, it is so" } } };
+  const held = await completions.create({ ...asked, max_tokens: 40, logprobs: true, response_format: /** @type {any} */ (form) });
+  const tokens = held.choices[0].logprobs?.content ?? [];
+  const drawn = async (/** @type {number} */ seed) => (await completions.create({ ...asked, temperature: 1, max_tokens: 6, seed })).choices[0].message.content;
+  return {
+    content: answer.choices[0].logprobs?.content,
+    own,
+    none: none.choices[0].logprobs,
+    held: {
+      text: JSON.parse(held.choices[0].message.content ?? ""),
+      tokens: JSON.parse(tokens.map(({ token }) => token).join("")),
+      count: tokens.length,
+      spent: held.usage.completion_tokens,
+      others: tokens.flatMap(({ top_logprobs: top }) => top).length,
+    },
+    seeds: (await drawn(-1)) === (await drawn(2 ** 32 - 1)) && (await drawn(3)) === (await drawn(2 ** 32 + 3)),
+  };
 }
 
 /** A template that shows all that it sees. */

@@ -93,6 +93,10 @@ fn errors(visit: &Visit) -> Result<()> {
             { "response_format": { "type": "json_object" }, "tools": [{ "type": "function", "function": { "name": "f" } }] },
             { "tools": [{ "type": "custom", "custom": { "name": "f" } }] },
             { "tool_choice": "required" },
+            { "tools": [{ "type": "function", "function": { "name": "f" } }, { "type": "function", "function": { "name": "f" } }] },
+            { "tools": [{ "type": "function", "function": { "name": "f" } }], "tool_choice": { "type": "allowed_tools", "allowed_tools": { "mode": "auto", "tools": [{ "type": "function", "function": { "name": "g" } }] } } },
+            { "tools": [{ "type": "function", "function": { "name": "f", "parameters": { "type": "object", "properties": { "a": { "enum": [] } }, "required": ["a"] } } }], "tool_choice": "required" },
+            { "seed": 1.5 },
             { "messages": [] },
             { "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "data:," } }] }] },
             { "messages": [{ "role": "user", "content": "a fox in the snow ".repeat(400) }] },
@@ -112,6 +116,10 @@ fn errors(visit: &Visit) -> Result<()> {
         ("bad request", 400, "unsupported_value", json!("response_format")),
         ("bad request", 400, "invalid_value", json!("tools")),
         ("bad request", 400, "invalid_value", json!("tool_choice")),
+        ("bad request", 400, "invalid_value", json!("tools")),
+        ("bad request", 400, "invalid_value", json!("tool_choice")),
+        ("bad request", 400, "invalid_value", json!("tools")),
+        ("bad request", 400, "invalid_type", json!("seed")),
         ("bad request", 400, "invalid_type", json!("messages")),
         ("bad request", 400, "invalid_value", json!("messages[0].content[0]")),
         ("bad request", 400, "context_length_exceeded", Value::Null),
@@ -124,6 +132,8 @@ fn errors(visit: &Visit) -> Result<()> {
         ("bad request", 400, "invalid_value", json!("best_of")),
         ("bad request", 400, "invalid_value", json!("best_of")),
         ("bad request", 400, "unsupported_value", json!("suffix")),
+        ("bad request", 400, "invalid_value", json!("prompt")),
+        ("bad request", 400, "invalid_value", json!("prompt")),
         ("bad request", 400, "invalid_value", json!("prompt")),
         ("not found", 404, "unknown_url", Value::Null),
         ("not found", 404, "model_not_found", json!("model")),
@@ -206,6 +216,12 @@ fn logprobs(visit: &Visit) -> Result<()> {
         );
         ensure_that!(near(&top[0]["logprob"], &told["logprob"]), "greedy took another than the likeliest: {told}");
     }
+    // Under a form: every token has one, none passed over because it had to come.
+    let held = &seen["held"];
+    let text = held["text"].as_str().unwrap_or_default();
+    ensure_that!(text == "yes, it is so" && held["tokens"] == text, "of {text:?} these have one: {}", held["tokens"]);
+    ensure_that!(held["count"] == held["spent"] && held["others"] == 0, "{held}");
+    ensure_that!(seen["seeds"] == true, "seeds that differ by 2^32 say different things");
     Ok(())
 }
 
