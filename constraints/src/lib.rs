@@ -11,6 +11,7 @@
 mod ends;
 mod gbnf;
 mod lark;
+mod plain;
 mod request;
 mod schema;
 #[cfg(target_arch = "wasm32")]
@@ -160,8 +161,13 @@ fn refused(name: &str, said: &str) -> Fault {
     if let Some(why) = first.strip_prefix("Unsatisfiable schema: ") {
         return Fault::new(format!("{name} can be met by no text: {why}; mend what contradicts itself"));
     }
+    if let Some(reference) = first.strip_prefix("Only absolute $ref's").and_then(|rest| rest.split('\'').nth(3)) {
+        return Fault::new(format!(
+            "{name} refers to {reference}, and only what stands within it is followed; put that into $defs, and refer to it by #/$defs/ and its name"
+        ));
+    }
     let too_much = ["fuel", "Too many", "too many", "too large", "limit", "exceed"];
-    if too_much.iter().any(|word| first.contains(word)) {
+    if too_much.iter().any(|word| first.contains(word)) && !first.contains("digits") {
         return Fault::new(format!(
             "{name} takes more computing than a token may: {first}; ask for something simpler, with shorter repetitions"
         ));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Fault,
     ends::{Shape, can_end},
+    plain::{plain, referred},
     request::{KeyOrder, NamedOrder, SchemaFormat, Whitespace},
 };
 
@@ -45,6 +46,7 @@ pub fn prepared(schema: &Value, format: Option<&SchemaFormat>) -> Result<Value, 
         _ => return Err(Fault::new("schema must be an object, true or false, as JSON Schema has it")),
     };
     check_depth(&schema, 0)?;
+    plain(&mut schema);
     if !ends(&schema) {
         return Err(Fault::new(
             "schema describes no JSON that ends: it requires itself within itself; make that property optional, or give another way with anyOf",
@@ -117,30 +119,11 @@ fn ends(schema: &Value) -> bool {
             continue;
         }
         // What refers to nothing is named by the parser.
-        let target = reference.strip_prefix('#').and_then(|pointer| schema.pointer(&unescaped(pointer)));
+        let target = referred(schema, &reference);
         let shape = target.map_or(Shape::Text, |target| shape_of(target, &mut wanted));
         shapes.insert(reference, shape);
     }
     can_end(&shapes, "#")
-}
-
-/// `%25` and kin, as addresses have them.
-fn unescaped(pointer: &str) -> String {
-    let mut bytes = vec![];
-    let mut rest = pointer.bytes();
-    while let Some(byte) = rest.next() {
-        let mut after = rest.clone();
-        let digits: Vec<u8> = after.by_ref().take(2).collect();
-        let code = std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match code {
-            Some(code) if byte == b'%' && digits.len() == 2 => {
-                bytes.push(code);
-                rest = after;
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What a value must hold whatever else it is; references are put into `wanted`.

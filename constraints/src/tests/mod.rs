@@ -1,4 +1,5 @@
 mod random;
+mod suite;
 
 use std::cell::RefCell;
 
@@ -95,7 +96,8 @@ fn what_cannot_be_is_refused_in_words() {
         (r#"{"schema": {"allOf": [{"type": "string"}, {"type": "integer"}]}}"#, "schema can be met by no text"),
         (r#"{"schema": {"not": {"type": "string"}}}"#, "schema uses [\"not\"]"),
         (r#"{"schema": {"type": "integer", "minimum": 5, "maximum": 3}}"#, "schema can be met by no text: minimum (5)"),
-        (r#"{"schema": {"$ref": "https://example.com/a.json"}}"#, "schema cannot be taken"),
+        (r#"{"schema": {"$ref": "https://example.com/a.json"}}"#, "schema refers to https://example.com/a.json, and"),
+        (r#"{"schema": {"type": "integer", "multipleOf": 0.123456789123456789}}"#, "schema cannot be taken"),
         (r##"{"schema": {"$ref": "#/$defs/none"}}"##, "schema cannot be taken"),
         (r#"{"schema": {"type": "text"}}"#, "schema cannot be taken"),
         (r#"{"regex": "(a"}"#, "regex cannot be taken"),
