@@ -1,3 +1,4 @@
+mod grammars;
 mod random;
 mod suite;
 
