@@ -8,6 +8,7 @@ import { VitrineError } from "./errors.js";
 import { conversation as checked, plain, templated, text } from "./messages.js";
 import { check, isRecord, shown } from "./options.js";
 import { applied, defined, openSlots, promptTemplates, questionSlots } from "./prompt-templates.js";
+import { Tools, declared } from "./tools.js";
 
 /** @import * as Face from "./vitrine.js" */
 
@@ -19,14 +20,19 @@ import { applied, defined, openSlots, promptTemplates, questionSlots } from "./p
  *   dropped: number,
  *   overflow: NonNullable<Face.ConversationOptions["overflow"]>,
  *   options: Face.ChatOptions,
+ *   runs: boolean,
  *   seed: number,
  *   answers: number,
  *   template?: Face.PromptTemplate,
  *   slots?: Record<string, string>,
- * }} Kept `fixed` messages at the beginning never leave; behind them `dropped` are not shown to the model; `seed` and the count of answers make the next seed
+ * }} Kept `fixed` messages at the beginning never leave; behind them `dropped` are not shown to the model; `runs` says that calls of the tools are run
+ *   in the page; `seed` and the count of answers make the next seed
  */
 
 /** @typedef {(messages: Face.Message[], options: Face.TemplateOptions, kept: string, signal?: AbortSignal) => Promise<Uint8Array<ArrayBuffer>>} Save */
+
+/** @typedef {NonNullable<Face.ChatOptions["tools"]>} Given tools as a page gives them, with what runs them */
+/** What is read: a chat with tools tells the turns that are whole by now. @typedef {Face.TextStream & { turns?: Face.Message[] }} Stream */
 
 /** Tokens of an answer where nobody says, as `generate` has it. */
 const USUAL_TOKENS = 256;
@@ -36,14 +42,17 @@ export class Talk {
   #model;
   #save;
   #kept;
+  /** With the functions, which nothing that is saved can hold. */
+  #tools;
   /** @type {Answer | undefined} */
   #answer;
 
-  /** @param {Face.TextModel} model @param {Save} save @param {Kept} kept */
-  constructor(model, save, kept) {
+  /** @param {Face.TextModel} model @param {Save} save @param {Kept} kept @param {Given} [tools] */
+  constructor(model, save, kept, tools) {
     this.#model = model;
     this.#save = save;
     this.#kept = kept;
+    this.#tools = tools;
   }
 
   /** @param {Face.TextModel} model @param {Save} save @param {Face.ConversationOptions} [given] */
@@ -54,7 +63,8 @@ export class Talk {
     for (const [name, value] of Object.entries({ signal, seed: own, overflow: other })) {
       if (value !== undefined) throw refused(`${name} is no option of all answers: ${name === "signal" ? "give it to send" : "it stands beside options, not in it"}.`);
     }
-    const about = { ...rest, ...templated({ tools: tools ?? rest.tools, documents: rest.documents, templateOptions: rest.templateOptions }) };
+    const callable = tools ?? rest.tools;
+    const about = { ...rest, ...templated({ tools: callable, documents: rest.documents, templateOptions: rest.templateOptions }) };
     const framed = template === undefined ? undefined : typeof template === "string" ? promptTemplates.get(template) : defined(template);
     if (slots !== undefined && !framed) throw refused("slots are a template's; give a template with them.");
     const filled = /** @type {Record<string, string> | undefined} */ (slots);
@@ -69,17 +79,23 @@ export class Talk {
     }
     let fixed = first.length;
     while (all[fixed]?.role === "system") fixed += 1;
-    return new Talk(model, save, { messages: all, fixed, dropped: 0, overflow, options: about, seed, answers: 0, template: framed, slots: filled });
+    const runs = run(callable);
+    return new Talk(model, save, { messages: all, fixed, dropped: 0, overflow, options: about, runs, seed, answers: 0, template: framed, slots: filled }, callable);
   }
 
-  /** Of a saved one. @param {Face.TextModel} model @param {Save} save @param {string} json */
-  static restored(model, save, json) {
+  /** Of a saved one. @param {Face.TextModel} model @param {Save} save @param {string} json @param {Given} [tools] */
+  static restored(model, save, json, tools) {
     const kept = JSON.parse(json);
     const counts = isRecord(kept) && [kept.fixed, kept.dropped, kept.seed, kept.answers].every((count) => Number.isInteger(count) && /** @type {number} */ (count) >= 0);
     if (!counts || !Array.isArray(kept.messages)) {
       throw new VitrineError("corrupt-file", "This file was saved by something else than a conversation of vitrine.js. Give a file that a conversation's save() made.");
     }
-    return new Talk(model, save, { .../** @type {Kept} */ (/** @type {unknown} */ (kept)), messages: /** @type {Face.Message[]} */ (checked(kept.messages)) });
+    const whole = { .../** @type {Kept} */ (/** @type {unknown} */ (kept)), messages: /** @type {Face.Message[]} */ (checked(kept.messages)) };
+    if (!tools && whole.runs) {
+      const { names } = new Tools(whole.options.tools ?? []);
+      throw refused(`The page ran ${names.join(", ")} for this conversation, and no file holds functions. Give them to restore as tools, or tools: [] to go on without any.`);
+    }
+    return tools ? new Talk(model, save, { ...whole, options: { ...whole.options, ...templated({ tools }) }, runs: run(tools) }, tools) : new Talk(model, save, whole);
   }
 
   get messages() {
@@ -138,12 +154,13 @@ export class Talk {
     const { messages, fixed, dropped } = this.#kept;
     const end = at ?? messages.length;
     if (!Number.isInteger(end) || end < 0 || end > messages.length) throw refused(`A fork begins with 0 to ${messages.length} of the messages, not ${shown(at)}.`);
-    return new Talk(this.#model, this.#save, {
+    const kept = {
       ...structuredClone(this.#kept),
       messages: structuredClone(messages.slice(0, end)),
       fixed: Math.min(fixed, end),
       dropped: end < fixed + dropped ? 0 : dropped,
-    });
+    };
+    return new Talk(this.#model, this.#save, kept, this.#tools);
   }
 
   async stop() {
@@ -154,7 +171,7 @@ export class Talk {
   async save(options) {
     const { signal } = check("save", options);
     this.#idle("saved");
-    const bytes = await this.#save(this.#visible(), this.#frame(this.#kept.options), JSON.stringify(this.#kept), signal);
+    const bytes = await this.#save(this.#visible(), this.#frame(this.#usual), JSON.stringify(this.#kept), signal);
     return new Blob([bytes], { type: "application/octet-stream" });
   }
 
@@ -190,14 +207,16 @@ export class Talk {
   #begin(options, change) {
     /** @type {unknown} */
     let fault;
-    /** @type {Face.Message | undefined} */
-    let last;
+    /** The message that grows. @type {Face.Message | undefined} */
+    let open;
+    /** How many of the stream's turns stand among the messages. */
+    let taken = 0;
     /** @type {Partial<Face.ChatOptions>} */
     let asked = {};
     try {
       this.#idle("gone on with");
       asked = check("chat", options);
-      if (change()) last = this.#kept.messages.at(-1);
+      if (change()) open = this.#kept.messages.at(-1);
     } catch (error) {
       fault = error;
     }
@@ -205,18 +224,25 @@ export class Talk {
       async () => {
         if (fault) throw fault;
         const left = await this.#makeRoom(asked);
-        const { overflow, options: usual, seed, answers } = this.#kept;
+        const { overflow, seed, answers } = this.#kept;
         this.#kept.answers += 1;
         /** @type {Face.ChatOptions} */
-        const whole = { seed: mixed(seed, answers), overflow: overflow === "slide" ? "slide" : "error", ...usual, ...asked };
+        const whole = { seed: mixed(seed, answers), overflow: overflow === "slide" ? "slide" : "error", ...this.#usual, ...asked };
         return { stream: this.#model.chat(this.#visible(), whole), left };
       },
-      (said) => {
-        last ??= this.#kept.messages[this.#kept.messages.push({ role: "assistant", content: "" }) - 1];
-        const { content } = last;
-        const part = Array.isArray(content) ? content.findLast((part) => typeof part.text === "string") : undefined;
-        if (part) part.text += said;
-        else last.content = (content ?? "") + said;
+      (said, turns) => {
+        const { messages } = this.#kept;
+        const grown = () => (open ??= messages[messages.push({ role: "assistant", content: "" }) - 1]);
+        if (said !== "") append(grown(), said);
+        for (const [at, turn] of turns.entries()) {
+          if (at < taken) continue;
+          if (turn.role !== "assistant") messages.push(structuredClone(turn));
+          // Calls that the page runs stand there with what they came to, or not at all.
+          else if (turn.tool_calls && run(asked.tools ?? this.#tools) && turns[at + 1]?.role !== "tool") return;
+          else if (turn.tool_calls) Object.assign(grown(), structuredClone({ tool_calls: turn.tool_calls }));
+          open = undefined;
+          taken = at + 1;
+        }
       },
       () => {
         if (this.#answer === answer) this.#answer = undefined;
@@ -232,9 +258,15 @@ export class Talk {
     return [...messages.slice(0, fixed), ...messages.slice(fixed + dropped)];
   }
 
+  /** The options of all answers. @returns {Face.ChatOptions} */
+  get #usual() {
+    return { ...this.#kept.options, ...(this.#tools ? { tools: this.#tools } : {}) };
+  }
+
   /** What of the options frames the messages. @param {Face.ChatOptions} options */
-  #frame({ thinking, tools, documents, templateOptions, continueFinalMessage, parseSpecialTokens }) {
-    return /** @type {Face.TemplateOptions} */ (plain({ thinking, tools, documents, templateOptions, continueFinalMessage, parseSpecialTokens }, "options"));
+  #frame({ thinking, tools, toolChoice, documents, templateOptions, continueFinalMessage, parseSpecialTokens }) {
+    const told = toolChoice === "none" ? undefined : tools?.map(declared);
+    return /** @type {Face.TemplateOptions} */ (plain({ thinking, tools: told, documents, templateOptions, continueFinalMessage, parseSpecialTokens }, "options"));
   }
 
   /**
@@ -247,7 +279,7 @@ export class Talk {
     const context = this.#model.info.contextLength;
     const kept = this.#kept;
     if (kept.overflow !== "drop-turns" || context === undefined) return [];
-    const whole = { ...kept.options, ...asked };
+    const whole = { ...this.#usual, ...asked };
     const taken = async () => (await this.#model.tokenize(this.#visible(), { ...this.#frame(whole), signal: asked.signal })).length;
     if ((await taken()) + Math.min(whole.maxTokens ?? USUAL_TOKENS, Math.floor(context / 4)) <= context) return [];
     const before = kept.fixed + kept.dropped;
@@ -266,15 +298,15 @@ class Answer {
   #begin;
   #said;
   #done;
-  /** @type {Promise<{ stream: Face.TextStream, left: Face.Message[] }> | undefined} */
+  /** @type {Promise<{ stream: Stream, left: Face.Message[] }> | undefined} */
   #begun;
-  /** @type {{ stream: Face.TextStream, left: Face.Message[] } | undefined} */
+  /** @type {{ stream: Stream, left: Face.Message[] } | undefined} */
   #running;
   #over = false;
 
   /**
-   * @param {() => Promise<{ stream: Face.TextStream, left: Face.Message[] }>} begin
-   * @param {(text: string) => void} said
+   * @param {() => Promise<{ stream: Stream, left: Face.Message[] }>} begin
+   * @param {(text: string, turns: Face.Message[]) => void} said
    * @param {() => void} done
    */
   constructor(begin, said, done) {
@@ -299,9 +331,10 @@ class Answer {
     this.#begun ??= this.#begin();
     try {
       this.#running = await this.#begun;
-      const step = await this.#running.stream.next();
+      const { stream } = this.#running;
+      const step = await stream.next();
+      if (!this.#over) this.#said(step.value?.text ?? "", stream.turns ?? []);
       if (step.done) this.#end();
-      else if (step.value.text !== "") this.#said(step.value.text);
       return step;
     } catch (error) {
       this.#end();
@@ -331,6 +364,17 @@ class Answer {
     this.#done();
   }
 }
+
+/** Puts a text behind what a message holds. @param {Face.Message} message @param {string} said */
+function append(message, said) {
+  const { content } = message;
+  const part = Array.isArray(content) ? content.findLast((part) => typeof part.text === "string") : undefined;
+  if (part) part.text += said;
+  else message.content = (content ?? "") + said;
+}
+
+/** Whether the page runs the calls of these tools. @param {Given} [tools] */
+const run = (tools = []) => tools.some((tool) => typeof tool.run === "function");
 
 /** @param {string} sentence */
 const refused = (sentence) => new VitrineError("bad-argument", sentence);

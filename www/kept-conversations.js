@@ -19,7 +19,7 @@ class Kept {
   #release;
   #closed = false;
 
-  /** @param {string} name @param {() => void} release */
+  /** @param {string} name @param {() => Promise<void>} release */
   constructor(name, release) {
     this.#name = name;
     this.#release = release;
@@ -47,9 +47,9 @@ class Kept {
     await stored((store) => store.put(addressOf(this.#name), new Response(file, { headers })));
   }
 
-  close() {
+  async close() {
     this.#closed = true;
-    this.#release();
+    await this.#release();
   }
 
   #open() {
@@ -94,16 +94,16 @@ function named(name) {
 const addressOf = (name) => `https://vitrine.invalid/${encodeURIComponent(name)}`;
 
 /**
- * The name for this page alone, until what comes back is called or the page goes.
+ * The name for this page alone, until what comes back is called or the page goes; what that gives is over when another may have it.
  * @param {string} name
- * @returns {Promise<() => void>}
+ * @returns {Promise<() => Promise<void>>}
  */
 async function claimed(name) {
   if (!globalThis.navigator?.locks) throw keepsNothing();
   return new Promise((resolve, reject) => {
     const held = navigator.locks.request(`${STORE} ${name}`, { ifAvailable: true }, (lock) => {
       if (!lock) throw new VitrineError("storage", `The conversation "${name}" is open in another tab, or was opened twice in this one. Close it there, or keep this one under another name.`);
-      return new Promise((release) => resolve(() => release(undefined)));
+      return new Promise((release) => resolve(() => (release(undefined), held)));
     });
     held.catch((error) => reject(error instanceof VitrineError ? error : keepsNothing(error)));
   });

@@ -203,7 +203,7 @@ export const OPTIONS = {
     options: record,
   },
   save: call,
-  restore: { ...call, otherModel: flag },
+  restore: { ...call, otherModel: flag, tools: records },
   embed: { ...call, pooling: word("mean", "first", "last", "max"), normalize: flag, dimensions: whole, truncate: flag },
   fill: { ...call, k: whole },
   classify: { ...call, pair: string, truncate: flag },

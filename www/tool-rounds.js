@@ -25,12 +25,12 @@ const LONGEST_MS = 2 ** 31 - 1;
  * @typedef {Pick<Face.TextModel, "info" | "tokenize" | "generate" | "chat">} Plain
  */
 
-/** @typedef {{ left: boolean, stream: Face.TextStream | undefined, abort: AbortController, summary: Face.GenerationSummary | undefined }} Control */
+/** @typedef {{ left: boolean, stream: Face.TextStream | undefined, abort: AbortController, summary: Face.GenerationSummary | undefined, turns: Face.Message[] }} Control */
 
 /** @implements {Face.TextStream} */
 export class ToolWords {
   /** @type {Control} */
-  #control = { left: false, stream: undefined, abort: new AbortController(), summary: undefined };
+  #control = { left: false, stream: undefined, abort: new AbortController(), summary: undefined, turns: [] };
   #steps;
 
   /** @param {(control: Control) => AsyncGenerator<Face.Chunk, void, undefined>} rounds */
@@ -40,6 +40,11 @@ export class ToolWords {
 
   get summary() {
     return this.#control.summary;
+  }
+
+  /** The turns that are whole by now; what was read since belongs to the next. */
+  get turns() {
+    return this.#control.turns;
   }
 
   [Symbol.asyncIterator]() {
@@ -127,7 +132,7 @@ export function rounds(model, conversation, options) {
     const messages = conversation();
     const { tools, signal, maxRounds } = asked;
     /** @type {Required<Pick<Face.GenerationSummary, "calls" | "faults" | "messages">>} */
-    const told = { calls: [], faults: [], messages: [] };
+    const told = { calls: [], faults: [], messages: control.turns };
     /** @type {Face.GenerationSummary | undefined} */
     let summed;
     for (let round = 1; ; round++) {

@@ -19,7 +19,8 @@ const QUOTED = 200;
  * @returns {Record<string, unknown>}
  */
 export function declared(tool) {
-  const { run, ...rest } = tool;
+  /** @type {Record<string, unknown>} */
+  const { run, ...rest } = { ...tool };
   if (typeof rest.name !== "string" || !(run || isRecord(rest.parameters))) return rest;
   const { name, description, parameters = { type: "object", properties: {} } } = rest;
   return { type: "function", function: { name, description, parameters } };

@@ -632,8 +632,8 @@ export interface ConversationOptions {
   system?: string;
   /** Turns that were there before. */
   messages?: Messages;
-  /** As in `TemplateOptions`. */
-  tools?: Record<string, unknown>[];
+  /** As in `ChatOptions`: what those that have a `run` come to stands among the messages behind their calls. */
+  tools?: (Tool | Record<string, unknown>)[];
   /** A prompt template, or the name of a kept one: its system message and examples come first, and it frames what is sent. */
   template?: PromptTemplate | string;
   /** What fills slots of the template once for all. */
@@ -699,6 +699,8 @@ export interface Conversation {
 export interface RestoreOptions extends CallOptions {
   /** Takes the turns of a conversation with another model, or one too long for this context, and computes them anew (the default: it is refused). */
   otherModel?: boolean;
+  /** In the place of those that the conversation had: no file holds functions, and one that had some is refused without. */
+  tools?: (Tool | Record<string, unknown>)[];
 }
 
 /** A name in the browser's storage that this page alone holds. */
@@ -708,8 +710,8 @@ export interface KeptConversation {
   load(model: TextModel, options?: RestoreOptions): Promise<Conversation | undefined>;
   /** Keeps it in the place of what was there; where there is no room (`storage`) that stays. */
   save(talk: Conversation, options?: CallOptions): Promise<void>;
-  /** Lets another page have it. */
-  close(): void;
+  /** Lets another page have it, as soon as the promise is kept. */
+  close(): Promise<void>;
 }
 
 /** Conversations in the browser's storage of this site. */

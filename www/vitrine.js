@@ -15,7 +15,6 @@ import { Steps, Words, streamCall } from "./stream.js";
 import { readsTools } from "./tool-formats.js";
 import { ToolWords, rounds } from "./tool-rounds.js";
 import { spelledOut } from "./tool-words.js";
-import { declared } from "./tools.js";
 
 export { VitrineError } from "./errors.js";
 export { keptConversations } from "./kept-conversations.js";
@@ -351,12 +350,21 @@ class LoadedTextModel extends LoadedModel {
     if (Array.isArray(input)) {
       const { tools, documents, templateOptions, signal, ...told } = check("tokenizeChat", options);
       const turns = conversation(input, told);
-      const spelled = tools && tools.length > 0 && !readsTools(this.info.chatTemplate) ? spelledOut(turns, tools.map(declared)) : undefined;
-      const whole = { ...told, ...templated({ tools: spelled ? undefined : tools, documents, templateOptions }) };
-      return this.call("tokenizeChat", [spelled ?? turns, whole], signal);
+      return this.call("tokenizeChat", this.#framed(turns, { ...told, ...templated({ tools, documents, templateOptions }) }), signal);
     }
     const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
     return this.call("tokenize", [text(input, "text"), add, parse], signal);
+  }
+
+  /**
+   * Messages and options as the model's template takes them: where it knows of no tools, they are told in words.
+   * @param {Face.Message[]} turns
+   * @param {Face.TemplateOptions} options
+   * @returns {[Face.Message[], Face.TemplateOptions]}
+   */
+  #framed(turns, options) {
+    const { tools = [], ...rest } = options;
+    return tools.length === 0 || readsTools(this.info.chatTemplate) ? [turns, options] : [spelledOut(turns, tools), rest];
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
@@ -390,16 +398,16 @@ class LoadedTextModel extends LoadedModel {
   }
 
   /** @type {import("./conversation.js").Save} */
-  #save = (messages, options, kept, signal) => this.compute("save", [messages, options, kept], signal);
+  #save = (messages, options, kept, signal) => this.compute("save", [...this.#framed(messages, options), kept], signal);
 
   /** @param {Blob} file @param {Face.RestoreOptions} [options] @returns {Promise<Face.Conversation>} */
   async restore(file, options) {
-    const { otherModel = false, signal } = check("restore", options);
+    const { otherModel = false, tools, signal } = check("restore", options);
     if (!(file instanceof Blob)) throw new VitrineError("bad-argument", `restore takes the Blob or the File that save() made, not ${shown(file)}.`);
     const bytes = await file.arrayBuffer().catch((cause) => {
       throw new VitrineError("storage", "The saved conversation could not be read: its file was moved, changed or is too large. Choose it again.", { cause });
     });
-    return Talk.restored(this, this.#save, await this.compute("restore", [new Uint8Array(bytes), otherModel], signal));
+    return Talk.restored(this, this.#save, await this.compute("restore", [new Uint8Array(bytes), otherModel], signal), tools);
   }
 
   /** @param {Face.ProfileOptions} [options] @returns {Promise<Face.StepPart[]>} */

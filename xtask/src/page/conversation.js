@@ -213,7 +213,7 @@ export async function keeps() {
   const twice = await said(keptConversations.open(NAME));
   const other = await elsewhere(NAME);
   const listed = await keptConversations.list();
-  kept.close();
+  await kept.close();
   const after = await elsewhere("another");
   const closed = await said(kept.save(talk));
   return { nothing: nothing === undefined, twice, other, after, listed, closed, unnamed: await said(keptConversations.open(" ")), messages: talk.messages };
@@ -229,7 +229,7 @@ export async function keepsInVain() {
   await talk.send("And then?").text();
   const full = await said(kept.save(talk));
   const length = talk.messages.length;
-  kept.close();
+  await kept.close();
   return { full, length };
 }
 
@@ -237,7 +237,7 @@ export async function keptStill() {
   const { keptConversations } = await import("/vitrine.js");
   const kept = await keptConversations.open(NAME);
   const talk = await kept.load(await storyteller());
-  kept.close();
+  await kept.close();
   const deleted = [await keptConversations.delete(NAME), await keptConversations.delete(NAME)];
   return { messages: talk?.messages, deleted, left: (await keptConversations.list()).length };
 }

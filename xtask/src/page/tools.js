@@ -215,3 +215,66 @@ export async function spelled() {
   const turns = await model.detokenize(await model.tokenize([...messages, ...(summary?.messages ?? [])], { tools, continueFinalMessage: false }));
   return { text, rounds: summary?.rounds, turns };
 }
+
+/** The text of an answer, and what it took. @param {import("/vitrine.js").TextStream} stream */
+async function told(stream) {
+  const text = await stream.text();
+  return { text, ...stream.summary };
+}
+
+/** Functions of the page's, run on the way to an answer: what stands among the messages, and what is saved of it. */
+export async function conversed() {
+  const called = 'I look.\n<tool_call>\n{"name": "weather", "arguments": {"city": "Bern"}}\n</tool_call>';
+  const scripts = { "<|round0|>": called, "<|round1|>": "It is sunny." };
+  const { model } = await modelOf(HERMES, scripts);
+  const greedy = { temperature: 0 };
+  const tools = [{ ...WEATHER, run: () => ({ sky: "sunny" }) }];
+  const begin = (/** @type {object} */ more) => model.conversation({ system: "Be brief.", tools, options: greedy, ...more });
+  const talk = begin({});
+  /** What stood there after each chunk that was more than text. @type {object[]} */
+  const grown = [];
+  const first = talk.send("How is the weather in Bern?");
+  let text = "";
+  for await (const chunk of first) {
+    text += chunk.text;
+    if (chunk.calls || chunk.results) grown.push({ results: chunk.results?.map(({ content }) => content), messages: talk.messages.length });
+  }
+  const messages = talk.messages;
+  const fork = talk.fork();
+  const second = await told(talk.send("Is that so?"));
+  const forked = await told(fork.send("Is that so?"));
+  await talk.regenerate().text();
+  const anew = talk.messages.map(({ role }) => role);
+
+  // A function that never ends leaves with the answer, and its call with it.
+  const hanging = begin({ tools: [{ ...WEATHER, run: () => new Promise(() => {}) }] });
+  for await (const { calls } of hanging.send("How is the weather?")) if (calls) break;
+  const left = hanging.messages;
+  const failing = begin({ tools: [{ ...WEATHER, run: () => { throw new Error("no such station"); } }] }); // prettier-ignore
+  const failed = await told(failing.send("How is the weather?"));
+  const once = begin({ options: { ...greedy, maxRounds: 1 } });
+  const few = await told(once.send("How is the weather?"));
+  // What the page runs itself, it sends.
+  const byHand = begin({ tools: [WEATHER] });
+  await byHand.send("How is the weather?").text();
+  const [call] = /** @type {any} */ (byHand.messages.at(-1)).tool_calls;
+  const handed = await told(byHand.send({ role: "tool", tool_call_id: call.id, name: "weather", content: "sunny" }));
+
+  const file = await talk.save();
+  const without = await said(model.restore(file));
+  // Another copy of the model, that has computed nothing yet.
+  const again = await (await modelOf(HERMES, scripts)).model.restore(file, { tools });
+  const restored = { messages: again.messages, answer: await told(again.send("And now?")), unsaved: await told(talk.send("And now?")) };
+  const none = await model.restore(file, { tools: [] });
+  const toolless = await told(none.send("And now?"));
+
+  // A template that knows of no tools: what the model holds of the text is saved with the words that tell of them.
+  const engine = await engineOn("cpu");
+  const options = { maxTokens: 12 };
+  const spelled = (await engine.load("storyteller")).conversation({ tools: [WEATHER], options });
+  await spelled.send("A fox in the snow.").text();
+  const kept = await spelled.save();
+  const unsaved = await told(spelled.send("And then?"));
+  const back = await told((await (await engine.load("storyteller", { contextLength: 500 })).restore(kept)).send("And then?"));
+  return { text, summary: first.summary, grown, messages, second, forked, anew, left, failed, failing: failing.messages, few, once: once.messages, handed, byHand: byHand.messages, without, restored, toolless, unsaved, back };
+}

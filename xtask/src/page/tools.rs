@@ -14,6 +14,7 @@ pub const TESTS: &[Test] = &[
     Test::new("a_chat_ends_while_a_function_runs_and_refuses_what_does_not_go_with_its_tools", ended),
     Test::new("a_call_may_be_forced_or_forbidden_and_hidden_marks_are_read", forced),
     Test::new("a_template_without_tools_is_told_of_them_in_words", spelled),
+    Test::new("a_conversation_runs_functions_and_keeps_what_they_come_to", conversed),
 ];
 
 /// An answer and what it is divided into: the text, the calls, and how many of them are told before the end.
@@ -252,5 +253,63 @@ fn spelled(visit: &Visit) -> Result<()> {
     ] {
         ensure_that!(turns.contains(part), "{turns:?} does not hold {part:?}");
     }
+    Ok(())
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_default()
+}
+
+fn roles(messages: &Value) -> Vec<&str> {
+    let all = messages.as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().map(|message| message["role"].as_str().unwrap_or_default()).collect()
+}
+
+fn conversed(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let seen = visit.call(script!("tools.js", conversed), nothing())?;
+    ensure_that!(seen["text"] == "I look.It is sunny." && seen["summary"]["rounds"] == 2, "{}", seen["summary"]);
+    let whole = ["system", "user", "assistant", "tool", "assistant"];
+    let messages = &seen["messages"];
+    ensure_that!(roles(messages) == whole && messages[4]["content"] == "It is sunny.", "{messages}");
+    let call = &messages[2]["tool_calls"][0];
+    ensure_that!(messages[2]["content"] == "I look." && call["function"]["name"] == "weather", "{messages}");
+    let result =
+        json!({ "role": "tool", "tool_call_id": call["id"], "name": "weather", "content": "{\"sky\":\"sunny\"}" });
+    ensure_that!(messages[3] == result, "{messages}");
+    // What was read stands there at once: the words with the call, and the result as soon as it is told.
+    let grown = json!([{ "messages": 3, "results": null }, { "results": ["{\"sky\":\"sunny\"}"], "messages": 4 }]);
+    ensure_that!(seen["grown"] == grown, "{}", seen["grown"]);
+    for turn in ["second", "forked"] {
+        ensure_that!(seen[turn]["text"] == "It is sunny.", "{turn}: {}", seen[turn]);
+        let (reused, prompt) = (number(&seen[turn]["reusedTokens"]), number(&seen[turn]["promptTokens"]));
+        ensure_that!(prompt < reused + 80 && reused > 200, "{turn}: {reused} of {prompt} tokens were there");
+    }
+    ensure_that!(seen["anew"] == json!([&whole[..], &["user", "assistant"][..]].concat()), "{}", seen["anew"]);
+
+    for name in ["left", "once"] {
+        let messages = &seen[name];
+        ensure_that!(roles(messages) == ["system", "user", "assistant"], "{name}: {messages}");
+        ensure_that!(messages[2] == json!({ "role": "assistant", "content": "I look." }), "{name}: {messages}");
+    }
+    ensure_that!(seen["few"]["faults"][0]["code"] == "too-many-rounds", "{}", seen["few"]);
+    ensure_that!(seen["failed"]["faults"][0]["code"] == "tool-failed", "{}", seen["failed"]);
+    let told = seen["failing"][3]["content"].as_str().unwrap_or_default();
+    ensure_that!(told.contains("no such station") && seen["failing"][4]["content"] == "It is sunny.", "{seen}");
+    ensure_that!(seen["handed"]["text"] == "It is sunny." && roles(&seen["byHand"]) == whole, "{}", seen["byHand"]);
+
+    let without = seen["without"].as_str().unwrap_or_default();
+    ensure_that!(without.starts_with("bad-argument: ") && without.contains("weather"), "{without}");
+    let restored = &seen["restored"];
+    ensure_that!(roles(&restored["messages"])[..5] == whole, "{restored}");
+    for what in ["text", "reusedTokens", "promptTokens"] {
+        let (answer, unsaved) = (&restored["answer"][what], &restored["unsaved"][what]);
+        ensure_that!(answer == unsaved && !answer.is_null(), "{what}: {answer} was {unsaved}");
+        let (back, unsaved) = (&seen["back"][what], &seen["unsaved"][what]);
+        ensure_that!(back == unsaved && !back.is_null(), "told in words, {what}: {back} was {unsaved}");
+    }
+    ensure_that!(number(&seen["back"]["reusedTokens"]) > 100, "{}", seen["back"]);
+    let (fewer, all) = (&seen["toolless"]["promptTokens"], &restored["answer"]["promptTokens"]);
+    ensure_that!(number(fewer) + 40 < number(all), "the model still hears of tools: {fewer} and {all} tokens");
     Ok(())
 }
