@@ -15,6 +15,7 @@ import { abilitiesOf, countTokens, firstThatFits, given } from "./page/chat/prom
 import { Rooms } from "./page/chat/rooms.js";
 import { SamplingPanel } from "./page/chat/sampling.js";
 import { Thread } from "./page/chat/thread.js";
+import { ToolPanel } from "./page/chat/tool-panel.js";
 import { tellUnkept } from "./page/chat/unkept.js";
 import { Welcome } from "./page/chat/welcome.js";
 import { showDevice, tellOfLosses } from "./page/device.js";
@@ -56,6 +57,7 @@ const rooms = new Rooms();
 const personas = new Personas();
 const sampling = new SamplingPanel();
 const thread = new Thread(actsOn);
+const tools = new ToolPanel();
 const welcome = new Welcome({ begin: (words) => (composer.text = words), use: (id) => models.load(id, { remember: true }) });
 const thinks = element("thinks", HTMLInputElement);
 const announcer = element("announcer", HTMLElement);
@@ -305,6 +307,7 @@ function showConversation() {
   const { shown } = conversations;
   personas.show(shown);
   sampling.show(shown.sampling);
+  tools.show(shown);
   thinks.checked = shown.thinks;
   elsewhere.hidden = true;
   update();
@@ -329,6 +332,7 @@ async function useModel() {
   element("model-short", HTMLElement).textContent = name;
   element("thinks-row", HTMLElement).hidden = !abilities.thinking;
   personas.possible = abilities.system;
+  tools.possible = abilities.tools;
   sampling.defaults = model.info.sampling;
   if (entry) keep(STORE, { ...readStored(STORE), model: entry.id });
   notices.close();
@@ -431,6 +435,11 @@ personas.addEventListener("forget", async (event) => {
 sampling.addEventListener("change", () => {
   conversations.shown.sampling = sampling.said;
   conversations.touch(conversations.shown);
+});
+tools.addEventListener("change", () => {
+  Object.assign(conversations.shown, tools.said);
+  conversations.touch(conversations.shown);
+  recount();
 });
 thinks.addEventListener("change", () => {
   conversations.shown.thinks = thinks.checked;

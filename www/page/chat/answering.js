@@ -3,6 +3,7 @@
 import { addMessage } from "./conversation.js";
 import { given, write } from "./prompt.js";
 import { optionsOf } from "./sampling.js";
+import { StepReader } from "./steps.js";
 
 /** @import { ChatOptions, TextModel, TextStream } from "../../vitrine.js" */
 /** @import { Conversation, Message } from "./conversation.js" */
@@ -30,6 +31,7 @@ export class Answering extends EventTarget {
   /** Goes on with an answer that was cut off. @param {Writer} writer @param {Conversation} conversation @param {Message} message */
   goOn(writer, conversation, message) {
     delete message.finish;
+    delete message.fault;
     return this.#write(writer, conversation, message, given(conversation, message.id));
   }
 
@@ -60,11 +62,12 @@ export class Answering extends EventTarget {
   /** @param {TextStream} stream @param {Conversation} conversation @param {Message} message */
   async #take(stream, conversation, message) {
     const before = message.figures?.generatedTokens ?? 0;
+    const reader = new StepReader(message);
     /** @type {unknown} */
     let failure;
     try {
-      for await (const { text } of stream) {
-        message.text += text;
+      for await (const chunk of stream) {
+        reader.read(chunk);
         message.changed = Date.now();
         this.dispatchEvent(new Event("grown"));
       }
@@ -73,6 +76,7 @@ export class Answering extends EventTarget {
     } catch (error) {
       failure = error;
     }
+    reader.end();
     message.finish = stream.summary?.finishReason ?? "aborted";
     message.changed = Date.now();
     if (stream.summary) {
@@ -80,7 +84,7 @@ export class Answering extends EventTarget {
       message.figures = { promptTokens, reusedTokens, generatedTokens: before + generatedTokens, firstTokenMs, tokensPerSecond, seed };
     }
     // Where nothing came, there is no answer.
-    if (message.text === "" && (failure || message.finish === "aborted")) {
+    if (message.text === "" && !message.steps && (failure || message.finish === "aborted")) {
       conversation.messages.splice(conversation.messages.indexOf(message), 1);
       if (conversation.leaf === message.id) conversation.leaf = message.parent;
     }

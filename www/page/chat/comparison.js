@@ -1,9 +1,9 @@
 /** The answers to one question side by side, each with what it took; one of them is shown in the conversation. */
 
 import { element, make } from "../dom.js";
-import { thoughtsAndWords } from "./conversation.js";
 import { figuresInWords } from "./message.js";
-import { Prose } from "./prose.js";
+import { Passage } from "./passage.js";
+import { StepView } from "./step.js";
 
 /** @import { Message } from "./conversation.js" */
 
@@ -27,10 +27,13 @@ export class Comparison {
 
   /** @param {Message} answer @param {string} place @param {boolean} here @param {(answer: Message) => void} take */
   #column(answer, place, here, take) {
-    const words = make("div", { class: "words" });
-    const prose = new Prose(words);
-    prose.write(thoughtsAndWords(answer.text).words);
-    prose.end();
+    const steps = (answer.steps ?? []).map((step) => {
+      const view = new StepView();
+      view.show(step, false);
+      return view.element;
+    });
+    const passage = new Passage();
+    passage.grow(answer.text, false);
     const button = make("button", { type: "button" }, here ? "Shown" : "Show this one");
     button.disabled = here;
     if (!here) button.setAttribute("aria-label", `Show this one, ${place}`);
@@ -39,6 +42,6 @@ export class Comparison {
       take(answer);
     });
     const head = make("h3", { class: "who" }, `${place} · ${answer.model ?? "The model"}`);
-    return make("article", { class: "answer", tabindex: "0", "aria-label": `Answer ${place}` }, head, words, make("p", { class: "figures" }, figuresInWords(answer)), button);
+    return make("article", { class: "answer", tabindex: "0", "aria-label": `Answer ${place}` }, head, ...steps, ...passage.elements, make("p", { class: "figures" }, figuresInWords(answer)), button);
   }
 }

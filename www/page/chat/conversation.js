@@ -8,11 +8,18 @@
 /** A text file that goes along with a message. @typedef {{ name: string, text: string }} Attachment */
 /** What an answer took. @typedef {{ promptTokens: number, reusedTokens: number, generatedTokens: number, firstTokenMs: number, tokensPerSecond: number, seed: number }} Figures */
 /**
+ * A call of a function of the page's, as the model wrote it. `result` is what the model was told, `fault` what was wrong, in words for the reader.
+ * @typedef {{ id: string, name: string, given?: unknown, result?: string, fault?: string }} Call
+ */
+/** What a model wrote before it called something, and what it called. @typedef {{ text: string, calls: Call[] }} Step */
+/**
  * @typedef {object} Message
  * @property {string} id
  * @property {string | null} parent
  * @property {"user" | "assistant"} role
  * @property {string} text as it was written, thoughts included
+ * @property {Step[]} [steps] what came before `text`, in this order
+ * @property {string} [fault] what went wrong with calls that should have been
  * @property {Attachment[]} [files]
  * @property {number} created in milliseconds since 1970, as `changed` is
  * @property {number} changed
@@ -33,6 +40,8 @@
  * @property {string} persona the name of what that was taken from
  * @property {Sampling} sampling
  * @property {boolean} thinks whether a model that can think before it answers does so
+ * @property {string[]} [tools] the names of the page's functions that the model may call
+ * @property {boolean} [mustCall] whether each answer begins with a call
  * @property {Message[]} messages in the order in which they were made
  * @property {string | null} leaf the last message that is shown
  * @property {string | null} from the first message that the model is given: those before it did not fit into its context
@@ -146,7 +155,8 @@ export function isConversation(told) {
   const numbers = ["created", "changed"].every((name) => Number.isFinite(told?.[name]));
   const named = (/** @type {unknown} */ value) => value === null || typeof value === "string";
   const whole = strings && numbers && typeof told.named === "boolean" && typeof told.thinks === "boolean" && named(told.leaf) && named(told.from);
-  return whole && isSampling(told.sampling) && Array.isArray(told.messages) && told.messages.every(isMessage);
+  const calls = (told.tools === undefined || (Array.isArray(told.tools) && told.tools.every((/** @type {unknown} */ name) => typeof name === "string"))) && ["undefined", "boolean"].includes(typeof told.mustCall);
+  return whole && calls && isSampling(told.sampling) && Array.isArray(told.messages) && told.messages.every(isMessage);
 }
 
 const SAMPLING = ["temperature", "topP", "topK", "minP", "maxTokens", "seed"];
@@ -160,5 +170,14 @@ function isSampling(told) {
 function isMessage(told) {
   const strings = typeof told?.id === "string" && typeof told.text === "string" && (told.parent === null || typeof told.parent === "string");
   const files = told?.files === undefined || (Array.isArray(told.files) && told.files.every((/** @type {any} */ file) => typeof file?.name === "string" && typeof file.text === "string"));
-  return strings && files && ["user", "assistant"].includes(told.role) && Number.isFinite(told.created) && Number.isFinite(told.changed);
+  const fault = told?.fault === undefined || typeof told.fault === "string";
+  const steps = told?.steps === undefined || (Array.isArray(told.steps) && told.steps.every(isStep));
+  return strings && files && fault && steps && ["user", "assistant"].includes(told.role) && Number.isFinite(told.created) && Number.isFinite(told.changed);
+}
+
+/** @param {any} told */
+function isStep(told) {
+  const perhaps = (/** @type {unknown} */ value) => value === undefined || typeof value === "string";
+  const isCall = (/** @type {any} */ call) => typeof call?.id === "string" && typeof call.name === "string" && perhaps(call.result) && perhaps(call.fault);
+  return typeof told?.text === "string" && Array.isArray(told.calls) && told.calls.every(isCall);
 }

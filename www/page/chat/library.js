@@ -132,14 +132,15 @@ export function titleOf({ title }) {
 function placeOf(conversation, words) {
   if (words.length === 0) return "";
   const title = titleOf(conversation).toLowerCase();
-  const texts = conversation.messages.map(({ text }) => text.toLowerCase());
+  const written = conversation.messages.map(({ steps = [], text }) => [...steps.map((step) => step.text), text].join("\n"));
+  const texts = written.map((text) => text.toLowerCase());
   if (!words.every((word) => title.includes(word) || texts.some((text) => text.includes(word)))) return undefined;
   const outside = words.find((word) => !title.includes(word));
   if (outside === undefined) return "";
   const index = texts.findIndex((text) => text.includes(outside));
   const at = texts[index].indexOf(outside);
   const from = Math.max(0, at - AROUND);
-  return `${from > 0 ? "…" : ""}${conversation.messages[index].text.slice(from, at + outside.length + AROUND).trim()}…`;
+  return `${from > 0 ? "…" : ""}${written[index].slice(from, at + outside.length + AROUND).trim()}…`;
 }
 
 /** @param {number} time */

@@ -2,8 +2,9 @@
 
 import { bytesInWords, make } from "../dom.js";
 import { copyAtClick } from "../take-out.js";
-import { thoughtsAndWords } from "./conversation.js";
-import { Prose } from "./prose.js";
+import { Passage } from "./passage.js";
+import { StepView } from "./step.js";
+import { saidIn } from "./steps.js";
 
 /** @import { Message } from "./conversation.js" */
 /** What can be asked of a message: `step` shows the sibling so many places further. @typedef {{ edit(text: string): void, again(): void, goOn(): void, makeRoom(): void, step(by: number): void, compare(): void }} Acts */
@@ -19,21 +20,16 @@ const CUT = {
 export class MessageView {
   #message;
   #acts;
-  #words = make("div", { class: "words" });
-  #thoughts = make("div", { class: "thoughts-text" });
-  #summary = make("summary");
-  #fold = make("details", { class: "thoughts", hidden: "" }, this.#summary, this.#thoughts);
+  /** What stands before the answer itself. @type {StepView[]} */
+  #steps = [];
+  #before = make("div", { class: "steps" });
+  #passage = new Passage();
+  #words = this.#passage.words;
   #cut = make("p", { class: "cut", hidden: "" });
   #goOn = make("button", { type: "button", class: "plain", "data-act": "go-on" });
   #figures = make("p", { class: "figures" });
   #buttons = make("div", { class: "acts", role: "group" });
   #places = make("div", { class: "places", role: "group", hidden: "" });
-  /** @type {Prose | undefined} */
-  #prose;
-  /** How much of the words is shown. */
-  #shown = 0;
-  /** The whole text as it was shown when it was finished. @type {string | undefined} */
-  #finished;
   /** What it looked like when it was drawn last. */
   #drawn = "";
   element;
@@ -51,8 +47,8 @@ export class MessageView {
       { class: "message", "data-id": id, "data-role": role, tabindex: "-1", "data-heir": "#prompt" },
       make("h3", { class: story && role === "user" ? "unseen" : "who" }, who),
       ...(message.files ?? []).map(fileOf),
-      this.#fold,
-      this.#words,
+      this.#before,
+      ...this.#passage.elements,
       this.#cut,
       foot,
     );
@@ -63,7 +59,7 @@ export class MessageView {
   #fill(who) {
     this.#buttons.setAttribute("aria-label", `What to do with this message of ${who}`);
     const copy = make("button", { type: "button", class: "plain" }, "Copy");
-    copyAtClick(copy, () => thoughtsAndWords(this.#message.text).words, "Not copied");
+    copyAtClick(copy, () => (this.#message.role === "user" ? this.#message.text : saidIn(this.#message)), "Not copied");
     const { role } = this.#message;
     const other = make("button", { type: "button", class: "plain", "data-act": role === "user" ? "edit" : "again" }, role === "user" ? "Edit" : "Again");
     other.addEventListener("click", () => (role === "user" ? this.edit() : this.#acts.again()));
@@ -84,7 +80,7 @@ export class MessageView {
    */
   show(message, place, writing, free) {
     this.#message = message;
-    const state = JSON.stringify([message.text.length, message.changed, place, writing, free]);
+    const state = JSON.stringify([message.text.length, message.steps?.length, message.changed, place, writing, free]);
     if (state === this.#drawn) return;
     this.#drawn = state;
     this.element.classList.toggle("writing", writing);
@@ -98,7 +94,7 @@ export class MessageView {
     }
     this.grow(writing);
     const next = message.finish === "context" ? "Leave out the earliest and go on" : "Go on";
-    this.#showCut(writing ? undefined : CUT[message.finish ?? "aborted"], next, free);
+    this.#showCut(writing ? undefined : [message.fault, CUT[message.finish ?? "aborted"]].filter(Boolean).join(" ") || undefined, next, free);
     this.#figures.textContent = writing ? "" : figuresInWords(message);
   }
 
@@ -112,31 +108,18 @@ export class MessageView {
 
   /** Shows what came since. @param {boolean} more whether more will come */
   grow(more) {
-    if (!more && this.#finished === this.#message.text) return;
-    const { thoughts, words, thinking } = thoughtsAndWords(this.#message.text);
-    // What may become the mark of thoughts waits.
-    if (more && "<think>".startsWith(words.trim())) return;
-    this.#fold.hidden = thoughts === "";
-    this.#summary.textContent = thinking && more ? "Thinking…" : "What it thought before";
-    if (this.#thoughts.textContent !== thoughts) this.#thoughts.textContent = thoughts;
-    // What is shown stays; only where it is another text by now it is made anew.
-    if (!this.#prose || words.length < this.#shown) {
-      this.#words.replaceChildren();
-      this.#prose = new Prose(this.#words);
-      this.#shown = 0;
-    }
-    this.#prose.write(words.slice(this.#shown));
-    this.#shown = words.length;
-    this.#finished = more ? undefined : this.#message.text;
-    if (more) return;
-    this.#prose.end();
-    // Gone on with, it is read anew: what ended it is perhaps no end.
-    this.#prose = undefined;
+    const { steps = [], text } = this.#message;
+    steps.forEach((step, at) => {
+      this.#steps[at] ??= new StepView();
+      this.#steps[at].show(step, more && at === steps.length - 1);
+    });
+    if (this.#before.childElementCount < steps.length) this.#before.append(...this.#steps.slice(this.#before.childElementCount).map(({ element }) => element));
+    this.#passage.grow(text, more);
   }
 
   /** The words as they are read aloud. */
   get spoken() {
-    return this.#words.innerText;
+    return [...this.#steps.map(({ spoken }) => spoken), this.#words.innerText].join("\n");
   }
 
   /** Opens the reader's own message for editing; what comes of it is another branch. @param {string} [text] what stands in the field */
@@ -214,6 +197,6 @@ export function figuresInWords({ figures }) {
   if (!figures) return "";
   const { generatedTokens, tokensPerSecond, firstTokenMs } = figures;
   const speed = tokensPerSecond.toFixed(tokensPerSecond < 10 ? 1 : 0);
-  const first = firstTokenMs < 1000 ? `${firstTokenMs.toFixed(0)} ms` : `${(firstTokenMs / 1000).toFixed(1)} s`;
+  const first = firstTokenMs < 1000 ? `${firstTokenMs.toFixed(0)}\u00a0ms` : `${(firstTokenMs / 1000).toFixed(1)}\u00a0s`;
   return [`${generatedTokens} token${generatedTokens === 1 ? "" : "s"}`, generatedTokens > 1 ? `${speed} tokens/s` : "", `first after ${first}`].filter(Boolean).join(" · ");
 }

@@ -1,15 +1,18 @@
 /** What a model is given of a conversation: messages through its chat template, or, where it has none, the text so far. And how many tokens that is. */
 
-import { pathTo, thoughtsAndWords, withFiles } from "./conversation.js";
+import { formatOf } from "../../tool-formats.js";
+import { pathTo, withFiles } from "./conversation.js";
+import { answerTurns } from "./steps.js";
+import { toolsNamed } from "./tools.js";
 
 /** @import { ChatOptions, GenerateOptions, Message as Turn, TextModel, TextStream } from "../../vitrine.js" */
 /** @import { Attachment, Conversation, Message } from "./conversation.js" */
-/** What a model's chat template can do, found by asking it. @typedef {{ chat: boolean, system: boolean, thinking: boolean }} Abilities */
+/** What a model's chat template can do, found by asking it. @typedef {{ chat: boolean, system: boolean, thinking: boolean, tools: boolean }} Abilities */
 /** A message that is not sent yet. @typedef {{ text: string, files: Attachment[] }} Draft */
 
 /** @param {TextModel} model @returns {Promise<Abilities>} */
 export async function abilitiesOf(model) {
-  const { chat } = model.info;
+  const { chat, chatTemplate } = model.info;
   /** @param {Turn[]} messages @param {import("../../vitrine.js").TokenizeChatOptions} [options] */
   const takes = (messages, options) => model.tokenize(messages, options).then(() => true, () => false);
   const question = { role: "user", content: "?" };
@@ -17,6 +20,7 @@ export async function abilitiesOf(model) {
     chat,
     system: chat && (await takes([{ role: "system", content: "!" }, question])),
     thinking: chat && (await takes([question], { thinking: true })),
+    tools: chat && formatOf(chatTemplate) !== undefined,
   };
 }
 
@@ -35,11 +39,8 @@ export function given(conversation, to) {
  * @returns {Turn[]}
  */
 function turns({ system }, abilities, messages, open) {
-  const told = messages.map((message) => ({
-    role: message.role,
-    // Models were trained on conversations without the thoughts behind earlier answers.
-    content: message.role === "user" ? withFiles(message) : message === open ? message.text : thoughtsAndWords(message.text).words,
-  }));
+  // Models were trained on conversations without the thoughts behind earlier answers.
+  const told = messages.flatMap((message) => (message.role === "user" ? [{ role: "user", content: withFiles(message) }] : answerTurns(message, message === open)));
   return system.trim() && abilities.system ? [{ role: "system", content: system.trim() }, ...told] : told;
 }
 
@@ -61,11 +62,22 @@ export function write(model, abilities, conversation, messages, options) {
   const last = messages.at(-1);
   if (!abilities.chat) return model.generate(textSoFar(messages), /** @type {GenerateOptions} */ (options));
   const open = last?.role === "assistant" ? last : undefined;
-  return model.chat(turns(conversation, abilities, messages, open), {
+  const told = turns(conversation, abilities, messages, open);
+  // Behind what a call came to, an answer begins.
+  const goesOn = told.at(-1)?.role === "assistant";
+  const tools = toolsOf(conversation, abilities);
+  return model.chat(told, {
     ...options,
     ...(abilities.thinking && !open ? { thinking: conversation.thinks } : {}),
-    ...(open ? { continueFinalMessage: true } : {}),
+    ...(goesOn ? { continueFinalMessage: true } : {}),
+    ...(tools ? { tools, ...(conversation.mustCall && !open ? { toolChoice: "required" } : {}) } : {}),
   });
+}
+
+/** The functions that the model is told of, if any. @param {Conversation} conversation @param {Abilities} abilities */
+function toolsOf({ tools }, abilities) {
+  const named = abilities.tools ? toolsNamed(tools) : [];
+  return named.length > 0 ? named : undefined;
 }
 
 /**
@@ -81,7 +93,9 @@ export async function countTokens(model, abilities, conversation, messages, draf
   const all = [...messages, ...next];
   if (!abilities.chat) return (await model.tokenize(textSoFar(all))).length;
   const told = turns(conversation, abilities, all);
-  return told.length === 0 ? 0 : (await model.tokenize(told, abilities.thinking ? { thinking: conversation.thinks } : {})).length;
+  const tools = toolsOf(conversation, abilities);
+  const framed = { ...(abilities.thinking ? { thinking: conversation.thinks } : {}), ...(tools ? { tools } : {}) };
+  return told.length === 0 ? 0 : (await model.tokenize(told, framed)).length;
 }
 
 /**

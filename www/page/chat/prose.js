@@ -17,6 +17,8 @@ export class Prose {
   /** What came since the last frame. */
   #fresh = "";
   #growing = true;
+  /** Whether the box may be another's by now. */
+  #over = false;
   /** @type {Fence | undefined} */
   #fence;
 
@@ -35,9 +37,11 @@ export class Prose {
   end() {
     this.#growing = false;
     this.#show();
+    this.#over = true;
   }
 
   #show = () => {
+    if (this.#over) return;
     const fresh = this.#fresh;
     this.#fresh = "";
     this.#tail += fresh;

@@ -3,8 +3,9 @@
 import { make } from "../dom.js";
 import { fileName } from "../take-out.js";
 import { isConversation, pathTo, thoughtsAndWords, withFiles } from "./conversation.js";
+import { written } from "./steps.js";
 
-/** @import { Conversation } from "./conversation.js" */
+/** @import { Conversation, Message } from "./conversation.js" */
 /** @import { Persona } from "./personas.js" */
 /** @typedef {{ conversations: Conversation[], personas: Persona[] }} Taken */
 
@@ -14,11 +15,17 @@ const VERSION = 1;
 /** What is shown of a conversation, for readers. @param {Conversation} conversation */
 export function markdownOf(conversation) {
   const parts = pathTo(conversation).map((message) => {
-    const words = message.role === "user" ? withFiles(message) : thoughtsAndWords(message.text).words;
+    const words = message.role === "user" ? withFiles(message) : answerOf(message);
     return `## ${message.role === "user" ? "You" : (message.model ?? "The model")}\n\n${words.trim()}\n`;
   });
   const told = conversation.system.trim() ? [`> ${conversation.system.trim().replaceAll("\n", "\n> ")}\n`] : [];
   return [`# ${conversation.title || "Conversation"}\n`, ...told, ...parts].join("\n");
+}
+
+/** @param {Message} message */
+function answerOf({ steps = [], text }) {
+  const before = steps.flatMap((step) => [thoughtsAndWords(step.text).words.trim(), ...step.calls.map((call) => `> \`${written(call)}\` → ${call.fault ?? call.result ?? "…"}`)]);
+  return [...before, thoughtsAndWords(text).words].filter(Boolean).join("\n\n");
 }
 
 /** All of them with all their branches, and the personas. @param {Taken} taken */

@@ -89,6 +89,8 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         model: model.to_owned(),
         load_ms: result["load_ms"].as_f64(),
         time_to_first_token_ms: median(&result["ttft_ms"]),
+        tenth_turn_first_token_ms: median(&result["tenth_turn_ttft_ms"]),
+        short_prompt_first_token_ms: median(&result["short_prompt_ttft_ms"]),
         prefill_tokens_per_second: median(&result["prefill_tps"]),
         decode_tokens_per_second: median(&result["decode_tps"]),
         prefill_cpu_seconds: None,

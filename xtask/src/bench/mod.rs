@@ -96,6 +96,9 @@ pub struct Measurement {
     pub model: String,
     pub load_ms: Option<f64>,
     pub time_to_first_token_ms: Option<f64>,
+    /// Of the tenth turn of a conversation, and of a prompt of 30 tokens, both in turns; of models that converse, in the browser.
+    pub tenth_turn_first_token_ms: Option<f64>,
+    pub short_prompt_first_token_ms: Option<f64>,
     pub prefill_tokens_per_second: Option<f64>,
     pub decode_tokens_per_second: Option<f64>,
     /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
@@ -183,18 +186,20 @@ fn print_table(report: &Report) {
         report.measurements.iter().partition(|m| m.denoising_step_ms.or(m.decode_ms).is_some());
     if !texts.is_empty() {
         println!(
-            "| where | device | model | load ms | first token ms | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
+            "| where | device | model | load ms | first token ms | of turn 10, of 30 tokens | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|");
     }
     for each in texts {
         println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {}, {} | {} | {} | {} | {} |",
             each.place,
             each.device,
             each.model,
             cell(each.load_ms),
             cell(each.time_to_first_token_ms),
+            cell(each.tenth_turn_first_token_ms),
+            cell(each.short_prompt_first_token_ms),
             cell(each.prefill_tokens_per_second),
             cell(each.decode_tokens_per_second),
             cell(each.prefill_cpu_seconds),

@@ -186,6 +186,8 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             model,
             load_ms: figure("load_ms"),
             time_to_first_token_ms: figure("ttft_ms"),
+            tenth_turn_first_token_ms: figure("tenth_turn_ttft_ms"),
+            short_prompt_first_token_ms: figure("short_prompt_ttft_ms"),
             prefill_tokens_per_second: figure("prefill_tps"),
             decode_tokens_per_second: figure("decode_tps"),
             prefill_cpu_seconds: processor("pp"),

@@ -1,5 +1,5 @@
 // @ts-check
-import { drop, element } from "./common.js";
+import { drop, element, scripted } from "./common.js";
 
 /** @typedef {import("../../../www/page/chat/conversation.js").Conversation} Conversation */
 /** @typedef {{ role: string, text: string, place: string, cut: string, figures: string, who: string }} Shown */
@@ -36,7 +36,7 @@ function key(selector, key, more) {
 function shown() {
   return [...document.querySelectorAll(".message")].map((each) => {
     const part = (/** @type {string} */ name) => /** @type {HTMLElement | null} */ (each.querySelector(name))?.innerText.trim() ?? "";
-    return { role: String(/** @type {HTMLElement} */ (each).dataset.role), text: part(".words"), place: part(".place"), cut: part(".cut"), figures: part(".figures"), who: part("h3") };
+    return { role: String(/** @type {HTMLElement} */ (each).dataset.role), text: part(":scope > .words"), place: part(".place"), cut: part(".cut"), figures: part(".figures"), who: part("h3") };
   });
 }
 
@@ -361,6 +361,120 @@ export async function abilities() {
   return { before, thinks, spared, thought, told, lead, first, more: shown(), system: /** @type {HTMLTextAreaElement} */ (document.querySelector("#system")).disabled, note: element("#told", HTMLElement).innerText };
 }
 
+/** In the manner of Qwen's; it ends with how many questions and results there were. */
+const CALLING = `{% if tools %}{% for tool in tools %}<tool>{{ tool | tojson }}</tool>{% endfor %}{% endif %}
+{%- for m in messages %}<{{ m.role }}>{{ m.content }}
+{%- for call in m.tool_calls or [] %}<tool_call>{{ call.function.name }} {{ call.function.arguments | tojson }}</tool_call>{% endfor %}
+{%- endfor %}{% if add_generation_prompt %}{{ '<|' ~ (messages | selectattr('role', 'equalto', 'user') | list | length) ~ '.' ~ (messages | selectattr('role', 'equalto', 'tool') | list | length) ~ '|>' }}{% endif %}`;
+
+/** @param {string} name @param {object} given */
+const call = (name, given) => `<tool_call>\n${JSON.stringify({ name, arguments: given })}\n</tool_call>`;
+
+/** A model that knows by heart what to call. */
+async function caller() {
+  const files = scripted(CALLING, {
+    "<|1.0|>": `Let me see.\n${call("calculate", { expression: "12 * (3 + 4)" })}\n${call("calendar", { date: "2026-02-28", until: "2026-03-01" })}`,
+    "<|1.2|>": "It is **84**, a day later.",
+    "<|2.2|>": call("calculate", { expression: "1 / 0" }),
+    "<|2.3|>": call("calculat", { expression: "1" }),
+    "<|2.4|>": "That cannot be.",
+    "<|3.4|>": "Quite sure.",
+  });
+  choose("#file-input", Object.entries(files).map(([name, blob]) => new File([blob], name)));
+  await until(() => element("#welcome", HTMLElement).innerText.includes("What would you like"), "the model");
+}
+
+/** The cards of a message, row by row. @param {Element | undefined} message */
+function cards(message) {
+  return [...(message?.querySelectorAll(".call") ?? [])].map((card) => ({
+    state: /** @type {HTMLElement} */ (card).dataset.state,
+    name: card.querySelector("code")?.textContent,
+    rows: [...card.querySelectorAll("dl > div")].map((row) => [...row.children].map(({ textContent }) => textContent)),
+  }));
+}
+
+/** Functions of the page, called on the way to an answer: their cards, their faults, and what is kept of them. */
+export async function calls() {
+  await caller();
+  const count = () => Number.parseInt(element("#count", HTMLElement).innerText.replaceAll(",", ""), 10);
+  put("#temperature", "0");
+  put("#prompt", "How many?");
+  await until(() => count() > 0, "the count");
+  const without = count();
+  const idle = /** @type {HTMLInputElement} */ (document.querySelector("#must-call")).disabled;
+  for (const name of ["calculate", "calendar"]) click(`#tool-${name}`);
+  await until(() => count() > without, "the tools in the count");
+  await say("How many?");
+  const last = () => [...document.querySelectorAll(".message")].at(-1);
+  const first = { cards: cards(last()), words: [...(last()?.querySelectorAll(".words") ?? [])].map((each) => /** @type {HTMLElement} */ (each).innerText.trim()), bold: last()?.querySelector("strong")?.textContent };
+  const aloud = element("#announcer", HTMLElement).innerText;
+  await say("And otherwise?");
+  const second = { cards: cards(last()), text: shown().at(-1)?.text };
+  await say("Sure?");
+  const third = shown().at(-1)?.text;
+  const text = handedOut();
+  click("#export-markdown");
+  const markdown = await (await text);
+  await until(() => location.hash.length > 10, "that it is kept");
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  const [{ tools, mustCall, messages }] = await kept();
+  put("#search", "see");
+  const found = document.querySelectorAll("#conversations li").length;
+  put("#search", "");
+  click("#new");
+  const fresh = [...document.querySelectorAll("#tools input")].map((input) => /** @type {HTMLInputElement} */ (input).checked);
+  return { idle, first, aloud, second, third, markdown, kept: { tools, mustCall, messages: messages.length }, found, fresh };
+}
+
+/** What stands there of calls after a reload, without the model. */
+export function cardsStanding() {
+  return [...document.querySelectorAll('.message[data-role="assistant"]')].flatMap((message) => cards(message));
+}
+
+/** A model that calls nothing by itself, and is made to. */
+export async function mustCall() {
+  put("#length", "64");
+  click("#tool-clock");
+  click("#must-call");
+  await say("What time is it?");
+  return { cards: cards(document.querySelectorAll(".message")[1]), error: element("#error", HTMLElement).innerText };
+}
+
+/** What expressions come to. @param {string[]} expressions */
+export async function arithmetic(expressions) {
+  const { calculated } = await import("/page/chat/arithmetic.js");
+  return expressions.map((each) => {
+    try {
+      return calculated(each);
+    } catch (error) {
+      return String(error);
+    }
+  });
+}
+
+/** What the other functions say, and refuse. */
+export async function functions() {
+  const { toolsNamed } = await import("/page/chat/tools.js");
+  const run = async (/** @type {string} */ name, /** @type {object} */ args) => {
+    try {
+      return await toolsNamed([name])[0].run?.(args, { signal: new AbortController().signal });
+    } catch (error) {
+      return String(error);
+    }
+  };
+  // Nine hours before Greenwich, all the year.
+  const day = new Date(Date.now() + 9 * 3_600_000).toISOString();
+  return {
+    tokyo: await run("clock", { timeZone: "Asia/Tokyo" }),
+    day,
+    nowhere: await run("clock", { timeZone: "Mars/Olympus" }),
+    leap: await run("calendar", { date: "2028-02-28", until: "2028-03-01" }),
+    before: await run("calendar", { date: "2026-05-17", until: "2026-05-16" }),
+    moon: await run("calendar", { date: "1969-07-20" }),
+    none: await run("calendar", { date: "2026-02-30" }),
+  };
+}
+
 /** Says something, and waits until it is kept. @param {string} text */
 export async function tell(text) {
   put("#length", "48");
@@ -421,7 +535,7 @@ export async function room() {
 /** A conversation with something of everything in it, from a file. */
 export async function sampler() {
   const now = Date.now();
-  /** @type {{ id: string, parent: string | null, role: string, text: string, created: number, changed: number, finish?: string, model?: string, files?: object[], figures?: object }[]} */
+  /** @type {{ id: string, parent: string | null, role: string, text: string, created: number, changed: number, finish?: string, model?: string, files?: object[], figures?: object, steps?: object[] }[]} */
   const messages = [];
   const add = (/** @type {string} */ id, /** @type {string | null} */ parent, /** @type {string} */ role, /** @type {string} */ text, more = {}) => messages.push({ id, parent, role, text, created: now + messages.length, changed: now, ...more });
   const figures = { promptTokens: 40, reusedTokens: 20, generatedTokens: 143, firstTokenMs: 62, tokensPerSecond: 38.4, seed: 7 };
@@ -429,7 +543,16 @@ export async function sampler() {
   add("x", "a", "assistant", "Some other answer.", { finish: "eos", model: "Another model" });
   add("b", "a", "assistant", `<think>g is about 9.81.</think>\n\nA stone falls $d = \\tfrac{1}{2} g t^2$, which is **19.6 m** after two seconds:\n\n$$ d = \\frac{1}{2} \\cdot 9.81 \\cdot 2^2 = 19.62 $$\n\n| seconds | metres | what it is as long as, with some words that make this table a wide one |\n|--:|--:|---|\n| 1 | 4.9 | a small van |\n| 2 | 19.6 | a lorry with its trailer |\n\n\`\`\`python\ndef fall(t, g=9.81):\n    """How far a stone falls in t seconds, in metres, where nothing but gravity pulls at it."""\n    return g * t ** 2 / 2\n\`\`\`\n\n1. Let go of it.\n2. Listen. See [the article](https://example.org/fall).`, { finish: "length", model: "Storyteller", figures });
   add("c", "b", "user", "And on the moon?");
-  add("d", "c", "assistant", "There it falls six times more slowly: 3.2 m.", { finish: "eos", model: "Storyteller", figures });
+  const steps = [
+    {
+      text: "Let me calculate.",
+      calls: [
+        { id: "1", name: "calculate", given: { expression: "0.5 * 1.62 * 2^2" }, result: "3.24" },
+        { id: "2", name: "calculate", given: { expression: "1.62 / 0" }, result: "Error: calculate failed", fault: "calculate failed: Nothing can be divided by zero." },
+      ],
+    },
+  ];
+  add("d", "c", "assistant", "There it falls six times more slowly: 3.2 m.", { steps, finish: "eos", model: "Storyteller", figures });
   const conversation = { id: "sampler", title: "A stone that falls, and a title so long that it has to be cut somewhere", named: true, created: now, changed: now, system: "Answer shortly.", persona: "", sampling: {}, thinks: false, leaf: "d", from: "c", messages };
   choose("#import", [new File([JSON.stringify({ format: "vitrine-chat", version: 1, conversations: [conversation] })], "sampler.json")]);
   await until(() => shown().length === 4 && document.querySelector("math"), "the conversation");

@@ -21,6 +21,9 @@ pub const TESTS: &[Test] = &[
     Test::new("an_answer_that_fills_the_context_goes_on_once_there_is_room", filled),
     Test::new("thoughts_are_folded_away", thoughts),
     Test::new("the_page_says_what_a_model_can", abilities),
+    Test::new("calls_of_the_pages_functions_are_cards_and_stay_with_their_answer", calls),
+    Test::new("a_model_that_calls_nothing_by_itself_can_be_made_to", must_call),
+    Test::new("the_pages_functions_compute_and_refuse", functions),
     Test::new("two_tabs_of_one_conversation_lose_nothing", tabs),
     Test::new("a_full_disk_loses_nothing", full),
     Test::new("a_conversation_opens_and_goes_on_without_its_server", without_a_server)
@@ -215,6 +218,99 @@ fn abilities(visit: &Visit) -> Result<()> {
     ensure_that!(more.starts_with(first) && more.len() > first.len(), "{first:?} became {more:?}");
     ensure_that!(seen["told"] == false && seen["system"] == true, "the system prompt: {seen}");
     ensure_that!(text(&seen["note"]).contains("takes no such words"), "{}", seen["note"]);
+    Ok(())
+}
+
+fn calls(visit: &Visit) -> Result<()> {
+    visit.open("chat.html")?;
+    let seen = visit.call(script!("chat.js", calls), nothing())?;
+    ensure_that!(seen["idle"] == true, "a call is asked for where nothing can be called");
+    let (sum, days) = ("12 * (3 + 4)", "Sunday, 1 March 2026 is 1 day after Saturday, 28 February 2026.");
+    let first = json!([
+        { "state": "done", "name": "calculate", "rows": [["expression", sum], ["Result", "84"]] },
+        { "state": "done", "name": "calendar", "rows": [["date", "2026-02-28"], ["until", "2026-03-01"], ["Result", days]] },
+    ]);
+    ensure_that!(seen["first"]["cards"] == first, "{}", seen["first"]);
+    ensure_that!(seen["first"]["words"] == json!(["Let me see.", "It is 84, a day later."]), "{}", seen["first"]);
+    ensure_that!(seen["first"]["bold"] == "84", "{}", seen["first"]);
+    for word in ["Let me see.", "calculate", "84", "a day later"] {
+        ensure_that!(text(&seen["aloud"]).contains(word), "{word} is not told aloud: {}", seen["aloud"]);
+    }
+    // A function that fails, and one that is not there.
+    let second = &seen["second"];
+    let fault = |at: usize| text(&second["cards"][at]["rows"][1][1]).to_owned();
+    ensure_that!(second["cards"][0]["state"] == "fault" && fault(0).contains("divided by zero"), "{second}");
+    ensure_that!(second["cards"][1]["name"] == "calculat" && fault(1).contains("did you mean calculate"), "{second}");
+    ensure_that!(second["text"] == "That cannot be." && seen["third"] == "Quite sure.", "{seen}");
+    let told = text(&seen["markdown"]);
+    ensure_that!(told.contains("> `calculate({\"expression\":\"12 * (3 + 4)\"})` → 84\n\n"), "{told}");
+    let kept = json!({ "tools": ["calculate", "calendar"], "mustCall": false, "messages": 6 });
+    ensure_that!(seen["kept"] == kept && seen["found"] == 1, "{seen}");
+    ensure_that!(seen["fresh"] == json!([false, false, false, false]), "{}", seen["fresh"]);
+    visit.session.reload()?;
+    visit.session.wait_for("document.querySelector('#conversations li button')", 60)?;
+    visit.session.click("#conversations li button")?;
+    let standing = visit.call(script!("chat.js", cardsStanding), nothing())?;
+    ensure_that!(standing[0] == first[0] && standing[2] == second["cards"][0], "after a reload: {standing}");
+    Ok(())
+}
+
+fn must_call(visit: &Visit) -> Result<()> {
+    visit.open("chat.html")?;
+    let seen = visit.call(script!("chat.js", mustCall), nothing())?;
+    ensure_that!(seen["cards"][0]["name"] == "clock", "{seen}");
+    Ok(())
+}
+
+fn functions(visit: &Visit) -> Result<()> {
+    visit.blank()?;
+    let values = [
+        ("2 + 3 * 4", json!(14)),
+        ("-2^2", json!(-4)),
+        ("2^3^2", json!(512)),
+        ("2 ** -1", json!(0.5)),
+        ("(1 + 2)(3 - 1)", json!(6)),
+        ("0.1 + 0.2", json!(0.3)),
+        ("7 % 4 + 50%", json!(3.5)),
+        ("8 ÷ 2 × 3 − 1", json!(11)),
+        ("10 - 3 - 2", json!(5)),
+        ("sqrt(2) * sqrt(2)", json!(2)),
+        ("max(1, 2.5e0, -3) + round(pi)", json!(5.5)),
+        ("2 π", json!(6.283_185_307_179_59)),
+        ("123456789 * 987654321", json!(121_932_631_112_635_000_i64)),
+        ("", json!("Error: There is nothing to calculate.")),
+        ("1 / 0", json!("Error: Nothing can be divided by zero.")),
+        ("1 +", json!("Error: The expression ends where a number should follow.")),
+        ("(1", json!("Error: A bracket is not closed.")),
+        ("1 2", json!("Error: Behind a whole expression stands “2”.")),
+        ("alert(1)", json!("Error: There is no “alert”.")),
+        ("fetch`x`", json!("Error: “`x`” is no arithmetic.")),
+        ("sqrt(-1)", json!("Error: It has no value among the real numbers.")),
+        ("9^9^9", json!("Error: It is larger than any number here.")),
+        ("constructor", json!("Error: There is no “constructor”.")),
+    ];
+    let mut asked: Vec<String> = values.iter().map(|(expression, _)| (*expression).to_owned()).collect();
+    asked.extend(["(".repeat(5000), "-".repeat(5000)]);
+    let seen = visit.call(script!("chat.js", arithmetic), json!(asked))?;
+    for (at, (expression, value)) in values.iter().enumerate() {
+        let same = match value {
+            Value::Number(number) => seen[at].as_f64() == number.as_f64(),
+            _ => text(&seen[at]).starts_with(text(value)),
+        };
+        ensure_that!(same, "{expression} is {}, not {value}", seen[at]);
+    }
+    for deep in [&seen[values.len()], &seen[values.len() + 1]] {
+        ensure_that!(text(deep).starts_with("Error: The expression has too many"), "{deep}");
+    }
+    let seen = visit.call(script!("chat.js", functions), nothing())?;
+    let (tokyo, day) = (text(&seen["tokyo"]), text(&seen["day"]));
+    let so = [&day[..4], &format!(", {} ", day[8..10].trim_start_matches('0')), ", Asia/Tokyo"];
+    ensure_that!(so.iter().all(|part| tokyo.contains(part)), "{tokyo}, and it is {day}");
+    ensure_that!(text(&seen["nowhere"]).contains("no time zone “Mars/Olympus”"), "{seen}");
+    ensure_that!(seen["leap"] == "Wednesday, 1 March 2028 is 2 days after Monday, 28 February 2028.", "{seen}");
+    ensure_that!(text(&seen["before"]).contains("1 day before Sunday, 17 May 2026"), "{seen}");
+    ensure_that!(seen["moon"] == "Sunday, 20 July 1969.", "{seen}");
+    ensure_that!(text(&seen["none"]).contains("no day “2026-02-30”"), "{seen}");
     Ok(())
 }
 
