@@ -1,4 +1,4 @@
-//! `x · Wᵀ`: one row of `x` against packed weights (decode), or four rows against a panel made wide once (prefill).
+//! `x · Wᵀ`: a few rows of `x` against packed weights (decode, and what confirms guesses), or four rows at a time against a panel made wide once (prefill).
 //!
 //! Against quantised weights the rows of `x` become 16-bit whole numbers with a scale for every 32 of them, so that a
 //! product is whole-number arithmetic with one multiplication by the scales for 32 columns. The rounding of `x` is at most
@@ -14,7 +14,10 @@ use crate::{
 /// Rows of `x` that go through a wide panel together.
 pub const TILE: usize = 4;
 
-/// Rows of whole numbers, [`TILE`] of them side by side (or one alone): `quants` `[row / tile][pair of columns][row % tile][2]`,
+/// So many rows meet a panel as it is stored. More would unpack its quants more than twice, and then they are made wide once.
+const FEW: usize = 2 * TILE;
+
+/// Rows of whole numbers, [`TILE`] of them side by side (of at most [`FEW`] as many as make tiles of one size): `quants` `[row / tile][pair of columns][row % tile][2]`,
 /// `scales` `[row / tile][column / 32][row % tile]`, `sums` (of the quants) `[row / tile][column / 16][row % tile]`. Rows are padded with zeros to
 /// whole tiles.
 #[derive(Default)]
@@ -30,10 +33,14 @@ impl QuantisedRows {
         4 * (self.quants.capacity() + self.scales.capacity() + self.sums.capacity())
     }
 
+    fn is_few(&self, columns: usize) -> bool {
+        2 * self.quants.len() <= FEW * columns
+    }
+
     /// Rounds `x` `[rows, columns]`; `columns` is a multiple of 32.
     pub fn fill(&mut self, x: &[f32], columns: usize) {
         let rows = x.len() / columns;
-        self.tile = if rows == 1 { 1 } else { TILE };
+        self.tile = if rows <= FEW { rows.div_ceil(rows.div_ceil(TILE)) } else { TILE };
         let (tile, padded) = (self.tile, rows.next_multiple_of(self.tile));
         self.quants.clear();
         self.quants.resize(padded * columns / 2, [0; 2]);
@@ -126,28 +133,33 @@ fn sum_of<const L: usize>(sums: &[[i32; L]], g: usize, halves: usize, l: usize) 
     if halves == 1 { sums[g][l] } else { sums[2 * g][l] + sums[2 * g + 1][l] }
 }
 
-/// One row against a panel as it is stored. `QUADS`: how many quads share a scale. `ZERO`: what each quant is too large by.
+/// `L` rows against a panel as it is stored: its quants are unpacked once for all of them. `QUADS`: how many quads share a scale. `ZERO`: what each
+/// quant is too large by.
 #[inline(always)]
-fn one_row<Q: Quad, const QUADS: usize, const ZERO: i32>(
+fn few_rows<Q: Quad, const QUADS: usize, const ZERO: i32, const L: usize>(
     panel: &Panel<Q>,
-    x: &[[i16; 2]],
-    x_scales: &[f32],
-    x_sums: &[i32],
-) -> [F32x4; 2] {
-    let mut total = [F32x4::splat(0.0); 2];
+    x: &[[[i16; 2]; L]],
+    x_scales: &[[f32; L]],
+    x_sums: &[[i32; L]],
+) -> [[F32x4; 2]; L] {
+    let mut total = [[F32x4::splat(0.0); 2]; L];
     let x = x.as_chunks::<4>().0.as_chunks::<QUADS>().0;
     let quads = panel.weights.as_chunks::<QUADS>().0;
     for (g, (quads, x)) in quads.iter().zip(x).enumerate() {
         let block = g * QUADS / 4;
-        let (x_scale, x_sum) = (x_scales[block], sum_of(x_sums.as_chunks::<1>().0, g, QUADS / 2, 0));
-        let mut sum = [I32x4::splat(-ZERO * x_sum); 2];
+        let x_sum: [i32; L] = std::array::from_fn(|l| sum_of(x_sums, g, QUADS / 2, l));
+        let mut sum = x_sum.map(|x_sum| [I32x4::splat(-ZERO * x_sum); 2]);
         for (quad, x) in quads.iter().zip(x) {
             for (w, x) in quad.pairs().iter().zip(x) {
-                let x = I16x8::splat_pair(*x);
-                sum = [sum[0].add(w[0].dot(x)), sum[1].add(w[1].dot(x))];
+                for l in 0..L {
+                    let x = I16x8::splat_pair(x[l]);
+                    sum[l] = [sum[l][0].add(w[0].dot(x)), sum[l][1].add(w[1].dot(x))];
+                }
             }
         }
-        panel.add_group(&mut total, g, sum, x_scale, x_sum);
+        for l in 0..L {
+            panel.add_group(&mut total[l], g, sum[l], x_scales[block][l], x_sum[l]);
+        }
     }
     total
 }
@@ -389,23 +401,65 @@ fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32>(
     scratch: &mut Scratch,
     sink: &mut Sink,
 ) {
-    let (columns, groups) = (w.columns, w.columns / group(w.dtype));
-    let Scratch { rows: x, words, .. } = scratch;
-    for (p, quads) in quads.chunks_exact(columns / 8).enumerate() {
-        let scales = &w.scales[p * groups..][..groups];
-        let offsets = w.offsets.get(p * groups..(p + 1) * groups).unwrap_or_default();
-        if x.tile == 1 {
-            let panel = Panel { weights: quads, scales, offsets };
-            sink.put(0, p, eight(one_row::<Q, QUADS, ZERO>(&panel, &x.quants, &x.scales, &x.sums)));
-            continue;
+    let Scratch { rows, words, .. } = scratch;
+    match (rows.tile, rows.is_few(w.columns)) {
+        (1, _) => few::<Q, QUADS, ZERO, 1>(w, quads, rows, sink),
+        (2, _) => few::<Q, QUADS, ZERO, 2>(w, quads, rows, sink),
+        (3, _) => few::<Q, QUADS, ZERO, 3>(w, quads, rows, sink),
+        (_, true) => few::<Q, QUADS, ZERO, TILE>(w, quads, rows, sink),
+        _ => many::<Q, QUADS, ZERO>(w, quads, rows, words, sink),
+    }
+}
+
+/// Quants, scales and sums of each tile of `L` rows.
+fn tiles<const L: usize>(
+    rows: &QuantisedRows,
+    columns: usize,
+) -> impl Iterator<Item = (&[[[i16; 2]; L]], &[[f32; L]], &[[i32; L]])> {
+    let quants = rows.quants.as_chunks().0.chunks_exact(columns / 2);
+    let scales = rows.scales.as_chunks().0.chunks_exact(columns / 32);
+    let sums = rows.sums.as_chunks().0.chunks_exact(columns / 16);
+    quants.zip(scales).zip(sums).map(|((quants, scales), sums)| (quants, scales, sums))
+}
+
+/// Panel `p` as `weights` hold it.
+fn panel<'a, W>(w: &'a Matrix, p: usize, weights: &'a [W]) -> Panel<'a, W> {
+    let groups = w.columns / group(w.dtype);
+    let offsets = w.offsets.get(p * groups..(p + 1) * groups).unwrap_or_default();
+    Panel { weights, scales: &w.scales[p * groups..][..groups], offsets }
+}
+
+/// Never inlined, so that the registers of one tile's loop are its own.
+#[inline(never)]
+fn few<Q: Quad, const QUADS: usize, const ZERO: i32, const L: usize>(
+    w: &Matrix,
+    quads: &[Q],
+    rows: &QuantisedRows,
+    sink: &mut Sink,
+) {
+    for (p, quads) in quads.chunks_exact(w.columns / 8).enumerate() {
+        let panel = panel(w, p, quads);
+        for (r, (quants, scales, sums)) in tiles::<L>(rows, w.columns).enumerate() {
+            let out = few_rows::<Q, QUADS, ZERO, L>(&panel, quants, scales, sums);
+            for (l, out) in out.into_iter().enumerate() {
+                sink.put(r * L + l, p, eight(out));
+            }
         }
+    }
+}
+
+fn many<Q: Quad, const QUADS: usize, const ZERO: i32>(
+    w: &Matrix,
+    quads: &[Q],
+    rows: &QuantisedRows,
+    words: &mut Vec<WordPair>,
+    sink: &mut Sink,
+) {
+    for (p, quads) in quads.chunks_exact(w.columns / 8).enumerate() {
         words.clear();
         words.extend(quads.iter().flat_map(widen::<Q, ZERO>));
-        let panel = Panel { weights: words, scales, offsets };
-        let quants = x.quants.as_chunks().0.chunks_exact(columns / 2);
-        let scales = x.scales.as_chunks().0.chunks_exact(columns / 32);
-        let sums = x.sums.as_chunks().0.chunks_exact(columns / 16);
-        for (r, ((quants, scales), sums)) in quants.zip(scales).zip(sums).enumerate() {
+        let panel = panel(w, p, words);
+        for (r, (quants, scales, sums)) in tiles(rows, w.columns).enumerate() {
             let out = wide_tile(&panel, QUADS * 4, quants, scales, sums);
             for (l, out) in out.into_iter().enumerate() {
                 sink.put(r * TILE + l, p, eight(out));

@@ -20,7 +20,7 @@ use crate::{
 const SCORE_ROWS: usize = 16;
 /// On the CPU a chunk should take about this long, so that an abort is soon heard.
 const CHUNK_TIME: Duration = Duration::from_millis(100);
-/// Fewer rows than this would widen each weight for too few of them: 8 take nearly twice the time a row, 64 save but a tenth.
+/// Fewer rows than this meet the weights too few at a time: a row of 8 takes a fifth more than one of 16, and one of 64 a tenth less.
 const FEWEST_CHUNK_ROWS: usize = 16;
 /// Texts for an encoder are padded to a multiple of so many tokens where not every count of rows will do.
 const READ_ROWS: usize = 64;
