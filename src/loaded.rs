@@ -96,6 +96,15 @@ impl<K: Kind> Loaded<K> {
         Ok(())
     }
 
+    /// Whose turn is waited for first, of two models that one call needs.
+    pub(crate) fn goes_before(&self, other: &Self) -> bool {
+        Rc::as_ptr(&self.0) < Rc::as_ptr(&other.0)
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Waits until no other call runs. Errors: `aborted`, and `closed` where the model was closed meanwhile.
     pub(crate) async fn turn(&self, cancel: &Cancel) -> Result<OwnedMutexGuard<K::Session>> {
         self.check_open()?;

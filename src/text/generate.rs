@@ -10,12 +10,13 @@ use web_time::Instant;
 
 use super::{
     Detokenizer, GenerateOptions, GenerationStats, Matcher, StopMatcher, TextModel, Tokenizer,
+    guesses::Pace,
     guide::Guide,
-    lookup::Lookup,
+    options::MOST_GUESSES,
     steps::{Chosen, Prompt, StepOptions, Steps, Todo},
 };
 use crate::{
-    ErrorCode, Result,
+    Error, ErrorCode, Result,
     cancel::Cancel,
     graph::{Filter, Sampled},
 };
@@ -133,7 +134,8 @@ impl Generation {
             alternatives: model.compiled_alternatives(options.alternatives.max(traced.unwrap_or(0))),
             window: options.penalty_window,
             traced,
-            lookup: (options.prompt_lookup > 0).then(|| Lookup::new(options.prompt_lookup)),
+            pace: (options.prompt_lookup > 0).then(|| Pace::new(options.prompt_lookup)),
+            draft: None,
             forces: options.alternatives == 0 && !options.trace,
             asked: 0,
             ready: VecDeque::new(),
@@ -161,6 +163,30 @@ impl Generation {
             todo.options.guide.hold_to(matcher);
         }
         self
+    }
+
+    /// Has a smaller model with the same tokens guess what comes next, so that one step of the model confirms several tokens: the text is the same. Guessing rests
+    /// where it does not pay, by the clock. A generation that has begun goes on as it is; one that goes on elsewhere ([`Self::move_to`]) does so without it.
+    ///
+    /// Errors: `bad-argument` where the two do not go together, or an option needs tokens one by one; `closed`.
+    pub fn drafted_by(mut self, draft: &TextModel) -> Result<Self> {
+        self.model.check_draft(draft)?;
+        if let Progress::Waiting(todo) = &mut self.progress {
+            let options = &mut todo.options;
+            if options.pace.is_some() {
+                return Err(Error::bad_argument(
+                    "draft and promptLookup both guess what comes next; leave one of them out",
+                ));
+            }
+            if options.traced.is_some() || options.guide.waits() {
+                return Err(Error::bad_argument(
+                    "draft computes several tokens at once, and trace, dry, mirostat, ban and what a text is held to need them one by one; leave draft out, or those",
+                ));
+            }
+            options.pace = Some(Pace::new(MOST_GUESSES));
+            options.draft = Some(draft.clone());
+        }
+        Ok(self)
     }
 
     /// The seed, given or drawn: the same seed gives the same text.

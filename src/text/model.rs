@@ -1,7 +1,10 @@
 //! A text model, ready to use: its tokenizer, its weights on a device, and the calls that readers make of it.
 
+use std::cell::OnceCell;
+
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use web_time::Instant;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -69,6 +72,8 @@ pub struct Text {
     /// What a written text begins and ends with, where another is read before it.
     pub(super) start: Option<Start>,
     looks_ahead: bool,
+    /// Of all tokens, computed when a draft model is first compared.
+    tokens_digest: OnceCell<[u8; 32]>,
     #[cfg(not(target_arch = "wasm32"))]
     sorted: std::sync::OnceLock<constraint::Vocabulary>,
     /// Tells its weights from others of the same shape.
@@ -144,6 +149,7 @@ impl Loaded<Text> {
                 device: device.clone(),
                 start,
                 looks_ahead: session.looks_ahead(),
+                tokens_digest: OnceCell::new(),
                 weights_digest,
                 #[cfg(not(target_arch = "wasm32"))]
                 sorted: std::sync::OnceLock::new(),
@@ -232,6 +238,46 @@ impl Loaded<Text> {
             return Ok(Generation::new(self.clone(), prompt, options, seed, cancel).held_to(matcher));
         }
         Ok(Generation::new(self.clone(), prompt, options, seed, cancel))
+    }
+
+    /// Whether `draft` can guess for this model.
+    ///
+    /// Errors: `closed`, `bad-argument`.
+    pub(super) fn check_draft(&self, draft: &Self) -> Result<()> {
+        draft.check_open()?;
+        let refused = |what: &str| Err(Error::bad_argument(what));
+        if draft.is(self) {
+            return refused(
+                "draft is the model itself, which guesses no faster than it writes; give a smaller one with the same tokens",
+            );
+        }
+        if !self.looks_ahead || !draft.looks_ahead {
+            return refused(
+                "draft is for two models that go on from a text and look back at it (decoders with a context); leave it out for these",
+            );
+        }
+        if self.device.info() != draft.device.info() {
+            return refused("draft is on another device than the model; load both on the same");
+        }
+        if self.info().vocabulary != draft.info().vocabulary || self.tokens_digest() != draft.tokens_digest() {
+            return refused(
+                "draft has other tokens than the model; give a model with the same tokenizer, or leave it out",
+            );
+        }
+        Ok(())
+    }
+
+    fn tokens_digest(&self) -> &[u8; 32] {
+        self.tokens_digest.get_or_init(|| {
+            let mut digest = Sha256::new();
+            for id in 0..self.tokenizer.vocabulary_size() as u32 {
+                let bytes = self.tokenizer.token_bytes(id).unwrap_or_default();
+                digest.update((bytes.len() as u32).to_le_bytes());
+                digest.update(bytes);
+                digest.update([u8::from(self.tokenizer.is_end(id))]);
+            }
+            digest.finalize().into()
+        })
     }
 
     /// The model's tokens as masks are computed over them, sorted when a text is first held to something.

@@ -22,7 +22,8 @@ const MOST_STOPS: usize = 16;
 const MOST_BANS: usize = 256;
 /// Bytes of what is banned: each of its ends is looked for among all tokens.
 const LONGEST: usize = 200;
-const MOST_LOOKUP: usize = 15;
+/// A step confirms so many and chooses one more.
+pub(super) const MOST_GUESSES: usize = 15;
 /// A bias this strong bans a token, as OpenAI's servers have it.
 const BAN: f64 = -100.0;
 
@@ -151,7 +152,7 @@ impl GenerateOptions {
                 "penaltyWindow is for repetitionPenalty, presencePenalty and frequencyPenalty, and none of them is set; set one or leave it out",
             ));
         }
-        within("promptLookup", self.prompt_lookup as f64, 0.0, MOST_LOOKUP as f64)?;
+        within("promptLookup", self.prompt_lookup as f64, 0.0, MOST_GUESSES as f64)?;
         let following = [
             ("dry", self.dry.is_some()),
             ("mirostat", self.mirostat.is_some()),
@@ -342,7 +343,7 @@ impl GenerateRequest {
             stop: Strings::all(self.stop),
             alternatives: whole("alternatives", self.alternatives, 0, 0, MOST_ALTERNATIVES as u64)? as usize,
             trace: self.trace.unwrap_or(false),
-            prompt_lookup: whole("promptLookup", self.prompt_lookup, 0, 0, MOST_LOOKUP as u64)? as usize,
+            prompt_lookup: whole("promptLookup", self.prompt_lookup, 0, 0, MOST_GUESSES as u64)? as usize,
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("slide") => Overflow::Slide,

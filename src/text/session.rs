@@ -235,10 +235,12 @@ impl Session {
                 }
                 plan => plan?,
             };
-            // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read.
+            // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read. Few rows come again,
+            // where a text is gone on with by a token or two.
             let is_of_any_length = matches!(key.work, Work::Prefill | Work::Score);
             if key.work == Work::Read || self.device.exact_rows() && is_of_any_length {
-                self.plans.retain(|known, _| known.work != key.work);
+                self.plans
+                    .retain(|known, _| known.work != key.work || known.work != Work::Read && known.rows <= SCORE_ROWS);
             }
             self.plans.insert(key, plan);
         }
@@ -356,10 +358,24 @@ impl Session {
         self.model.has_slots() && self.model.start().is_none()
     }
 
+    fn rows_ahead(&self, tokens: usize) -> usize {
+        let covering = || self.device.prefill_rows().iter().copied().filter(|rows| *rows >= tokens).min();
+        if self.device.exact_rows() { tokens } else { covering().unwrap_or(tokens) }
+    }
+
+    /// Compiles what [`Self::look_ahead`] runs for so many tokens, which is no part of what that takes.
+    pub async fn ready_ahead(&mut self, tokens: usize) -> Result<()> {
+        let key = PlanKey {
+            work: Work::Ahead,
+            rows: self.rows_ahead(tokens),
+            alternatives: ALTERNATIVES.min(self.model.vocabulary()),
+        };
+        self.plan(key).await.map(drop)
+    }
+
     /// Logits `[ids, vocabulary]` as their bits after each of at most [`SCORE_ROWS`] tokens, of which the first goes to row `position`.
     pub async fn look_ahead(&mut self, ids: &[u32], position: usize) -> Result<Vec<u32>> {
-        let covering = || self.device.prefill_rows().iter().copied().filter(|rows| *rows >= ids.len()).min();
-        let rows = if self.device.exact_rows() { ids.len() } else { covering().unwrap_or(ids.len()) };
+        let rows = self.rows_ahead(ids.len());
         let mut padded = ids.to_vec();
         padded.resize(rows, 0);
         let alternatives = ALTERNATIVES.min(self.model.vocabulary());

@@ -10,8 +10,9 @@ use web_time::Instant;
 
 use super::{
     Overflow, TextModel,
+    draft::{self, Draft, Drawn},
+    guesses::{Pace, ran_before},
     guide::Guide,
-    lookup::Lookup,
     session::{Asked, Session, counts},
 };
 use crate::{
@@ -44,7 +45,10 @@ pub struct StepOptions {
     pub window: Option<usize>,
     /// How many of the likeliest tokens each step is traced for; `None` for no trace.
     pub traced: Option<usize>,
-    pub lookup: Option<Lookup>,
+    /// How many tokens are guessed at once, where any are.
+    pub pace: Option<Pace>,
+    /// Who guesses them; what the text held before, where there is none.
+    pub draft: Option<TextModel>,
     /// Whether tokens that must come are not computed one by one.
     pub forces: bool,
     /// Tokens of the text that are there already, and those that are only to be told.
@@ -85,6 +89,7 @@ impl Drop for Turn {
 pub struct Steps {
     model: TextModel,
     turn: Turn,
+    draft: Option<Draft>,
     cancel: Cancel,
     options: StepOptions,
     /// What an encoder reads first.
@@ -113,11 +118,12 @@ impl Steps {
     ///
     /// Errors: `aborted`, `closed`; what the steps were to do is then `over`.
     pub async fn begin(model: TextModel, Todo { prompt, mut options }: Todo, cancel: Cancel) -> Result<Self> {
-        let session = model.turn(&cancel).await?;
+        let (session, draft) = draft::turns(&model, options.draft.take(), &cancel).await?;
         let (asked, ready) = (options.asked, std::mem::take(&mut options.ready));
         Ok(Self {
             model,
             turn: Turn { session, in_flight: VecDeque::new() },
+            draft,
             cancel,
             sample: options.sample,
             options,
@@ -162,11 +168,12 @@ impl Steps {
     }
 
     /// What is still to be done, for the same model on another device: behind `told` tokens of the text, those that are ready, and all that is to be
-    /// computed anew.
+    /// computed anew. A draft model that was lost too guesses no more.
     pub fn into_rest(self, told: usize) -> Todo {
         let asked = told + self.ready.len();
         let prompt = Prompt { read: self.read, ids: self.window, head: self.head, begins: false };
-        Todo { prompt, options: StepOptions { asked, ready: self.ready, ..self.options } }
+        let pace = self.options.pace.filter(|_| self.draft.is_none());
+        Todo { prompt, options: StepOptions { asked, ready: self.ready, pace, ..self.options } }
     }
 
     /// Prompt tokens that were in the cache already.
@@ -198,8 +205,8 @@ impl Steps {
             self.waits += 1;
         }
         let outputs = self.cancel.race(pending).await?;
-        if let Some(lookup) = self.options.lookup.as_mut().filter(|_| self.asked > 1) {
-            lookup.went_alone(begun.elapsed());
+        if let Some(pace) = self.options.pace.as_mut().filter(|_| self.asked > 1) {
+            pace.went_alone(begun.elapsed());
         }
         let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
         let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;
@@ -256,23 +263,37 @@ impl Steps {
 
     /// How many of the tokens that were guessed were right.
     pub fn guesses(&self) -> Option<(usize, usize)> {
-        self.options.lookup.as_ref().map(|lookup| (lookup.drafted, lookup.accepted))
+        self.options.pace.as_ref().map(|pace| (pace.drafted, pace.accepted))
     }
 
     /// Guesses what comes next, if there is anything to guess, and makes ready what the sampler chooses of it and behind it.
     async fn look_ahead(&mut self) -> Result<()> {
-        let Some(lookup) = &self.options.lookup else { return Ok(()) };
+        let Some(pace) = &self.options.pace else { return Ok(()) };
         let Some(position) = self.window.len().checked_sub(1) else { return Ok(()) };
         // A row for the token before, and a token behind the guesses.
         let left = self.options.max_tokens.saturating_sub(self.asked + 1);
         let room = left.min(self.turn.session.capacity().saturating_sub(position + 1));
-        let draft = lookup.draft(&self.window, self.asked, room);
-        if draft.is_empty() || self.turn.session.outgrown_by(position + 1 + draft.len()) {
+        let size = pace.size(self.asked, room);
+        // Prompts are brought there by a step of their own.
+        if size == 0 || self.reused.is_none() || self.turn.session.cached().len() < position {
             return Ok(());
         }
         self.model.check_open()?;
+        self.turn.session.ready_ahead(size + 1).await?;
         let begun = Instant::now();
-        let ids: Vec<u32> = self.window.last().copied().into_iter().chain(draft.iter().copied()).collect();
+        let guessed = match &mut self.draft {
+            Some(draft) => {
+                let bias = self.options.guide.bias(self.asked, &self.window)?;
+                let sample = SampleParams { step: self.asked as u32, ..self.options.sample };
+                let drawn = Drawn { sample, window: self.options.window, bias };
+                draft.guess(&self.window, size, &drawn, &self.cancel).await?
+            }
+            None => ran_before(&self.window, size),
+        };
+        if guessed.is_empty() || self.turn.session.outgrown_by(position + 1 + guessed.len()) {
+            return Ok(());
+        }
+        let ids: Vec<u32> = self.window.last().copied().into_iter().chain(guessed.iter().copied()).collect();
         let logits = self.turn.session.look_ahead(&ids, position);
         let logits = self.cancel.race(logits).await?;
         let vocabulary = logits.len() / ids.len();
@@ -292,7 +313,7 @@ impl Steps {
             let sampled = sample(&params, choice, self.options.alternatives, &mut self.scratch);
             let token = sampled.token;
             self.ready.push_back(Chosen { sampled, trace: None, forced: false });
-            if draft.get(row) != Some(&token) || self.model.tokenizer().is_end(token) {
+            if guessed.get(row) != Some(&token) || self.model.tokenizer().is_end(token) {
                 break;
             }
             text.push(token);
@@ -305,8 +326,8 @@ impl Steps {
         self.window = text;
         self.is_behind = true;
         let asked = self.asked;
-        if let Some(lookup) = &mut self.options.lookup {
-            lookup.went_guessing(draft.len(), accepted, begun.elapsed(), asked);
+        if let Some(pace) = &mut self.options.pace {
+            pace.went_guessing(guessed.len(), accepted, begun.elapsed(), asked);
         }
         Ok(())
     }
@@ -324,6 +345,9 @@ impl Steps {
     /// After a failure nobody knows what the caches hold.
     pub fn forget(&mut self) {
         self.turn.session.forget();
+        if let Some(draft) = &mut self.draft {
+            draft.forget();
+        }
     }
 
     /// Brings the window into the caches; the step that ends it chooses the next token.
@@ -351,7 +375,7 @@ impl Steps {
 
     /// How many steps may be on their way at once: one where the next depends on what the last one gave.
     fn most_in_flight(&self) -> usize {
-        if self.options.guide.waits() || self.options.traced.is_some() || self.options.lookup.is_some() {
+        if self.options.guide.waits() || self.options.traced.is_some() || self.options.pace.is_some() {
             return 1;
         }
         // What leaves the penalties' window has been read by then.

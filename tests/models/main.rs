@@ -12,6 +12,7 @@ mod constraints;
 mod conversations;
 mod damaged;
 mod diffusion;
+mod drafts;
 mod encoders;
 mod faces;
 mod families;

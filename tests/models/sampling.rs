@@ -41,11 +41,11 @@ fn tokens(events: &[TokenEvent]) -> Vec<u32> {
     events.iter().filter_map(|event| event.token).collect()
 }
 
-fn greedy(max_tokens: usize) -> GenerateOptions {
+pub fn greedy(max_tokens: usize) -> GenerateOptions {
     GenerateOptions::greedy(max_tokens)
 }
 
-const PROMPT: &str = "Once upon a time, there was a little girl named Lily.";
+pub const PROMPT: &str = "Once upon a time, there was a little girl named Lily.";
 
 fn words_that_are_banned_never_come_wherever_tokens_begin(device: &Device) {
     let Some(model) = stories(device) else { return };
