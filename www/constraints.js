@@ -18,13 +18,13 @@ let starting;
 const sorted = new WeakMap();
 
 /**
- * What holds the text of these options; `undefined` where they hold it to nothing.
+ * What holds each text of these options, with a matcher of its own; `undefined` where they hold it to nothing.
  * @param {Wasm.Model} model
  * @param {any} options
  * @param {string} address of the module
- * @returns {Promise<Wasm.Matcher | undefined>}
+ * @returns {Promise<Wasm.Form | undefined>}
  */
-export async function matcherFor(model, options, address) {
+export async function formFor(model, options, address) {
   const asked = Object.fromEntries(NAMES.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])));
   if (Object.keys(asked).length === 0) return undefined;
   starting ??= start(address);
@@ -32,10 +32,8 @@ export async function matcherFor(model, options, address) {
     starting = undefined;
     throw error;
   });
-  return guarded(model, () => {
-    const vocabulary = sorted.get(model) ?? sort(model);
-    return follower(model, vocabulary.matcher(JSON.stringify(asked)));
-  });
+  const follow = () => guarded(model, () => follower(model, (sorted.get(model) ?? sort(model)).matcher(JSON.stringify(asked))));
+  return { follow };
 }
 
 /** @param {Wasm.Model} model */

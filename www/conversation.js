@@ -59,10 +59,11 @@ export class Talk {
   static begin(model, save, given) {
     const { system, messages = [], tools, template, slots, overflow = "error", options, seed = random() } = check("conversation", given);
     if (seed < 0 || seed >= 2 ** 32) throw refused(`seed is ${seed}, but must be from 0 to 4294967295.`);
-    const { signal, seed: own, overflow: other, ...rest } = check("chat", options);
+    const { signal, seed: own, overflow: other, n, ...rest } = check("chat", options);
     for (const [name, value] of Object.entries({ signal, seed: own, overflow: other })) {
       if (value !== undefined) throw refused(`${name} is no option of all answers: ${name === "signal" ? "give it to send" : "it stands beside options, not in it"}.`);
     }
+    if (n !== undefined) throw refused(ONE_ANSWER);
     const callable = tools ?? rest.tools;
     const about = { ...rest, ...templated({ tools: callable, documents: rest.documents, templateOptions: rest.templateOptions }) };
     const framed = template === undefined ? undefined : typeof template === "string" ? promptTemplates.get(template) : defined(template);
@@ -216,6 +217,7 @@ export class Talk {
     try {
       this.#idle("gone on with");
       asked = check("chat", options);
+      if (asked.n !== undefined) throw refused(ONE_ANSWER);
       if (change()) open = this.#kept.messages.at(-1);
     } catch (error) {
       fault = error;
@@ -358,6 +360,10 @@ class Answer {
     return text;
   }
 
+  async texts() {
+    return [await this.text()];
+  }
+
   #end() {
     if (this.#over) return;
     this.#over = true;
@@ -378,6 +384,8 @@ const run = (tools = []) => tools.some((tool) => typeof tool.run === "function")
 
 /** @param {string} sentence */
 const refused = (sentence) => new VitrineError("bad-argument", sentence);
+
+const ONE_ANSWER = "n is no option of an answer: a conversation goes on with one. Fork it for others, or call chat with its messages.";
 
 const random = () => crypto.getRandomValues(new Uint32Array(1))[0];
 

@@ -10,6 +10,7 @@ import { fetchOf, nonce } from "./openai-fetch.js";
 import { Refused } from "./openai-fields.js";
 import { chatRequest, signalOf, textRequest } from "./openai-request.js";
 import { serve } from "./openai-serve.js";
+import { several } from "./openai-several.js";
 import { isRecord, shown } from "./options.js";
 import { opensThoughts } from "./thoughts.js";
 
@@ -84,7 +85,7 @@ export function openai(engine, loaded) {
     // Each of several answers has a seed of its own, by which it can be had again.
     const first = options.seed ?? (told.tries > 1 ? crypto.getRandomValues(new Uint16Array(1))[0] : undefined);
     const seeds = Array.from({ length: told.tries }, (_, at) => (first === undefined ? undefined : (first + at) % 2 ** 32));
-    const attempts = prompts.map((begin) => seeds.map((seed) => () => begin(model, { ...whatever, seed })));
+    const attempts = prompts.map((begin) => (atOnce(whatever, told) ? together(() => begin(model, { ...whatever, seed: first, n: told.tries }), told.tries) : seeds.map((seed) => () => begin(model, { ...whatever, seed }))));
     const head = {
       id: `${shape.prefix}-${nonce()}`,
       created: Math.floor(Date.now() / 1000),
@@ -127,6 +128,24 @@ export function openai(engine, loaded) {
     fetch: answer,
     serve: (/** @type {Face.ServeOptions} */ options) => serve(answer, options),
   };
+}
+
+/** Whether several answers can come of one generation: calls of tools make a conversation of each. @param {Face.ChatOptions} options @param {Told} told */
+const atOnce = ({ tools = [], toolChoice, maxTokens }, { tries }) => tries > 1 && maxTokens !== 0 && (tools.length === 0 || toolChoice === "none");
+
+/**
+ * Attempts that are begun with the first of them.
+ * @param {() => Promise<Attempt>} begin
+ * @param {number} tries
+ */
+function together(begin, tries) {
+  /** @type {Promise<Attempt[]> | undefined} */
+  let begun;
+  const all = async () => {
+    const { stream, ...rest } = await begin();
+    return several(/** @type {Face.TextStream} */ (stream), tries).map((each) => ({ ...rest, stream: each }));
+  };
+  return Array.from({ length: tries }, (_, at) => async () => (await (begun ??= all()))[at]);
 }
 
 /**

@@ -139,8 +139,19 @@ class Stream {
 export class Words extends Stream {
   async text() {
     let text = "";
-    for await (const chunk of this) text += chunk.text;
+    for await (const chunk of this) {
+      if (chunk.index !== undefined) throw new VitrineError("bad-argument", "There are several texts in this stream, for n is above 1: take texts(), or the index of each chunk.");
+      text += chunk.text;
+    }
     return text;
+  }
+
+  async texts() {
+    /** @type {string[]} */
+    const texts = [];
+    for await (const { index = 0, text } of this) texts[index] = (texts[index] ?? "") + text;
+    // One that ended at once has no chunk.
+    return Array.from({ length: this.summary?.samples?.length ?? 1 }, (_, at) => texts[at] ?? "");
   }
 }
 

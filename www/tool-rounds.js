@@ -77,6 +77,10 @@ export class ToolWords {
     for await (const chunk of this) text += chunk.text;
     return text;
   }
+
+  async texts() {
+    return [await this.text()];
+  }
 }
 
 /**

@@ -357,6 +357,12 @@ export interface GenerateOptions extends CallOptions {
   ban?: string | string[];
   /** The same seed gives the same tokens on the same device. A new one each time when left out. */
   seed?: number;
+  /**
+   * So many texts are written, of which number i (`index` of its chunks) is what a call with the seed `seed` + i writes (the default: 1; up to 128). The prompt is computed once, and
+   * one step computes a token of each of as many texts as the context has room for, each of `maxTokens`; the others come after them. Texts that are held to a form or
+   * use `promptLookup`, and those of recurrent models, are written one after another. Not with tools that are called.
+   */
+  n?: number;
   /** Ends before any of these strings would appear; a mark such as `<|im_end|>`, which is never shown, may be one or part of one. */
   stop?: string | string[];
   /** How many other tokens to tell of for each (the default: 0). */
@@ -365,6 +371,11 @@ export interface GenerateOptions extends CallOptions {
   trace?: boolean;
   /** At most so many tokens are guessed at once from what stood behind the same words before, and confirmed in one step; the text is the same (the default: 0, none; up to 15). docs/sampling.md says what it gains. */
   promptLookup?: number;
+  /**
+   * Contrastive search (arXiv 2202.06417): of the `k` (4; 2 to 64) likeliest tokens the one whose probability, less `alpha` (0.6; above 0, to 1) times how much the text with it is like
+   * what stands before it, is the largest. Nothing is drawn: not with a temperature, filters, `trace`, `n`, `promptLookup` and forms. The candidates share the model's context, each as much.
+   */
+  contrastive?: { alpha?: number; k?: number };
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
   /** The text is JSON of this JSON Schema (draft 2020-12; `true` for any). docs/constraints.md says which keywords are followed. */
@@ -415,6 +426,8 @@ export interface Trace {
 
 /** One step of a generation. */
 export interface Chunk {
+  /** Which text, where `n` is above 1. */
+  index?: number;
   /** What can be shown now; empty while a character or a possible stop string is incomplete. */
   text: string;
   /** The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token. */
@@ -461,7 +474,10 @@ export interface GenerationStats {
 
 /** What came of a generation. */
 export interface GenerationSummary extends GenerationStats {
+  /** Where there are several texts, only if it is the same of all. */
   finishReason?: FinishReason;
+  /** Of each text where `n` is above 1; what stands beside is of all together. */
+  samples?: SampleSummary[];
   /** Of a chat with tools: how often the model was asked; tokens are those of all rounds. */
   rounds?: number;
   calls?: ToolCall[];
@@ -470,14 +486,23 @@ export interface GenerationSummary extends GenerationStats {
   messages?: Message[];
 }
 
+/** What came of one of several texts. */
+export interface SampleSummary {
+  seed: number;
+  generatedTokens: number;
+  finishReason?: FinishReason;
+}
+
 /** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
 export interface TextStream extends AsyncIterableIterator<Chunk> {
   /** Set once the stream has ended; of one that was left early, as far as it came. */
   readonly summary: GenerationSummary | undefined;
   /** Cancels, and waits until the model is free again. */
   return(): Promise<IteratorResult<Chunk, undefined>>;
-  /** Everything that is left, as one string. */
+  /** Everything that is left, as one string. Refused where `n` is above 1. */
   text(): Promise<string>;
+  /** The same of each of `n` texts. */
+  texts(): Promise<string[]>;
 }
 
 /** One turn. Its fields reach the model's chat template as they are, in their order: `tool_calls`, `name`, `reasoning_content` … */
@@ -616,6 +641,26 @@ export interface BeamBranch {
 /** Best first; with `trace` the branches that each step weighed, those of a group together, likeliest first. */
 export type Beams = Beam[] & { steps?: BeamBranch[][] };
 
+/** A way to write: a generation, or a beam search where `beams` is set. Its name is "greedy", "sampling", "contrastive" or "beams" where it has none. */
+export type Strategy = { name?: string } & (Omit<GenerateOptions, "signal" | "n"> | (Omit<BeamOptions, "signal"> & { beams: number }));
+
+/** A piece of one of the texts: by `index` and `name` of its strategy. Of a beam search there is one, its best text. */
+export type ComparedChunk = Chunk & { index: number; name: string };
+
+/** What came of a strategy. */
+export interface Compared {
+  name: string;
+  text: string;
+  tokens: number[];
+  finishReason?: FinishReason;
+}
+
+/** The texts as they come. Nothing runs before the first `next()`; leaving a `for await` early ends it. */
+export interface Comparison extends AsyncIterableIterator<ComparedChunk> {
+  /** Runs to the end, and gives the text of each strategy. */
+  results(): Promise<Compared[]>;
+}
+
 export interface NextOptions extends CallOptions {
   /** How many (the default: 10). */
   k?: number;
@@ -647,7 +692,7 @@ export interface ConversationOptions {
   /** Each answer draws with a seed of its own that follows from this one (a new one each time when left out). */
   seed?: number;
   /** For all answers; what `send` is given goes before. */
-  options?: Omit<ChatOptions, "signal" | "seed" | "overflow">;
+  options?: Omit<ChatOptions, "signal" | "seed" | "overflow" | "n">;
 }
 
 /** What came of an answer. */
@@ -679,11 +724,11 @@ export interface Conversation {
    * Says something and answers it. With a template a text fills the one slot that nothing fills yet. What was sent stays among the messages, whatever comes of the answer. Refused while
    * an answer is under way.
    */
-  send(input: Sent, options?: ChatOptions): AnswerStream;
+  send(input: Sent, options?: Omit<ChatOptions, "n">): AnswerStream;
   /** Answers the last question once more; the answer that was there leaves (`fork` first, to keep it). */
-  regenerate(options?: ChatOptions): AnswerStream;
+  regenerate(options?: Omit<ChatOptions, "n">): AnswerStream;
   /** Goes on with the last answer where it ended. */
-  continue(options?: ChatOptions): AnswerStream;
+  continue(options?: Omit<ChatOptions, "n">): AnswerStream;
   /** Changes message `at`; those behind it leave, and come back as the value. Call `regenerate` to have it answered. */
   edit(at: number, content: string | MessagePart[]): Message[];
   /** Another conversation that begins with the first `at` messages (the default: all). */
@@ -792,6 +837,8 @@ export interface TextModel {
   next(text: string, options?: NextOptions): Promise<(Alternative & { probability: number })[]>;
   /** The likeliest texts behind a prompt as wholes, as transformers' beam search finds them; a model that reads one text and writes another reads the prompt. Recurrent models refuse. */
   beams(prompt: string, options?: BeamOptions): Promise<Beams>;
+  /** Several ways to go on from one beginning, one after another; what is alike in them is computed once. */
+  compare(prompt: string, strategies: readonly Strategy[], options?: CallOptions): Comparison;
   /**
    * Where the time of a decode step goes, the longest part first: the mean of some steps behind the latest text.
    * For measuring; a GPU must be able to take timestamps (`bad-argument` otherwise).

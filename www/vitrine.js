@@ -4,6 +4,7 @@
  */
 
 import { addresses } from "./addresses.js";
+import { comparison } from "./compare.js";
 import { Talk } from "./conversation.js";
 import { describe, fileOf, meant } from "./describe.js";
 import { VitrineError, aborted, closed } from "./errors.js";
@@ -337,6 +338,7 @@ class LoadedTextModel extends LoadedModel {
     if (fault) return new Words((state) => state.end(fault));
     const answered = (/** @type {Face.Message[]} */ turns, /** @type {Face.ChatOptions} */ told) => this.#words("chat", () => conversation(turns, told), told);
     if (!calls(asked)) return answered(messages, asked);
+    if ((asked.n ?? 1) !== 1) return new Words((state) => state.end(new VitrineError("bad-argument", `n is ${asked.n}, but a chat with tools goes on with one text. Leave n out, or the tools.`)));
     const model = { info: this.info, tokenize: this.tokenize.bind(this), generate: this.generate.bind(this), chat: answered };
     return new ToolWords(rounds(model, () => conversation(messages, asked), asked));
   }
@@ -390,6 +392,11 @@ class LoadedTextModel extends LoadedModel {
     const { signal, ...rest } = check("beams", options);
     const { beams, steps } = await this.compute("beams", [text(prompt, "prompt"), rest], signal);
     return rest.trace ? Object.assign(beams, { steps }) : beams;
+  }
+
+  /** @param {string} prompt @param {readonly Face.Strategy[]} strategies @param {Face.CallOptions} [options] @returns {Face.Comparison} */
+  compare(prompt, strategies, options) {
+    return comparison(this, text(prompt, "prompt"), strategies, check("compare", options).signal);
   }
 
   /** @param {Face.ConversationOptions} [options] */

@@ -19,6 +19,9 @@ export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; 
 /** Follows a text token by token: which may come next (a bit each), and the bytes that must. */
 export type Matcher = { mask(): Uint32Array; take(token: number): void; forced(): Uint8Array; accepts(tokens: Uint32Array): number; readonly isComplete: boolean };
 
+/** Makes a matcher for each text. */
+export type Form = { follow(): Matcher };
+
 export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */
@@ -146,7 +149,7 @@ export class Engine {
 }
 
 /**
- * A generation that is pulled chunk by chunk. Freeing it ends it.
+ * A generation that is pulled chunk by chunk, of one text or of several. Freeing it ends it.
  */
 export class Generation {
     private constructor();
@@ -199,12 +202,12 @@ export class Model {
     /**
      * Answers a conversation.
      */
-    chat(messages: Message[], options: ChatOptions, matcher?: Matcher | null): Generation;
+    chat(messages: Message[], options: ChatOptions, form?: Form | null): Generation;
     detokenize(tokens: Uint32Array | number[]): string;
     /**
      * Goes on from a text or from token ids.
      */
-    generate(prompt: string | Uint32Array, options: GenerateOptions, matcher?: Matcher | null): Generation;
+    generate(prompt: string | Uint32Array, options: GenerateOptions, form?: Form | null): Generation;
     info(): ModelInfo;
     /**
      * The `k` likeliest tokens after a text, likeliest first.

@@ -6,7 +6,7 @@
  */
 
 import { catalogEntries, keptOf, placeCatalog, resolveSource } from "./catalog.js";
-import { matcherFor } from "./constraints.js";
+import { formFor } from "./constraints.js";
 import { find } from "./find.js";
 import { placeHub } from "./hub.js";
 import { noteOpened, openedModels } from "./opened.js";
@@ -141,8 +141,8 @@ const operations = {
   /** One that begins what comes piece by piece. */
   stream: ({ model, method, args }, call) =>
     run(model, call, async (held) => {
-      const matcher = "pieces" in held ? await matcherFor(held, args[1], constraints) : undefined;
-      return invoke(held, method, matcher ? [...args, matcher] : args);
+      const form = "pieces" in held ? await formFor(held, args[1], constraints) : undefined;
+      return invoke(held, method, form ? [...args, form] : args);
     }),
 
   async tokenizer({ engine, source, options }, call) {

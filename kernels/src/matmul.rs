@@ -411,11 +411,10 @@ fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32>(
     }
 }
 
-/// Quants, scales and sums of each tile of `L` rows.
-fn tiles<const L: usize>(
-    rows: &QuantisedRows,
-    columns: usize,
-) -> impl Iterator<Item = (&[[[i16; 2]; L]], &[[f32; L]], &[[i32; L]])> {
+/// Quants, scales and sums of a tile of `L` rows.
+type Tile<'a, const L: usize> = (&'a [[[i16; 2]; L]], &'a [[f32; L]], &'a [[i32; L]]);
+
+fn tiles<const L: usize>(rows: &QuantisedRows, columns: usize) -> impl Iterator<Item = Tile<'_, L>> {
     let quants = rows.quants.as_chunks().0.chunks_exact(columns / 2);
     let scales = rows.scales.as_chunks().0.chunks_exact(columns / 32);
     let sums = rows.sums.as_chunks().0.chunks_exact(columns / 16);

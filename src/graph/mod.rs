@@ -25,7 +25,7 @@ pub use step::StepParams;
 pub use vitrine_kernels::{
     dtype::{DType, Quants},
     ops::{Binary, Cell, Grid, Pooling, RopeLayout, Unary, Window},
-    sample::{BANNED, Choice, Fate, Filter, SampleParams, Sampled, Scratch, sample, trace},
+    sample::{BANNED, Choice, Fate, Filter, SampleParams, Sampled, Scratch, preferred, sample, trace},
 };
 
 /// A value made by a node: an index into [`Graph::nodes`].

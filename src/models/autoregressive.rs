@@ -249,6 +249,23 @@ impl Autoregressive {
         }
     }
 
+    /// The same with what the head reads of each row; see [`LanguageModel::decode_rows_with_hidden`].
+    pub fn decode_rows_with_hidden(&self, rows: usize, slots: usize) -> Result<Graph> {
+        self.decoder()?.decode_rows_with_hidden(rows, slots)
+    }
+
+    /// See [`LanguageModel::prefill_with_hidden`].
+    pub fn prefill_with_hidden(&self, t: usize) -> Result<Graph> {
+        self.decoder()?.prefill_with_hidden(t)
+    }
+
+    fn decoder(&self) -> Result<&LanguageModel> {
+        match self {
+            Self::Decoder(model) if !self.is_recurrent() => Ok(model),
+            _ => Err(Error::internal(format!("{} tells nothing of its rows", self.architecture()))),
+        }
+    }
+
     /// Slots of the caches become others: input `copies` `[slots, 2]` U32, the source of each and how many rows of it.
     pub fn copy_slots(&self, slots: usize) -> Result<Graph> {
         let mut g = GraphBuilder::new(format!("{} copy {slots} slots", self.architecture()));

@@ -429,10 +429,10 @@ impl TextModel {
             cancel.check()?;
             let position = ids.len() + length - 1;
             session.copy_slots(&sources, position).await?;
-            let mut rows = vec![0; options.beams];
+            let mut rows: Vec<(u32, usize)> = (0..options.beams).map(|slot| (0, slot)).collect();
             for (at, group) in groups.iter().enumerate() {
                 for (beam, path) in group.running.iter().enumerate() {
-                    rows[at * size + beam] = path.tokens.last().copied().unwrap_or(0);
+                    rows[at * size + beam].0 = path.tokens.last().copied().unwrap_or(0);
                 }
             }
             let logits = cancel.race(session.decode_rows(&rows, slots, position)).await?;

@@ -21,9 +21,6 @@ use crate::{
     graph::{Filter, Sampled},
 };
 
-/// Candidates that a trace tells of where the caller does not say how many.
-const TRACED: usize = 10;
-
 /// A token that the model knows, what it says, and how likely it was.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
@@ -82,6 +79,23 @@ pub struct TokenEvent {
     pub forced: bool,
 }
 
+impl TokenEvent {
+    /// Of text that the end set free, if there is any.
+    pub(super) fn of_end(text: String) -> Option<Self> {
+        (!text.is_empty()).then(|| Self {
+            text,
+            token: None,
+            piece: String::new(),
+            mark: false,
+            logprob: None,
+            drawn_logprob: None,
+            alternatives: vec![],
+            trace: None,
+            forced: false,
+        })
+    }
+}
+
 /// Why a generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,9 +137,8 @@ impl Generation {
     pub(super) fn new(model: TextModel, prompt: Prompt, options: GenerateOptions, seed: u32, cancel: Cancel) -> Self {
         let prompt_tokens = prompt.read.as_ref().unwrap_or(&prompt.ids).len();
         let stats = GenerationStats { prompt_tokens, seed, ..GenerationStats::default() };
-        // Its last token is the one that such a text must end with.
-        let max_tokens = (options.max_tokens - usize::from(model.ends_as_told())).max(1);
-        let traced = options.trace.then_some(if options.alternatives > 0 { options.alternatives } else { TRACED });
+        let (max_tokens, traced) = (model.most_tokens(&options), options.traced());
+        let words = Words::new(&model, prompt.begins, &options);
         let steps = StepOptions {
             sample: options.sample_params(seed),
             guide: Guide::new(&options, model.tokenizer(), model.info().vocabulary),
@@ -136,18 +149,14 @@ impl Generation {
             traced,
             pace: (options.prompt_lookup > 0).then(|| Pace::new(options.prompt_lookup)),
             draft: None,
+            contrastive: options.contrastive,
             forces: options.alternatives == 0 && !options.trace,
             asked: 0,
             ready: VecDeque::new(),
         };
         Self {
             cancel,
-            words: Words {
-                tokenizer: model.tokenizer().clone(),
-                detokenizer: model.tokenizer().detokenizer(prompt.begins),
-                stop: StopMatcher::new(options.stop),
-                alternatives: options.alternatives,
-            },
+            words,
             progress: Progress::Waiting(Box::new(Todo { prompt, options: steps })),
             max_tokens,
             stats,
@@ -178,9 +187,9 @@ impl Generation {
                     "draft and promptLookup both guess what comes next; leave one of them out",
                 ));
             }
-            if options.traced.is_some() || options.guide.waits() {
+            if options.traced.is_some() || options.contrastive.is_some() || options.guide.waits() {
                 return Err(Error::bad_argument(
-                    "draft computes several tokens at once, and trace, dry, mirostat, ban and what a text is held to need them one by one; leave draft out, or those",
+                    "draft computes several tokens at once, and trace, contrastive, dry, mirostat, ban and what a text is held to need them one by one; leave draft out, or those",
                 ));
             }
             options.pace = Some(Pace::new(MOST_GUESSES));
@@ -288,7 +297,7 @@ impl Generation {
             return Ok(None);
         };
         self.stats.forced_tokens += usize::from(chosen.forced);
-        self.clock.read(&mut self.stats);
+        self.clock.read(&mut self.stats, 1);
         let token = chosen.sampled.token;
         if self.words.tokenizer.is_end(token) {
             let text = self.words.end(token);
@@ -299,7 +308,7 @@ impl Generation {
         steps.keep(token);
         let event = self.words.say(&chosen);
         steps.give_way().await;
-        if self.words.stop.stopped() {
+        if self.words.stopped() {
             self.finish(String::new(), EndReason::Stop);
         } else if self.stats.generated_tokens >= self.max_tokens {
             self.finish(String::new(), EndReason::Length);
@@ -312,19 +321,7 @@ impl Generation {
     fn finish(&mut self, mut text: String, reason: EndReason) {
         self.progress = Progress::Ended(reason);
         text.push_str(&self.words.rest());
-        if !text.is_empty() {
-            self.tail = Some(TokenEvent {
-                text,
-                token: None,
-                piece: String::new(),
-                mark: false,
-                logprob: None,
-                drawn_logprob: None,
-                alternatives: vec![],
-                trace: None,
-                forced: false,
-            });
-        }
+        self.tail = TokenEvent::of_end(text);
         let stats = self.stats;
         self.model.record(|model| model.generation = stats);
     }
@@ -338,7 +335,7 @@ fn logprob_of(sampled: &Sampled, token: u32) -> f32 {
 }
 
 /// From tokens to what is shown of them.
-struct Words {
+pub(super) struct Words {
     tokenizer: Tokenizer,
     detokenizer: Detokenizer,
     stop: StopMatcher,
@@ -347,7 +344,21 @@ struct Words {
 }
 
 impl Words {
-    fn say(&mut self, Chosen { sampled, trace, forced }: &Chosen) -> TokenEvent {
+    /// Of a text that begins with its first token, or goes on with what stands before it.
+    pub fn new(model: &TextModel, begins: bool, options: &GenerateOptions) -> Self {
+        Self {
+            tokenizer: model.tokenizer().clone(),
+            detokenizer: model.tokenizer().detokenizer(begins),
+            stop: StopMatcher::new(options.stop.clone()),
+            alternatives: options.alternatives,
+        }
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.stop.stopped()
+    }
+
+    pub fn say(&mut self, Chosen { sampled, trace, forced }: &Chosen) -> TokenEvent {
         let mark = self.mark(sampled.token);
         let text = match &mark {
             Some(mark) => self.stop.push_mark(mark),
@@ -381,12 +392,12 @@ impl Words {
     }
 
     /// The text before the mark that ends it: a stop string may begin before the mark, and what stands there is not part of the text.
-    fn end(&mut self, token: u32) -> String {
+    pub fn end(&mut self, token: u32) -> String {
         self.mark(token).map(|mark| self.stop.push_mark(&mark)).unwrap_or_default()
     }
 
     /// What was held back.
-    fn rest(&mut self) -> String {
+    pub fn rest(&mut self) -> String {
         let mut rest = self.stop.push(&self.detokenizer.finish());
         rest.push_str(&self.stop.finish());
         rest
@@ -402,29 +413,29 @@ impl Words {
     }
 }
 
-/// When a generation began, and when its first token came.
+/// When a generation began, and when its first tokens came, and how many at once.
 #[derive(Default)]
-struct Clock {
+pub(super) struct Clock {
     begun: Option<Instant>,
-    first_token: Option<Instant>,
+    first: Option<(Instant, usize)>,
 }
 
 impl Clock {
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.begun.get_or_insert_with(Instant::now);
     }
 
-    /// A token more than `stats` counts has come.
-    fn read(&mut self, stats: &mut GenerationStats) {
+    /// So many tokens more than `stats` counts have come.
+    pub fn read(&mut self, stats: &mut GenerationStats, came: usize) {
         let now = Instant::now();
         let Some(begun) = self.begun else { return };
-        let first = *self.first_token.get_or_insert(now);
+        let (first, at_first) = *self.first.get_or_insert((now, came));
         let to_first = first.duration_since(begun).as_secs_f64();
         let computed = stats.prompt_tokens.saturating_sub(stats.reused_tokens);
         stats.first_token_ms = to_first * 1e3;
         stats.prefill_tokens_per_second = rate(computed, to_first);
         let after = now.duration_since(first).as_secs_f64();
-        stats.decode_tokens_per_second = rate(stats.generated_tokens, after);
+        stats.decode_tokens_per_second = rate((stats.generated_tokens + came).saturating_sub(at_first), after);
     }
 }
 

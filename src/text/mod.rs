@@ -8,10 +8,12 @@
 //! JavaScript. Promises: the same seed gives the same text on the same device; no half character and no part of a stop string is
 //! ever shown; an aborted or dropped generation leaves its model as usable as before.
 
+mod batch;
 mod beams;
 mod chat;
 mod clock;
 pub(crate) mod constraint;
+mod contrastive;
 mod conversation;
 mod defaults;
 mod detokenizer;
@@ -27,6 +29,7 @@ mod logits;
 mod model;
 mod options;
 mod ranges;
+mod samples;
 mod sampling;
 mod saved;
 mod session;
@@ -38,6 +41,7 @@ mod tokenizer;
 pub use beams::{Beam, BeamOptions, BeamRequest, Beams, Branch, EarlyStopping};
 pub use chat::{ChatMessage, ChatOptions, ChatRequest};
 pub use constraint::{Constraint, Matcher};
+pub use contrastive::Contrastive;
 pub use defaults::SamplingDefaults;
 pub use detokenizer::Detokenizer;
 pub(crate) use encoder::find_encoder;
@@ -45,9 +49,10 @@ pub use encoder::{EmbedOptions, Encoder, EncoderInfo, EncoderStats, Encoding, In
 pub use framing::Framed;
 pub use generate::{Candidate, Considered, EndReason, Generation, TokenEvent, Trace};
 pub use info::{GenerationStats, TextModelInfo, TextModelStats};
-pub use model::{LoadOptions, Score, ScoredToken, Text, TextModel};
+pub use model::{Beginning, LoadOptions, Score, ScoredToken, Text, TextModel};
 pub(crate) use model::{find_model, usual_context};
 pub use options::{GenerateOptions, GenerateRequest, MOST_ALTERNATIVES, Overflow, Strings};
+pub use samples::{Form, SampleEvent, SampleSummary, Samples};
 pub use sampling::{Dry, DynamicTemperature, Mirostat, Xtc};
 pub use stop::StopMatcher;
 pub use template::ChatTemplate;

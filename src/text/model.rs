@@ -10,10 +10,11 @@ use web_time::Instant;
 #[cfg(not(target_arch = "wasm32"))]
 use super::constraint;
 use super::{
-    ChatMessage, ChatOptions, ChatTemplate, EncodeOptions, Framed, GenerateOptions, Generation, GenerationStats,
-    MOST_ALTERNATIVES, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
+    ChatMessage, ChatOptions, ChatTemplate, Contrastive, EncodeOptions, Framed, GenerateOptions, Generation,
+    GenerationStats, MOST_ALTERNATIVES, Samples, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
     generate::Candidate,
     logits::{likeliest, log_sum_exp, numbers},
+    ranges::within,
     session::{Asked, Session},
     steps::Prompt,
 };
@@ -25,7 +26,7 @@ use crate::{
         self_check::{self, Probe},
     },
     cancel::Cancel,
-    graph::SampleParams,
+    graph::{MOST_SLOTS, SampleParams},
     loaded::{Kind, Loaded, stream_weights},
     models::{
         Autoregressive, EncoderDecoder, LanguageModel, Recurrent, autoregressive::Trial, encoder_decoder::Start,
@@ -44,6 +45,15 @@ pub struct LoadOptions {
     pub context_length: Option<usize>,
     /// How matrices are stored on the device.
     pub storage: Storage,
+}
+
+/// What a text begins with.
+#[derive(Debug, Clone, Copy)]
+pub enum Beginning<'a> {
+    Text(&'a str),
+    Ids(&'a [u32]),
+    /// What is answered, through the model's own chat template.
+    Chat(&'a [ChatMessage]),
 }
 
 /// A token of a scored text.
@@ -184,54 +194,88 @@ impl Loaded<Text> {
     ///
     /// Errors: `bad-argument` for options that cannot be and for an empty prompt where the model has no BOS; `closed`.
     pub fn generate(&self, prompt: &str, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.check_open()?;
-        options.check()?;
-        let ids = self.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
-        self.start(self.prompt(ids, &options)?, options, cancel)
+        self.one(Beginning::Text(prompt), options, cancel)
     }
 
     /// Answers a conversation, through the model's own chat template; one that ends with words of the assistant is gone on with.
     ///
     /// Errors: as [`Self::generate`], and `bad-argument` where the model has no template or it refuses the messages.
     pub fn chat(&self, messages: &[ChatMessage], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.check_open()?;
-        options.check()?;
-        let Framed { ids, begun } = self.tokenizer.encode_chat(messages, &options.chat)?;
-        let prompt = self.prompt(ids, &options)?;
-        // What is answered anew begins a text of its own.
-        let prompt = Prompt { begins: prompt.read.is_some() || !begun, ..prompt };
-        self.start(prompt, options, cancel)
+        self.one(Beginning::Chat(messages), options, cancel)
     }
 
     /// Goes on from token ids.
     pub fn generate_ids(&self, ids: &[u32], options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
-        self.check_open()?;
-        options.check()?;
-        let vocabulary = self.info().read_vocabulary;
-        if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
-            return Err(Error::bad_argument(format!("the token id {id} is not below the vocabulary's {vocabulary}")));
-        }
-        self.start(self.prompt(ids.to_vec(), &options)?, options, cancel)
+        self.one(Beginning::Ids(ids), options, cancel)
     }
 
-    fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+    /// Several texts behind one beginning, as many as the options' `n`.
+    ///
+    /// Errors: as those of [`Self::generate`] and [`Self::chat`].
+    pub fn samples(&self, beginning: Beginning<'_>, options: GenerateOptions, cancel: Cancel) -> Result<Samples> {
+        let prompt = self.beginning(beginning, &options)?;
+        Samples::new(self.clone(), prompt, options, cancel)
+    }
+
+    fn one(&self, beginning: Beginning<'_>, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
+        let prompt = self.beginning(beginning, &options)?;
+        if options.n > 1 {
+            return Err(Error::bad_argument(format!(
+                "n is {}, and a generation writes one text; take samples",
+                options.n
+            )));
+        }
+        self.start(prompt, options, cancel)
+    }
+
+    fn beginning(&self, beginning: Beginning<'_>, options: &GenerateOptions) -> Result<Prompt> {
+        self.check_open()?;
+        options.check()?;
+        match beginning {
+            Beginning::Text(prompt) => {
+                let ids = self.tokenizer.encode(prompt, EncodeOptions { add_special: true, parse_special: false })?;
+                self.prompt(ids, options)
+            }
+            Beginning::Ids(ids) => {
+                let vocabulary = self.info().read_vocabulary;
+                if let Some(id) = ids.iter().find(|id| **id as usize >= vocabulary) {
+                    return Err(Error::bad_argument(format!(
+                        "the token id {id} is not below the vocabulary's {vocabulary}"
+                    )));
+                }
+                self.prompt(ids.to_vec(), options)
+            }
+            Beginning::Chat(messages) => {
+                let Framed { ids, begun } = self.tokenizer.encode_chat(messages, &options.chat)?;
+                let prompt = self.prompt(ids, options)?;
+                // What is answered anew begins a text of its own.
+                Ok(Prompt { begins: prompt.read.is_some() || !begun, ..prompt })
+            }
+        }
+    }
+
+    pub(super) fn start(&self, prompt: Prompt, options: GenerateOptions, cancel: Cancel) -> Result<Generation> {
         if options.prompt_lookup > 0 && !self.looks_ahead {
             return Err(Error::bad_argument(
                 "promptLookup is for models that go on from a text and look back at it (a decoder with a context); leave it out for this one",
             ));
         }
         let vocabulary = self.info().vocabulary;
+        if let Some(Contrastive { k, .. }) = options.contrastive {
+            if !self.looks_ahead {
+                return Err(Error::bad_argument(
+                    "contrastive is for models that go on from a text and look back at it (a decoder with a context); leave it out for this one",
+                ));
+            }
+            within("contrastive.k", k as f64, 2.0, MOST_SLOTS.min(vocabulary) as f64)?;
+        }
         if let Some((id, _)) = options.logit_bias.iter().find(|(id, _)| **id as usize >= vocabulary) {
             return Err(Error::bad_argument(format!(
                 "logitBias is for the token {id}, but the model's tokens go from 0 to {}",
                 vocabulary - 1
             )));
         }
-        let seed = match options.seed {
-            Some(seed) => seed,
-            None => getrandom::u32()
-                .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))?,
-        };
+        let seed = options.seed()?;
         #[cfg(not(target_arch = "wasm32"))]
         if let Some(constraint) = options.constraint.clone() {
             let matcher = self.sorted_vocabulary()?.matcher(&constraint)?;
@@ -290,9 +334,10 @@ impl Loaded<Text> {
         Ok(self.sorted.get_or_init(|| sorted))
     }
 
-    /// Whether a text that is cut off has a last token that is not chosen.
-    pub(super) fn ends_as_told(&self) -> bool {
-        self.start.as_ref().is_some_and(|start| start.last.is_some())
+    /// How many tokens are chosen at most: where a text must end with a certain one, that is the last.
+    pub(super) fn most_tokens(&self, options: &GenerateOptions) -> usize {
+        let ends_as_told = self.start.as_ref().is_some_and(|start| start.last.is_some());
+        (options.max_tokens - usize::from(ends_as_told)).max(1)
     }
 
     /// What the steps of a generation begin with.

@@ -7,7 +7,8 @@ use serde_json::Value;
 use vitrine_jinja::Json;
 
 use super::{
-    ChatOptions, ChatRequest, Constraint,
+    ChatOptions, ChatRequest, Constraint, Contrastive,
+    contrastive::ContrastiveRequest,
     ranges::{above, whole, within, wrong},
     sampling::{
         Dry, DryRequest, DynamicTemperature, DynamicTemperatureRequest, Mirostat, MirostatRequest, Xtc, XtcRequest,
@@ -24,6 +25,10 @@ const MOST_BANS: usize = 256;
 const LONGEST: usize = 200;
 /// A step confirms so many and chooses one more.
 pub(super) const MOST_GUESSES: usize = 15;
+/// As many answers as an OpenAI-shaped request may ask for.
+pub const MOST_SAMPLES: usize = 128;
+/// Candidates that a trace tells of where the caller does not say how many.
+const TRACED: usize = 10;
 /// A bias this strong bans a token, as OpenAI's servers have it.
 const BAN: f64 = -100.0;
 
@@ -75,6 +80,8 @@ pub struct GenerateOptions {
     pub ban: Vec<String>,
     /// Chosen at random, and reported, where there is none.
     pub seed: Option<u32>,
+    /// How many texts are written, of which number `i` has the seed `seed + i`: 1 to 128.
+    pub n: usize,
     /// Texts that end the generation; they are not part of it.
     pub stop: Vec<String>,
     /// How many of the likeliest tokens are reported beside each token: 0 to 20.
@@ -83,6 +90,8 @@ pub struct GenerateOptions {
     pub trace: bool,
     /// At most so many tokens are guessed at once from what stood in the text before: 0 (none) to 15.
     pub prompt_lookup: usize,
+    /// In place of the temperature and all filters.
+    pub contrastive: Option<Contrastive>,
     pub overflow: Overflow,
     /// What the text written is.
     pub constraint: Option<Constraint>,
@@ -114,10 +123,12 @@ impl Default for GenerateOptions {
             logit_bias: BTreeMap::new(),
             ban: vec![],
             seed: None,
+            n: 1,
             stop: vec![],
             alternatives: 0,
             trace: false,
             prompt_lookup: 0,
+            contrastive: None,
             overflow: Overflow::Error,
             constraint: None,
             decoder_prompt: None,
@@ -152,6 +163,7 @@ impl GenerateOptions {
                 "penaltyWindow is for repetitionPenalty, presencePenalty and frequencyPenalty, and none of them is set; set one or leave it out",
             ));
         }
+        within("n", self.n as f64, 1.0, MOST_SAMPLES as f64)?;
         within("promptLookup", self.prompt_lookup as f64, 0.0, MOST_GUESSES as f64)?;
         let following = [
             ("dry", self.dry.is_some()),
@@ -163,6 +175,13 @@ impl GenerateOptions {
         if let Some((name, _)) = following.iter().find(|(_, on)| *on && self.prompt_lookup > 0) {
             return Err(Error::bad_argument(format!(
                 "promptLookup computes several tokens at once, and {name} needs them one by one; leave one of them out"
+            )));
+        }
+        let others = following.into_iter().filter(|(name, _)| !["dry", "ban"].contains(name));
+        let mut others = others.chain([("promptLookup", self.prompt_lookup > 0), ("n", self.n > 1)]);
+        if let Some((name, _)) = others.find(|(_, on)| *on && self.contrastive.is_some()) {
+            return Err(Error::bad_argument(format!(
+                "{name} does not go with contrastive, which weighs a few tokens in each step of one text; leave one of them out"
             )));
         }
         let drawing = [
@@ -191,6 +210,18 @@ impl GenerateOptions {
             }
         }
         self.chat.check()
+    }
+
+    /// The seed that is asked for, or one at random.
+    pub(super) fn seed(&self) -> Result<u32> {
+        self.seed
+            .map_or_else(getrandom::u32, Ok)
+            .map_err(|cause| Error::internal(format!("there is no randomness to be had: {cause}; pass a seed")))
+    }
+
+    /// How many of the likeliest tokens each step is traced for; `None` for no trace.
+    pub(super) fn traced(&self) -> Option<usize> {
+        self.trace.then_some(if self.alternatives > 0 { self.alternatives } else { TRACED })
     }
 
     pub(super) fn sample_params(&self, seed: u32) -> SampleParams {
@@ -246,10 +277,12 @@ pub struct GenerateRequest {
     pub logit_bias: Option<BTreeMap<String, f64>>,
     pub ban: Option<Strings>,
     pub seed: Option<f64>,
+    pub n: Option<f64>,
     pub stop: Option<Strings>,
     pub alternatives: Option<f64>,
     pub trace: Option<bool>,
     pub prompt_lookup: Option<f64>,
+    pub contrastive: Option<ContrastiveRequest>,
     /// `"error"` or `"slide"`.
     pub overflow: Option<String>,
     pub schema: Option<Value>,
@@ -303,6 +336,9 @@ impl GenerateRequest {
         if self.mirostat.is_some() {
             self.goes_with_mirostat()?;
         }
+        if self.contrastive.is_some() {
+            self.goes_with_contrastive()?;
+        }
         let all_ids = u64::from(u32::MAX);
         let seed = self.seed.map(|seed| whole("seed", Some(seed), 0, 0, all_ids)).transpose()?;
         let window = self.penalty_window;
@@ -340,10 +376,12 @@ impl GenerateRequest {
             logit_bias: self.logit_bias.unwrap_or_default().into_iter().map(bias).collect::<Result<_>>()?,
             ban: Strings::all(self.ban),
             seed: seed.map(|seed| seed as u32),
+            n: whole("n", self.n, 1, 1, MOST_SAMPLES as u64)? as usize,
             stop: Strings::all(self.stop),
             alternatives: whole("alternatives", self.alternatives, 0, 0, MOST_ALTERNATIVES as u64)? as usize,
             trace: self.trace.unwrap_or(false),
             prompt_lookup: whole("promptLookup", self.prompt_lookup, 0, 0, MOST_GUESSES as u64)? as usize,
+            contrastive: self.contrastive.map(ContrastiveRequest::check).transpose()?,
             overflow: match self.overflow.as_deref() {
                 None | Some("error") => Overflow::Error,
                 Some("slide") => Overflow::Slide,
@@ -365,19 +403,38 @@ impl GenerateRequest {
         Ok(options)
     }
 
-    /// Mirostat says how many tokens are kept.
-    fn goes_with_mirostat(&self) -> Result<()> {
-        let filters = [
+    /// The filters that are asked for.
+    fn filters(&self) -> [(&'static str, bool); 6] {
+        [
             ("topNSigma", self.top_n_sigma.is_some()),
             ("topK", self.top_k.is_some()),
             ("typicalP", self.typical_p.is_some()),
             ("topP", self.top_p.is_some()),
             ("minP", self.min_p.is_some()),
             ("xtc", self.xtc.is_some()),
-        ];
-        match filters.iter().find(|(_, is_set)| *is_set) {
+        ]
+    }
+
+    /// Mirostat says how many tokens are kept.
+    fn goes_with_mirostat(&self) -> Result<()> {
+        match self.filters().iter().find(|(_, is_set)| *is_set) {
             Some((name, _)) => Err(Error::bad_argument(format!(
                 "{name} does not go with mirostat, which says itself how many tokens are kept; leave one of them out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Contrastive search draws nothing.
+    fn goes_with_contrastive(&self) -> Result<()> {
+        let drawing = [
+            ("temperature", self.temperature.is_some_and(|temperature| temperature != 0.0)),
+            ("dynamicTemperature", self.dynamic_temperature.is_some()),
+            ("mirostat", self.mirostat.is_some()),
+        ];
+        match drawing.iter().chain(&self.filters()).find(|(_, is_set)| *is_set) {
+            Some((name, _)) => Err(Error::bad_argument(format!(
+                "{name} does not go with contrastive, which draws nothing and says itself how many tokens it weighs (k); leave one of them out"
             ))),
             None => Ok(()),
         }
@@ -456,6 +513,18 @@ mod tests {
             (r#"{"promptLookup": 4, "ban": "a"}"#, "promptLookup computes several tokens at once, and ban"),
             (r#"{"dry": {"breakers": [""]}}"#, "dry.breakers holds an empty string"),
             (r#"{"ban": ""}"#, "ban is an empty string"),
+            (r#"{"contrastive": {"alpha": 0}}"#, "contrastive.alpha is 0, but must be above 0, to 1"),
+            (r#"{"contrastive": {"alpha": 1.5}}"#, "contrastive.alpha is 1.5"),
+            (r#"{"contrastive": {"k": 1}}"#, "contrastive.k is 1, but must be a whole number from 2 to 64"),
+            (r#"{"contrastive": {"k": 1000000}}"#, "contrastive.k is 1000000"),
+            (r#"{"contrastive": {}, "temperature": 0.5}"#, "temperature does not go with contrastive"),
+            (r#"{"contrastive": {}, "topK": 4}"#, "topK does not go with contrastive"),
+            (r#"{"contrastive": {}, "mirostat": {}}"#, "mirostat does not go with contrastive"),
+            (r#"{"contrastive": {}, "promptLookup": 4}"#, "promptLookup does not go with contrastive"),
+            (r#"{"contrastive": {}, "schema": true}"#, "schema does not go with contrastive"),
+            (r#"{"contrastive": {}, "n": 2}"#, "n does not go with contrastive"),
+            (r#"{"n": 0}"#, "n is 0, but must be a whole number from 1 to 128"),
+            (r#"{"n": 1000000}"#, "n is 1000000"),
         ] {
             refused(asked(json), name);
         }

@@ -44,9 +44,12 @@ enum Work {
     Score,
     /// The same for guesses, of which there are few lengths: their plans stay.
     Ahead,
-    /// Several texts in slots.
+    /// A prompt, with what the head reads of each row.
+    Hidden,
+    /// Several texts in slots, with what the head reads of each where that is asked for.
     DecodeRows {
         slots: usize,
+        hidden: bool,
     },
     CopySlots {
         slots: usize,
@@ -224,7 +227,9 @@ impl Session {
                 Work::Decode => model.decode()?,
                 Work::Prefill => model.prefill(key.rows)?,
                 Work::Score | Work::Ahead => model.score(key.rows)?,
-                Work::DecodeRows { slots } => model.decode_rows(key.rows, slots)?,
+                Work::Hidden => model.prefill_with_hidden(key.rows)?,
+                Work::DecodeRows { slots, hidden: false } => model.decode_rows(key.rows, slots)?,
+                Work::DecodeRows { slots, hidden: true } => model.decode_rows_with_hidden(key.rows, slots)?,
                 Work::CopySlots { slots } => model.copy_slots(slots)?,
             };
             let plan = match self.resident.compile(&graph).await {
@@ -237,7 +242,8 @@ impl Session {
             };
             // Where any count of rows will do, each would stay for one call in a thousand; so would each length of a text that is read. Few rows come again,
             // where a text is gone on with by a token or two.
-            let is_of_any_length = matches!(key.work, Work::Prefill | Work::Score);
+            let is_of_any_length =
+                matches!(key.work, Work::Prefill | Work::Hidden | Work::Score | Work::DecodeRows { .. });
             if key.work == Work::Read || self.device.exact_rows() && is_of_any_length {
                 self.plans
                     .retain(|known, _| known.work != key.work || known.work != Work::Read && known.rows <= SCORE_ROWS);
@@ -427,16 +433,84 @@ impl Session {
         plan.step(&StepParams::default(), &[])?.await.map(drop)
     }
 
-    /// A token more for each of several texts, each in its own of `slots` slots, all at one position; returns logits `[texts, vocabulary]` as their bits.
-    pub async fn decode_rows(&mut self, ids: &[u32], slots: usize, position: usize) -> Result<Vec<u32>> {
-        let key = PlanKey { work: Work::DecodeRows { slots }, rows: ids.len(), alternatives: 0 };
+    /// How many of `most` texts of at most so many rows can be written at once, and in how many slots; `None` where not even two can.
+    pub fn at_once(&self, most: usize, rows: usize) -> Option<(usize, usize)> {
+        // A text that comes to the bound on its way is computed anew, alone.
+        if self.is_past_bound(rows) {
+            return None;
+        }
+        let counts = (2..=most.min(MOST_SLOTS)).rev();
+        let fitting = counts.filter_map(|texts| Some((texts, self.slots(texts)?)));
+        fitting.into_iter().find(|(_, slots)| rows <= self.capacity() / slots)
+    }
+
+    /// A token more for each of several texts, given with the slot of each out of `slots`, all at one position; returns logits `[rows, vocabulary]` as their bits.
+    pub async fn decode_rows(&mut self, rows: &[(u32, usize)], slots: usize, position: usize) -> Result<Vec<u32>> {
+        let [logits] = self.decode_placed(rows, slots, position, ["logits"]).await?;
+        Ok(logits)
+    }
+
+    /// The same with what the head reads of each, `[rows, width]`, as their bits.
+    pub async fn decode_rows_with_hidden(
+        &mut self,
+        rows: &[(u32, usize)],
+        slots: usize,
+        position: usize,
+    ) -> Result<[Vec<u32>; 2]> {
+        self.decode_placed(rows, slots, position, ["logits", "hidden"]).await
+    }
+
+    async fn decode_placed<const N: usize>(
+        &mut self,
+        rows: &[(u32, usize)],
+        slots: usize,
+        position: usize,
+        outputs: [&str; N],
+    ) -> Result<[Vec<u32>; N]> {
+        let work = Work::DecodeRows { slots, hidden: outputs.contains(&"hidden") };
         let params = self.at(position);
-        let places: Vec<u32> = (0..ids.len() as u32).flat_map(|slot| [slot, position as u32]).collect();
-        let plan = self.plan(key).await?;
-        plan.write_input("ids", ids)?;
+        let ids: Vec<u32> = rows.iter().map(|(id, _)| *id).collect();
+        let places: Vec<u32> = rows.iter().flat_map(|(_, slot)| [*slot as u32, position as u32]).collect();
+        let plan = self.plan(PlanKey { work, rows: rows.len(), alternatives: 0 }).await?;
+        plan.write_input("ids", &ids)?;
         plan.write_input("places", &places)?;
-        let outputs = plan.step(&params, &["logits"])?.await?;
-        outputs.into_iter().next().ok_or_else(|| crate::Error::internal("a step gave no logits"))
+        let given = plan.step(&params, &outputs)?.await?;
+        given.try_into().map_err(|_| crate::Error::internal("a step gave no logits"))
+    }
+
+    /// Brings all of `ids` into the caches, whatever they hold, and returns what the head reads of each, `[ids, width]`, and the logits `[vocabulary]` behind the last, as
+    /// their bits. The text will have `ahead` tokens behind these at most.
+    pub async fn prefill_with_hidden(
+        &mut self,
+        ids: &[u32],
+        ahead: usize,
+        cancel: &Cancel,
+    ) -> Result<(Vec<u32>, Vec<u32>)> {
+        self.put_away().await?;
+        self.begin_text(self.is_past_bound(ids.len() + ahead));
+        self.held.tokens.clear();
+        let (mut hidden, mut logits) = (vec![], vec![]);
+        while self.held.tokens.len() < ids.len() {
+            cancel.check()?;
+            let left = ids.get(self.held.tokens.len()..).unwrap_or_default();
+            let (taken, rows) = self.chunk(left.len(), usize::MAX);
+            let tokens = left.get(..taken).unwrap_or_default().to_vec();
+            let mut padded = tokens.clone();
+            padded.resize(rows, 0);
+            let begun = Instant::now();
+            let params = StepParams { row: taken.saturating_sub(1) as u32, ..self.at(self.held.tokens.len()) };
+            let plan = self.plan(PlanKey { work: Work::Hidden, rows, alternatives: 0 }).await?;
+            plan.write_input("ids", &padded)?;
+            let pending = plan.step(&params, &["hidden", "logits"])?;
+            let mut outputs = cancel.race(pending).await?.into_iter();
+            let of_rows = outputs.next().unwrap_or_default();
+            hidden.extend_from_slice(&of_rows[..of_rows.len() / rows * taken]);
+            logits = outputs.next().unwrap_or_default();
+            self.held.tokens.extend_from_slice(&tokens);
+            self.adapt(rows, begun.elapsed());
+            self.give_way().await;
+        }
+        Ok((hidden, logits))
     }
 
     /// Runs `steps` decode steps behind what the caches hold, and tells where their time went. The tokens are thrown away.

@@ -10,6 +10,7 @@ use web_time::Instant;
 
 use super::{
     Overflow, TextModel,
+    contrastive::{Contrastive, Search},
     draft::{self, Draft, Drawn},
     guesses::{Pace, ran_before},
     guide::Guide,
@@ -19,10 +20,11 @@ use crate::{
     Error, Result,
     backend::Pending,
     cancel::Cancel,
-    graph::{Choice, Fate, Filter, SampleParams, Sampled, Scratch, sample, trace},
+    graph::{Choice, Fate, Filter, SampleParams, Sampled, Scratch, preferred, sample, trace},
 };
 
 /// The tokens that a generation goes on from.
+#[derive(Debug, Clone)]
 pub struct Prompt {
     /// What an encoder reads first, where the model has one.
     pub read: Option<Vec<u32>>,
@@ -49,6 +51,7 @@ pub struct StepOptions {
     pub pace: Option<Pace>,
     /// Who guesses them; what the text held before, where there is none.
     pub draft: Option<TextModel>,
+    pub contrastive: Option<Contrastive>,
     /// Whether tokens that must come are not computed one by one.
     pub forces: bool,
     /// Tokens of the text that are there already, and those that are only to be told.
@@ -65,10 +68,22 @@ pub struct Todo {
 /// A token of the text.
 pub struct Chosen {
     pub sampled: Sampled,
-    /// The tokens that were traced, what became of each, and how many tokens each filter left.
-    pub trace: Option<(Vec<(u32, Fate)>, Vec<(Filter, usize)>)>,
+    pub trace: Option<Traced>,
     /// Nothing else could come, and the model was not asked.
     pub forced: bool,
+}
+
+/// The tokens that were traced, what became of each, and how many tokens each filter left.
+pub type Traced = (Vec<(u32, Fate)>, Vec<(Filter, usize)>);
+
+/// What became of the `most` likeliest tokens and of the one that was chosen.
+pub fn traced(sample: &SampleParams, choice: Choice<'_>, sampled: &Sampled, most: usize) -> Traced {
+    let mut ids: Vec<u32> = sampled.alternatives.iter().take(most).map(|(id, _)| *id).collect();
+    if !ids.contains(&sampled.token) {
+        ids.push(sampled.token);
+    }
+    let (fates, left) = trace(sample, choice, &ids);
+    (ids.into_iter().zip(fates).collect(), left)
 }
 
 /// The model's turn, and the steps that nobody has read.
@@ -107,6 +122,10 @@ pub struct Steps {
     /// Whether the device does not know what was chosen last.
     is_behind: bool,
     scratch: Scratch,
+    /// Where each token is one of several that were weighed, once the prompt is computed.
+    search: Option<Search>,
+    /// How many slots share the caches.
+    slots: usize,
     /// Prompt tokens that were in the cache already; `None` before the prompt is computed.
     reused: Option<usize>,
     /// Tokens that were awaited with no step queued behind them.
@@ -119,6 +138,14 @@ impl Steps {
     /// Errors: `aborted`, `closed`; what the steps were to do is then `over`.
     pub async fn begin(model: TextModel, Todo { prompt, mut options }: Todo, cancel: Cancel) -> Result<Self> {
         let (session, draft) = draft::turns(&model, options.draft.take(), &cancel).await?;
+        let slots = match options.contrastive {
+            None => 1,
+            Some(Contrastive { k, .. }) => session.slots(k).ok_or_else(|| {
+                Error::bad_argument(format!(
+                    "contrastive weighs {k} candidates, each in a share of the context, and that cannot be cut into so many; take fewer"
+                ))
+            })?,
+        };
         let (asked, ready) = (options.asked, std::mem::take(&mut options.ready));
         Ok(Self {
             model,
@@ -134,6 +161,8 @@ impl Steps {
             ready,
             is_behind: false,
             scratch: Scratch::default(),
+            search: None,
+            slots,
             reused: None,
             waits: 0,
         })
@@ -143,7 +172,7 @@ impl Steps {
     ///
     /// Errors: `context-overflow` where the prompt does not fit and may not slide, and the device's.
     pub async fn start(&mut self) -> Result<()> {
-        let capacity = self.turn.session.capacity();
+        let capacity = self.capacity();
         if let Some(read) = &self.read {
             self.model.check_fits(read.len())?;
             self.turn.session.read(read, &self.cancel).await?;
@@ -152,19 +181,28 @@ impl Steps {
             match self.options.overflow {
                 Overflow::Slide => self.slide(),
                 Overflow::Error => {
+                    let share = if self.slots > 1 { " for each of contrastive's candidates" } else { "" };
                     return Err(Error::context_overflow(format!(
-                        "the prompt has {} tokens, but the model's context holds {capacity}; shorten it by {}, or pass overflow: \"slide\"",
+                        "the prompt has {} tokens, but the model's context holds {capacity}{share}; shorten it by {}, or pass overflow: \"slide\"",
                         self.window.len(),
                         self.window.len() - capacity
                     )));
                 }
             }
         }
+        if self.options.contrastive.is_some() {
+            return self.begin_search().await;
+        }
         self.force()?;
         if self.ready.is_empty() {
             self.prefill().await?;
         }
         Ok(())
+    }
+
+    /// Tokens that the context has room for.
+    fn capacity(&self) -> usize {
+        self.turn.session.capacity() / self.slots
     }
 
     /// What is still to be done, for the same model on another device: behind `told` tokens of the text, those that are ready, and all that is to be
@@ -195,6 +233,9 @@ impl Steps {
         if let Some(chosen) = self.ready.pop_front() {
             return Ok(Some(chosen));
         }
+        if self.options.contrastive.is_some() {
+            return self.weigh().await;
+        }
         if self.is_complete() {
             return Ok(None);
         }
@@ -211,7 +252,12 @@ impl Steps {
         let sampled = outputs.first().and_then(|words| Sampled::from_words(words));
         let sampled = sampled.ok_or_else(|| Error::internal("a step gave no token"))?;
         let trace = match (self.options.traced, outputs.get(1)) {
-            (Some(traced), Some(logits)) => Some(self.trace(&sampled, traced, bytemuck::cast_slice(logits))),
+            (Some(most), Some(logits)) => {
+                let seen = counts(self.counted(), logits.len());
+                let bias = self.options.guide.last_bias();
+                let choice = Choice { logits: bytemuck::cast_slice(logits), seen: &seen, bias };
+                Some(traced(&self.sample, choice, &sampled, most))
+            }
             _ => None,
         };
         self.options.guide.took(&sampled, self.model.tokenizer())?;
@@ -240,19 +286,6 @@ impl Steps {
             self.ready.push_back(Chosen { sampled, trace: None, forced: true });
         }
         Ok(())
-    }
-
-    /// What became of the likeliest tokens and of the one that was chosen.
-    #[allow(clippy::type_complexity)] // as `Chosen` has it
-    fn trace(&self, sampled: &Sampled, traced: usize, logits: &[f32]) -> (Vec<(u32, Fate)>, Vec<(Filter, usize)>) {
-        let seen = counts(self.counted(), logits.len());
-        let mut ids: Vec<u32> = sampled.alternatives.iter().take(traced).map(|(id, _)| *id).collect();
-        if !ids.contains(&sampled.token) {
-            ids.push(sampled.token);
-        }
-        let choice = Choice { logits, seen: &seen, bias: self.options.guide.last_bias() };
-        let (fates, left) = trace(&self.sample, choice, &ids);
-        (ids.into_iter().zip(fates).collect(), left)
     }
 
     /// The tokens that penalties look at.
@@ -424,9 +457,50 @@ impl Steps {
         Ok(())
     }
 
+    /// Brings the window into every slot.
+    async fn begin_search(&mut self) -> Result<()> {
+        self.model.check_open()?;
+        let Some(how) = self.options.contrastive else { return Ok(()) };
+        let ahead = self.options.max_tokens.saturating_sub(self.asked);
+        let session = &mut self.turn.session;
+        let search = Search::begin(session, how, self.slots, &self.window, ahead, &self.cancel).await?;
+        self.search = Some(search);
+        self.reused.get_or_insert(0);
+        Ok(())
+    }
+
+    /// The next token of a contrastive search; `None` where the context is full.
+    async fn weigh(&mut self) -> Result<Option<Chosen>> {
+        self.model.check_open()?;
+        if self.window.len() >= self.capacity() {
+            if self.options.overflow == Overflow::Error {
+                return Ok(None);
+            }
+            self.slide();
+            self.begin_search().await?;
+        }
+        let Some(search) = &mut self.search else { return Err(Error::internal("a search that was not begun")) };
+        let logits = search.logits().to_vec();
+        let counted = self.options.window.unwrap_or(self.window.len()).min(self.window.len());
+        let seen = counts(&self.window[self.window.len() - counted..], logits.len());
+        let bias = self.options.guide.bias(self.asked, &self.window)?;
+        let choice = Choice { logits: &logits, seen: &seen, bias };
+        let how = SampleParams { temperature: 0.0, ..self.options.sample };
+        let mut sampled = sample(&how, choice, self.options.alternatives, &mut self.scratch);
+        let position = self.window.len();
+        let chosen = search.step(&mut self.turn.session, &preferred(&how, choice), position, &self.cancel).await?;
+        let logit = |token: u32| logits.get(token as usize).copied().unwrap_or(f32::NAN);
+        sampled.logprob += logit(chosen) - logit(sampled.token);
+        sampled.token = chosen;
+        self.turn.session.remember(chosen);
+        self.options.guide.took(&sampled, self.model.tokenizer())?;
+        self.asked += 1;
+        Ok(Some(Chosen { sampled, trace: None, forced: false }))
+    }
+
     /// Forgets the older half of what the context could hold, all but its head.
     fn slide(&mut self) {
-        let capacity = self.turn.session.capacity();
+        let capacity = self.capacity();
         let kept = (capacity / 2).max(1).min(self.window.len());
         let head = if kept + self.head > capacity { 0 } else { self.head.min(self.window.len() - kept) };
         self.window.drain(head..self.window.len() - kept);

@@ -4,10 +4,20 @@ use js_sys::{Uint8Array, Uint32Array};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::js::said;
-use crate::{Error, Result, text::Matcher};
+use crate::{
+    Error, Result,
+    text::{Form, Matcher},
+};
 
 #[wasm_bindgen]
 extern "C" {
+    /// As `www/constraints.js` gives it: makes a matcher for each text.
+    #[wasm_bindgen(typescript_type = "Form")]
+    pub type JsForm;
+
+    #[wasm_bindgen(method, catch)]
+    fn follow(this: &JsForm) -> Result<JsMatcher, JsValue>;
+
     /// As `www/constraints.js` gives it; its methods are those of [`Matcher`].
     #[wasm_bindgen(typescript_type = "Matcher")]
     pub type JsMatcher;
@@ -27,6 +37,12 @@ extern "C" {
 /// What it cannot do lies in what was asked of it.
 fn refused(exception: JsValue) -> Error {
     Error::bad_argument(said(&exception))
+}
+
+impl JsForm {
+    pub fn form(self) -> Form {
+        Box::new(move || Ok(Box::new(self.follow().map_err(refused)?)))
+    }
 }
 
 impl Matcher for JsMatcher {

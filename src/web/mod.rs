@@ -44,6 +44,9 @@ export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; 
 /** Follows a text token by token: which may come next (a bit each), and the bytes that must. */
 export type Matcher = { mask(): Uint32Array; take(token: number): void; forced(): Uint8Array; accepts(tokens: Uint32Array): number; readonly isComplete: boolean };
 
+/** Makes a matcher for each text. */
+export type Form = { follow(): Matcher };
+
 export type Next = Alternative & { probability: number };
 
 /** A picture on its way: what `ImageData` holds. */

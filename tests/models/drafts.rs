@@ -89,8 +89,7 @@ fn what_cannot_guess_is_refused(device: &Device) {
 
 #[test]
 fn a_draft_model_of_another_device_is_refused() {
-    let (model, draft) =
-        (storyteller(&on_cpu(), "q8_0", None), storyteller(&crate::common::on_gpu(), "q4_0", None));
+    let (model, draft) = (storyteller(&on_cpu(), "q8_0", None), storyteller(&crate::common::on_gpu(), "q4_0", None));
     let error = model.generate(PROMPT, greedy(9), Cancel::new()).unwrap().drafted_by(&draft).err().unwrap();
     assert_eq!(error.code(), ErrorCode::BadArgument);
     assert!(error.to_string().contains("another device"), "{error}");
@@ -134,12 +133,12 @@ fn a_draft_model_that_is_closed_or_a_signal_ends_the_text_and_the_model_goes_on(
 fn two_models_that_guess_for_each_other_take_their_turns() {
     let (a, b) = (storyteller(&on_cpu(), "q8_0", None), storyteller(&on_cpu(), "q4_0", None));
     let text = |model: &TextModel, draft: &TextModel| {
-        let mut generation =
-            model.generate(PROMPT, greedy(12), Cancel::new()).unwrap().drafted_by(draft).unwrap();
+        let mut generation = model.generate(PROMPT, greedy(12), Cancel::new()).unwrap().drafted_by(draft).unwrap();
         async move { generation.text().await.unwrap() }
     };
     let (first, second) = (text(&a, &b), text(&b, &a));
     let (first, second) = block_on(async { futures_util::join!(first, second) });
-    let alone = |model: &TextModel| block_on(model.generate(PROMPT, greedy(12), Cancel::new()).unwrap().text()).unwrap();
+    let alone =
+        |model: &TextModel| block_on(model.generate(PROMPT, greedy(12), Cancel::new()).unwrap().text()).unwrap();
     assert_eq!((first, second), (alone(&a), alone(&b)));
 }

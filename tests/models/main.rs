@@ -9,6 +9,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod constraints;
+mod contrastive;
 mod conversations;
 mod damaged;
 mod diffusion;
@@ -22,12 +23,14 @@ mod illustrator;
 mod lost_devices;
 mod published;
 mod rwkv_tokenizer;
+mod samples;
 mod sampling;
 mod sentencepiece;
 mod smollm2;
 mod spine;
 mod text;
 mod texts;
+
 mod trained;
 mod wrapped;
 

@@ -98,7 +98,7 @@ impl SampleParams {
     /// A dynamic temperature falls no lower.
     pub const COLDEST: f32 = 1e-4;
 
-    pub(super) fn has_penalties(&self) -> bool {
+    pub fn has_penalties(&self) -> bool {
         self.repetition_penalty != 1.0 || self.presence_penalty != 0.0 || self.frequency_penalty != 0.0
     }
 }

@@ -91,6 +91,14 @@ pub fn sample(params: &SampleParams, choice: Choice<'_>, alternatives: usize, sc
     Sampled { token, logprob: logprob(token), drawn_logprob, alternatives }
 }
 
+/// Logits as tokens are chosen by: penalties off, the bias on; −∞ of what is never chosen.
+pub fn preferred(params: &SampleParams, choice: Choice<'_>) -> Vec<f32> {
+    let mut logits: Vec<f32> = choice.logits.iter().map(|l| finite(*l)).collect();
+    prefer(&params.sound(), choice, &mut logits);
+    logits.iter_mut().filter(|logit| **logit == DROPPED).for_each(|logit| *logit = f32::NEG_INFINITY);
+    logits
+}
+
 /// What became of a token that could have been chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fate {

@@ -26,8 +26,11 @@ enum Rows {
     All(usize),
     /// The same, and how each looks back.
     Watched(usize),
-    /// An id from the caller for each of several texts, all of which are read; each stands in one of so many slots of the caches.
-    Placed { rows: usize, slots: usize },
+    /// The same as of one row, and what the head reads of all.
+    Hidden(usize),
+    /// An id from the caller for each of several texts, all of which are read; each stands in one of so many slots of the caches. What the head reads comes with the logits
+    /// where it is asked for.
+    Placed { rows: usize, slots: usize, hidden: bool },
 }
 
 impl LanguageModel {
@@ -56,7 +59,17 @@ impl LanguageModel {
     /// One step of several texts, which the caches are cut into `slots` for; inputs `ids` `[rows]` and `places` `[rows, 2]` U32, a slot and a position there for each.
     /// Output `logits` `[rows, vocabulary]`.
     pub fn decode_rows(&self, rows: usize, slots: usize) -> Result<Graph> {
-        self.graph(&format!("decode {rows} of {slots}"), Rows::Placed { rows, slots })
+        self.graph(&format!("decode {rows} of {slots}"), Rows::Placed { rows, slots, hidden: false })
+    }
+
+    /// The same with the output `hidden` `[rows, width]` beside, which the head makes logits of.
+    pub fn decode_rows_with_hidden(&self, rows: usize, slots: usize) -> Result<Graph> {
+        self.graph(&format!("decode {rows} of {slots} with hidden"), Rows::Placed { rows, slots, hidden: true })
+    }
+
+    /// `t` tokens into the caches; input `ids` `[t]` U32. Outputs `hidden` `[t, width]`, which the head reads of all, and `logits` `[1, vocabulary]` of the row that the step names.
+    pub fn prefill_with_hidden(&self, t: usize) -> Result<Graph> {
+        self.graph(&format!("prefill {t} with hidden"), Rows::Hidden(t))
     }
 
     fn graph(&self, work: &str, rows: Rows) -> Result<Graph> {
@@ -79,8 +92,8 @@ impl LanguageModel {
         b.g.at("embedding");
         let ids = match rows {
             Rows::Last => b.g.last_token(states.token),
-            Rows::One(t) | Rows::All(t) | Rows::Watched(t) => b.g.input("ids", &[t], DType::U32),
-            Rows::Placed { rows, slots } => {
+            Rows::One(t) | Rows::All(t) | Rows::Watched(t) | Rows::Hidden(t) => b.g.input("ids", &[t], DType::U32),
+            Rows::Placed { rows, slots, .. } => {
                 b.g.place_rows(rows, slots)?;
                 b.g.input("ids", &[rows], DType::U32)
             }
@@ -146,6 +159,12 @@ impl LanguageModel {
         }
         if c.embedding_dim.is_some() {
             x = b.linear_without_bias("project_out", embedding_dim, x)?;
+        }
+        if let Rows::Hidden(_) | Rows::Placed { hidden: true, .. } = rows {
+            b.g.output("hidden", x);
+        }
+        if let Rows::Hidden(_) = rows {
+            x = b.g.select_row(x)?;
         }
         let logits = b.g.linear(head, None, x)?;
         let logits = scaled(&mut b, c.logit_scale, logits);

@@ -1,6 +1,6 @@
 //! A text model and its generations, as the worker holds them.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use futures_util::lock::Mutex;
 use js_sys::{Date, Object, Reflect, Uint8Array, Uint32Array};
@@ -11,14 +11,15 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use super::super::{
     cancel::Cancel as WebCancel,
     js::{from_js, options_from_js, thrown, to_js},
-    matcher::JsMatcher,
+    matcher::JsForm,
     tokenizer::check_ids,
 };
 use crate::{
     Cancel, Error, Result,
     text::{
-        self, BeamRequest, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason, GenerateOptions,
-        GenerateRequest, GenerationStats, TextModel, TextModelStats, constraint,
+        BeamRequest, Beginning, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason,
+        GenerateOptions, GenerateRequest, GenerationStats, SampleSummary, Samples, TextModel, TextModelStats,
+        constraint,
     },
 };
 
@@ -85,11 +86,11 @@ impl Model {
         &self,
         #[wasm_bindgen(unchecked_param_type = "string | Uint32Array")] prompt: JsValue,
         #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
-        matcher: Option<JsMatcher>,
+        form: Option<JsForm>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, matcher, |options, cancel| match prompt.as_string() {
-            Some(text) => self.model.generate(&text, options, cancel),
-            None => self.model.generate_ids(&Uint32Array::new(&prompt).to_vec(), options, cancel),
+        self.begin(options, form, |options, cancel| match prompt.as_string() {
+            Some(text) => self.model.samples(Beginning::Text(&text), options, cancel),
+            None => self.model.samples(Beginning::Ids(&Uint32Array::new(&prompt).to_vec()), options, cancel),
         })
     }
 
@@ -98,12 +99,12 @@ impl Model {
         &self,
         #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
         #[wasm_bindgen(unchecked_param_type = "ChatOptions")] options: JsValue,
-        matcher: Option<JsMatcher>,
+        form: Option<JsForm>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, matcher, |options, cancel| {
+        self.begin(options, form, |options, cancel| {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let chat = on_this_clock(options.chat);
-            self.model.chat(&messages, GenerateOptions { chat, ..options }, cancel)
+            self.model.samples(Beginning::Chat(&messages), GenerateOptions { chat, ..options }, cancel)
         })
     }
 
@@ -216,40 +217,55 @@ impl Model {
     fn begin(
         &self,
         options: JsValue,
-        matcher: Option<JsMatcher>,
-        begin: impl FnOnce(GenerateOptions, Cancel) -> Result<text::Generation>,
+        form: Option<JsForm>,
+        begin: impl FnOnce(GenerateOptions, Cancel) -> Result<Samples>,
     ) -> Result<Generation, JsValue> {
         let cancel = Cancel::new();
-        let held = |generation: text::Generation| match matcher {
-            Some(matcher) => generation.held_to(Box::new(matcher)),
-            None => generation,
+        let held = |samples: Samples| match form {
+            Some(form) => samples.held_to(form.form()),
+            None => Ok(samples),
         };
-        let generation = options_from_js::<GenerateRequest>(options)
+        let samples = options_from_js::<GenerateRequest>(options)
             .and_then(|request| request.check(&self.model.info().sampling.options()))
             .and_then(|options| begin(options, cancel.clone()))
-            .map(held)
+            .and_then(held)
             .map_err(thrown)?;
-        let (stats, end) = (Cell::new(generation.stats()), Cell::new(None));
-        Ok(Generation { generation: Mutex::new(generation), cancel, stats, end })
+        let summary = RefCell::new(Summary::of(&samples));
+        Ok(Generation { samples: Mutex::new(samples), cancel, summary })
     }
 }
 
-/// A generation that is pulled chunk by chunk. Freeing it ends it.
+/// A generation that is pulled chunk by chunk, of one text or of several. Freeing it ends it.
 #[wasm_bindgen]
 pub struct Generation {
-    generation: Mutex<text::Generation>,
+    samples: Mutex<Samples>,
     cancel: Cancel,
-    stats: Cell<GenerationStats>,
-    end: Cell<Option<EndReason>>,
+    summary: RefCell<Summary>,
 }
 
 /// What came of a generation.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
+    /// Of the text, or of several the same of all; nothing while one is written.
     finish_reason: Option<EndReason>,
+    /// Of each text, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<SampleSummary>,
     #[serde(flatten)]
     stats: GenerationStats,
+}
+
+impl Summary {
+    fn of(samples: &Samples) -> Self {
+        let texts = samples.texts();
+        let first = texts.first().and_then(|text| text.finish_reason);
+        Self {
+            finish_reason: first.filter(|first| texts.iter().all(|text| text.finish_reason == Some(*first))),
+            samples: if texts.len() > 1 { texts.to_vec() } else { vec![] },
+            stats: samples.stats(),
+        }
+    }
 }
 
 #[wasm_bindgen]
@@ -257,10 +273,9 @@ impl Generation {
     /// `undefined` at the end.
     #[wasm_bindgen(unchecked_return_type = "Chunk | undefined")]
     pub async fn next(&self) -> Result<JsValue, JsValue> {
-        let mut generation = self.generation.lock().await;
-        let event = generation.next().await;
-        self.stats.set(generation.stats());
-        self.end.set(generation.end_reason());
+        let mut samples = self.samples.lock().await;
+        let event = samples.next().await;
+        self.summary.replace(Summary::of(&samples));
         match event.map_err(thrown)? {
             Some(event) => to_js(&event),
             None => Ok(JsValue::UNDEFINED),
@@ -275,12 +290,12 @@ impl Generation {
     /// Goes on with the same model on another device, after `next` said "device-lost".
     #[wasm_bindgen(js_name = moveTo)]
     pub async fn move_to(&self, model: &Model) {
-        self.generation.lock().await.move_to(model.model.clone());
+        self.samples.lock().await.move_to(model.model.clone());
     }
 
     /// As far as it has come.
     #[wasm_bindgen(unchecked_return_type = "GenerationSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {
-        to_js(&Summary { finish_reason: self.end.get(), stats: self.stats.get() })
+        to_js(&*self.summary.borrow())
     }
 }

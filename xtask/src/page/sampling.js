@@ -1,7 +1,7 @@
 // @ts-check
 import { code, engineOn, said } from "./common.js";
 
-/** @import { GenerateOptions, TextModel } from "../../../www/vitrine.js" */
+/** @import { Chunk, GenerateOptions, TextModel } from "../../../www/vitrine.js" */
 
 const PROMPT = "Once upon a time there was a little fox";
 
@@ -65,5 +65,90 @@ export async function beams(device) {
     "one beam is greedy": alone.text === greedy,
     "a million beams are refused": refused.includes("beams is 1000000") && misnamed.includes("it is called beams there"),
     "an abort ends it": (await code(model.beams("a b", { ...options, signal: controller.signal }))) === "aborted",
+  };
+}
+
+/** Which of some sentences on several texts at once hold. @param {"cpu" | "webgpu"} device */
+export async function samples(device) {
+  const engine = await engineOn(device);
+  const model = /** @type {TextModel} */ (await engine.load("storyteller"));
+  const options = { temperature: 0.9, seed: 4294967294, maxTokens: 20, stop: "zebra" };
+  const stream = model.generate(PROMPT, { ...options, n: 4 });
+  /** @type {Chunk[]} */
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  const texts = Array.from({ length: 4 }, (_, at) => text(chunks.filter(({ index }) => index === at)));
+  /** @type {string[]} */
+  const alone = [];
+  for (const seed of [4294967294, 4294967295, 0, 1]) alone.push(await model.generate(PROMPT, { ...options, seed }).text());
+  const summed = stream.summary?.samples?.reduce((sum, { generatedTokens }) => sum + generatedTokens, 0);
+  const choice = ["a red fox", "two blue birds"];
+  const held = await model.generate(PROMPT, { n: 2, maxTokens: 40, choice }).texts();
+  const early = model.generate(PROMPT, { ...options, n: 4 });
+  for await (const { index } of early) if (index === 3) break;
+  const controller = new AbortController();
+  const aborted = async () => {
+    for await (const { index } of model.generate(PROMPT, { ...options, n: 4, signal: controller.signal })) if (index === 2) controller.abort();
+  };
+  const answer = await engine.chat.completions.create({ model, messages: [{ role: "user", content: "a fox" }], n: 3, max_tokens: 12, seed: 7 }).catch((error) => error.message);
+  const tool = { name: "look", description: "Looks.", parameters: { type: "object", properties: {} } };
+  return {
+    "each is what its seed writes alone": texts.every((each, at) => each === alone[at]) && new Set(texts).size > 1,
+    "tokens of all come in turns": chunks.slice(0, 4).map(({ index }) => index).join() === "0,1,2,3",
+    "each end is told": stream.summary?.samples?.length === 4 && stream.summary.samples.every(({ finishReason, seed }, at) => finishReason && seed === (4294967294 + at) % 2 ** 32),
+    "all are counted": summed === stream.summary?.generatedTokens && (summed ?? 0) > 40,
+    "texts come together": (await model.generate(PROMPT, { ...options, n: 4 }).texts()).join("|") === alone.join("|"),
+    "each is held to a form": held.length === 2 && held.every((each) => choice.includes(each)),
+    "leaving ends all": early.summary?.samples?.length === 4,
+    "an abort ends all": (await code(aborted())) === "aborted",
+    "the model goes on": (await model.generate(PROMPT, options).text()) === alone[0],
+    "one text of several is refused": (await said(model.generate(PROMPT, { ...options, n: 2 }).text())).includes("texts()"),
+    "none and a million are refused": (await said(model.generate("a", { n: 0 }).texts())).includes("n is 0") && (await said(model.generate("a", { n: 1e6 }).texts())).includes("n is 1000000"),
+    "with tools it is refused": (await said(model.chat([{ role: "user", content: "a" }], { n: 2, tools: [tool] }).texts())).includes("n is 2"),
+    "an answer of a conversation is one": (await said(model.conversation().send("a", /** @type {any} */ ({ n: 2 })).text())).includes("Fork it"),
+    "an OpenAI-shaped request has its answers": answer?.choices?.length === 3 && answer.usage.completion_tokens > 3 ? true : JSON.stringify(answer),
+  };
+}
+
+/** Which of some sentences on contrastive search and on strategies side by side hold. @param {"cpu" | "webgpu"} device */
+export async function compared(device) {
+  const engine = await engineOn(device);
+  const model = /** @type {TextModel} */ (await engine.load("storyteller"));
+  const maxTokens = 16;
+  const contrastive = { alpha: 0.6, k: 4 };
+  const alone = {
+    greedy: await model.generate(PROMPT, { temperature: 0, maxTokens }).text(),
+    beams: (await model.beams(PROMPT, { beams: 3, maxTokens }))[0].text,
+    nucleus: await model.generate(PROMPT, { temperature: 0.9, topP: 0.9, seed: 3, maxTokens }).text(),
+    contrastive: await model.generate(PROMPT, { contrastive, maxTokens }).text(),
+  };
+  const ways = [{ temperature: 0, maxTokens }, { beams: 3, maxTokens }, { name: "nucleus", temperature: 0.9, topP: 0.9, seed: 3, maxTokens }, { contrastive, maxTokens }];
+  const results = await model.compare(PROMPT, ways).results();
+  /** @type {string[]} */
+  const streamed = ["", "", "", ""];
+  /** @type {number[]} */
+  const order = [];
+  for await (const { index, text } of model.compare(PROMPT, ways)) {
+    streamed[index] += text;
+    order.push(index);
+  }
+  const refused = async (/** @type {any} */ options) => said(model.generate(PROMPT, { contrastive: {}, ...options }).text());
+  const early = model.compare(PROMPT, ways);
+  for await (const { index } of early) if (index === 0) break;
+  const controller = new AbortController();
+  controller.abort();
+  return {
+    "each is what it is alone": results.map(({ name, text }) => `${name}: ${text}`).join("|") === Object.entries(alone).map(([name, text]) => `${name}: ${text}`).join("|"),
+    "they differ": new Set(Object.values(alone)).size >= 3,
+    "they come one after another": streamed.join("|") === Object.values(alone).join("|") && order.every((index, at) => at === 0 || index >= order[at - 1]),
+    "each end is told": results.every(({ finishReason, tokens }) => finishReason === "length" && tokens.length === maxTokens),
+    "a temperature is refused": (await refused({ temperature: 0.7 })).includes("temperature does not go with contrastive"),
+    "a form and several texts are refused": (await refused({ choice: ["a"] })).includes("choice does not go") && (await refused({ n: 2 })).includes("n does not go"),
+    "odd numbers are refused": (await refused({ contrastive: { alpha: 2 } })).includes("contrastive.alpha is 2") && (await refused({ contrastive: { k: 1e6 } })).includes("contrastive.k is 1000000"),
+    "its name elsewhere is known": (await said(model.generate(PROMPT, /** @type {any} */ ({ penalty_alpha: 0.6 })).text())).includes("it is called contrastive there"),
+    "a strategy that cannot be is refused": (await said(model.compare(PROMPT, /** @type {any} */ ([{ bems: 3 }])).results())).includes('"bems" is no option'),
+    "no strategies are refused": (await said(model.compare(PROMPT, []).results())).includes("compare takes an array"),
+    "an abort ends it": (await code(model.compare(PROMPT, ways, { signal: controller.signal }).results())) === "aborted",
+    "the model goes on": (await model.generate(PROMPT, { temperature: 0, maxTokens }).text()) === alone.greedy,
   };
 }
