@@ -69,10 +69,15 @@ function guarded(model, work) {
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) {
       sorted.delete(model);
-      throw { code: "bad-argument", message: "What the text is held to takes more computing than there is memory for. Ask for something simpler, with shorter repetitions." };
+      throw refusal("What the text is held to takes more computing than there is memory for. Ask for something simpler, with shorter repetitions.");
     }
-    throw { code: "bad-argument", message: /** @type {Error} */ (error).message };
+    throw refusal(/** @type {Error} */ (error).message);
   }
+}
+
+/** An error that can be read by the engine, which asks while it writes, as well as by the worker. @param {string} message */
+function refusal(message) {
+  return Object.assign(new Error(message), { code: "bad-argument" });
 }
 
 /** @param {string} address */

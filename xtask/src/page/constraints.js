@@ -28,6 +28,8 @@ export async function forms(device) {
   const nest = await held({ grammar: 'root ::= "[" (root | "x")? "]"' });
   const word = await held({ choice: ["a fox", "a bear"] });
   const unlikely = await held({ grammar: "start: /[xz]{3}/", temperature: 1.4, seed: 3 });
+  const stopped = await held({ schema, stop: ["imal"] });
+  const exploded = await said(held({ grammar: 'root ::= ("a"{2000}){2000}' }));
   const after = await held({ maxTokens: 12 });
   return {
     "JSON is of its schema": ["fox", "bear"].includes(animal.animal) && animal.legs >= 2 && animal.legs <= 4 && animal.home.length <= 12,
@@ -41,6 +43,8 @@ export async function forms(device) {
     "a schema that contradicts itself is refused": (await said(held({ schema: { type: "integer", minimum: 5, maximum: 3 } }))).includes("schema can be met by no text"),
     "two forms are refused": (await said(held({ regex: "a", choice: ["a"] }))).includes("regex and choice both say"),
     "a wrong type is refused by name": (await said(held({ schema: /** @type {any} */ ("{}") }))).includes("schema") && (await said(held({ regex: /a/g }))).includes("flag g"),
+    "a grammar that explodes is refused while it is followed": exploded.startsWith("bad-argument: grammar takes more computing"),
+    "a stop within what must come ends the text": stopped === '{"an',
     "the next text is free": after === before,
   };
 }

@@ -20,7 +20,7 @@ fn forms(visit: &Visit, device: &str) -> Result<()> {
     for (what, holds) in seen.as_object().into_iter().flatten() {
         ensure_that!(*holds == true, "on {device} {what} does not hold: {seen}");
     }
-    ensure_that!(seen.as_object().is_some_and(|all| all.len() == 12), "{seen}");
+    ensure_that!(seen.as_object().is_some_and(|all| all.len() == 14), "{seen}");
     Ok(())
 }
 
