@@ -139,14 +139,15 @@ impl Guide {
         if let Some(matcher) = &mut self.matcher {
             hold(&mut self.bias, &matcher.mask()?, &self.ends);
         }
+        let is_changed = !changes.is_empty();
         for (id, change) in changes {
             if let Some(bias) = self.bias.get_mut(id as usize) {
                 *bias += change;
             }
         }
         // What shaders can be trusted with is finite.
-        for bias in &mut self.bias {
-            *bias = bias.max(2.0 * BANNED);
+        if is_changed {
+            self.bias.iter_mut().for_each(|bias| *bias = bias.max(2.0 * BANNED));
         }
         if self.matcher.is_some() && self.bias.iter().all(|bias| *bias <= BANNED) {
             return Err(Error::bad_argument(
@@ -195,9 +196,17 @@ impl Guide {
 fn hold(bias: &mut [f32], allowed: &[u32], ends: &[u32]) {
     let is_allowed = |id: usize| allowed.get(id / 32).is_some_and(|word| word >> (id % 32) & 1 == 1);
     let may_end = ends.iter().any(|end| is_allowed(*end as usize));
-    for (id, bias) in bias.iter_mut().enumerate() {
-        if !is_allowed(id) {
-            *bias = f32::NEG_INFINITY;
+    let words = allowed.iter().copied().chain(std::iter::repeat(0));
+    for (bias, word) in bias.chunks_mut(32).zip(words) {
+        // Most words are of one kind.
+        match word {
+            0 => bias.fill(2.0 * BANNED),
+            u32::MAX => {}
+            word => (0..).zip(bias).for_each(|(bit, bias)| {
+                if word >> bit & 1 == 0 {
+                    *bias = 2.0 * BANNED;
+                }
+            }),
         }
     }
     for end in ends.iter().filter(|_| may_end) {

@@ -403,7 +403,8 @@ impl Session {
             true => self.resident.write_state("bias", &vec![0; self.model.vocabulary()])?,
             false => self.resident.write_state("bias", bytemuck::cast_slice(bias))?,
         }
-        self.bias = bias.to_vec();
+        self.bias.clear();
+        self.bias.extend_from_slice(bias);
         Ok(())
     }
 

@@ -93,6 +93,7 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         short_prompt_first_token_ms: median(&result["short_prompt_ttft_ms"]),
         prefill_tokens_per_second: median(&result["prefill_tps"]),
         decode_tokens_per_second: median(&result["decode_tps"]),
+        held_tokens_per_second: median(&result["held_tps"]),
         prefill_cpu_seconds: None,
         decode_cpu_seconds: None,
         dispatches_per_token: result["dispatches_per_token"].as_f64(),

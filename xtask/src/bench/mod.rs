@@ -101,6 +101,8 @@ pub struct Measurement {
     pub short_prompt_first_token_ms: Option<f64>,
     pub prefill_tokens_per_second: Option<f64>,
     pub decode_tokens_per_second: Option<f64>,
+    /// The same text while it is held to a regular expression that nearly all tokens go on with.
+    pub held_tokens_per_second: Option<f64>,
     /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
     /// than the clock. Measured by the peers' harness alone.
     pub prefill_cpu_seconds: Option<f64>,
@@ -186,13 +188,13 @@ fn print_table(report: &Report) {
         report.measurements.iter().partition(|m| m.denoising_step_ms.or(m.decode_ms).is_some());
     if !texts.is_empty() {
         println!(
-            "| where | device | model | load ms | first token ms | of turn 10, of 30 tokens | prefill tokens/s | decode tokens/s | CPU s prompt | CPU s tokens |"
+            "| where | device | model | load ms | first token ms | of turn 10, of 30 tokens | prefill tokens/s | decode tokens/s | held to a form | CPU s prompt | CPU s tokens |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|---|");
     }
     for each in texts {
         println!(
-            "| {} | {} | {} | {} | {} | {}, {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {}, {} | {} | {} | {} | {} | {} |",
             each.place,
             each.device,
             each.model,
@@ -202,6 +204,7 @@ fn print_table(report: &Report) {
             cell(each.short_prompt_first_token_ms),
             cell(each.prefill_tokens_per_second),
             cell(each.decode_tokens_per_second),
+            cell(each.held_tokens_per_second),
             cell(each.prefill_cpu_seconds),
             cell(each.decode_cpu_seconds)
         );
