@@ -39,7 +39,7 @@ function cardOf(call, more) {
   const rows = make("dl", {}, ...argumentsOf(given));
   if (fault !== undefined) rows.append(row("Fault", fault, "call-fault"));
   else if (result !== undefined) rows.append(row("Result", result, "call-result"));
-  return make("section", { class: "call", "data-state": state, "aria-label": `Call of ${title ?? name}` }, head, rows);
+  return make("div", { class: "call", role: "group", "data-state": state, "aria-label": `Call of ${title ?? name}` }, head, rows);
 }
 
 /** A row for each argument; what could not be read, as it was written. @param {unknown} given */
