@@ -32,7 +32,15 @@ export async function formFor(model, options, address) {
     starting = undefined;
     throw error;
   });
-  const follow = () => guarded(model, () => follower(model, (sorted.get(model) ?? sort(model)).matcher(JSON.stringify(asked))));
+  const make = () => guarded(model, () => follower(model, (sorted.get(model) ?? sort(model)).matcher(JSON.stringify(asked))));
+  // What cannot be is told at once.
+  /** @type {Wasm.Matcher | undefined} */
+  let first = make();
+  const follow = () => {
+    const matcher = first ?? make();
+    first = undefined;
+    return matcher;
+  };
   return { follow };
 }
 
