@@ -19,6 +19,8 @@ on_each_device!(
     what_cannot_be_held_to_is_refused_before_anything_runs,
     a_way_that_is_wholly_banned_ends_with_words,
     an_abort_within_a_forced_run_leaves_the_model_usable,
+    a_stop_within_a_forced_run_ends_the_text_there,
+    an_expression_that_explodes_ends_with_words,
 );
 
 struct Held {
@@ -197,4 +199,31 @@ fn an_abort_within_a_forced_run_leaves_the_model_usable(device: &Device) {
     assert_eq!(generation.end_reason(), Some(EndReason::Aborted));
     drop(generation);
     assert_eq!(held(&model, to(person())).text(), expected);
+}
+
+fn a_stop_within_a_forced_run_ends_the_text_there(device: &Device) {
+    let Some(model) = stories(device) else { return };
+    let free = held(&model, GenerateOptions::greedy(20)).text();
+    for (stop, expected) in [("name", "{\""), ("me\": \"", "{\"na"), ("happy", "")] {
+        let stopped = held(&model, GenerateOptions { stop: vec![stop.into()], ..to(person()) });
+        let text = stopped.text();
+        assert_eq!(stopped.end, EndReason::Stop, "{text}");
+        assert!(expected.is_empty() && text.ends_with("\"") || text == expected, "{stop}: {text}");
+        // What was forced behind the stop is of no text.
+        assert_eq!(held(&model, GenerateOptions::greedy(20)).text(), free);
+    }
+}
+
+fn an_expression_that_explodes_ends_with_words(device: &Device) {
+    let Some(model) = stories(device) else { return };
+    for form in [json!({ "regex": "(.{1,900}){1,900}" }), json!({ "grammar": "root ::= (\"a\"{2000}){2000}" })] {
+        let error = model.generate("a", to(form.clone()), Cancel::new()).and_then(|mut generation| {
+            while block_on(generation.next())?.is_some() {}
+            Ok(())
+        });
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::BadArgument);
+        assert!(error.to_string().contains("takes more computing than a token may"), "{form}: {error}");
+    }
+    assert_eq!(held(&model, to(json!({ "choice": ["yes"] }))).text(), "yes");
 }
