@@ -496,3 +496,35 @@ fn floats<C: Column>(w: &Matrix, columns: &[C], x: &[f32], sink: &mut Sink, wide
         float_rows(wide, rows, |r| &x[r * n..][..n], |r, out| sink.put(r, p, out));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many rows go together, each comes out as it does alone, to the bit: guesses are confirmed by rows that came another way than the text did.
+    #[test]
+    fn rows_of_quantised_products_come_out_as_each_does_alone() {
+        const COLUMNS: usize = 512;
+        for dtype in [DType::Q4_0, DType::Q4_1, DType::Q8_0, DType::Q5_1, DType::Q6_K, DType::Q2_K] {
+            let mut w = Matrix::new(19, COLUMNS, dtype).ok().expect("whole blocks");
+            for row in 0..w.rows {
+                let bytes = dtype.row_bytes(COLUMNS).expect("whole blocks");
+                // Scales read out of these are finite: no half float has all bits of its exponent.
+                let row_of: Vec<u8> = (0..bytes).map(|i| ((i * 37 + row * 101) % 251) as u8 & 0xbb).collect();
+                w.put_row(row, &row_of).expect("finite scales");
+            }
+            let x: Vec<f32> = (0..18 * COLUMNS).map(|i| (i as f32 * 0.37).sin() * (1.0 + (i / 32) as f32)).collect();
+            let product = |x: &[f32]| {
+                let (mut scratch, mut out) = (Scratch::default(), vec![0.0; x.len() / COLUMNS * w.rows]);
+                scratch.rows.fill(x, COLUMNS);
+                linear(&w, None, x, &mut out, &mut scratch);
+                out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            let alone: Vec<u32> = x.chunks_exact(COLUMNS).flat_map(product).collect();
+            assert!(alone.iter().any(|bits| *bits != alone[0]));
+            for rows in 2..=18 {
+                assert_eq!(product(&x[..rows * COLUMNS]), alone[..rows * w.rows], "{rows} rows of {dtype}");
+            }
+        }
+    }
+}
