@@ -13,12 +13,15 @@ use vitrine::{
     backend::{Device, cpu, gpu},
     cancel::Cancel,
     image::{ImageModel, ImageRequest},
-    text::{EncodeOptions, GenerateOptions, LoadOptions, TextModel},
+    text::{Constraint, EncodeOptions, GenerateOptions, LoadOptions, TextModel},
     weights::{PathSource, Storage, WeightFile},
 };
 
 /// Tokens that prompt look-up guesses at most.
 const LOOKUP: usize = 8;
+
+/// What a text is held to: nearly all tokens go on with it, and none must come.
+const FORM: &str = "[^\"\\\\]+";
 
 /// Behind this number every vocabulary has tokens that are words, or pieces of them.
 const OTHERS: u32 = 300;
@@ -52,9 +55,11 @@ pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let load = milliseconds(begun);
     let plain = GenerateOptions::greedy;
     let guessing = |tokens| GenerateOptions { prompt_lookup: LOOKUP, ..GenerateOptions::greedy(tokens) };
+    let constraint = Constraint { regex: Some(FORM.into()), ..Constraint::default() };
+    let held = |tokens| GenerateOptions { constraint: Some(constraint.clone()), ..GenerateOptions::greedy(tokens) };
     let warm = generate(&model, &ids(&model, &prompts, 16)?, plain(4)).await?;
     let mut ids = ids(&model, &prompts, prompt)?;
-    let (mut runs, mut guessed) = (vec![], vec![]);
+    let (mut runs, mut guessed, mut formed) = (vec![], vec![], vec![]);
     for run in 0..repetitions {
         // Another second token each time: the model keeps the texts before, and would go on from them.
         if let (Some(second), Ok(run)) = (ids.get_mut(1), u32::try_from(run)) {
@@ -65,6 +70,7 @@ pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         if model.info().context_length.is_some() && !model.info().encoder_decoder {
             guessed.push(generate(&model, &ids, guessing(tokens)).await?);
         }
+        formed.push(generate(&model, &ids, held(tokens)).await?);
     }
     let stats = model.stats();
     let parts = model.profile(4, &Cancel::new()).await;
@@ -77,6 +83,7 @@ pub async fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         "prefill_tps": runs.iter().map(|run| prompt as f64 / run.first * 1e3).collect::<Vec<f64>>(),
         "decode_tps": all(|run| (run.count - 1) as f64 / run.decode * 1e3),
         "lookup_tps": guessed.iter().map(|run| (run.count - 1) as f64 / run.decode * 1e3).collect::<Vec<f64>>(),
+        "held_tps": formed.iter().map(|run| (run.count - 1) as f64 / run.decode * 1e3).collect::<Vec<f64>>(),
         "n": runs.iter().map(|run| run.count).collect::<Vec<usize>>(),
         "dispatches_per_token": stats.decode.dispatches,
         "submits_per_token": stats.decode.submits,
