@@ -59,9 +59,9 @@ export class Talk {
   static begin(model, save, given) {
     const { system, messages = [], tools, template, slots, overflow = "error", options, seed = random() } = check("conversation", given);
     if (seed < 0 || seed >= 2 ** 32) throw refused(`seed is ${seed}, but must be from 0 to 4294967295.`);
-    const { signal, seed: own, overflow: other, n, ...rest } = check("chat", options);
-    for (const [name, value] of Object.entries({ signal, seed: own, overflow: other })) {
-      if (value !== undefined) throw refused(`${name} is no option of all answers: ${name === "signal" ? "give it to send" : "it stands beside options, not in it"}.`);
+    const { signal, draft, seed: own, overflow: other, n, ...rest } = check("chat", options);
+    for (const [name, value] of Object.entries({ signal, draft, seed: own, overflow: other })) {
+      if (value !== undefined) throw refused(`${name} is no option of all answers: ${name === "signal" || name === "draft" ? "give it to send" : "it stands beside options, not in it"}.`);
     }
     if (n !== undefined) throw refused(ONE_ANSWER);
     const callable = tools ?? rest.tools;

@@ -376,6 +376,8 @@ export interface GenerateOptions extends CallOptions {
    * what stands before it, is the largest. Nothing is drawn: not with a temperature, filters, `trace`, `n`, `promptLookup` and forms. The candidates share the model's context, each as much.
    */
   contrastive?: { alpha?: number; k?: number };
+  /** A smaller model with the same tokens on the same device: it guesses several tokens, which this one confirms in one step; the text is the same. Guessing rests where it does not pay. */
+  draft?: TextModel;
   /** When text outgrows the context: "error" (the default), or "slide" to forget the oldest tokens. */
   overflow?: "error" | "slide";
   /** The text is JSON of this JSON Schema (draft 2020-12; `true` for any). docs/constraints.md says which keywords are followed. */
@@ -462,7 +464,7 @@ export interface GenerationStats {
   generatedTokens: number;
   /** The seed that was given or drawn. */
   seed: number;
-  /** Tokens that `promptLookup` guessed, and how many of them were right. */
+  /** Tokens that `promptLookup` or `draft` guessed, and how many of them were right. */
   draftedTokens: number;
   acceptedTokens: number;
   /** Tokens that had to come, and were not computed one by one. */

@@ -269,10 +269,19 @@ class LoadedModel {
    * @param {() => Args<W[M]>} args
    * @param {AbortSignal | undefined} signal
    * @param {(event: any) => any} [shape]
+   * @param {unknown} [draft] a model that guesses for this one
    */
-  stream(method, args, signal, shape = (event) => event) {
-    const prepare = () => ({ host: this.#open(), args: { model: this.#model, method, args: args() } });
+  stream(method, args, signal, shape = (event) => event, draft = undefined) {
+    const prepare = () => ({ host: this.#open(), args: { model: this.#model, method, args: args(), draft: draft === undefined ? undefined : this.#guesser(draft) } });
     return streamCall(prepare, "stream", signal, (value) => (this.stats = value.stats), shape);
+  }
+
+  /** What the worker knows another of its models by. @param {unknown} draft @returns {number} */
+  #guesser(draft) {
+    const isOurs = typeof draft === "object" && draft !== null && #host in draft && draft.#host === this.#host;
+    if (!isOurs) throw new VitrineError("bad-argument", "draft must be a language model of this page. Load it with engine.load, or leave it out.");
+    if (draft.#closed) throw new VitrineError("closed", "The draft model was unloaded. Load it again with engine.load(), or leave draft out.");
+    return draft.#model;
   }
 
   #open() {
@@ -315,7 +324,7 @@ class LoadedTextModel extends LoadedModel {
    */
   #words(method, input, options) {
     const { asked, fault } = begun(method, options);
-    const { signal, ...rest } = asked;
+    const { signal, draft, ...rest } = asked;
     const whole = () => {
       if (fault) throw fault;
       const { tools, documents, templateOptions, schema } = rest;
@@ -324,7 +333,7 @@ class LoadedTextModel extends LoadedModel {
       const told = { ...rest, ...asData, regex: expression(rest.regex), stop: stop?.map((each) => text(each, "stop")) };
       return /** @type {Args<Wasm.Model[M]>} */ ([input(), told]);
     };
-    return new Words(this.stream(method, whole, signal));
+    return new Words(this.stream(method, whole, signal, undefined, draft));
   }
 
   /** @param {string | ArrayLike<number>} prompt @param {Face.GenerateOptions} [options] */

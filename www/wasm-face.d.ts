@@ -92,6 +92,15 @@ export class Cancel {
 }
 
 /**
+ * A model that guesses for another. Freeing it closes nothing.
+ */
+export class Draft {
+    private constructor();
+    free(): void;
+    [Symbol.dispose](): void;
+}
+
+/**
  * A loaded encoder.
  */
 export class Encoder {
@@ -196,18 +205,22 @@ export class Model {
     free(): void;
     [Symbol.dispose](): void;
     /**
+     * Itself, to guess for another model.
+     */
+    asDraft(): Draft;
+    /**
      * The likeliest texts behind a prompt as wholes, best first, and the steps of the search where they were asked for.
      */
     beams(prompt: string, options: BeamRequest, cancel: Cancel): Promise<FoundBeams>;
     /**
      * Answers a conversation.
      */
-    chat(messages: Message[], options: ChatOptions, form?: Form | null): Generation;
+    chat(messages: Message[], options: ChatOptions, form?: Form | null, draft?: Draft | null): Generation;
     detokenize(tokens: Uint32Array | number[]): string;
     /**
      * Goes on from a text or from token ids.
      */
-    generate(prompt: string | Uint32Array, options: GenerateOptions, form?: Form | null): Generation;
+    generate(prompt: string | Uint32Array, options: GenerateOptions, form?: Form | null, draft?: Draft | null): Generation;
     info(): ModelInfo;
     /**
      * The `k` likeliest tokens after a text, likeliest first.

@@ -139,9 +139,10 @@ const operations = {
     }),
 
   /** One that begins what comes piece by piece. */
-  stream: ({ model, method, args }, call) =>
+  stream: ({ model, method, args, draft }, call) =>
     run(model, call, async (held) => {
       const form = "pieces" in held ? await formFor(held, args[1], constraints) : undefined;
+      if (draft !== undefined) return invoke(held, method, [...args, form, /** @type {Wasm.Model} */ (models.get(draft)).asDraft()]);
       return invoke(held, method, form ? [...args, form] : args);
     }),
 

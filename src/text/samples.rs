@@ -11,7 +11,7 @@ use super::{
     EndReason, GenerateOptions, Generation, GenerationStats, Matcher, TextModel, TokenEvent, batch::Batch,
     generate::Clock, steps::Prompt,
 };
-use crate::{ErrorCode, Result, cancel::Cancel};
+use crate::{Error, ErrorCode, Result, cancel::Cancel};
 
 /// A step of one of the texts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -95,6 +95,20 @@ impl Samples {
             self.progress = Progress::One(at, Box::new(generation.held_to(form()?)));
         }
         self.form = Some(form);
+        Ok(self)
+    }
+
+    /// As [`Generation::drafted_by`].
+    ///
+    /// Errors: its own, and `bad-argument` where there are several texts.
+    pub fn drafted_by(mut self, draft: &TextModel) -> Result<Self> {
+        let Progress::One(at, generation) = self.progress else {
+            let several = self.options.n;
+            return Err(Error::bad_argument(format!(
+                "n is {several}, but a draft model guesses for one text; leave one of them out"
+            )));
+        };
+        self.progress = Progress::One(at, Box::new(generation.drafted_by(draft)?));
         Ok(self)
     }
 

@@ -70,6 +70,10 @@ fn on_this_clock(options: ChatOptions) -> ChatOptions {
     ChatOptions { now: Some(LocalTime { micros, ahead: ahead as i32 }), ..options }
 }
 
+/// A model that guesses for another. Freeing it closes nothing.
+#[wasm_bindgen]
+pub struct Draft(TextModel);
+
 /// A token and how likely it is in its place.
 #[derive(Serialize)]
 pub(super) struct Next {
@@ -87,8 +91,9 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "string | Uint32Array")] prompt: JsValue,
         #[wasm_bindgen(unchecked_param_type = "GenerateOptions")] options: JsValue,
         form: Option<JsForm>,
+        draft: Option<Draft>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, form, |options, cancel| match prompt.as_string() {
+        self.begin(options, form, draft, |options, cancel| match prompt.as_string() {
             Some(text) => self.model.samples(Beginning::Text(&text), options, cancel),
             None => self.model.samples(Beginning::Ids(&Uint32Array::new(&prompt).to_vec()), options, cancel),
         })
@@ -100,12 +105,19 @@ impl Model {
         #[wasm_bindgen(unchecked_param_type = "Message[]")] messages: JsValue,
         #[wasm_bindgen(unchecked_param_type = "ChatOptions")] options: JsValue,
         form: Option<JsForm>,
+        draft: Option<Draft>,
     ) -> Result<Generation, JsValue> {
-        self.begin(options, form, |options, cancel| {
+        self.begin(options, form, draft, |options, cancel| {
             let messages: Vec<ChatMessage> = from_js(messages, "the messages")?;
             let chat = on_this_clock(options.chat);
             self.model.samples(Beginning::Chat(&messages), GenerateOptions { chat, ..options }, cancel)
         })
+    }
+
+    /// Itself, to guess for another model.
+    #[wasm_bindgen(js_name = asDraft)]
+    pub fn as_draft(&self) -> Draft {
+        Draft(self.model.clone())
     }
 
     /// The model's tokens, as what holds a text to a form sorts them.
@@ -218,6 +230,7 @@ impl Model {
         &self,
         options: JsValue,
         form: Option<JsForm>,
+        draft: Option<Draft>,
         begin: impl FnOnce(GenerateOptions, Cancel) -> Result<Samples>,
     ) -> Result<Generation, JsValue> {
         let cancel = Cancel::new();
@@ -229,6 +242,10 @@ impl Model {
             .and_then(|request| request.check(&self.model.info().sampling.options()))
             .and_then(|options| begin(options, cancel.clone()))
             .and_then(held)
+            .and_then(|samples| match draft {
+                Some(Draft(model)) => samples.drafted_by(&model),
+                None => Ok(samples),
+            })
             .map_err(thrown)?;
         let summary = RefCell::new(Summary::of(&samples));
         Ok(Generation { samples: Mutex::new(samples), cancel, summary })

@@ -276,7 +276,7 @@ fn functions(visit: &Visit) -> Result<()> {
         ("10 - 3 - 2", json!(5)),
         ("sqrt(2) * sqrt(2)", json!(2)),
         ("max(1, 2.5e0, -3) + round(pi)", json!(5.5)),
-        ("2 π", json!(6.283_185_307_179_59)),
+        ("3 π", json!(9.424_777_960_769_38)),
         ("123456789 * 987654321", json!(121_932_631_112_635_000_i64)),
         ("", json!("Error: There is nothing to calculate.")),
         ("1 / 0", json!("Error: Nothing can be divided by zero.")),

@@ -229,7 +229,7 @@ export async function sameNames() {
     Object.keys(OPTIONS[call]).filter((name) => !["signal", ...here].includes(name)).sort();
   const user = [{ role: "user", content: "a" }];
   return [
-    [page("chat", ...CALLING), await known((o) => text.generate("a", o))],
+    [page("chat", "draft", ...CALLING), await known((o) => text.generate("a", o))],
     [page("beams"), await known((o) => text.beams("a", o, new wasm.Cancel()))],
     [page("paint", "init", "mask"), await known((o) => image.paint({ prompt: "a", ...o }))],
     [page("tokenizeChat"), await known((o) => text.tokenizeChat(user, o))],

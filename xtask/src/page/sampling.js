@@ -46,6 +46,33 @@ export async function sampling(device) {
   };
 }
 
+/** Which of some sentences on draft models hold: the storyteller in eight bits, its copy in four guessing. @param {"cpu" | "webgpu"} device */
+export async function drafts(device) {
+  const engine = await engineOn(device);
+  const [model, draft, other] = /** @type {TextModel[]} */ (
+    await Promise.all(["/models/storyteller/storyteller-q8_0.gguf", "/models/storyteller/storyteller-q4_0.gguf", "/fixtures/tiny_llama.gguf"].map((address) => engine.load(address)))
+  );
+  const greedy = { temperature: 0, maxTokens: 24 };
+  const drawn = { temperature: 0.9, seed: 5, maxTokens: 24 };
+  const stream = model.generate(PROMPT, { ...greedy, draft });
+  const guessed = await stream.text();
+  const { draftedTokens = 0, acceptedTokens = 0 } = stream.summary ?? {};
+  // Each guesses for the other at once.
+  const both = await Promise.all([model.generate(PROMPT, { ...drawn, draft }).text(), draft.generate(PROMPT, { ...drawn, draft: model }).text()]);
+  const refused = (/** @type {any} */ options) => said(model.generate(PROMPT, { ...greedy, ...options }).text());
+  const seen = {
+    "the text is the same": guessed === text(await written(model, greedy)) && guessed.length > 20,
+    "guesses are counted": draftedTokens > 0 && acceptedTokens > 0 && acceptedTokens <= draftedTokens,
+    "two that guess for each other take their turns": both[0] === text(await written(model, drawn)) && both[1] === text(await written(draft, drawn)),
+    "other tokens are refused": (await refused({ draft: other })).includes("other tokens"),
+    "the model itself is refused": (await refused({ draft: model })).includes("the model itself"),
+    "two kinds of guesses are refused": (await refused({ draft, promptLookup: 4 })).includes("promptLookup"),
+    "what is no model is refused": (await refused({ draft: "storyteller" })).includes("draft must be"),
+  };
+  await draft.unload();
+  return { ...seen, "one that was unloaded is refused": (await code(model.generate(PROMPT, { ...greedy, draft }).text())) === "closed" };
+}
+
 /** Which of some sentences on beams hold. @param {"cpu" | "webgpu"} device */
 export async function beams(device) {
   const engine = await engineOn(device);
