@@ -5,7 +5,7 @@
  *
  * To every window: { to: the lock's name } with a port
  * Over the port, to the page: { url, method, body }, once · "pull" for a piece · "cancel"
- * From the page: { ready } · { status, headers } · { piece } · { done } · { failed }
+ * From the page: { here } · { status, headers } · { piece } · { done } · { failed }
  */
 
 import { VitrineError } from "./errors.js";
@@ -107,5 +107,5 @@ function pass(answer, port, stopped) {
       end({ failed: stopped.aborted ? "The page that answered serves no more. Ask again while another does." : String(error) });
     }
   };
-  port.postMessage({ ready: true });
+  port.postMessage({ here: true });
 }
