@@ -9,6 +9,7 @@
 //! the page, which loads it when a text is first held to something. Knows nothing of models.
 
 mod ends;
+mod format;
 mod gbnf;
 mod lark;
 mod plain;
@@ -24,7 +25,8 @@ use llguidance::{
     toktrie::{ApproximateTokEnv, TokEnv, TokRxInfo, TokTrie},
 };
 
-pub use request::{KeyOrder, Request, SchemaFormat, Whitespace};
+pub use format::{KeyOrder, SchemaFormat, Whitespace};
+pub use request::Request;
 
 /// Forced bytes that are told at once at most: what forces more goes on after them.
 const MOST_FORCED: usize = 4096;

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     Fault,
     ends::{Shape, can_end},
+    format::{KeyOrder, NamedOrder, SchemaFormat, Whitespace},
     plain::{plain, referred},
-    request::{KeyOrder, NamedOrder, SchemaFormat, Whitespace},
 };
 
 /// Schemas within schemas at most.

@@ -7,8 +7,7 @@ use web_time::Instant;
 
 use super::{
     EncodeOptions, Tokenizer,
-    generate::Candidate,
-    logits::{likeliest, log_sum_exp},
+    logits::{Candidate, likeliest, log_sum_exp},
     ranges::within,
     tokenizer::Pair,
 };

@@ -12,6 +12,7 @@ use super::{
     Detokenizer, GenerateOptions, GenerationStats, Matcher, StopMatcher, TextModel, Tokenizer,
     guesses::Pace,
     guide::Guide,
+    logits::Candidate,
     options::MOST_GUESSES,
     steps::{Chosen, Prompt, StepOptions, Steps, Todo},
 };
@@ -20,15 +21,6 @@ use crate::{
     cancel::Cancel,
     graph::{Filter, Sampled},
 };
-
-/// A token that the model knows, what it says, and how likely it was.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
-    pub token: u32,
-    pub text: String,
-    /// Natural logarithm of the model's own probability, before temperature and filters.
-    pub logprob: f32,
-}
 
 /// A token that might have come, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]

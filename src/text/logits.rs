@@ -1,6 +1,17 @@
 //! What logits say of tokens.
 
-use super::{Tokenizer, generate::Candidate};
+use serde::Serialize;
+
+use super::Tokenizer;
+
+/// A token that the model knows, what it says, and how likely it was.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    pub token: u32,
+    pub text: String,
+    /// Natural logarithm of the model's own probability, before temperature and filters.
+    pub logprob: f32,
+}
 
 /// F32 from their bits.
 pub fn numbers(bits: &[u32]) -> Vec<f32> {

@@ -12,8 +12,7 @@ use super::constraint;
 use super::{
     ChatMessage, ChatOptions, ChatTemplate, Contrastive, EncodeOptions, Framed, GenerateOptions, Generation,
     GenerationStats, MOST_ALTERNATIVES, Samples, SamplingDefaults, TextModelInfo, TextModelStats, Tokenizer,
-    generate::Candidate,
-    logits::{likeliest, log_sum_exp, numbers},
+    logits::{Candidate, likeliest, log_sum_exp, numbers},
     ranges::within,
     session::{Asked, Session},
     steps::Prompt,

@@ -12,6 +12,7 @@ use vitrine::{
 
 use crate::{
     generate::{on_each_device, stories},
+    sampling::{text, tokens, written},
     texts::{answers, open},
 };
 
@@ -57,20 +58,7 @@ fn all(samples: &mut Samples) -> (Vec<Vec<TokenEvent>>, Vec<usize>) {
 fn alone(model: &TextModel, prompt: &str, options: &GenerateOptions, at: usize) -> (Vec<TokenEvent>, EndReason) {
     let seed = options.seed.map(|seed| seed.wrapping_add(at as u32));
     let options = GenerateOptions { n: 1, seed, ..options.clone() };
-    let mut generation = model.generate(prompt, options, Cancel::new()).unwrap();
-    let mut events = vec![];
-    while let Some(event) = block_on(generation.next()).unwrap() {
-        events.push(event);
-    }
-    (events, generation.end_reason().unwrap())
-}
-
-fn text(events: &[TokenEvent]) -> String {
-    events.iter().map(|event| event.text.as_str()).collect()
-}
-
-fn tokens(events: &[TokenEvent]) -> Vec<u32> {
-    events.iter().filter_map(|event| event.token).collect()
+    written(model, prompt, options)
 }
 
 /// Every sample with these options against the generation that it stands for; returns the texts, and the order in which tokens came.

@@ -24,7 +24,7 @@ on_each_device!(
     guesses_change_no_token_and_are_counted,
 );
 
-fn written(model: &TextModel, prompt: &str, options: GenerateOptions) -> (Vec<TokenEvent>, EndReason) {
+pub fn written(model: &TextModel, prompt: &str, options: GenerateOptions) -> (Vec<TokenEvent>, EndReason) {
     let mut generation = model.generate(prompt, options, Cancel::new()).unwrap();
     let mut events = vec![];
     while let Some(event) = block_on(generation.next()).unwrap() {
@@ -33,11 +33,11 @@ fn written(model: &TextModel, prompt: &str, options: GenerateOptions) -> (Vec<To
     (events, generation.end_reason().unwrap())
 }
 
-fn text(events: &[TokenEvent]) -> String {
+pub fn text(events: &[TokenEvent]) -> String {
     events.iter().map(|event| event.text.as_str()).collect()
 }
 
-fn tokens(events: &[TokenEvent]) -> Vec<u32> {
+pub fn tokens(events: &[TokenEvent]) -> Vec<u32> {
     events.iter().filter_map(|event| event.token).collect()
 }
 
