@@ -17,6 +17,8 @@ pub struct Tally {
     /// Tests whose published model was not fetched, by name; they count among the ignored.
     pub without_published: Vec<String>,
     pub failures: Vec<String>,
+    /// Tests that passed, but not at once, with what stood in their way; they count among the passed.
+    pub at_second_run: Vec<String>,
     /// What tests said that they proved.
     pub proofs: Vec<Proof>,
 }
@@ -49,6 +51,7 @@ impl Tally {
         self.without_case.extend(other.without_case);
         self.without_published.extend(other.without_published);
         self.failures.extend(other.failures);
+        self.at_second_run.extend(other.at_second_run);
         self.proofs.extend(other.proofs);
     }
 }

@@ -8,5 +8,5 @@ mod webdriver;
 
 pub use find::{Browser, Engine, build_geckodriver_beside};
 pub use script::Script;
-pub use session::{Gpu, Session, is_silence};
+pub use session::{Gpu, Session};
 pub use webdriver::{Driver, Element};

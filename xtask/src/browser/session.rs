@@ -22,15 +22,6 @@ const LOADING: Duration = Duration::from_secs(60);
 /// How long a parsed one is waited for until all that it names is there.
 const HELD_BACK: Duration = Duration::from_secs(15);
 
-/// How the error of a browser begins that does not answer any more.
-const SILENT: &str = "the browser fell silent";
-
-/// Whether an error is about the browser alone, and so says nothing about the page.
-pub fn is_silence(error: &anyhow::Error) -> bool {
-    let told = format!("{error:#}");
-    told.contains(SILENT) || told.contains("Timed out receiving message from renderer")
-}
-
 /// Which adapter the page finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gpu {
@@ -138,7 +129,7 @@ impl<'driver> Session<'driver> {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        bail!("{SILENT}: {address} did not open in {LOADING:?}")
+        bail!("{address} did not open in {LOADING:?}")
     }
 
     /// The names of the tabs, this one among them.

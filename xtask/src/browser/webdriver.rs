@@ -1,6 +1,8 @@
 //! A WebDriver client (W3C WebDriver 2), blocking, as much of it as we use. The HTTP client is the one that the test runner
 //! of wasm-bindgen brings along, so it costs nothing to build.
 
+#[cfg(unix)]
+use std::os::unix::process::CommandExt;
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
@@ -17,6 +19,10 @@ use crate::system::is_root;
 
 /// How long a driver may take until it answers.
 const STARTING: Duration = Duration::from_secs(30);
+
+/// How long it may take over a command, and over one that waits for a script. Browsers hang at their start now and then.
+const ANSWERING: Duration = Duration::from_secs(120);
+const WAITING: Duration = Duration::from_secs(700);
 
 /// The key under which WebDriver wraps an element (section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -47,6 +53,8 @@ impl Driver {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let mut command = Command::new(&browser.driver);
         command.arg(format!("--port={port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        #[cfg(unix)]
+        command.process_group(0);
         let display = match browser.engine {
             Engine::Webkit => {
                 let display = Display::start()?;
@@ -59,8 +67,7 @@ impl Driver {
             Engine::Chromium | Engine::Firefox => None,
         };
         let child = command.spawn().with_context(|| format!("could not start {}", browser.driver.display()))?;
-        let configuration =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(700)));
+        let configuration = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(ANSWERING));
         let driver = Self {
             browser: browser.clone(),
             child,
@@ -90,8 +97,9 @@ impl Driver {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let response = self.agent.post(format!("{}{path}", self.address)).send_json(body);
-        unwrap(path, response)
+        let request = self.agent.post(format!("{}{path}", self.address));
+        let patience = if path.ends_with("/execute/async") { WAITING } else { ANSWERING };
+        unwrap(path, request.config().timeout_global(Some(patience)).build().send_json(body))
     }
 
     pub fn get(&self, path: &str) -> Result<Value> {
@@ -126,6 +134,11 @@ impl Drop for Display {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // With the browsers that it started: one that hangs would take its processor from all that follow.
+        #[cfg(unix)]
+        drop(
+            Command::new("kill").args(["-KILL", "--", &format!("-{}", self.child.id())]).stderr(Stdio::null()).status(),
+        );
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -7,7 +7,7 @@
 //! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
 //! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
-//! the console: an error there that the test did not ask for fails it.
+//! the console: an error there that the test did not ask for fails it. [`round`] runs them.
 
 mod api;
 mod axe;
@@ -36,6 +36,7 @@ mod pictures;
 mod prose;
 mod published;
 mod reader;
+mod round;
 mod sampling;
 mod sources;
 mod tools;
@@ -45,20 +46,18 @@ mod widgets;
 mod world;
 
 use std::{
-    collections::VecDeque,
-    env, fs,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fs,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     thread,
-    time::Instant,
 };
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
+use self::round::Round;
 use crate::{
-    browser::{self, Browser, Driver, Engine, Gpu, Script, Session},
+    browser::{Browser, Engine, Gpu, Script, Session},
     build::{Site, WasmSize, copy_folder, types},
     npm::{self, Package},
     proofs::Proof,
@@ -391,178 +390,10 @@ fn run_tests(
             screenshots,
             reference: reference.is_dir(),
             cases: &cases,
-            waiting: Mutex::new(chosen().filter(fits).filter(|test| !test.patient).copied().collect()),
-            patient: Mutex::new(chosen().filter(fits).filter(|test| test.patient).copied().collect()),
-            tally: Mutex::new(Tally::default()),
         };
-        let outcome = thread::scope(|scope| {
-            let windows: Vec<_> =
-                (0..WINDOWS).map(|_| scope.spawn(|| round.work(&[&round.waiting, &round.patient]))).collect();
-            let beside = scope.spawn(|| round.work(&[&round.patient]));
-            windows
-                .into_iter()
-                .chain([beside])
-                .try_for_each(|window| window.join().unwrap_or_else(|_| bail!("a row of tests panicked")))
-        });
-        tally.add(round.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
-        if let Err(error) = outcome {
-            tally.fail(format!("the page in {engine:?}: {error:#}"));
-        }
+        tally.add(round.run(chosen().filter(fits).copied()));
     }
     Ok(())
-}
-
-/// How many tests run side by side, beside one of those that wait for the clock.
-const WINDOWS: usize = 2;
-
-type Queue = Mutex<VecDeque<Test>>;
-
-/// The tests of one engine.
-struct Round<'a> {
-    browser: &'a Browser,
-    address: String,
-    workspace: &'a Workspace,
-    site: &'a Path,
-    screenshots: Option<&'a Path>,
-    /// Whether `../shared/reference` is there.
-    reference: bool,
-    cases: &'a Path,
-    waiting: Queue,
-    /// Those that wait for the clock, beside the others.
-    patient: Queue,
-    tally: Mutex<Tally>,
-}
-
-impl Round<'_> {
-    /// Runs tests of these queues one after the other, with a driver of its own, until none waits.
-    fn work(&self, queues: &[&Queue]) -> Result<()> {
-        let next = || queues.iter().find_map(|queue| queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front());
-        let Some(mut test) = next() else { return Ok(()) };
-        let driver = Driver::start(self.browser)?;
-        let mut window = None;
-        loop {
-            let counted = self.run(&driver, &mut window, &test);
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).add(counted);
-            match next() {
-                Some(following) => test = following,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Runs one test, says how it went, and counts it. It is in `window` where there is one, and may leave a fresh one there.
-    fn run<'driver>(&self, driver: &'driver Driver, window: &mut Option<Session<'driver>>, test: &Test) -> Tally {
-        let name = match self.browser.engine {
-            Engine::Chromium => test.name.to_owned(),
-            other => format!("{} in {other:?}", test.name),
-        };
-        let mut tally = Tally::default();
-        if let Some(case) = test.case.filter(|case| !self.cases.join(case).is_dir()) {
-            println!("needs-case: {case} ({name})");
-            tally.ignored += 1;
-            tally.without_case.push(name);
-            return tally;
-        }
-        if let Some(model) = test.published.filter(|model| !self.site.join("models").join(model).is_dir()) {
-            if is_required("VITRINE_REQUIRE_PUBLISHED") {
-                println!("test {name} ... FAILED");
-                tally.fail(format!("{name}\n    {model} was not fetched (`cargo xtask models {model}`), and VITRINE_REQUIRE_PUBLISHED asks for it"));
-            } else {
-                println!("needs-published: {model} ({name})");
-                tally.without_published.push(format!("{name}: {model}"));
-                tally.ignored += 1;
-            }
-            return tally;
-        }
-        if test.reference && !self.reference {
-            if is_required("VITRINE_REQUIRE_REFERENCE") {
-                println!("test {name} ... FAILED");
-                tally.fail(format!(
-                    "{name}\n    ../shared/reference is absent, and VITRINE_REQUIRE_REFERENCE asks for it"
-                ));
-            } else {
-                println!("needs-reference: {name}");
-                tally.without_reference.push(name);
-                tally.ignored += 1;
-            }
-            return tally;
-        }
-        let start = Instant::now();
-        let outcome = self.attempt(driver, window, test, &name).or_else(|error| {
-            // One more window, of a driver of its own, and say so.
-            if browser::is_silence(&error) {
-                println!("test {name}: {error:#}; once more");
-                self.attempt(&Driver::start(self.browser)?, &mut None, test, &name)
-            } else {
-                Err(error)
-            }
-        });
-        let seconds = start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(proofs) => {
-                println!("test {name} ... ok ({seconds:.1} s)");
-                tally.passed += 1;
-                tally.proofs = proofs;
-            }
-            Err(error) => {
-                // The reason stands once more beside the sum, where a long log is read first.
-                println!("test {name} ... FAILED ({seconds:.1} s)\n    {error:#}");
-                tally.fail(format!("{name}\n    {error:#}"));
-            }
-        }
-        tally
-    }
-
-    /// Runs one test in a window that is as good as one of a fresh profile. In Firefox, which takes longer to open a window than for most tests,
-    /// one that passed leaves its own to the next.
-    fn attempt<'driver>(
-        &self,
-        driver: &'driver Driver,
-        window: &mut Option<Session<'driver>>,
-        test: &Test,
-        name: &str,
-    ) -> Result<Vec<Proof>> {
-        let browser = if test.whole { self.browser.whole() } else { self.browser.clone() };
-        let session = window.take().map_or_else(|| Session::open(driver, &browser, test.gpu), Ok)?;
-        let (address, root) = (self.address.clone(), self.workspace.root.as_path());
-        let Self { workspace, site, screenshots, .. } = *self;
-        let proofs = Mutex::default();
-        let here = Visit { session: &session, address, root, workspace, site, screenshots, test: test.name, proofs };
-        visit(test, name, &here)?;
-        let proofs = here.proofs.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let blank = format!("{}/fault/blank", self.address);
-        if browser.engine == Engine::Firefox && session.renew(&blank).unwrap_or(false) {
-            *window = Some(session);
-        }
-        Ok(proofs)
-    }
-}
-
-/// Whether a variable says that what a test needs must be there.
-fn is_required(variable: &str) -> bool {
-    env::var_os(variable).is_some_and(|value| value == "1")
-}
-
-/// Runs one test. What a failed test saw is kept as a picture under the target directory.
-fn visit(test: &Test, name: &str, visit: &Visit) -> Result<()> {
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| (test.run)(visit))).unwrap_or_else(|_| bail!("the test itself panicked"));
-    let console = visit.session.console_errors();
-    if let Err(error) = outcome {
-        let picture = failure_picture(visit.root, name)?;
-        drop(visit.session.screenshot(&picture));
-        return Err(error.context(format!("{} (console: {:?})", picture.display(), console.unwrap_or_default())));
-    }
-    let unexpected: Vec<String> =
-        console?.into_iter().filter(|line| !test.expected.iter().any(|part| line.contains(part))).collect();
-    ensure_that!(unexpected.is_empty(), "the console holds errors: {unexpected:#?}");
-    Ok(())
-}
-
-fn failure_picture(root: &Path, name: &str) -> Result<PathBuf> {
-    let folder = root.join("target").join("failed-page-tests");
-    fs::create_dir_all(&folder)?;
-    Ok(folder.join(format!("{name}.png")))
 }
 
 /// A JSON array of strings.

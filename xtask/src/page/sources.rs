@@ -480,6 +480,8 @@ fn repository(visit: &Visit) -> Result<()> {
     }
     visit.call(script!("sources.js", anyFolder), nothing())?;
     page.type_into("#any-folder", &fs::canonicalize(&root)?.to_string_lossy())?;
+    // A browser looks through a folder beside its other work.
+    page.wait_for("document.querySelector('#any-folder').files.length === 8", 30)?;
     visit.call(script!("sources.js", dropChosen), nothing())?;
     page.wait_for(
         "document.body.dataset.state === 'ready' && /qwen3/i.test(document.querySelector('#model-facts').innerText)",

@@ -135,6 +135,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 
 fn report(sum: &Tally) {
     println!();
+    for stumbled in &sum.at_second_run {
+        println!("passed at the second run: {stumbled}");
+    }
     for failure in &sum.failures {
         println!("failed: {failure}");
     }
