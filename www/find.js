@@ -10,6 +10,7 @@ import { askHub, fetched, firstBytes, hubAddress, hubPlace } from "./hub.js";
 import { ggufsAmong, modelFiles } from "./pipeline.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
+/** @import * as Values from "./values.js" */
 /** @import { DeviceInfo, FindOptions, FoundModel, ModelKind } from "./vitrine.js" */
 /** @typedef {{ rfilename: string, size?: number, lfs?: { size: number } }} Sibling */
 /**
@@ -150,7 +151,7 @@ async function look(about, maxBytes, place) {
 /**
  * What a model is, takes and gives.
  * @param {FoundModel} model
- * @param {Wasm.Outlook} outlook
+ * @param {Values.Outlook} outlook
  * @param {number | null} room
  * @param {Place} place
  * @returns {Promise<Partial<FoundModel>>}
@@ -222,7 +223,7 @@ function candidatesOf({ id, siblings = [] }, room, engine) {
     const files = listed(modelFiles(paths, `hf://${id}`));
     return [{ files, source: `hf://${id}`, quantization: null, runs: true, bytes: bytesOf(files) }];
   }
-  /** @type {Wasm.Ranked[]} */
+  /** @type {Values.Ranked[]} */
   const ranked = engine.rankFiles(models.map((files) => ({ name: files[0].path, bytes: bytesOf(files) })), room ?? undefined);
   return ranked.map(({ index, quantization, runs }) => {
     const files = models[index];
@@ -235,7 +236,7 @@ function candidatesOf({ id, siblings = [] }, room, engine) {
  * @param {string} repository
  * @param {Listed[]} files
  * @param {Place} place
- * @returns {Promise<Wasm.Outlook | undefined>}
+ * @returns {Promise<Values.Outlook | undefined>}
  */
 async function outlookOf(repository, files, { engine, signal }) {
   const weights = files.filter(({ path }) => !/\.(json|jinja|txt)$/.test(path));
@@ -260,7 +261,7 @@ async function outlookOf(repository, files, { engine, signal }) {
  * @param {{ engine: Wasm.Engine, signal: AbortSignal }} place
  */
 async function outlookOfGguf([first, ...rest], at, begun, { engine, signal }) {
-  /** @type {Wasm.Outlook | undefined} */
+  /** @type {Values.Outlook | undefined} */
   let outlook;
   /** @type {Uint8Array} */
   let bytes = new Uint8Array();

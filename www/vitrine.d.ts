@@ -11,6 +11,16 @@
  * Importing this module touches neither `window` nor `document`: it may run on a server that renders pages.
  */
 
+import type {
+  Alternative, AutoencoderInfo, Beam, BeamBranch, CacheEntry, CacheUsage, DeviceInfo, EncoderInfo, EncoderStats, FinishReason, ImageModelInfo, ImageModelStats, Labelling,
+  ModelInfo, ModelStats, Next, PaintedRows, PaintSummary, Pooling, SampleEvent, SamplesSummary, SchedulerName, Score, Step, StepPart, TokenizerInfo,
+} from "./values.js";
+
+export type {
+  Alternative, AutoencoderInfo, Beam, BeamBranch, CacheEntry, Considered, DeviceInfo, EncoderInfo, EncoderStats, FilterName, FinishReason, GenerationStats, ImageModelInfo,
+  ImageModelStats, Labelling, ModelInfo, ModelStats, Next, PaintSummary, Pooling, SampleSummary, SamplingDefaults, SchedulerName, Score, StepPart, TokenizerInfo, Trace,
+} from "./values.js";
+
 /** What went wrong, as a word that never changes its meaning. */
 export type ErrorCode =
   | "unsupported-model"
@@ -32,22 +42,6 @@ export class VitrineError extends Error {
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown });
   readonly name: "VitrineError";
   readonly code: ErrorCode;
-}
-
-/** What computes, and why it was chosen. */
-export interface DeviceInfo {
-  kind: "webgpu" | "cpu";
-  /** The adapter's own name, or the CPU kernels in use. */
-  name: string;
-  /** A sentence: why this device. */
-  reason: string;
-  /** A GPU made of software. */
-  software: boolean;
-  subgroups: boolean;
-  f16: boolean;
-  /** 0 on the CPU. */
-  maxBufferBytes: number;
-  maxBindingBytes: number;
 }
 
 export interface EngineOptions {
@@ -114,15 +108,9 @@ export interface NamedFiles {
 }
 
 /** How far a load has come. */
-export interface Progress {
-  phase: "download" | "compile";
-  /** Bytes so far, and of the whole; `total` is 0 where the server does not say. */
-  loaded: number;
-  total: number;
+export interface Progress extends Step {
   /** Bytes a second over the last second or so; 0 where that means nothing. */
   speed: number;
-  /** Where the bytes come from. */
-  from: "network" | "cache" | "memory";
 }
 
 /**
@@ -399,100 +387,22 @@ export interface GenerateOptions extends CallOptions {
 
 export interface ChatOptions extends GenerateOptions, TemplateOptions, CallingOptions {}
 
-/** A token that might have been. */
-export interface Alternative {
-  token: number;
-  text: string;
-  /** Natural logarithm of the model's own probability, before temperature and filters. */
-  logprob: number;
-}
-
-/** A token that might have been, and what became of it. */
-export interface Considered extends Alternative {
-  /** In what the token was drawn from, after temperature and filters; 0 for one that was dropped. */
-  probability: number;
-  /** The option whose filter dropped it. */
-  droppedBy?: FilterName;
-}
-
-/** A filter by its option; "ban" is any bias that rules a token out, "temperature" the choice of the likeliest. */
-export type FilterName = "ban" | "topNSigma" | "topK" | "typicalP" | "topP" | "minP" | "xtc" | "mirostat" | "temperature";
-
-/** What the filters left of the tokens that might have been. */
-export interface Trace {
-  /** The likeliest first; the chosen one is the last where it is not among them. */
-  candidates: Considered[];
-  /** The filters that are on, in their order, and how many tokens each left. */
-  filters: [FilterName, number][];
-}
-
 /** One step of a generation. */
-export interface Chunk {
-  /** Which text, where `n` is above 1. */
-  index?: number;
-  /** What can be shown now; empty while a character or a possible stop string is incomplete. */
-  text: string;
-  /** The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token. */
-  token?: number;
-  piece: string;
-  /** Of a mark such as `[TOOL_CALLS]`, which `text` never shows. */
-  mark?: true;
-  /** As in `Alternative`; absent where the token is `forced`. */
-  logprob?: number;
-  /** Of what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else could come. */
-  drawnLogprob?: number;
-  /** The likeliest tokens at this place, likeliest first; empty unless asked for. */
-  alternatives: Alternative[];
-  /** Where it was asked for. */
-  trace?: Trace;
-  /** What the text is held to let nothing else come, and the model was not asked. Where `alternatives` or `trace` are asked for, it always is. */
-  forced?: true;
+export interface Chunk extends SampleEvent {
   /** Of a chat with tools: calls that became whole here, what is wrong with others, and what those that were run came to. `text` holds none of them. */
   calls?: ToolCall[];
   faults?: ToolFault[];
   results?: ToolResult[];
 }
 
-/** "eos": the model ended the text; "stop": a stop string was met, or the text is all that it is held to; "length": `maxTokens` are there; "context": the context is full. */
-export type FinishReason = "eos" | "stop" | "length" | "context" | "aborted";
-
-/** What a generation took. */
-export interface GenerationStats {
-  promptTokens: number;
-  /** Of these, how many were in the cache already. */
-  reusedTokens: number;
-  generatedTokens: number;
-  /** The seed that was given or drawn. */
-  seed: number;
-  /** Tokens that `promptLookup` or `draft` guessed, and how many of them were right. */
-  draftedTokens: number;
-  acceptedTokens: number;
-  /** Tokens that had to come, and were not computed one by one. */
-  forcedTokens: number;
-  firstTokenMs: number;
-  prefillTokensPerSecond: number;
-  decodeTokensPerSecond: number;
-}
-
 /** What came of a generation. */
-export interface GenerationSummary extends GenerationStats {
-  /** Where there are several texts, only if it is the same of all. */
-  finishReason?: FinishReason;
-  /** Of each text where `n` is above 1; what stands beside is of all together. */
-  samples?: SampleSummary[];
+export interface GenerationSummary extends SamplesSummary {
   /** Of a chat with tools: how often the model was asked; tokens are those of all rounds. */
   rounds?: number;
   calls?: ToolCall[];
   faults?: ToolFault[];
   /** The turns to put behind the conversation: the assistant's, and the results of calls that were run. */
   messages?: Message[];
-}
-
-/** What came of one of several texts. */
-export interface SampleSummary {
-  seed: number;
-  generatedTokens: number;
-  finishReason?: FinishReason;
 }
 
 /** An async iterable of chunks. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
@@ -523,81 +433,6 @@ export interface MessagePart {
   [field: string]: unknown;
 }
 
-export interface ModelInfo {
-  kind: "text";
-  name: string;
-  architecture: string;
-  parameters: number;
-  /** The type that most of the weights have. */
-  quantization: string;
-  /** Bytes of the weights in the file. */
-  weightBytes: number;
-  vocabulary: number;
-  layers: number;
-  width: number;
-  /** Tokens that the context holds here, and that the model was made for; absent of a recurrent model, whose states have one size whatever they met. */
-  contextLength?: number;
-  trainedContextLength?: number;
-  /** Whether it reads its prompt as a whole and writes another text (T5, BART, Marian, Pegasus); else it goes on from the prompt. */
-  encoderDecoder: boolean;
-  /** Whether its files bring a chat template that can be read. */
-  chat: boolean;
-  /** How the model is sampled where `GenerateOptions` leaves it open. */
-  sampling: SamplingDefaults;
-  /** Why not, where they bring one that cannot: `chat` says the same. Texts can be gone on with all the same. */
-  chatProblem?: string;
-  /** The source of its chat template (Jinja); where it has several, of the one for conversations with tools. */
-  chatTemplate?: string;
-  device: DeviceInfo;
-}
-
-/**
- * The sampling that a model's files ask for: `generation_config.json` (what it leaves open as transformers has it: temperature 1, top-k 50, all
- * else off; greedy where it says `"do_sample": false`), or `general.sampling.*` in a GGUF; where both are silent, Vitrine's own.
- */
-export interface SamplingDefaults {
-  temperature: number;
-  topK: number;
-  topP: number;
-  minP: number;
-  repetitionPenalty: number;
-  from: "generation_config.json" | "gguf" | "vitrine";
-}
-
-/** Milliseconds, tokens a second, counts and bytes; what no generation has measured yet is left out. */
-export interface ModelStats {
-  loadMs: number;
-  /** Weights, caches and plans. */
-  deviceBytes: number;
-  /** What a decode step costs on the GPU. */
-  dispatchesPerStep: number;
-  passesPerStep: number;
-  submitsPerStep: number;
-  /** Of the latest generation. A wait is a token that was awaited with no step queued behind it, so that the GPU then stood still. */
-  waitsPerToken?: number;
-  timeToFirstTokenMs?: number;
-  prefillTokensPerSecond?: number;
-  decodeTokensPerSecond?: number;
-}
-
-/** What runs alike in every layer, in one decode step. */
-export interface StepPart {
-  /** What runs, and in which part of the model: `"matvec @ attention"`. */
-  part: string;
-  /** How often a step runs it. */
-  runs: number;
-  /** Milliseconds that all of its runs in one step take. */
-  ms: number;
-}
-
-export interface Score {
-  /** Every token of the text with its log-probability; the first of all has none. */
-  tokens: { token: number; text: string; logprob?: number }[];
-  /** The sum of the log-probabilities. */
-  logprob: number;
-  perplexity: number;
-}
-
 export interface BeamOptions extends CallOptions {
   /** How many texts are followed at once: 1 to 64 (the default: 4). They share the model's context, each as much. */
   beams?: number;
@@ -615,29 +450,6 @@ export interface BeamOptions extends CallOptions {
   returned?: number;
   /** Whether `steps` come with them. */
   trace?: boolean;
-}
-
-/** A text that a beam search found. */
-export interface Beam {
-  text: string;
-  tokens: number[];
-  /** Its log-probability, the end's included, over its length to the power of `lengthPenalty`. */
-  score: number;
-  finishReason: "eos" | "length";
-}
-
-/** A way to go on that a step of a beam search weighed. */
-export interface BeamBranch {
-  /** The beam that it goes on from, by its place in the step before; 0 in the first. */
-  parent: number;
-  token: number;
-  text: string;
-  /** The log-probability of the text with it, less what `diversity` costs. */
-  score: number;
-  /** Its place among the beams of the next step, if it is one. */
-  beam?: number;
-  /** Whether a text ends here that counts among the best so far. */
-  ended: boolean;
 }
 
 /** Best first; with `trace` the branches that each step weighed, those of a group together, likeliest first. */
@@ -850,35 +662,6 @@ export interface TextModel {
   unload(): Promise<void>;
 }
 
-/**
- * Ways from noise to a picture, by the names of their papers and of k-diffusion. Those of Heun, KDPM2 and DPM++ SDE ask the denoiser twice a step, PNDM
- * twice in its first. "ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-2m-sde", "dpm++-sde", "lcm" and "tcd" (eta 0.3) draw noise on the way, all of it from
- * the seed. `info.scheduler` is the one that the model's files name; it runs with every setting of theirs, and another with what diffusers' `from_config`
- * takes over.
- */
-export type SchedulerName =
-  | "ddpm"
-  | "ddim"
-  | "pndm"
-  | "euler"
-  | "euler-ancestral"
-  | "heun"
-  | "lms"
-  | "kdpm2"
-  | "kdpm2-ancestral"
-  | "deis"
-  | "dpm++-2m"
-  | "dpm++-2m-karras"
-  | "dpm++-2m-sde"
-  | "dpm++-2s"
-  | "dpm++-sde"
-  | "unipc"
-  | "lcm"
-  | "tcd"
-  | "edm-euler"
-  | "edm-dpm++-2m"
-  | "flow-euler";
-
 /** Anything that holds a picture. */
 export type PictureSource = ImageData | ImageBitmap | Blob;
 
@@ -914,34 +697,11 @@ export interface ImageOptions extends CallOptions {
 }
 
 /** A denoising step, and the picture as far as it has come. */
-export interface PaintStep {
-  /** From 1 to `steps`. */
-  step: number;
-  steps: number;
+export interface PaintStep extends PaintedRows {
   /** The first picture; none where `preview` is off and the step is not the last. */
   image?: ImageData;
   /** All of them (`count`). */
   images: ImageData[];
-  /** Whether these are the finished pictures. */
-  final: boolean;
-  /** The seed that was given or drawn. */
-  seed: number;
-  /** Milliseconds that the step took, and that its picture took. */
-  stepMs: number;
-  decodeMs: number;
-}
-
-/** What a painting took. */
-export interface PaintSummary {
-  seed: number;
-  steps: number;
-  totalMs: number;
-  /** Words at the end of the prompt that the model cannot read at once, if there are any. */
-  cut?: string;
-  /** Words of the prompt that the model never met; they are passed over. */
-  unknown?: string[];
-  /** Marks of the prompts that stand for more than their words elsewhere, and were read as words: `(word:1.2)` where it cannot be weighted, `[a|b]`, `BREAK` … */
-  literal?: string[];
 }
 
 /** An async iterable of steps. Nothing runs before the first `next()`; leaving a `for await` early cancels it. */
@@ -954,41 +714,6 @@ export interface PaintStream extends AsyncIterableIterator<PaintStep> {
   picture(): Promise<ImageData>;
 }
 
-export interface ImageModelInfo {
-  kind: "image";
-  name: string;
-  architecture: string;
-  parameters: number;
-  quantization: string;
-  weightBytes: number;
-  /** What it paints where nothing is asked for. */
-  width: number;
-  height: number;
-  /** Sides must be multiples of this, up to `largest`; with `fixedSize` there is but one size. */
-  sizeMultiple: number;
-  largest: number;
-  fixedSize: boolean;
-  steps: number;
-  guidance: number;
-  scheduler: SchedulerName;
-  schedulers: SchedulerName[];
-  /** Whether the autoencoder can encode: pictures to begin from, masks. */
-  takesPictures: boolean;
-  /** The words that the model knows, where they are few; empty where it reads any. */
-  words: string[];
-  device: DeviceInfo;
-}
-
-/** Milliseconds, counts and bytes; what no painting has measured yet is left out. */
-export interface ImageModelStats {
-  loadMs: number;
-  deviceBytes: number;
-  dispatchesPerStep: number;
-  submitsPerStep: number;
-  msPerStep?: number;
-  decodeMs?: number;
-}
-
 /** A text-to-image model. One painting runs at a time; others wait their turn. */
 export interface ImageModel {
   readonly info: ImageModelInfo;
@@ -997,66 +722,14 @@ export interface ImageModel {
   unload(): Promise<void>;
 }
 
-export interface AutoencoderInfo {
-  kind: "autoencoder" | "generator";
-  name: string;
-  architecture: string;
-  parameters: number;
-  quantization: string;
-  weightBytes: number;
-  latentChannels: number;
-  /** Pixels of a side for each pixel of the latent's; 0 where a latent is a vector. */
-  factor: number;
-  encodes: boolean;
-  decodes: boolean;
-  /** How many labels a picture may be asked for by, from 0 on; missing where it is made of the latent alone. */
-  classes?: number;
-  device: DeviceInfo;
-}
-
 export interface DecodeLatentOptions extends CallOptions {
   /** Which class of pictures, from 0 on: needed by a model whose `info` has `classes`, refused by any other. */
   label?: number;
 }
 
-export interface EncoderInfo {
-  kind: "encoder";
-  name: string;
-  /** `"bert"`, `"roberta"`, `"distilbert"`, `"nomic_bert"` or `"modernbert"`. */
-  architecture: string;
-  parameters: number;
-  quantization: string;
-  weightBytes: number;
-  vocabulary: number;
-  layers: number;
-  /** Numbers of an embedding. */
-  width: number;
-  /** Tokens of a text at most. */
-  contextLength: number;
-  /** How rows become an embedding, and whether it is made as long as 1, where `EmbedOptions` leave it open: as the files say (sentence-transformers' `1_Pooling` and `modules.json`, a GGUF's `pooling_type`), else the mean, made so. */
-  pooling: "mean" | "first" | "last" | "max";
-  normalize: boolean;
-  /** Whether it fills masks, and what a mask is in a text. */
-  fills: boolean;
-  mask?: string;
-  /** What `classify` tells apart, where the file has a head for it. */
-  labels?: string[];
-  /** Whether labels are each token's; else the text's. */
-  classifiesTokens: boolean;
-  device: DeviceInfo;
-}
-
-export interface EncoderStats {
-  loadMs: number;
-  deviceBytes: number;
-  /** Tokens of the last text. */
-  tokens: number;
-  tokensPerSecond: number;
-}
-
 export interface EmbedOptions extends CallOptions {
   /** How a text's rows become one (the default: as the files say). */
-  pooling?: "mean" | "first" | "last" | "max";
+  pooling?: Pooling;
   /** Whether embeddings are made as long as 1 (the default: as the files say). */
   normalize?: boolean;
   /** So many numbers, the first ones, of a model that was trained for it (arXiv 2205.13147). */
@@ -1077,14 +750,6 @@ export interface ClassifyOptions extends CallOptions {
   truncate?: boolean;
 }
 
-/** A label and how likely it is; of a model that labels tokens, with the token. */
-export interface Labelling {
-  label: string;
-  probability: number;
-  token?: number;
-  text?: string;
-}
-
 /** An encoder of text: BERT and its kin, sentence-transformers. */
 export interface Encoder {
   readonly info: EncoderInfo;
@@ -1092,7 +757,7 @@ export interface Encoder {
   /** One embedding a text; one for a text alone, too. A text may be given as its ids, marks included. */
   embed(texts: string | (string | Uint32Array)[], options?: EmbedOptions): Promise<Float32Array[]>;
   /** For each mask (`info.mask`) in a text the likeliest tokens, likeliest first. */
-  fill(text: string | ArrayLike<number>, options?: FillOptions): Promise<(Alternative & { probability: number })[][]>;
+  fill(text: string | ArrayLike<number>, options?: FillOptions): Promise<Next[][]>;
   /** The labels of a text, likeliest first; or the likeliest label of each token (`info.classifiesTokens`). */
   classify(text: string | ArrayLike<number>, options?: ClassifyOptions): Promise<Labelling[]>;
   /** Frees the model's memory once its last holder has let go. */
@@ -1130,31 +795,12 @@ export interface DecodeOptions extends CallOptions {
   skipSpecialTokens?: boolean;
 }
 
-export interface TokenizerInfo {
-  /** What it was read from. */
-  kind: "gguf" | "tokenizer.json" | "sentencepiece" | "merges.txt" | "vocab.txt" | "rwkv_vocab_v20230424.txt";
-  vocabulary: number;
-  bos?: number;
-  eos?: number;
-  chat: boolean;
-}
-
 /** A tokenizer alone. */
 export interface Tokenizer {
   readonly info: TokenizerInfo;
   encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   decode(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
   free(): Promise<void>;
-}
-
-export interface CacheEntry {
-  /** The address it came from, without the parameters that sign it (`X-Amz-…`, `Signature` and what is signed with it, `token`): it is kept by this. */
-  address: string;
-  /** Bytes that are there, and of the whole file. */
-  bytes: number;
-  size: number;
-  complete: boolean;
-  [detail: string]: unknown;
 }
 
 /**
@@ -1171,7 +817,7 @@ export interface ModelCache {
    */
   delete(which: string | URL | CacheEntry | OpenedModel): Promise<number>;
   /** Bytes that Vitrine keeps, and what the browser says of its quota. */
-  usage(): Promise<{ bytes: number; used: number; quota: number }>;
+  usage(): Promise<CacheUsage>;
 }
 
 export interface CatalogEntry {

@@ -1,17 +1,17 @@
 /** What the worker calls: the face of `src/web`, written by `cargo xtask build`. Whatever fails throws, or rejects with, `{ code, message }`. */
 
 import type {
-    Alternative, AutoencoderInfo, Beam, BeamBranch, BeamOptions, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
-    Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+    BeamOptions, ChatOptions, EmbedOptions, GenerateOptions, ImageOptions, Message, TemplateOptions,
 } from "./vitrine.js";
+import type {
+    Alternative, AutoencoderInfo, CacheEntry, CacheUsage, DeviceInfo, EncoderInfo, EncoderStats, FoundBeams, ImageModelInfo, ImageModelStats, Labelling, Listed, ModelInfo, ModelStats, Next,
+    Outlook, PaintedRows, PaintSummary, Ranked, SampleEvent, SamplesSummary, Score, Step, StepPart, TokenizerInfo,
+} from "./values.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
 
 export type LoadOptions = { kind?: string; quantization?: string; contextLength?: number; cache: boolean };
-
-/** How far a load has come; worker.js adds the speed. */
-export type Step = Omit<Progress, "speed">;
 
 /** A model's tokens: the bytes of all one behind another, where each ends, which are marks that readers do not see, and one that ends a text. */
 export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; end: number };
@@ -22,16 +22,11 @@ export type Matcher = { mask(): Uint32Array; take(token: number): void; forced()
 /** Makes a matcher for each text. */
 export type Form = { follow(): Matcher };
 
-export type Next = Alternative & { probability: number };
-
 /** A picture on its way: what `ImageData` holds. */
 export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
 
 /** The options as they cross. */
 export type BeamRequest = Omit<BeamOptions, "signal">;
-
-/** What a beam search found, and its steps where they were asked for. */
-export type FoundBeams = { beams: Beam[]; steps: BeamBranch[][] };
 
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
@@ -40,22 +35,10 @@ export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
 export type EmbedRequest = Omit<EmbedOptions, "signal">;
 
 /** A step as it crosses. */
-export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
-
-/** A GGUF of a listing, by the name of its first part, with the bytes of all. */
-export type Listed = { name: string; bytes: number };
-
-/** Which of those it is, and what is to be said of it; `weights` are bytes on the device. */
-export type Ranked = { index: number; quantization?: string; runs: boolean; weights: number };
+export type PaintedStep = PaintedRows & { pictures: Pixels[] };
 
 /** A file as far as it was fetched. */
 export type Beginning = { name: string; size: number; bytes: Uint8Array };
-
-/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have, `weighed` says whether their list was read. */
-export type Outlook = {
-    kind: ModelKind; architecture: string; parameters?: number; quantization?: string; weighed: boolean; storedAs?: string;
-    contextLength?: number; weights: number; caches: number; stored: number; factor?: number; decodes?: boolean;
-};
 
 export type Latent = { latent: Float32Array; shape: number[] };
 
@@ -175,11 +158,11 @@ export class Generation {
     /**
      * `undefined` at the end.
      */
-    next(): Promise<Chunk | undefined>;
+    next(): Promise<SampleEvent | undefined>;
     /**
      * As far as it has come.
      */
-    summary(): GenerationSummary;
+    summary(): SamplesSummary;
 }
 
 /**
@@ -309,7 +292,7 @@ export function cacheList(): Promise<CacheEntry[]>;
 /**
  * Bytes of Vitrine's own, of the whole origin, and those that it may take.
  */
-export function cacheUsage(): Promise<{ bytes: number; used: number; quota: number }>;
+export function cacheUsage(): Promise<CacheUsage>;
 
 /**
  * Runs once, when the module is loaded.

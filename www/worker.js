@@ -15,6 +15,7 @@ import { watchPolicy, whyNot } from "./reach.js";
 import { SharedModels } from "./shared-models.js";
 
 /** @import * as Wasm from "./wasm-face.js" */
+/** @import * as Values from "./values.js" */
 /** @import { Addresses } from "./addresses.js" */
 /** @import { Progress } from "./vitrine.js" */
 /** @import { Held } from "./shared-models.js" */
@@ -373,7 +374,7 @@ async function cancellable(signal, work) {
   }
 }
 
-/** Bytes a second over the last second of a download. @returns {(step: Wasm.Step) => number} */
+/** Bytes a second over the last second of a download. @returns {(step: Values.Step) => number} */
 function speedometer() {
   /** @type {[number, number][]} */
   const seen = [];

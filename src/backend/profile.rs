@@ -13,7 +13,7 @@ pub struct Timing {
 /// What runs alike in every layer, taken together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
-    /// What runs, and in which part of the model: `matvec @ attention`.
+    /// What runs, and in which part of the model: `"matvec @ attention"`.
     pub part: String,
     /// How often a step runs it.
     pub runs: usize,

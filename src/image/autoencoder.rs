@@ -40,7 +40,7 @@ pub struct AutoencoderInfo {
     pub factor: usize,
     pub encodes: bool,
     pub decodes: bool,
-    /// How many labels a picture may be asked for by, from 0 on.
+    /// How many labels a picture may be asked for by, from 0 on; missing where it is made of the latent alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
     pub device: DeviceInfo,

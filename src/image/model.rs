@@ -34,7 +34,7 @@ pub struct ImageModelInfo {
     /// What it paints where nothing is asked for.
     pub width: usize,
     pub height: usize,
-    /// Sides must be multiples of this, up to `largest`.
+    /// Sides must be multiples of this, up to `largest`; with [`Self::fixed_size`] there is but one size.
     pub size_multiple: usize,
     pub largest: usize,
     /// Whether it paints no other size than its own.
@@ -43,8 +43,9 @@ pub struct ImageModelInfo {
     pub guidance: f32,
     pub scheduler: SchedulerName,
     pub schedulers: Vec<SchedulerName>,
+    /// Whether the autoencoder can encode: pictures to begin from, masks.
     pub takes_pictures: bool,
-    /// The words that it knows, where these are few; sorted.
+    /// The words that the model knows, where they are few; empty where it reads any.
     pub words: Vec<String>,
     pub device: DeviceInfo,
 }

@@ -33,13 +33,13 @@ pub struct PaintSummary {
     pub seed: u32,
     pub steps: usize,
     pub total_ms: f64,
-    /// The end of the prompt that the model cannot read at once.
+    /// Words at the end of the prompt that the model cannot read at once, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cut: Option<String>,
-    /// Words of the prompt that the model never met.
+    /// Words of the prompt that the model never met; they are passed over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<String>,
-    /// Marks of the prompts, `(word:1.2)` and the like, that this model reads as words.
+    /// Marks of the prompts that stand for more than their words elsewhere, and were read as words: `(word:1.2)` where it cannot be weighted, `[a|b]`, `BREAK` …
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub literal: Vec<String>,
 }

@@ -70,6 +70,7 @@ impl ByteSource for Beginning {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Outlook {
+    /// `"text"`, `"encoder"`, `"image"`, `"autoencoder"` or `"generator"`.
     pub kind: &'static str,
     pub architecture: String,
     /// Numbers of all weights, where every one was looked at.

@@ -155,7 +155,7 @@ pub struct Branch {
     pub parent: usize,
     pub token: u32,
     pub text: String,
-    /// The log-probability of the text with it, less what diversity costs.
+    /// The log-probability of the text with it, less what `diversity` costs.
     pub score: f32,
     /// Its place among the beams of the next step, if it is one.
     pub beam: Option<usize>,

@@ -48,14 +48,14 @@ pub struct EncoderInfo {
     pub width: usize,
     /// Tokens of a text at most.
     pub context_length: usize,
-    /// How rows become an embedding, and whether it is made as long as 1, where a caller does not say.
+    /// How rows become an embedding, and whether it is made as long as 1, where `EmbedOptions` leave it open: as the files say (sentence-transformers' `1_Pooling` and `modules.json`, a GGUF's `pooling_type`), else the mean, made so.
     pub pooling: PoolingName,
     pub normalize: bool,
     /// Whether it fills masks, and the mask's token as a text is to have it.
     pub fills: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<String>,
-    /// What it tells apart, where it has a head.
+    /// What `classify` tells apart, where the file has a head for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
     /// Whether the labels are each token's; else the text's.
@@ -63,7 +63,7 @@ pub struct EncoderInfo {
     pub device: DeviceInfo,
 }
 
-/// [`Pooling`] as callers name it.
+/// How the rows of a text become one embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolingName {
@@ -137,7 +137,7 @@ pub struct EncoderStats {
     pub load_ms: f64,
     /// Bytes on the device: weights and plans.
     pub device_bytes: u64,
-    /// Of the last text.
+    /// Tokens of the last text.
     pub tokens: usize,
     pub tokens_per_second: f64,
 }

@@ -22,6 +22,10 @@ use crate::{
     graph::{Filter, Sampled},
 };
 
+/// A filter by its option: `"ban"` is any bias that rules a token out, `"temperature"` the choice of the likeliest; `"topNSigma"`, `"topK"`, `"typicalP"`,
+/// `"topP"`, `"minP"`, `"xtc"` and `"mirostat"` are themselves.
+pub type FilterName = &'static str;
+
 /// A token that might have come, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,10 +34,10 @@ pub struct Considered {
     pub text: String,
     /// As [`Candidate::logprob`].
     pub logprob: f32,
-    /// Of the distribution that the token was drawn from; 0 for one that was dropped.
+    /// In what the token was drawn from, after temperature and filters; 0 for one that was dropped.
     pub probability: f32,
     /// The option whose filter dropped it.
-    pub dropped_by: Option<&'static str>,
+    pub dropped_by: Option<FilterName>,
 }
 
 /// What the filters left of the tokens that might have come.
@@ -42,7 +46,7 @@ pub struct Trace {
     /// The likeliest, likeliest first; last the chosen one, where it is not among them.
     pub candidates: Vec<Considered>,
     /// Each filter that is on, in order, by its option's name, and how many tokens it left.
-    pub filters: Vec<(&'static str, usize)>,
+    pub filters: Vec<(FilterName, usize)>,
 }
 
 /// A step of a generation.
@@ -51,22 +55,23 @@ pub struct Trace {
 pub struct TokenEvent {
     /// What can be shown now. Empty while characters or a possible stop string are incomplete.
     pub text: String,
-    /// `None` for the text that the end sets free.
+    /// The token, and what it says by itself. The last chunk may hold only text that was held back: it then has no token.
     pub token: Option<u32>,
     /// What the token itself says; see [`Candidate::logprob`] for the number, which no one asked for where it is `forced`.
     pub piece: String,
     /// Whether it is a mark that readers do not see, so that [`Self::piece`] alone tells of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub mark: bool,
+    /// As in `Alternative`; absent where the token is `forced`.
     pub logprob: Option<f32>,
     /// Natural logarithm of its probability in what it was drawn from, after temperature and filters; 0 where the likeliest is taken or nothing else
     /// could come.
     pub drawn_logprob: Option<f32>,
-    /// The likeliest tokens in this place, likeliest first.
+    /// The likeliest tokens at this place, likeliest first; empty unless asked for.
     pub alternatives: Vec<Candidate>,
     /// Where it was asked for.
     pub trace: Option<Trace>,
-    /// What the text is held to let nothing else come, and the model was not asked.
+    /// What the text is held to let nothing else come, and the model was not asked. Where `alternatives` or `trace` are asked for, it always is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
 }
@@ -96,7 +101,7 @@ pub enum EndReason {
     Eos,
     /// A stop string was met, or the text is all that it is held to.
     Stop,
-    /// `max_tokens` were generated.
+    /// As many tokens are there as were asked for.
     Length,
     /// The context is full.
     Context,

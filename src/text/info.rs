@@ -28,15 +28,15 @@ pub struct TextModelInfo {
     pub context_length: Option<usize>,
     /// Tokens that the model was made for.
     pub trained_context_length: Option<usize>,
-    /// Whether it reads its prompt as a whole and writes another text; else it goes on from the prompt.
+    /// Whether it reads its prompt as a whole and writes another text (T5, BART, Marian, Pegasus); else it goes on from the prompt.
     pub encoder_decoder: bool,
     /// Whether its files bring a chat template that can be read.
     pub chat: bool,
-    /// Why not, where they bring one that cannot.
+    /// Why not, where they bring one that cannot: `chat` says the same. Texts can be gone on with all the same.
     pub chat_problem: Option<String>,
     /// The source of the template that writes a conversation with tools, which is the one without them where there is no other.
     pub chat_template: Option<String>,
-    /// How it is sampled where a caller does not say.
+    /// How the model is sampled where `GenerateOptions` leaves it open.
     pub sampling: SamplingDefaults,
     pub device: DeviceInfo,
 }
@@ -64,8 +64,9 @@ pub struct GenerationStats {
     pub generated_tokens: usize,
     /// Tokens that were awaited with no step queued behind them, so that a GPU then stood still; on the CPU none.
     pub waits: usize,
+    /// The seed that was given or drawn.
     pub seed: u32,
-    /// Tokens that were guessed by prompt look-up, and how many of them were right.
+    /// Tokens that were guessed, by prompt look-up or by a draft model, and how many of them were right.
     pub drafted_tokens: usize,
     pub accepted_tokens: usize,
     /// Tokens that had to come, and were not computed one by one.

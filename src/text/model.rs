@@ -60,15 +60,16 @@ pub enum Beginning<'a> {
 pub struct ScoredToken {
     pub token: u32,
     pub text: String,
-    /// `None` for the first token: nothing stands before it.
+    /// Missing of the first token: nothing stands before it.
     pub logprob: Option<f32>,
 }
 
 /// How likely the model finds a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Score {
+    /// Every token of the text with its log-probability; the first of all has none.
     pub tokens: Vec<ScoredToken>,
-    /// Sum of all log-probabilities.
+    /// The sum of the log-probabilities.
     pub logprob: f64,
     /// `exp` of the negated mean log-probability; 1 where there is nothing to score.
     pub perplexity: f64,

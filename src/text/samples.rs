@@ -29,7 +29,7 @@ pub struct SampleEvent {
 pub struct SampleSummary {
     pub seed: u32,
     pub generated_tokens: usize,
-    /// `None` while it is written.
+    /// Missing while it is written.
     pub finish_reason: Option<EndReason>,
 }
 

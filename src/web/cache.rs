@@ -36,7 +36,7 @@ pub async fn delete(address: Option<String>) -> Result<(), JsValue> {
 }
 
 /// Bytes of Vitrine's own, of the whole origin, and those that it may take.
-#[wasm_bindgen(js_name = cacheUsage, unchecked_return_type = "{ bytes: number; used: number; quota: number }")]
+#[wasm_bindgen(js_name = cacheUsage, unchecked_return_type = "CacheUsage")]
 pub async fn usage() -> Result<JsValue, JsValue> {
     let usage = async { Cache::open().await?.usage().await }.await.map_err(thrown)?;
     to_js(&usage)

@@ -45,9 +45,12 @@ struct LoadOptions {
 /// How far a load has come.
 #[derive(Serialize)]
 struct Step {
+    /// `"download"` or `"compile"`.
     phase: &'static str,
+    /// Bytes so far, and of the whole; `total` is 0 where the server does not say.
     loaded: u64,
     total: u64,
+    /// Where the bytes come from.
     from: From,
 }
 

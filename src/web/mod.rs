@@ -1,7 +1,7 @@
 //! The wasm-bindgen face, used by `www/worker.js` alone: the only room that knows JavaScript.
 //!
 //! `Engine` opens a device and loads, `Model` writes, `Encoder` embeds, fills and classifies, `Generation` gives chunks one by one, `ImageModel` paints, `Painting` gives steps one by
-//! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a call. What crosses has the types of `www/vitrine.d.ts` and those
+//! one, `Autoencoder` decodes and encodes, `Tokenizer` stands alone, `Cancel` stops a call. What crosses has the types of `www/values.d.ts` and those
 //! of [`TYPES`]; `cargo xtask build` writes what wasm-bindgen makes of both into `www/wasm-face.d.ts`.
 //!
 //! Uses `text`, `image` and `weights`. Promises: every failure is thrown as `{ code, message }`; a panic leaves its message in
@@ -26,17 +26,17 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 import type {
-  Alternative, AutoencoderInfo, Beam, BeamBranch, BeamOptions, CacheEntry, ChatOptions, Chunk, DeviceInfo, EmbedOptions, EncoderInfo, EncoderStats, GenerateOptions, GenerationSummary, ImageModelInfo, ImageModelStats, ImageOptions, Labelling,
-  Message, ModelInfo, ModelKind, ModelStats, PaintStep, PaintSummary, Progress, Score, StepPart, TemplateOptions, TokenizerInfo,
+  BeamOptions, ChatOptions, EmbedOptions, GenerateOptions, ImageOptions, Message, TemplateOptions,
 } from "../vitrine.js";
+import type {
+  Alternative, AutoencoderInfo, CacheEntry, CacheUsage, DeviceInfo, EncoderInfo, EncoderStats, FoundBeams, ImageModelInfo, ImageModelStats, Labelling, Listed, ModelInfo, ModelStats, Next,
+  Outlook, PaintedRows, PaintSummary, Ranked, SampleEvent, SamplesSummary, Score, Step, StepPart, TokenizerInfo,
+} from "../values.js";
 
 /** Bytes by address, with what is known of them beforehand, or at hand; `name` tells `tokenizer.json` from weights. */
 export type SourceFile = { name: string; address: string; size?: number; sha256?: string } | { name: string; blob: Blob };
 
 export type LoadOptions = { kind?: string; quantization?: string; contextLength?: number; cache: boolean };
-
-/** How far a load has come; worker.js adds the speed. */
-export type Step = Omit<Progress, "speed">;
 
 /** A model's tokens: the bytes of all one behind another, where each ends, which are marks that readers do not see, and one that ends a text. */
 export type Pieces = { bytes: Uint8Array; ends: Uint32Array; marks: Uint8Array; end: number };
@@ -47,16 +47,11 @@ export type Matcher = { mask(): Uint32Array; take(token: number): void; forced()
 /** Makes a matcher for each text. */
 export type Form = { follow(): Matcher };
 
-export type Next = Alternative & { probability: number };
-
 /** A picture on its way: what `ImageData` holds. */
 export type Pixels = { width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> };
 
 /** The options as they cross. */
 export type BeamRequest = Omit<BeamOptions, "signal">;
-
-/** What a beam search found, and its steps where they were asked for. */
-export type FoundBeams = { beams: Beam[]; steps: BeamBranch[][] };
 
 /** The options as they cross: pictures go beside them. */
 export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
@@ -65,22 +60,10 @@ export type PaintOptions = Omit<ImageOptions, "signal" | "init" | "mask">;
 export type EmbedRequest = Omit<EmbedOptions, "signal">;
 
 /** A step as it crosses. */
-export type PaintedStep = Omit<PaintStep, "image" | "images"> & { pictures: Pixels[] };
-
-/** A GGUF of a listing, by the name of its first part, with the bytes of all. */
-export type Listed = { name: string; bytes: number };
-
-/** Which of those it is, and what is to be said of it; `weights` are bytes on the device. */
-export type Ranked = { index: number; quantization?: string; runs: boolean; weights: number };
+export type PaintedStep = PaintedRows & { pictures: Pixels[] };
 
 /** A file as far as it was fetched. */
 export type Beginning = { name: string; size: number; bytes: Uint8Array };
-
-/** What a model would be; `weights` and `caches` are bytes on the device, `storedAs` is the type that most weights have, `weighed` says whether their list was read. */
-export type Outlook = {
-  kind: ModelKind; architecture: string; parameters?: number; quantization?: string; weighed: boolean; storedAs?: string;
-  contextLength?: number; weights: number; caches: number; stored: number; factor?: number; decodes?: boolean;
-};
 
 export type Latent = { latent: Float32Array; shape: number[] };
 

@@ -69,7 +69,7 @@ const DIRECTORY: &str = "vitrine-models";
 /// What the bytes of an entry are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Without what signs it.
+    /// The address it came from, without the parameters that sign it (`X-Amz-…`, `Signature` and what is signed with it, `token`): it is kept by this.
     pub address: String,
     /// Of the whole file, in bytes.
     pub size: u64,

@@ -17,10 +17,11 @@ pub struct Tokenizer {
     kind: &'static str,
 }
 
+/// What a tokenizer is.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {
-    /// The format that it was read from.
+    /// What it was read from: `"gguf"`, `"tokenizer.json"`, `"sentencepiece"`, `"merges.txt"`, `"vocab.txt"` or `"rwkv_vocab_v20230424.txt"`.
     kind: &'static str,
     vocabulary: usize,
     bos: Option<u32>,

@@ -116,7 +116,8 @@ fn run(cli: Cli) -> Result<bool> {
     match cli.command {
         Command::Build { profile, with } => {
             let site = with.build(&workspace, profile)?;
-            build::types::write(&workspace, &site.dist.join("pkg")).map(|()| true)
+            build::types::write(&workspace, &site.dist.join("pkg"))?;
+            build::values::write(&workspace).map(|()| true)
         }
         Command::Serve { port, profile, with } => {
             let site = with.build(&workspace, profile)?;

@@ -77,11 +77,15 @@ pub struct Painting {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Step {
+    /// From 1 to `steps`.
     step: usize,
     steps: usize,
+    /// Whether these are the finished pictures.
     #[serde(rename = "final")]
     is_final: bool,
+    /// The seed that was given or drawn.
     seed: u32,
+    /// Milliseconds that the step took, and that its picture took.
     step_ms: f64,
     decode_ms: f64,
 }

@@ -33,10 +33,13 @@ loaded_model!(
 #[serde(rename_all = "camelCase")]
 struct Stats {
     load_ms: f64,
+    /// Weights, caches and plans.
     device_bytes: u64,
+    /// What a decode step costs on the GPU.
     dispatches_per_step: u32,
     passes_per_step: u32,
     submits_per_step: u32,
+    /// Of the latest generation. A wait is a token that was awaited with no step queued behind it, so that the GPU then stood still.
     waits_per_token: Option<f64>,
     time_to_first_token_ms: Option<f64>,
     prefill_tokens_per_second: Option<f64>,
@@ -266,7 +269,7 @@ pub struct Generation {
 struct Summary {
     /// Of the text, or of several the same of all; nothing while one is written.
     finish_reason: Option<EndReason>,
-    /// Of each text, where there are several.
+    /// Of each text where `n` is above 1; what stands beside is of all together.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     samples: Vec<SampleSummary>,
     #[serde(flatten)]
@@ -288,7 +291,7 @@ impl Summary {
 #[wasm_bindgen]
 impl Generation {
     /// `undefined` at the end.
-    #[wasm_bindgen(unchecked_return_type = "Chunk | undefined")]
+    #[wasm_bindgen(unchecked_return_type = "SampleEvent | undefined")]
     pub async fn next(&self) -> Result<JsValue, JsValue> {
         let mut samples = self.samples.lock().await;
         let event = samples.next().await;
@@ -311,7 +314,7 @@ impl Generation {
     }
 
     /// As far as it has come.
-    #[wasm_bindgen(unchecked_return_type = "GenerationSummary")]
+    #[wasm_bindgen(unchecked_return_type = "SamplesSummary")]
     pub fn summary(&self) -> Result<JsValue, JsValue> {
         to_js(&*self.summary.borrow())
     }

@@ -2,6 +2,7 @@
 
 mod site;
 pub mod types;
+pub mod values;
 mod wasm;
 
 pub use site::copy_folder;

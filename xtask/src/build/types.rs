@@ -19,7 +19,7 @@ fn of(package: &Path) -> Result<String> {
     let types = fs::read_to_string(&types).with_context(|| types.display().to_string())?;
     let (_, types) = types.split_once("import type {").context("the module's types import none")?;
     let (types, _) = types.split_once("export type InitInput").context("the module's types say not how it starts")?;
-    let types = types.replace("\"../vitrine.js\"", "\"./vitrine.js\"").replace("\n\n\n\n", "\n\n");
+    let types = types.replace("} from \"../", "} from \"./").replace("\n\n\n\n", "\n\n");
     Ok(format!("{HEAD}\nimport type {{{}\n{START}", types.trim_end()))
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 
 use super::{browser, readme};
 use crate::{
+    build::values,
     npm, proofs, system,
     tally::Tally,
     workspace::{self, WASM_TARGET, Workspace, find_program},
@@ -15,6 +16,7 @@ pub fn run(workspace: &Workspace, alone: bool, tally: &mut Tally) -> Result<()> 
     if alone {
         clippy(workspace, tally)?;
     }
+    tally.check("the types of values are the crate's own", values::check(workspace));
     tally.check("types of the page's JavaScript", check_javascript(workspace, "www"));
     tally.check("types of the page tests' JavaScript", check_javascript(workspace, "xtask/src"));
     tally.check("types of the documents' JavaScript", readme::check(workspace));
