@@ -10,7 +10,7 @@ import { fileName } from "./take-out.js";
 /** Pictures that are kept; the oldest go first. */
 const MOST = 60;
 const STORE = "pictures";
-/** Pixels of a side that a picture needs here at the most; one that is smaller is enlarged by style.css. */
+/** Pixels of a side that a picture needs here at the most; one that is smaller is enlarged by paint.css. */
 const SIDE = 352;
 /** Larger pictures to begin from are not kept with what came of them. */
 const MOST_BYTES = 4 << 20;

@@ -97,7 +97,7 @@ export class Mask extends EventTarget {
     if (event.key === " " || event.shiftKey) this.#dab(this.#at.x, this.#at.y);
   }
 
-  /** Where the keyboard's brush is: a ring in style.css. */
+  /** Where the keyboard's brush is: a ring in paint.css. */
   #showBrush() {
     this.#canvas.style.setProperty("--x", `${100 * this.#at.x}%`);
     this.#canvas.style.setProperty("--y", `${100 * this.#at.y}%`);

@@ -68,7 +68,7 @@ export class PictureView {
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
     this.#canvas.getContext("2d")?.putImageData(image, 0, 0);
-    // How far it is enlarged: see style.css.
+    // How far it is enlarged: see paint.css.
     this.#frame.style.setProperty("--width", String(image.width));
     this.#frame.classList.toggle("crisp", image.width <= CRISP);
     this.#canvas.setAttribute("aria-label", words === "" ? "The picture" : words);

@@ -241,11 +241,13 @@ fn other_worker(visit: &Visit) -> Result<()> {
 
 const PAGES: [&str; 5] = ["index.html", "chat.html", "paint.html", "walk.html", "widgets.html"];
 
+const STYLES: [&str; 7] = ["style.css", "models.css", "story.css", "chat.css", "messages.css", "paint.css", "walk.css"];
+
 fn scriptless(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     let seen = || page.call(script!("embedded.js", isUnstarted), nothing());
     let folder = visit.scratch()?;
-    for name in PAGES.into_iter().chain(["style.css", "chat.css", "walk.css", "icon.svg", "site.webmanifest"]) {
+    for name in PAGES.into_iter().chain(STYLES.into_iter().chain(["icon.svg", "site.webmanifest"])) {
         std::fs::copy(visit.site.join(name), folder.join(name))?;
     }
     let server = server::start(Routes { folders: vec![("/".into(), folder)], ..Routes::default() }, 0)?;
