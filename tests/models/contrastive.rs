@@ -11,7 +11,7 @@ use vitrine::{
 
 use crate::{
     common::{ids_in, json, opened, shipped},
-    generate::{on_each_device, stories},
+    generate::{on_each_device, short_stories, stories},
     texts::open,
 };
 
@@ -51,7 +51,9 @@ fn a_contrastive_search_writes_what_transformers_writes(device: &Device) {
     let small = stories(device);
     let cases = json("contrastive.json");
     let mut held = 0;
-    for case in cases.as_array().unwrap() {
+    // A GPU made of software takes its time for each.
+    let (apart, least) = if matches!(device, Device::Gpu(_)) { (2, 3) } else { (1, 7) };
+    for case in cases.as_array().unwrap().iter().step_by(apart) {
         let model = match case["model"].as_str().unwrap() {
             "storyteller" => &trained,
             _ => match &small {
@@ -72,11 +74,11 @@ fn a_contrastive_search_writes_what_transformers_writes(device: &Device) {
         assert_eq!(end, if case["ended"] == true { EndReason::Eos } else { EndReason::Length });
         held += 1;
     }
-    assert!(held >= 7, "{held}");
+    assert!(held >= least, "{held}");
 }
 
 fn a_search_ends_with_its_share_of_the_context_or_slides(device: &Device) {
-    let Some(model) = stories(device) else { return };
+    let Some(model) = short_stories(device, 144) else { return };
     let room = model.info().context_length.unwrap() / 4;
     let prompt = [1, 403, 407, 261, 378];
     let full = options(0.6, 4, room * 2);

@@ -42,9 +42,10 @@ fn a_draft_changes_no_token_and_is_counted(device: &Device) {
     let (tokens, stats) = written(&model, Some(&draft), greedy(80));
     assert_eq!(tokens, alone);
     assert!(stats.accepted_tokens > 0 && stats.drafted_tokens >= stats.accepted_tokens, "{stats:?}");
-    // Drawn, with penalties of a window, a bias and a least length as well, of several seeds.
+    // Drawn, with penalties of a window, a bias and a least length as well, of several seeds; of some on a GPU made of software, which takes its time.
+    let seeds = if matches!(device, Device::Gpu(_)) { 3 } else { 8 };
     let (mut accepted, mut texts) = (0, BTreeMap::new());
-    for seed in 0..8 {
+    for seed in 0..seeds {
         let drawn = GenerateOptions {
             temperature: 0.9,
             top_p: 0.9,
@@ -60,7 +61,7 @@ fn a_draft_changes_no_token_and_is_counted(device: &Device) {
         accepted += stats.accepted_tokens;
         texts.insert(tokens, seed);
     }
-    assert!(accepted > 0 && texts.len() == 8, "{accepted} accepted, {} texts", texts.len());
+    assert!(accepted > 0 && texts.len() == seeds as usize, "{accepted} accepted, {} texts", texts.len());
     // The draft model writes what it would have written.
     let (own, _) = written(&draft, None, greedy(30));
     assert_eq!(own, written(&storyteller(device, "q4_0", None), None, greedy(30)).0);

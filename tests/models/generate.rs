@@ -70,6 +70,11 @@ pub fn stories(device: &Device) -> Option<TextModel> {
     stories_with(device, LoadOptions::default())
 }
 
+/// With a context that is soon full.
+pub fn short_stories(device: &Device, context_length: usize) -> Option<TextModel> {
+    stories_with(device, LoadOptions { context_length: Some(context_length), ..LoadOptions::default() })
+}
+
 fn stories_with(device: &Device, options: LoadOptions) -> Option<TextModel> {
     Some(load(device, &[&reference("llm/stories260K/stories260K-f32.gguf")?], options))
 }

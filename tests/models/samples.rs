@@ -11,7 +11,7 @@ use vitrine::{
 };
 
 use crate::{
-    generate::{on_each_device, stories},
+    generate::{on_each_device, short_stories, stories},
     sampling::{text, tokens, written},
     texts::{answers, open},
 };
@@ -155,10 +155,10 @@ fn samples_end_each_on_its_own(device: &Device) {
 }
 
 fn samples_that_share_no_step_are_written_one_after_another(device: &Device) {
-    let Some(model) = stories(device) else { return };
+    let Some(model) = short_stories(device, 144) else { return };
     let room = model.info().context_length.unwrap();
     // Two have room in the context at a time, of five.
-    let (_, order) = held(&model, PROMPT, drawn(5, room / 2 - 40));
+    let (_, order) = held(&model, PROMPT, drawn(5, room / 2 - 20));
     let first_of = |at: usize| order.iter().position(|one| *one == at).unwrap();
     assert!(at_once(&order, 2) && first_of(3) < first_of(4) && first_of(2) > 20, "{order:?}");
     // One has, which ends with the context.

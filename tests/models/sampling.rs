@@ -9,7 +9,7 @@ use vitrine::{
     text::{Dry, DynamicTemperature, EndReason, GenerateOptions, Mirostat, TextModel, TokenEvent, Xtc},
 };
 
-use crate::generate::{on_each_device, stories};
+use crate::generate::{on_each_device, short_stories, stories};
 use vitrine::backend::Device;
 
 on_each_device!(
@@ -212,7 +212,7 @@ fn what_one_generation_was_asked_does_not_touch_the_next(device: &Device) {
 }
 
 fn guesses_change_no_token_and_are_counted(device: &Device) {
-    let Some(model) = stories(device) else { return };
+    let Some(model) = short_stories(device, 192) else { return };
     let prompt = "Lily had a red ball and a big dog. Lily had a red ball and a big dog. Lily had a red";
     let free = tokens(&written(&model, prompt, greedy(60)).0);
     let guessing = |options: GenerateOptions| {
