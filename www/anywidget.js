@@ -8,6 +8,7 @@
  */
 
 import { setPageOptions } from "./engine.js";
+import { nearest } from "./options.js";
 import "./widgets.js";
 
 export { setPageOptions };
@@ -39,7 +40,12 @@ function render({ model, el }) {
     return;
   }
   const element = /** @type {any} */ (document.createElement(tag));
-  const dress = () => setAttributes(element, model.get("attributes") ?? {});
+  const dress = () => {
+    const wanted = Object.entries(model.get("attributes") ?? {}).filter(([, value]) => value !== null && value !== undefined && value !== false);
+    const strange = wanted.find(([name]) => !isKnown(element, name));
+    if (strange) tell(model, { state: "failed", error: strangeness(element, strange[0]) });
+    setAttributes(element, wanted.filter(([name]) => isKnown(element, name)));
+  };
   const ready = () => tell(model, { state: "ready", error: "" });
   const failed = (/** @type {ErrorEvent} */ { message }) => tell(model, { state: "failed", error: message });
   const done = async (/** @type {CustomEvent<Record<string, unknown>>} */ { detail }) => {
@@ -68,11 +74,27 @@ function render({ model, el }) {
   };
 }
 
-/** The attributes that are wanted, and no others. @param {HTMLElement} element @param {Record<string, unknown>} wanted */
+/** What its class names, and what any element may have. @param {HTMLElement} element @param {string} name */
+function isKnown(element, name) {
+  return attributesOf(element).includes(name) || /^(id|class|style|title|lang|dir|part|slot|role|tabindex|hidden|(aria|data)-.+)$/.test(name);
+}
+
+/** @param {HTMLElement} element @returns {string[]} */
+function attributesOf(element) {
+  return Object.keys(/** @type {any} */ (element.constructor).attributes);
+}
+
+/** @param {HTMLElement} element @param {string} name */
+function strangeness(element, name) {
+  const known = attributesOf(element);
+  const near = nearest(name, known);
+  return `<${element.localName}> has no attribute ${name}. ${near ? `Did you mean ${near}?` : `It has ${known.join(", ")}.`}`;
+}
+
+/** These attributes, and no others. @param {HTMLElement} element @param {[string, unknown][]} wanted */
 function setAttributes(element, wanted) {
-  const kept = Object.entries(wanted).filter(([, value]) => value !== null && value !== undefined && value !== false);
-  for (const name of element.getAttributeNames()) if (!kept.some(([each]) => each === name)) element.removeAttribute(name);
-  for (const [name, value] of kept) element.setAttribute(name, value === true ? "" : String(value));
+  for (const name of element.getAttributeNames()) if (!wanted.some(([each]) => each === name)) element.removeAttribute(name);
+  for (const [name, value] of wanted) element.setAttribute(name, value === true ? "" : String(value));
 }
 
 /** A value as a kernel takes it. @param {unknown} value */
