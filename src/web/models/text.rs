@@ -17,9 +17,8 @@ use super::super::{
 use crate::{
     Cancel, Error, Result,
     text::{
-        BeamRequest, Beginning, Candidate, ChatMessage, ChatOptions, ChatRequest, EndReason,
-        GenerateOptions, GenerateRequest, GenerationStats, SampleSummary, Samples, TextModel, TextModelStats,
-        constraint,
+        BeamRequest, Beginning, Candidate, ChatMessage, ChatOptions, ChatRequest, EndReason, GenerateOptions,
+        GenerateRequest, GenerationStats, SampleSummary, Samples, TextModel, TextModelStats, constraint,
     },
 };
 

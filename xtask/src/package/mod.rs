@@ -21,6 +21,9 @@ pub struct Options {
     /// The wheel `vitrine-widgets` for Python too
     #[arg(long)]
     python: bool,
+    /// See what crates.io would get, without publishing it
+    #[arg(long)]
+    crates: bool,
     /// A finished site, instead of building one
     #[arg(long)]
     site: Option<std::path::PathBuf>,
@@ -39,6 +42,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.python {
         let wheel = python::build(workspace, &package, &packages.join("python"))?;
         println!("{}: {}", wheel.display(), megabytes(wheel.metadata()?.len()));
+    }
+    if options.crates {
+        crates::check(workspace)?;
     }
     Ok(())
 }

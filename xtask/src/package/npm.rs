@@ -60,7 +60,11 @@ pub fn assemble(root: &Path, site: &Path, out: &Path) -> Result<PathBuf> {
 fn of_this_version(description: &str) -> Result<String> {
     let parsed: Value = serde_json::from_str(description).context("www/package.json is no JSON")?;
     let version = parsed["version"].as_str().context("www/package.json names no version")?;
-    Ok(description.replacen(&format!("\"version\": \"{version}\""), concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\""), 1))
+    Ok(description.replacen(
+        &format!("\"version\": \"{version}\""),
+        concat!("\"version\": \"", env!("CARGO_PKG_VERSION"), "\""),
+        1,
+    ))
 }
 
 /// A module of the site with all that it imports.

@@ -12,8 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     build::copy_folder,
-    npm,
-    system,
+    npm, system,
     workspace::{self, Workspace, find_program},
 };
 
@@ -91,7 +90,10 @@ pub fn build(workspace: &Workspace, package: &Path, out: &Path) -> Result<PathBu
     wheel.current_dir(&source).args(["-m", "build", "--wheel", "--no-isolation", "--outdir"]).arg(out);
     let built = wheel.output().context("could not start python -m build")?;
     if !built.status.success() {
-        bail!("the wheel could not be built: {}", String::from_utf8_lossy(&built.stdout) + String::from_utf8_lossy(&built.stderr));
+        bail!(
+            "the wheel could not be built: {}",
+            String::from_utf8_lossy(&built.stdout) + String::from_utf8_lossy(&built.stderr)
+        );
     }
     let wheel = out.join(concat!("vitrine_widgets-", env!("CARGO_PKG_VERSION"), "-py3-none-any.whl"));
     ensure!(wheel.is_file(), "python -m build made no {}", wheel.display());

@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -82,8 +83,12 @@ impl Bundler {
             Self::Webpack => app.node("webpack.mjs", &[&app.install(&WEBPACK)?, &out])?,
             Self::Parcel => {
                 fs::write(app.folder.join(".parcelrc"), PARCEL_CONFIGURATION)?;
+                // What a configuration extends lies among the application's packages.
+                let modules = app.folder.join("node_modules");
+                copy_folder(app.install(&PARCEL)?.parent().context("npm's folder")?, &modules)?;
+                let program = modules.join("parcel/lib/bin.js").to_string_lossy().into_owned();
                 let options = ["--dist-dir", "out", "--no-cache", "--no-source-maps", "--log-level", "warn"];
-                app.run(&PARCEL, "parcel", &[&["build", "index.html"], &options[..]].concat())?;
+                app.node(&program, &[&["build", "index.html"], &options[..]].concat())?;
             }
             Self::Rollup => app.node("rollup.mjs", &[&app.install(&ROLLUP)?, &app.install(&NODE_RESOLVE)?, &out])?,
             Self::Esbuild => {
@@ -134,10 +139,10 @@ impl<'a> App<'a> {
         workspace::run(Command::new(program).args(arguments).current_dir(&self.folder))
     }
 
-    /// Runs a script of the application with the folders that it wants.
-    fn node(&self, script: &str, folders: &[&PathBuf]) -> Result<()> {
+    /// Runs a script with the folders or options that it wants.
+    fn node<Argument: AsRef<OsStr>>(&self, script: &str, arguments: &[Argument]) -> Result<()> {
         let node = workspace::find_program(&["node"]).context("Node.js is not installed")?;
-        workspace::run(Command::new(node).arg(script).args(folders).current_dir(&self.folder))
+        workspace::run(Command::new(node).arg(script).args(arguments).current_dir(&self.folder))
     }
 }
 
@@ -153,7 +158,7 @@ fn package_folder(visit: &Visit) -> PathBuf {
 }
 
 /// The package of a site as npm installs it from its archive, made once for all tests.
-fn installed(visit: &Visit) -> Result<PathBuf> {
+pub fn installed(visit: &Visit) -> Result<PathBuf> {
     static INSTALLED: LazyLock<Mutex<HashMap<PathBuf, PathBuf>>> = LazyLock::new(Mutex::default);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(folder) = installed.get(visit.site) {
@@ -176,7 +181,8 @@ fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
     if !folder.join("package.json").exists() {
         fs::write(folder.join("package.json"), "{\"private\":true}\n")?;
     }
-    let npm = workspace::find_program(&["npm"]).context("npm is not installed; it comes with Node.js from version 20")?;
+    let npm =
+        workspace::find_program(&["npm"]).context("npm is not installed; it comes with Node.js from version 20")?;
     let mut install = Command::new(npm);
     install.current_dir(folder).args(["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]);
     workspace::run(install.args(packages).stdout(Stdio::null()))
@@ -246,7 +252,7 @@ fn next(visit: &Visit) -> Result<()> {
 /// On a server that renders pages there is no document, and no worker: that is said where an engine is asked for.
 fn imported_by_node(visit: &Visit) -> Result<()> {
     let app = App::new(visit, &own_files(visit))?;
-    app.node("node.mjs", &[])
+    app.node::<&str>("node.mjs", &[])
 }
 
 /// Vite's server while an application is written; it ends with this value.
