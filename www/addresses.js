@@ -43,7 +43,7 @@ export function addresses({ worker, glue, wasm, constraints, catalog, hub = HUB 
     constraints: constraints && at(constraints, base, "constraints"),
     catalog: catalog && at(catalog, base, "catalog"),
   };
-  const own = worker ? besides(at(worker, base, "worker")) : asBuilt();
+  const own = worker ? besides(at(worker, base, "worker"), said) : asBuilt();
   return {
     worker: own.worker,
     glue: said.glue,
@@ -56,15 +56,21 @@ export function addresses({ worker, glue, wasm, constraints, catalog, hub = HUB 
   };
 }
 
-/** A whole copy of Vitrine, as it came, around a worker. @param {string} worker @returns {Omit<Addresses, "named" | "hub">} */
-function besides(worker) {
-  return {
-    worker: { url: worker, type: "module", named: true },
-    wasm: new URL("pkg/vitrine_bg.wasm", worker).href,
-    constraints: new URL("pkg/constraints_bg.wasm", worker).href,
-    catalog: new URL("models/catalog.json", worker).href,
-    models: {},
-  };
+/** What lies where in a copy of Vitrine, from its worker on. */
+const BESIDE = { wasm: "pkg/vitrine_bg.wasm", constraints: "pkg/constraints_bg.wasm", catalog: "models/catalog.json" };
+
+/**
+ * A whole copy of Vitrine, as it came, around a worker. Beside one that is held in memory lies nothing: what is not said is missing.
+ * @param {string} worker
+ * @param {{ [option in keyof typeof BESIDE]?: string }} said
+ * @returns {Omit<Addresses, "named" | "hub">}
+ */
+function besides(worker, said) {
+  const [held] = /^(blob|data):/.exec(worker) ?? [];
+  const missing = /** @type {(keyof typeof BESIDE)[]} */ (Object.keys(BESIDE)).find((option) => said[option] === undefined);
+  if (held && missing) throw new VitrineError("bad-argument", `worker is a ${held} address, beside which nothing lies: say where ${missing} is, too.`);
+  const place = (/** @type {keyof typeof BESIDE} */ option) => said[option] ?? new URL(BESIDE[option], worker).href;
+  return { worker: { url: worker, type: "module", named: true }, wasm: place("wasm"), constraints: place("constraints"), catalog: place("catalog"), models: {} };
 }
 
 /** @returns {Omit<Addresses, "named" | "hub">} */

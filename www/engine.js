@@ -19,11 +19,19 @@ export function onDeviceLost(listener) {
   listeners.add(listener);
 }
 
+/** @type {EngineOptions} */
+let further = {};
+
+/** Options of the engines that are opened from now on: where their files lie, for one. @param {EngineOptions} options */
+export function setPageOptions(options) {
+  further = options;
+}
+
 /** @param {"auto" | "cpu" | "webgpu"} [device] that a widget names */
 export function pageEngine(device) {
-  const asked = wanted();
+  const asked = { ...further, ...wanted() };
   // What WebGPU is taken for is nothing to a widget that never takes it.
-  const options = device === "cpu" && asked.device === undefined ? { device } : { device, ...asked };
+  const options = device === "cpu" && asked.device === undefined ? { ...further, device } : { device, ...asked };
   const key = JSON.stringify(options);
   const engine =
     engines.get(key) ??

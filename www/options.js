@@ -69,7 +69,7 @@ const word = (...words) => kind(listed(words.map((each) => `"${each}"`), "or"), 
  *   chat: Face.ChatOptions,
  *   tokenize: Face.EncodeOptions,
  *   tokenizeChat: Face.TokenizeChatOptions,
- *   detokenize: Face.CallOptions,
+ *   detokenize: Face.DecodeOptions,
  *   score: Face.CallOptions,
  *   next: Face.NextOptions,
  *   beams: Face.BeamOptions,
@@ -84,8 +84,6 @@ const word = (...words) => kind(listed(words.map((each) => `"${each}"`), "or"), 
  *   profile: Face.ProfileOptions,
  *   decodeLatent: Face.DecodeLatentOptions,
  *   encodePicture: Face.CallOptions,
- *   encode: Face.EncodeOptions,
- *   decode: Face.DecodeOptions,
  * }} Calls
  */
 
@@ -148,7 +146,6 @@ const template = {
   continueFinalMessage: flag,
   parseSpecialTokens: flag,
 };
-const encode = { ...call, addSpecialTokens: flag, parseSpecialTokens: flag };
 
 /** @type {{ [C in keyof Calls]: { [Name in keyof Required<Calls[C]>]: Kind } }} */
 export const OPTIONS = {
@@ -180,9 +177,9 @@ export const OPTIONS = {
   tokenizer: call,
   generate,
   chat: { ...generate, ...template, ...calling },
-  tokenize: encode,
+  tokenize: { ...call, addSpecialTokens: flag, parseSpecialTokens: flag },
   tokenizeChat: { ...call, ...template },
-  detokenize: call,
+  detokenize: { ...call, skipSpecialTokens: flag },
   score: call,
   next: { ...call, k: whole },
   beams: {
@@ -231,8 +228,6 @@ export const OPTIONS = {
   profile: { ...call, steps: whole },
   decodeLatent: { ...call, label: whole },
   encodePicture: call,
-  encode,
-  decode: { ...call, skipSpecialTokens: flag },
 };
 
 /** Each call as a reader knows it. @type {Record<keyof Calls, string>} */
@@ -261,8 +256,6 @@ const TITLES = {
   profile: "profile",
   decodeLatent: "an autoencoder's decode",
   encodePicture: "an autoencoder's encode",
-  encode: "a tokenizer's encode",
-  decode: "a tokenizer's decode",
 };
 
 /**

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /**
  * Vitrine: small generative models inside a web page, on WebGPU and on the CPU.
  *
@@ -644,7 +646,7 @@ export interface TextModel {
   tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
   /** The ids of a conversation, as `chat` would give them to the model. */
   tokenize(messages: Messages, options?: TokenizeChatOptions): Promise<Uint32Array>;
-  detokenize(tokens: ArrayLike<number>, options?: CallOptions): Promise<string>;
+  detokenize(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
   /** How likely the model finds a text, token by token. */
   score(text: string, options?: CallOptions): Promise<Score>;
   /** The k likeliest next tokens, likeliest first. */
@@ -658,7 +660,10 @@ export interface TextModel {
    * For measuring; a GPU must be able to take timestamps (`bad-argument` otherwise).
    */
   profile(options?: ProfileOptions): Promise<StepPart[]>;
-  /** Frees the model. Generations under way end with the code "closed". Calling it again does nothing. */
+  /** Frees the model; `await using` does so at the end of a block. Generations under way end with the code "closed". Calling it again does nothing. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  /** @deprecated `close`, by an earlier name */
   unload(): Promise<void>;
 }
 
@@ -719,6 +724,10 @@ export interface ImageModel {
   readonly info: ImageModelInfo;
   readonly stats: ImageModelStats;
   generate(options: ImageOptions): PaintStream;
+  /** As of a {@link TextModel}. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  /** @deprecated `close`, by an earlier name */
   unload(): Promise<void>;
 }
 
@@ -760,9 +769,13 @@ export interface Encoder {
   fill(text: string | ArrayLike<number>, options?: FillOptions): Promise<Next[][]>;
   /** The labels of a text, likeliest first; or the likeliest label of each token (`info.classifiesTokens`). */
   classify(text: string | ArrayLike<number>, options?: ClassifyOptions): Promise<Labelling[]>;
-  /** Frees the model's memory once its last holder has let go. */
+  /** The ids of a text, as `embed` would give them to the model. */
+  tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  detokenize(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
+  /** As of a {@link TextModel}. */
   close(): Promise<void>;
-  /** The same. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /** @deprecated `close`, by an earlier name */
   unload(): Promise<void>;
 }
 
@@ -775,6 +788,10 @@ export interface Autoencoder {
   decode(latent: Float32Array, shape: number[], options?: DecodeLatentOptions): Promise<ImageData>;
   /** A picture whose sides are multiples of `info.factor` (where that is 0: as large as the pictures that it decodes); the latent is the distribution's mean. */
   encode(picture: PictureSource, options?: CallOptions): Promise<{ latent: Float32Array; shape: number[] }>;
+  /** As of a {@link TextModel}. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  /** @deprecated `close`, by an earlier name */
   unload(): Promise<void>;
 }
 
@@ -798,8 +815,16 @@ export interface DecodeOptions extends CallOptions {
 /** A tokenizer alone. */
 export interface Tokenizer {
   readonly info: TokenizerInfo;
+  tokenize(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  detokenize(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
+  /** As of a {@link TextModel}. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+  /** @deprecated `tokenize`, by an earlier name */
   encode(text: string, options?: EncodeOptions): Promise<Uint32Array>;
+  /** @deprecated `detokenize`, by an earlier name */
   decode(tokens: ArrayLike<number>, options?: DecodeOptions): Promise<string>;
+  /** @deprecated `close`, by an earlier name */
   free(): Promise<void>;
 }
 
@@ -1088,8 +1113,9 @@ export interface Engine {
   load<Kind extends Model = TextModel>(source: Source, options?: LoadOptions): Promise<Kind>;
   /** A tokenizer alone, from any GGUF (vocabulary-only ones too), a `tokenizer.json`, SentencePiece's file, `vocab.json` with `merges.txt`, a `vocab.txt`, or RWKV's `rwkv_vocab_v20230424.txt`. */
   tokenizer(source: Source, options?: CallOptions): Promise<Tokenizer>;
-  /** Unloads everything that this engine loaded. Calling it again does nothing. */
+  /** Frees everything that this engine loaded; `await using` does so at the end of a block. Calling it again does nothing. */
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export const Engine: {

@@ -10,7 +10,7 @@ import { describe, fileOf, meant } from "./describe.js";
 import { VitrineError, aborted, closed } from "./errors.js";
 import { Host } from "./host.js";
 import { conversation, templated, text } from "./messages.js";
-import { openai } from "./openai.js";
+import { openai } from "./openai-engine.js";
 import { CALLING, check, isRecord, shown } from "./options.js";
 import { Steps, Words, streamCall } from "./stream.js";
 import { readsTools } from "./tool-formats.js";
@@ -23,8 +23,11 @@ export { promptTemplates } from "./prompt-templates.js";
 
 /** @import * as Face from "./vitrine.js" */
 /** @import * as Wasm from "./wasm-face.js" */
-/** @import { Origin } from "./openai.js" */
+/** @import { Origin } from "./openai-engine.js" */
 /** @typedef {{ host: Host, engine: number }} Session */
+
+/** What `await using` calls at the end of a block; a browser without it calls nothing by this name. @type {typeof Symbol.asyncDispose} */
+const DISPOSE = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
 /** @implements {Face.Engine} */
 class OpenEngine {
@@ -190,6 +193,10 @@ class OpenEngine {
     if (!session.host.failure) await session.host.call("close", { engine: session.engine }).catch(() => {});
     session.host.release();
   }
+
+  async [DISPOSE]() {
+    await this.close();
+  }
 }
 
 /**
@@ -290,7 +297,6 @@ class LoadedModel {
     return this.#host;
   }
 
-  /** For the engine's `close`, and for `unload`. */
   async close() {
     if (this.#closed) return;
     this.#closed = true;
@@ -300,6 +306,10 @@ class LoadedModel {
 
   unload() {
     return this.close();
+  }
+
+  async [DISPOSE]() {
+    await this.close();
   }
 }
 
@@ -367,6 +377,12 @@ class LoadedTextModel extends LoadedModel {
     return this.call("tokenize", [text(input, "text"), add, parse], signal);
   }
 
+  /** @param {ArrayLike<number>} tokens @param {Face.DecodeOptions} [options] @returns {Promise<string>} */
+  async detokenize(tokens, options) {
+    const { skipSpecialTokens: skip = true, signal } = check("detokenize", options);
+    return this.call("detokenize", [ids(tokens), skip], signal);
+  }
+
   /**
    * Messages and options as the model's template takes them: where it knows of no tools, they are told in words.
    * @param {Face.Message[]} turns
@@ -376,12 +392,6 @@ class LoadedTextModel extends LoadedModel {
   #framed(turns, options) {
     const { tools = [], ...rest } = options;
     return tools.length === 0 || readsTools(this.info.chatTemplate) ? [turns, options] : [spelledOut(turns, tools), rest];
-  }
-
-  /** @param {ArrayLike<number>} tokens @param {Face.CallOptions} [options] @returns {Promise<string>} */
-  async detokenize(tokens, options) {
-    const { signal } = check("detokenize", options);
-    return this.call("detokenize", [ids(tokens)], signal);
   }
 
   /** @param {string} input @param {Face.CallOptions} [options] @returns {Promise<Face.Score>} */
@@ -454,6 +464,18 @@ class LoadedEncoder extends LoadedModel {
   async classify(input, options) {
     const { pair, truncate = false, signal } = check("classify", options);
     return this.compute("classify", [textOrIds(input, "text"), pair, truncate], signal);
+  }
+
+  /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
+  async tokenize(input, options) {
+    const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
+    return this.call("tokenize", [text(input, "text"), add, parse], signal);
+  }
+
+  /** @param {ArrayLike<number>} tokens @param {Face.DecodeOptions} [options] @returns {Promise<string>} */
+  async detokenize(tokens, options) {
+    const { skipSpecialTokens: skip = true, signal } = check("detokenize", options);
+    return this.call("detokenize", [ids(tokens), skip], signal);
   }
 }
 
@@ -529,15 +551,25 @@ class LoadedTokenizer {
   }
 
   /** @param {string} input @param {Face.EncodeOptions} [options] @returns {Promise<Uint32Array>} */
-  async encode(input, options) {
-    const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("encode", options);
+  async tokenize(input, options) {
+    const { addSpecialTokens: add = true, parseSpecialTokens: parse = false, signal } = check("tokenize", options);
     return this.#ask("encode", { text: text(input, "text"), add, parse }, signal);
   }
 
   /** @param {ArrayLike<number>} tokens @param {Face.DecodeOptions} [options] @returns {Promise<string>} */
-  async decode(tokens, options) {
-    const { skipSpecialTokens = true, signal } = check("decode", options);
+  async detokenize(tokens, options) {
+    const { skipSpecialTokens = true, signal } = check("detokenize", options);
     return this.#ask("decode", { tokens: ids(tokens), skipSpecialTokens }, signal);
+  }
+
+  /** @param {string} input @param {Face.EncodeOptions} [options] */
+  encode(input, options) {
+    return this.tokenize(input, options);
+  }
+
+  /** @param {ArrayLike<number>} tokens @param {Face.DecodeOptions} [options] */
+  decode(tokens, options) {
+    return this.detokenize(tokens, options);
   }
 
   async close() {
@@ -549,6 +581,10 @@ class LoadedTokenizer {
 
   free() {
     return this.close();
+  }
+
+  async [DISPOSE]() {
+    await this.close();
   }
 }
 

@@ -94,6 +94,7 @@ export class Encoder {
      * Labels of a text, of two together, or of tokens.
      */
     classify(text: string | Uint32Array, pair: string | null | undefined, truncate: boolean, cancel: Cancel): Promise<Labelling[]>;
+    detokenize(tokens: Uint32Array | number[], skip_special: boolean): string;
     /**
      * An embedding of each text.
      */
@@ -104,6 +105,7 @@ export class Encoder {
     fill(text: string | Uint32Array, k: number, cancel: Cancel): Promise<Next[][]>;
     info(): EncoderInfo;
     stats(): EncoderStats;
+    tokenize(text: string, add_special: boolean, parse_special: boolean): Uint32Array;
 }
 
 /**
@@ -199,7 +201,7 @@ export class Model {
      * Answers a conversation.
      */
     chat(messages: Message[], options: ChatOptions, form?: Form | null, draft?: Draft | null): Generation;
-    detokenize(tokens: Uint32Array | number[]): string;
+    detokenize(tokens: Uint32Array | number[], skip_special: boolean): string;
     /**
      * Goes on from a text or from token ids.
      */

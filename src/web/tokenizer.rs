@@ -61,26 +61,41 @@ impl Tokenizer {
     }
 
     pub fn encode(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
-        self.tokenizer.encode(text, EncodeOptions { add_special, parse_special }).map_err(thrown)
+        encode(&self.tokenizer, text, add_special, parse_special)
     }
 
     /// The text of `tokens`; marks (`<|end|>` and the like) are left out, or spelled out.
     pub fn decode(&self, tokens: &[u32], skip_special: bool) -> Result<String, JsValue> {
-        check_ids(&self.tokenizer, tokens).map_err(thrown)?;
-        if skip_special {
-            return Ok(self.tokenizer.decode(tokens));
-        }
-        let mut text = String::new();
-        for run in tokens.chunk_by(|a, b| self.tokenizer.is_hidden(*a) == self.tokenizer.is_hidden(*b)) {
-            match run.first() {
-                Some(first) if self.tokenizer.is_hidden(*first) => {
-                    text.extend(run.iter().filter_map(|id| self.tokenizer.token_text(*id)));
-                }
-                _ => text.push_str(&self.tokenizer.decode(run)),
-            }
-        }
-        Ok(text)
+        decode(&self.tokenizer, tokens, skip_special)
     }
+}
+
+/// The ids of a text: a tokenizer's, and a model's by its own.
+pub(super) fn encode(
+    tokenizer: &text::Tokenizer,
+    text: &str,
+    add_special: bool,
+    parse_special: bool,
+) -> Result<Vec<u32>, JsValue> {
+    tokenizer.encode(text, EncodeOptions { add_special, parse_special }).map_err(thrown)
+}
+
+/// The text of ids.
+pub(super) fn decode(tokenizer: &text::Tokenizer, tokens: &[u32], skip_special: bool) -> Result<String, JsValue> {
+    check_ids(tokenizer, tokens).map_err(thrown)?;
+    if skip_special {
+        return Ok(tokenizer.decode(tokens));
+    }
+    let mut text = String::new();
+    for run in tokens.chunk_by(|a, b| tokenizer.is_hidden(*a) == tokenizer.is_hidden(*b)) {
+        match run.first() {
+            Some(first) if tokenizer.is_hidden(*first) => {
+                text.extend(run.iter().filter_map(|id| tokenizer.token_text(*id)));
+            }
+            _ => text.push_str(&tokenizer.decode(run)),
+        }
+    }
+    Ok(text)
 }
 
 /// An id past the vocabulary is an error with the code `bad-argument`.

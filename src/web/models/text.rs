@@ -12,14 +12,13 @@ use super::super::{
     cancel::Cancel as WebCancel,
     js::{from_js, options_from_js, thrown, to_js},
     matcher::JsForm,
-    tokenizer::check_ids,
+    tokenizer::{decode, encode},
 };
 use crate::{
     Cancel, Error, Result,
     text::{
-        BeamRequest, Beginning, Candidate, ChatMessage, ChatOptions, ChatRequest, EncodeOptions, EndReason,
-        GenerateOptions, GenerateRequest, GenerationStats, SampleSummary, Samples, TextModel, TextModelStats,
-        constraint,
+        BeamRequest, Beginning, Candidate, ChatMessage, ChatOptions, ChatRequest, EndReason, GenerateOptions,
+        GenerateRequest, GenerationStats, SampleSummary, Samples, TextModel, TextModelStats, constraint,
     },
 };
 
@@ -143,7 +142,7 @@ impl Model {
     }
 
     pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<u32>, JsValue> {
-        self.model.tokenizer().encode(text, EncodeOptions { add_special, parse_special }).map_err(thrown)
+        encode(self.model.tokenizer(), text, add_special, parse_special)
     }
 
     /// The ids of a conversation, as [`Self::chat`] would give them to the model.
@@ -161,9 +160,8 @@ impl Model {
         encode().map_err(thrown)
     }
 
-    pub fn detokenize(&self, tokens: &[u32]) -> Result<String, JsValue> {
-        check_ids(self.model.tokenizer(), tokens).map_err(thrown)?;
-        Ok(self.model.tokenizer().decode(tokens))
+    pub fn detokenize(&self, tokens: &[u32], skip_special: bool) -> Result<String, JsValue> {
+        decode(self.model.tokenizer(), tokens, skip_special)
     }
 
     /// How likely each token of a text is after those before it.

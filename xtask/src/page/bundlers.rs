@@ -1,11 +1,14 @@
-//! `vitrine.js` in applications that Vite, webpack, Rollup and esbuild build: each from npm at a fixed version, with `dist/` as the package
-//! `vitrine`, the result in the browser. What each is told here stands in `docs/embedding.md`.
+//! Vitrine in applications that Vite, webpack, Parcel, Next.js, Rollup and esbuild build: each from npm at a fixed version, with the package `vitrine` as npm installs
+//! what `cargo xtask package` packs, the result in the browser. What each is told here stands in `docs/embedding.md`.
 
 use std::{
+    collections::HashMap,
+    ffi::OsStr,
     fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{LazyLock, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +20,7 @@ use super::{Test, Visit, ensure_that, nothing, script};
 use crate::{
     build::copy_folder,
     npm::{self, ESBUILD, Package},
+    package,
     server::{self, Routes},
     workspace,
 };
@@ -26,6 +30,9 @@ const OLDER_VITE: Package = Package { name: "vite", version: "7.3.8" };
 const WEBPACK: Package = Package { name: "webpack", version: "5.113.0" };
 const ROLLUP: Package = Package { name: "rollup", version: "4.68.8" };
 const NODE_RESOLVE: Package = Package { name: "@rollup/plugin-node-resolve", version: "16.0.3" };
+const PARCEL: Package = Package { name: "parcel", version: "2.16.4" };
+/// Next.js looks for all of them in the application's own folder.
+const NEXT: [&str; 3] = ["next@16.4.6", "react@19.2.0", "react-dom@19.2.0"];
 
 pub const TESTS: &[Test] = &[
     Test::new("vite_builds_an_application", |visit| built(visit, Bundler::Vite(&VITE))),
@@ -36,6 +43,9 @@ pub const TESTS: &[Test] = &[
     }),
     Test::new("an_older_vite_that_bundles_before_serving_is_told_what_to_do", told_to_vite).expecting(&["worker.js"]),
     Test::new("webpack_builds_an_application", |visit| built(visit, Bundler::Webpack)),
+    Test::new("parcel_builds_an_application_that_leaves_json_alone", |visit| built(visit, Bundler::Parcel)),
+    Test::new("nextjs_renders_and_builds_an_application", next),
+    Test::new("node_imports_the_package_without_a_document", imported_by_node),
     Test::new("rollup_builds_an_application", |visit| built(visit, Bundler::Rollup)),
     Test::new("esbuild_builds_an_application", |visit| built(visit, Bundler::Esbuild)),
     Test::new("a_bundle_that_left_the_worker_behind_says_so", left_behind).expecting(&["worker.js"]),
@@ -43,18 +53,27 @@ pub const TESTS: &[Test] = &[
     Test::new("a_bundle_on_another_origin_starts_its_worker", on_another_origin),
 ];
 
+/// Parcel makes modules of whatever ends in `.json`, even where its address is asked for.
+const PARCEL_CONFIGURATION: &str = r#"{
+  "extends": "@parcel/config-default",
+  "transformers": { "**/vitrine/models/**/*.json": ["@parcel/transformer-raw"] }
+}
+"#;
+
 /// A way to build an application.
 #[derive(Clone, Copy)]
 pub enum Bundler {
     Vite(&'static Package),
     Webpack,
+    Parcel,
     Rollup,
     Esbuild,
 }
 
 impl Bundler {
-    /// All that `docs/embedding.md` names.
-    pub const ALL: [Self; 5] = [Self::Vite(&VITE), Self::Vite(&OLDER_VITE), Self::Webpack, Self::Rollup, Self::Esbuild];
+    /// All that build an application of plain modules.
+    pub const ALL: [Self; 6] =
+        [Self::Vite(&VITE), Self::Vite(&OLDER_VITE), Self::Webpack, Self::Parcel, Self::Rollup, Self::Esbuild];
 
     /// Builds the application; the folder holds what a static host would serve.
     pub fn build(self, app: &App) -> Result<PathBuf> {
@@ -62,10 +81,19 @@ impl Bundler {
         match self {
             Self::Vite(vite) => app.run(vite, "vite", &["build", "--logLevel", "warn", "--outDir", "out"])?,
             Self::Webpack => app.node("webpack.mjs", &[&app.install(&WEBPACK)?, &out])?,
+            Self::Parcel => {
+                fs::write(app.folder.join(".parcelrc"), PARCEL_CONFIGURATION)?;
+                // What a configuration extends lies among the application's packages.
+                let modules = app.folder.join("node_modules");
+                copy_folder(app.install(&PARCEL)?.parent().context("npm's folder")?, &modules)?;
+                let program = modules.join("parcel/lib/bin.js").to_string_lossy().into_owned();
+                let options = ["--dist-dir", "out", "--no-cache", "--no-source-maps", "--log-level", "warn"];
+                app.node(&program, &[&["build", "index.html"], &options[..]].concat())?;
+            }
             Self::Rollup => app.node("rollup.mjs", &[&app.install(&ROLLUP)?, &app.install(&NODE_RESOLVE)?, &out])?,
             Self::Esbuild => {
                 let options = ["--bundle", "--format=esm", "--outdir=out", "--log-level=warning"];
-                app.run(&ESBUILD, "esbuild", &[&["main.js", "worker=vitrine/worker.js"], &options[..]].concat())?;
+                app.run(&ESBUILD, "esbuild", &[&["main.js", "worker=vitrine/worker"], &options[..]].concat())?;
             }
         }
         if matches!(self, Self::Rollup | Self::Esbuild) {
@@ -73,7 +101,7 @@ impl Bundler {
                 copy_folder(&app.package().join(folder), &out.join(folder))?;
             }
         }
-        if !matches!(self, Self::Vite(_)) {
+        if !matches!(self, Self::Vite(_) | Self::Parcel) {
             fs::copy(app.folder.join("index.html"), out.join("index.html"))?;
         }
         Ok(out)
@@ -87,13 +115,13 @@ pub struct App<'a> {
 }
 
 impl<'a> App<'a> {
-    /// A fresh copy of the files in `source` and of the site as a package.
+    /// A fresh copy of the files in `source`, and the package as npm installs it.
     pub fn new(visit: &'a Visit, source: &Path) -> Result<Self> {
         let folder = visit.scratch()?;
         copy_folder(&own_files(visit), &folder)?;
         copy_folder(source, &folder)?;
         let app = Self { visit, folder };
-        copy_folder(visit.site, &app.package())?;
+        copy_folder(&installed(visit)?, &app.package())?;
         Ok(app)
     }
 
@@ -111,11 +139,53 @@ impl<'a> App<'a> {
         workspace::run(Command::new(program).args(arguments).current_dir(&self.folder))
     }
 
-    /// Runs a script of the application with the folders that it wants.
-    fn node(&self, script: &str, folders: &[&PathBuf]) -> Result<()> {
+    /// Runs a script with the folders or options that it wants.
+    fn node<Argument: AsRef<OsStr>>(&self, script: &str, arguments: &[Argument]) -> Result<()> {
         let node = workspace::find_program(&["node"]).context("Node.js is not installed")?;
-        workspace::run(Command::new(node).arg(script).args(folders).current_dir(&self.folder))
+        workspace::run(Command::new(node).arg(script).args(arguments).current_dir(&self.folder))
     }
+}
+
+/// The archive that would be published of the site.
+fn packed(visit: &Visit) -> Result<PathBuf> {
+    let folder = package_folder(visit);
+    let package = package::npm::assemble(visit.root, visit.site, &folder.join("npm"))?;
+    package::npm::pack(&package, &folder)
+}
+
+fn package_folder(visit: &Visit) -> PathBuf {
+    visit.workspace.target.join("page-tests").join("package")
+}
+
+/// The package of a site as npm installs it from its archive, made once for all tests.
+pub fn installed(visit: &Visit) -> Result<PathBuf> {
+    static INSTALLED: LazyLock<Mutex<HashMap<PathBuf, PathBuf>>> = LazyLock::new(Mutex::default);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(folder) = installed.get(visit.site) {
+        return Ok(folder.clone());
+    }
+    let archive = packed(visit)?;
+    let prefix = package_folder(visit).join("installed");
+    if prefix.exists() {
+        fs::remove_dir_all(&prefix)?;
+    }
+    fs::create_dir_all(&prefix)?;
+    npm_install(&prefix, &[&archive.to_string_lossy()])?;
+    let folder = prefix.join("node_modules").join("vitrine");
+    installed.insert(visit.site.to_path_buf(), folder.clone());
+    Ok(folder)
+}
+
+/// `npm install` in a folder.
+fn npm_install(folder: &Path, packages: &[&str]) -> Result<()> {
+    if !folder.join("package.json").exists() {
+        fs::write(folder.join("package.json"), "{\"private\":true}\n")?;
+    }
+    let npm =
+        workspace::find_program(&["npm"]).context("npm is not installed; it comes with Node.js from version 20")?;
+    let mut install = Command::new(npm);
+    install.current_dir(folder).args(["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]);
+    workspace::run(install.args(packages).stdout(Stdio::null()))
 }
 
 /// The application that uses most of Vitrine.
@@ -159,6 +229,30 @@ fn built(visit: &Visit, bundler: Bundler) -> Result<()> {
     let app = App::new(visit, &own_files(visit))?;
     let out = bundler.build(&app)?;
     works(&title_of(visit, &out)?, &text)
+}
+
+/// Its pages are rendered on a server first, widgets and all.
+fn next(visit: &Visit) -> Result<()> {
+    let text = text_without_bundler(visit)?;
+    installed(visit)?;
+    let folder = visit.scratch()?;
+    copy_folder(&visit.root.join("xtask/src/page/app-next"), &folder)?;
+    let archive = package_folder(visit).join(concat!("vitrine-", env!("CARGO_PKG_VERSION"), ".tgz"));
+    npm_install(&folder, &[&NEXT[..], &[&archive.to_string_lossy()]].concat())?;
+    let program = folder.join("node_modules/next/dist/bin/next");
+    let node = workspace::find_program(&["node"]).context("Node.js is not installed")?;
+    let mut build = Command::new(node);
+    build.arg(program).arg("build").current_dir(&folder).env("NEXT_TELEMETRY_DISABLED", "1").stdout(Stdio::null());
+    workspace::run(&mut build)?;
+    let page = fs::read_to_string(folder.join("out/index.html"))?;
+    ensure_that!(page.contains("<vitrine-text"), "the widget was not rendered on the server: {page}");
+    works(&title_of(visit, &folder.join("out"))?, &text)
+}
+
+/// On a server that renders pages there is no document, and no worker: that is said where an engine is asked for.
+fn imported_by_node(visit: &Visit) -> Result<()> {
+    let app = App::new(visit, &own_files(visit))?;
+    app.node::<&str>("node.mjs", &[])
 }
 
 /// Vite's server while an application is written; it ends with this value.

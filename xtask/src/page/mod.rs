@@ -4,7 +4,7 @@
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
 //! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`conversation`] holds conversations, [`chat`] its page, [`prose`] reads their answers,
 //! [`losses`] crashes the GPU's process, [`widgets`] puts widgets into pages of others, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
-//! policies and over plain http, [`bundlers`] builds applications with it, [`cases`] holds what once failed, [`published`] shows models of others.
+//! policies and over plain http, [`bundlers`] builds applications with it, [`sites`] documents and slides, [`notebook`] asks a kernel for it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
 //! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
 //! the console: an error there that the test did not ask for fails it. [`round`] runs them.
@@ -26,6 +26,7 @@ mod hardware;
 mod layout;
 mod leaving;
 mod losses;
+mod notebook;
 mod notices;
 mod offline;
 mod openai;
@@ -38,6 +39,7 @@ mod published;
 mod reader;
 mod round;
 mod sampling;
+mod sites;
 mod sources;
 mod tools;
 mod vendor;
@@ -311,6 +313,8 @@ fn all() -> Vec<Test> {
     [
         &cases::tests(),
         bundlers::TESTS,
+        sites::TESTS,
+        notebook::TESTS,
         offline::TESTS,
         reader::TESTS,
         ending::TESTS,

@@ -1,6 +1,6 @@
 // An application as any: the API by its package's name, a widget, models of each kind that come along.
 import { Engine } from "vitrine";
-import { VitrineText } from "vitrine/widgets.js";
+import { VitrineText } from "vitrine/widgets";
 
 const ready = new Promise((resolve) => document.querySelector("vitrine-text").addEventListener("ready", () => resolve("ready")));
 try {
