@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{
-    Device, Measurement, median,
+    Device, Measurement, Options, median,
     models::{Model, Picture},
 };
 use crate::{
@@ -21,12 +21,19 @@ pub fn measure(
     site: &Site,
     models: &[Model],
     devices: &[Device],
-    reps: u32,
+    options: &Options,
 ) -> Result<Vec<Measurement>> {
     let chromium = Browser::ensure(Engine::Chromium, workspace)?.whole();
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
         folders.push((format!("/measured/{at}/"), model.folder.clone()));
+    }
+    let mut draft = None;
+    if let Some(file) = &options.draft {
+        let file = fs::canonicalize(file).with_context(|| format!("no draft model {}", file.display()))?;
+        let name = file.file_name().context("a draft model is a file")?.to_string_lossy().into_owned();
+        folders.push(("/draft/".to_owned(), file.parent().context("a file lies in a folder")?.to_path_buf()));
+        draft = Some(json!({ "address": format!("/draft/{name}"), "name": name }));
     }
     folders.push(("/".to_owned(), site.dist.clone()));
     let server = server::start(Routes { folders, ..Routes::default() }, 0)?;
@@ -48,13 +55,15 @@ pub fn measure(
             };
             let files: Vec<_> =
                 model.files.iter().map(|file| json!({ "name": file, "address": address(file) })).collect();
+            let decodes = *device == Device::Cpu && model.picture.is_none();
             let job = json!({
                 "vitrine": "/vitrine.js",
                 "files": files,
                 "prompts": model.prompts.as_ref().map(address),
                 "latent": latent,
                 "paint": paint,
-                "device": device.name(), "pp": prompt, "tg": tokens, "reps": reps,
+                "device": device.name(), "pp": prompt, "tg": tokens, "reps": options.reps,
+                "decoding": decodes.then(|| json!({ "draft": draft })),
             });
             let mut result = session.run_async("return await window.runJob(args[0])", &[job])?;
             result["resident_bytes"] = json!(renderer_bytes(driver.process()));
@@ -94,6 +103,9 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         prefill_tokens_per_second: median(&result["prefill_tps"]),
         decode_tokens_per_second: median(&result["decode_tps"]),
         held_tokens_per_second: median(&result["held_tps"]),
+        batch_of_eight: median(&result["decoding"]["batch"]["ratios"]),
+        prompt_lookup: median(&result["decoding"]["prompt_lookup"]["ratios"]),
+        drafted: median(&result["decoding"]["draft"]["ratios"]),
         prefill_cpu_seconds: None,
         decode_cpu_seconds: None,
         dispatches_per_token: result["dispatches_per_token"].as_f64(),

@@ -40,6 +40,10 @@ pub struct Options {
     /// Times that each generation is repeated; the median counts
     #[arg(long, default_value_t = 3)]
     reps: u32,
+    /// In the browser, the GGUF file of a model that guesses for another of the same tokens; without it a model guesses for itself, which
+    /// shows what guessing costs
+    #[arg(long, conflicts_with_all = ["native", "against"])]
+    draft: Option<PathBuf>,
     /// Measure the peers too, on the same files in the same Chromium
     #[arg(long, value_enum)]
     against: Option<Against>,
@@ -103,6 +107,11 @@ pub struct Measurement {
     pub decode_tokens_per_second: Option<f64>,
     /// The same text while it is held to a regular expression that nearly all tokens go on with.
     pub held_tokens_per_second: Option<f64>,
+    /// How many times as fast a text is written in other ways as in the plain one, in the browser on the CPU, the middle of turns: eight
+    /// texts in a batch, with prompt look-up where the answer quotes, with a draft model.
+    pub batch_of_eight: Option<f64>,
+    pub prompt_lookup: Option<f64>,
+    pub drafted: Option<f64>,
     /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
     /// than the clock. Measured by the peers' harness alone.
     pub prefill_cpu_seconds: Option<f64>,
@@ -154,7 +163,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             measurements.extend(native::measure(workspace, &models, &devices, options.reps)?);
         }
         if !options.native {
-            measurements.extend(browser::measure(workspace, &site, &models, &devices, options.reps)?);
+            measurements.extend(browser::measure(workspace, &site, &models, &devices, options)?);
         }
     }
     let wasm = site.weigh()?;
@@ -209,6 +218,7 @@ fn print_table(report: &Report) {
             cell(each.decode_cpu_seconds)
         );
     }
+    print_ways(report.measurements.iter());
     if !pictures.is_empty() {
         println!(
             "\n| where | device | model | load ms | denoising step ms | decode ms | of processor | whole picture ms | dispatches, submits a step | device MB | resident MB |"
@@ -232,6 +242,36 @@ fn print_table(report: &Report) {
             count(each.submits_per_step),
             megabytes(each.device_bytes),
             megabytes(each.resident_bytes)
+        );
+    }
+}
+
+/// How many times as fast as the plain way others are; of the first tokens, how many times as long the tenth turn's takes.
+fn print_ways<'a>(measurements: impl Iterator<Item = &'a Measurement>) {
+    let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    let over = |one: Option<f64>, other: Option<f64>| one.zip(other).map(|(one, other)| one / other);
+    let mut measured = measurements.filter(|each| each.batch_of_eight.is_some()).peekable();
+    if measured.peek().is_some() {
+        println!(
+            "\n| model | `n: 8` / one after another | look-up / none | draft / none (right of guessed) | held / free | first token, turn 10 / 30 tokens |"
+        );
+        println!("|---|---|---|---|---|---|");
+    }
+    for each in measured {
+        let guessed = |way: &str| {
+            let of = |name: &str| each.detail["decoding"][way][name].as_u64().unwrap_or_default();
+            format!("{} of {}", of("accepted"), of("drafted"))
+        };
+        println!(
+            "| {} | {} | {} ({}) | {} ({}) | {} | {} |",
+            each.model,
+            cell(each.batch_of_eight),
+            cell(each.prompt_lookup),
+            guessed("prompt_lookup"),
+            cell(each.drafted),
+            guessed("draft"),
+            cell(over(each.held_tokens_per_second, each.decode_tokens_per_second)),
+            cell(over(each.tenth_turn_first_token_ms, each.short_prompt_first_token_ms))
         );
     }
 }
