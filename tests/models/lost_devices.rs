@@ -145,7 +145,8 @@ fn several_texts_go_on_each_where_it_was() {
     let (tokens, lost) = interrupted(&drawn, &[20, 61], &last);
     assert_eq!((tokens, lost), (expected, 2));
     // Texts so long that the context holds one at a time: the second is begun on the other device.
-    let long = GenerateOptions { n: 2, max_tokens: model.info().context_length * 2 / 3, ..drawn };
+    let context = model.info().context_length.unwrap();
+    let long = GenerateOptions { n: 2, max_tokens: context * 2 / 3, ..drawn };
     let expected = whole(&model, &long);
     assert!(expected.iter().all(|text| text.len() > 4), "a text is over before the loss: {expected:?}");
     assert_eq!(interrupted(&long, &[4], &last), (expected, 1));

@@ -6,6 +6,7 @@ mod models;
 mod native;
 mod peers;
 mod shapes;
+mod ways;
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -14,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::ways::Compared;
 use crate::{
     build::{self, BuildProfile},
     workspace::{Workspace, megabytes},
@@ -107,11 +109,8 @@ pub struct Measurement {
     pub decode_tokens_per_second: Option<f64>,
     /// The same text while it is held to a regular expression that nearly all tokens go on with.
     pub held_tokens_per_second: Option<f64>,
-    /// How many times as fast a text is written in other ways as in the plain one, in the browser on the CPU, the middle of turns: eight
-    /// texts in a batch, with prompt look-up where the answer quotes, with a draft model.
-    pub batch_of_eight: Option<f64>,
-    pub prompt_lookup: Option<f64>,
-    pub drafted: Option<f64>,
+    /// Other ways to write beside the plain one, in the browser on the CPU.
+    pub ways: Vec<Compared>,
     /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
     /// than the clock. Measured by the peers' harness alone.
     pub prefill_cpu_seconds: Option<f64>,
@@ -218,7 +217,7 @@ fn print_table(report: &Report) {
             cell(each.decode_cpu_seconds)
         );
     }
-    print_ways(report.measurements.iter());
+    print_ways(&report.measurements);
     if !pictures.is_empty() {
         println!(
             "\n| where | device | model | load ms | denoising step ms | decode ms | of processor | whole picture ms | dispatches, submits a step | device MB | resident MB |"
@@ -246,33 +245,21 @@ fn print_table(report: &Report) {
     }
 }
 
-/// How many times as fast as the plain way others are; of the first tokens, how many times as long the tenth turn's takes.
-fn print_ways<'a>(measurements: impl Iterator<Item = &'a Measurement>) {
-    let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
-    let over = |one: Option<f64>, other: Option<f64>| one.zip(other).map(|(one, other)| one / other);
-    let mut measured = measurements.filter(|each| each.batch_of_eight.is_some()).peekable();
+/// How many times as fast as the plain way others are, by the processor's time where it is told; of the first tokens, how many times as long the
+/// tenth turn's takes.
+fn print_ways(measurements: &[Measurement]) {
+    let mut measured = measurements.iter().filter(|each| !each.ways.is_empty()).peekable();
     if measured.peek().is_some() {
         println!(
-            "\n| model | `n: 8` / one after another | look-up / none | draft / none (right of guessed) | held / free | first token, turn 10 / 30 tokens |"
+            "\n| model | `n: 8` / one after another | look-up / none | draft / none | held / free | first token, turn 10 / 30 tokens |"
         );
         println!("|---|---|---|---|---|---|");
     }
     for each in measured {
-        let guessed = |way: &str| {
-            let of = |name: &str| each.detail["decoding"][way][name].as_u64().unwrap_or_default();
-            format!("{} of {}", of("accepted"), of("drafted"))
-        };
-        println!(
-            "| {} | {} | {} ({}) | {} ({}) | {} | {} |",
-            each.model,
-            cell(each.batch_of_eight),
-            cell(each.prompt_lookup),
-            guessed("prompt_lookup"),
-            cell(each.drafted),
-            guessed("draft"),
-            cell(over(each.held_tokens_per_second, each.decode_tokens_per_second)),
-            cell(over(each.tenth_turn_first_token_ms, each.short_prompt_first_token_ms))
-        );
+        let ways: Vec<String> = each.ways.iter().map(Compared::told).collect();
+        let turns = each.tenth_turn_first_token_ms.zip(each.short_prompt_first_token_ms);
+        let turns = turns.map_or("–".to_owned(), |(tenth, short)| format!("{:.2}", tenth / short));
+        println!("| {} | {} | {turns} |", each.model, ways.join(" | "));
     }
 }
 
