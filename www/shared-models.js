@@ -97,6 +97,11 @@ export class SharedModels {
     return this.#find(handle).model;
   }
 
+  /** The model of a handle anew, whose device went away. @param {number} handle */
+  renewed(handle) {
+    return this.#renew(this.#find(handle).entry);
+  }
+
   /** A model anew, for all who hold it; who asks meanwhile waits with the first, who may have left. @param {Entry} entry */
   #renew(entry) {
     entry.renewal ??= this.#replace(entry).finally(() => (entry.renewal = undefined));

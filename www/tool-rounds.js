@@ -91,7 +91,7 @@ export class ToolWords {
  * @param {Plain} model
  * @param {Face.ChatOptions} options
  */
-function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, parallelToolCalls = true, maxRounds, toolTimeout, signal, ...rest }) {
+async function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, parallelToolCalls = true, maxRounds, toolTimeout, signal, ...rest }) {
   const wrong = (/** @type {string} */ sentence) => new VitrineError("bad-argument", sentence);
   const tools = new Tools(given);
   const template = model.info.chatTemplate;
@@ -113,7 +113,7 @@ function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, paral
     // A model whose template knows of no tools is told of them in words.
     spells: !readsTools(template),
     format,
-    forced: wanted !== undefined || toolChoice === "required" ? forcedCall(format, may, template ?? "") : undefined,
+    forced: wanted !== undefined || toolChoice === "required" ? await forcedCall(format, may, template ?? "", (text) => model.tokenize(text, { addSpecialTokens: false, parseSpecialTokens: true, signal })) : undefined,
     parallel: parallelToolCalls,
     maxRounds: tools.runs ? (maxRounds ?? MOST_ROUNDS) : 1,
     toolTimeout: toolTimeout ?? TOOL_TIMEOUT_MS,
@@ -122,7 +122,7 @@ function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, paral
   };
 }
 
-/** @typedef {ReturnType<typeof plan>} Plan */
+/** @typedef {Awaited<ReturnType<typeof plan>>} Plan */
 
 /**
  * @param {Plain} model
@@ -132,7 +132,7 @@ function plan(model, { tools: given = [], toolChoice = "auto", toolFormat, paral
  */
 export function rounds(model, conversation, options) {
   return async function* (control) {
-    const asked = plan(model, options);
+    const asked = await plan(model, options);
     const messages = conversation();
     const { tools, signal, maxRounds } = asked;
     /** @type {Required<Pick<Face.GenerationSummary, "calls" | "faults" | "messages">>} */
@@ -147,7 +147,7 @@ export function rounds(model, conversation, options) {
       try {
         for await (const chunk of read(stream, reader, asked, turn, told)) yield chunk;
       } catch (error) {
-        throw round === 1 && asked.forced?.schema ? unheld(error, asked.may) : error;
+        throw round === 1 && asked.forced ? unheld(error, asked.may) : error;
       } finally {
         summed = added(summed, stream.summary, round);
         // One call was wanted, and ended the answer.
@@ -184,7 +184,7 @@ export function rounds(model, conversation, options) {
  * @param {{ name: string }[]} may
  */
 function unheld(error, may) {
-  if (!(error instanceof VitrineError) || error.code !== "bad-argument" || !error.message.startsWith("schema ")) return error;
+  if (!(error instanceof VitrineError) || error.code !== "bad-argument" || !/^(schema|grammar) /.test(error.message)) return error;
   const names = may.map(({ name }) => name).join(" or ");
   return new VitrineError("bad-argument", `A call of ${names} cannot be held to its parameters: ${error.message}`, { cause: error });
 }
@@ -210,11 +210,11 @@ async function begin(model, messages, { tools, spells, format, forced, signal, r
     const reader = new CallReader(format, await opensThoughts(model, ids, signal), known);
     return { reader, stream: model.chat(conversation, { ...generating, ...told }) };
   }
-  const { prefix, schema } = forced;
+  const { prefix, ...form } = forced;
   const begun = await model.tokenize(prefix, { addSpecialTokens: false, parseSpecialTokens: true, signal });
   const reader = new CallReader(format, false, known);
   reader.push(prefix);
-  return { reader, stream: model.generate([...ids, ...begun], { ...generating, schema, signal }) };
+  return { reader, stream: model.generate([...ids, ...begun], { ...generating, ...form, signal }) };
 }
 
 /**

@@ -44,6 +44,8 @@ const engines = new Map();
 const opened = new Map();
 /** Wishes whose device went away. @type {Set<string>} */
 const bereft = new Set();
+/** Engines whose device went away. @type {WeakSet<Wasm.Engine>} */
+const gone = new WeakSet();
 /** The engine that each model computes on. @type {WeakMap<Held, Wasm.Engine>} */
 const homes = new WeakMap();
 const models = new SharedModels(async (model) => forgetDevice(homes.get(model)));
@@ -143,7 +145,7 @@ const operations = {
   stream: ({ model, method, args, draft }, call) =>
     run(model, call, async (held) => {
       const form = "pieces" in held ? await formFor(held, args[1], constraints) : undefined;
-      if (draft !== undefined) return invoke(held, method, [...args, form, /** @type {Wasm.Model} */ (models.get(draft)).asDraft()]);
+      if (draft !== undefined) return invoke(held, method, [...args, form, /** @type {Wasm.Model} */ (await present(draft)).asDraft()]);
       return invoke(held, method, form ? [...args, form] : args);
     }),
 
@@ -324,8 +326,16 @@ async function openAnew(wish) {
   return engine;
 }
 
+/** A model that is no call's own: anew where its device went away, which nobody noticed who computed with it. @param {number} handle */
+async function present(handle) {
+  const model = models.get(handle);
+  const home = homes.get(model);
+  return home && gone.has(home) ? models.renewed(handle) : model;
+}
+
 /** The next that asks for this engine's device opens another. @param {Wasm.Engine | undefined} engine */
 async function forgetDevice(engine) {
+  if (engine) gone.add(engine);
   for (const [wish, open] of opened) {
     if ((await open.catch(() => undefined)) === engine && opened.get(wish) === open) {
       opened.delete(wish);

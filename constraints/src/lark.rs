@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::{
     Fault,
     ends::{Shape, can_end},
+    schema,
 };
+
+/// What stands before a schema within a grammar.
+const JSON: &str = "%json";
 
 /// A string as Lark writes one.
 pub fn quoted(text: &str) -> String {
@@ -23,6 +29,59 @@ pub fn check_ends(grammar: &str) -> Result<(), Fault> {
         ));
     }
     Ok(())
+}
+
+/// The grammar with its schemas (`%json { … }`) as they are followed elsewhere too. What cannot be read is left to the parser, which tells the line.
+///
+/// Errors: one of them can be met by no text, as [`schema::prepared`] tells.
+pub fn with_schemas(grammar: &str) -> Result<String, Fault> {
+    let mut prepared = String::new();
+    let mut rest = grammar;
+    while let Some(at) = next_schema(rest) {
+        let (before, behind) = rest.split_at(at + JSON.len());
+        prepared.push_str(before);
+        let mut values = serde_json::Deserializer::from_str(behind).into_iter::<Value>();
+        let Some(Ok(wanted)) = values.next() else {
+            rest = behind;
+            continue;
+        };
+        let told = |fault: Fault| Fault::new(format!("grammar holds a {JSON} that cannot be taken: {fault}"));
+        prepared.push_str(&format!(" {}", schema::prepared(&wanted, None).map_err(told)?));
+        rest = &behind[values.byte_offset()..];
+    }
+    prepared.push_str(rest);
+    Ok(prepared)
+}
+
+/// Where the next schema's word stands, outside of strings, regular expressions and comments.
+fn next_schema(grammar: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = &grammar[at..];
+        let letter = rest.chars().next()?;
+        let line = rest.find('\n').unwrap_or(rest.len());
+        at += match letter {
+            '%' if rest.starts_with(JSON) => return Some(at),
+            '#' => line,
+            '/' if rest.starts_with("//") => line,
+            '"' | '/' => quoted_length(rest, letter).unwrap_or(rest.len()),
+            _ => letter.len_utf8(),
+        };
+    }
+}
+
+/// How long what begins with this mark is, with the mark that ends it.
+fn quoted_length(text: &str, mark: char) -> Option<usize> {
+    let mut letters = text.char_indices().skip(1);
+    while let Some((at, letter)) = letters.next() {
+        if letter == mark {
+            return Some(at + letter.len_utf8());
+        }
+        if letter == '\\' {
+            letters.next();
+        }
+    }
+    None
 }
 
 /// Whether all rules that are named are there.
@@ -170,6 +229,24 @@ fn alternatives(tokens: &[Token], mut at: usize) -> (Shape, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_in_a_grammar_are_prepared_and_nothing_else_is() {
+        let plain = "start: \"%json {}\" /%json {}/ // %json {}\n# %json {}\na: %json nothing";
+        assert_eq!(with_schemas(plain).unwrap(), plain);
+        let prepared = with_schemas("start: \"\\\"(\" %json{\"maxLength\": 2.0, \"const\": \"}\"}\")\" b").unwrap();
+        assert!(prepared.starts_with("start: \"\\\"(\" %json {") && prepared.ends_with("}\")\" b"), "{prepared}");
+        assert!(prepared.contains("\"maxLength\":2,") && prepared.contains("\"item_separator\":\", \""), "{prepared}");
+        let refused =
+            with_schemas("start: %json { \"items\": { \"$ref\": \"#\" }, \"minItems\": 1, \"type\": \"array\" }")
+                .unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("grammar holds a %json that cannot be taken: schema describes no JSON that ends"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn a_grammar_that_never_ends_is_told_before_it_is_followed() {

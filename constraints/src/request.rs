@@ -66,7 +66,7 @@ impl Request {
             short("grammar", grammar.len())?;
             let rules = if gbnf::is_gbnf(grammar) { gbnf::to_lark(grammar)? } else { grammar.clone() };
             lark::check_ends(&rules)?;
-            return Ok(("grammar", TopLevelGrammar::from_lark(rules)));
+            return Ok(("grammar", TopLevelGrammar::from_lark(lark::with_schemas(&rules)?)));
         }
         let choices = self.choice.as_deref().unwrap_or_default();
         if choices.is_empty() {

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fs};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{accepts, asked};
+use super::{accepts, allows, asked};
+use crate::{Request, Vocabulary};
 
 #[derive(Deserialize)]
 struct Case {
@@ -48,4 +49,53 @@ fn grammars_are_llama_cpps() {
     assert_eq!((agreed, unread), (256, 8));
     let itself = json!({ "grammar": BEGINS_WITH_ITSELF }).to_string();
     assert!(accepts(&mut asked(&itself).unwrap(), "a,b,c") && !accepts(&mut asked(&itself).unwrap(), "a,"));
+}
+
+/// Calls as Python spells them, with a schema for each argument; and JSON behind a mark of the vocabulary.
+#[test]
+fn a_grammar_holds_schemas_between_its_words() {
+    let python = r##"start: "f(" first_0 ")]"
+first_0: name_0 more_1
+more_1: ", " name_1 more_2 | more_2
+more_2: ", " name_2 |
+name_0: "a=" value_0
+name_1: "b=" value_1
+name_2: "c=" value_2
+value_0: %json {"type": "integer", "minimum": 3, "maximum": 12}
+value_1: %json {"$ref": "#/$defs/b", "$defs": {"b": {"type": "array", "items": {"type": "string", "maxLength": 3}, "maxItems": 2}}}
+value_2: "True" | "False""##;
+    let request = json!({ "grammar": python }).to_string();
+    for (text, taken) in [
+        ("f(a=12)]", true),
+        ("f(a=4, b=[\"x)]\", \"y\"], c=True)]", true),
+        ("f(a=4, c=False)]", true),
+        ("f(a=2)]", false),
+        ("f(a=4, c=true)]", false),
+        ("f(b=[])]", false),
+        ("f(a=4, b=[\"long\"])]", false),
+        ("f(a=4, b=[\"x\",\"y\"])]", false),
+        ("f(a=4, c=True, b=[])]", false),
+        ("f(a=4", false),
+    ] {
+        assert_eq!(accepts(&mut asked(&request).unwrap(), text), taken, "{text}");
+    }
+}
+
+#[test]
+fn a_grammar_names_a_token_by_its_number_whether_readers_see_it_or_not() {
+    let mut tokens: Vec<(Vec<u8>, bool)> = (0..=255).map(|byte| (vec![byte], false)).collect();
+    tokens.extend([(b"[ARGS]".to_vec(), true), (b"[ARGS]".to_vec(), false), (b"<end>".to_vec(), true)]);
+    let vocabulary = Vocabulary::new(tokens, 258).unwrap();
+    for mark in [256, 257] {
+        let grammar = format!("start: \"f\" <[{mark}]> value\nvalue: %json {{\"const\": 1}}");
+        let request = Request::from_json(&json!({ "grammar": grammar }).to_string()).unwrap();
+        let mut matcher = vocabulary.matcher(&request).unwrap();
+        for token in [u32::from(b'f'), mark, u32::from(b'1')] {
+            let mask = matcher.mask().unwrap();
+            let allowed: Vec<u32> = (0..258).filter(|id| allows(&mask, *id)).collect();
+            assert_eq!(allowed, [token]);
+            matcher.take(token).unwrap();
+        }
+        assert!(matcher.is_complete());
+    }
 }

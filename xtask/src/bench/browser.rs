@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{
-    Device, Measurement, median,
+    Device, Measurement, Options, median,
     models::{Model, Picture},
+    ways,
 };
 use crate::{
     browser::{Browser, Driver, Engine, Gpu, Session},
@@ -21,12 +22,19 @@ pub fn measure(
     site: &Site,
     models: &[Model],
     devices: &[Device],
-    reps: u32,
+    options: &Options,
 ) -> Result<Vec<Measurement>> {
     let chromium = Browser::ensure(Engine::Chromium, workspace)?.whole();
     let mut folders = vec![("/bench/".to_owned(), workspace.root.join("bench"))];
     for (at, model) in models.iter().enumerate() {
         folders.push((format!("/measured/{at}/"), model.folder.clone()));
+    }
+    let mut draft = None;
+    if let Some(file) = &options.draft {
+        let file = fs::canonicalize(file).with_context(|| format!("no draft model {}", file.display()))?;
+        let name = file.file_name().context("a draft model is a file")?.to_string_lossy().into_owned();
+        folders.push(("/draft/".to_owned(), file.parent().context("a file lies in a folder")?.to_path_buf()));
+        draft = Some(json!({ "address": format!("/draft/{name}"), "name": name }));
     }
     folders.push(("/".to_owned(), site.dist.clone()));
     let server = server::start(Routes { folders, ..Routes::default() }, 0)?;
@@ -48,17 +56,24 @@ pub fn measure(
             };
             let files: Vec<_> =
                 model.files.iter().map(|file| json!({ "name": file, "address": address(file) })).collect();
+            let decodes = *device == Device::Cpu && model.picture.is_none();
             let job = json!({
                 "vitrine": "/vitrine.js",
                 "files": files,
                 "prompts": model.prompts.as_ref().map(address),
                 "latent": latent,
                 "paint": paint,
-                "device": device.name(), "pp": prompt, "tg": tokens, "reps": reps,
+                "device": device.name(), "pp": prompt, "tg": tokens, "reps": options.reps,
+                "decoding": decodes.then(|| json!({ "draft": draft })),
             });
             let mut result = session.run_async("return await window.runJob(args[0])", &[job])?;
             result["resident_bytes"] = json!(renderer_bytes(driver.process()));
-            measurements.push(measurement("browser", *device, &model.name, result));
+            let mut measured = measurement("browser", *device, &model.name, result);
+            if session.run("return 'ways' in window", &[])? == true {
+                let processor = || processor_seconds(driver.process());
+                measured.ways = ways::compare(&session, options.reps, processor)?;
+            }
+            measurements.push(measured);
         }
     }
     Ok(measurements)
@@ -66,19 +81,43 @@ pub fn measure(
 
 /// The most memory that a renderer of this driver's browser has held, as Linux tells it.
 fn renderer_bytes(driver: u32) -> Option<u64> {
-    let text = |pid: u32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let figure = |pid: u32, name: &str| -> Option<u64> {
-        text(pid, "status").lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+    renderers(driver).into_iter().filter_map(|pid| figure(pid, "VmHWM:")).max().map(|kib| kib * 1024)
+}
+
+/// The seconds of a processor that this driver's renderers have taken, as Linux tells them.
+fn processor_seconds(driver: u32) -> Option<f64> {
+    let taken = |pid: u32| -> Option<f64> {
+        // Behind the name, which may hold anything: the 12th and 13th figure, in hundredths.
+        let stat = text(pid, "stat");
+        let figures: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        let ticks = |at: usize| figures.get(at)?.parse::<f64>().ok();
+        Some((ticks(11)? + ticks(12)?) / 100.0)
     };
+    renderers(driver).into_iter().filter_map(taken).reduce(|all, one| all + one)
+}
+
+/// A file that Linux has of each process.
+fn text(pid: u32, file: &str) -> String {
+    fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+}
+
+fn figure(pid: u32, name: &str) -> Option<u64> {
+    let status = text(pid, "status");
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
+}
+
+/// The renderers of this driver's browser.
+fn renderers(driver: u32) -> Vec<u32> {
     let numbered = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
-    let renderers = fs::read_dir("/proc").ok()?.flatten().filter_map(numbered).filter(|pid| {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(numbered);
+    let is_renderer = |pid: &u32| {
         let mut above = Some(*pid);
         while let Some(parent) = above.filter(|pid| *pid > 1 && *pid != driver) {
             above = figure(parent, "PPid:").and_then(|pid| u32::try_from(pid).ok());
         }
         above == Some(driver) && text(*pid, "cmdline").contains("--type=renderer")
-    });
-    renderers.filter_map(|pid| figure(pid, "VmHWM:")).max().map(|kib| kib * 1024)
+    };
+    processes.filter(is_renderer).collect()
 }
 
 /// A result in the words of `bench/measure.html`, as a measurement.
@@ -94,6 +133,7 @@ pub fn measurement(place: &str, device: Device, model: &str, result: Value) -> M
         prefill_tokens_per_second: median(&result["prefill_tps"]),
         decode_tokens_per_second: median(&result["decode_tps"]),
         held_tokens_per_second: median(&result["held_tps"]),
+        ways: vec![],
         prefill_cpu_seconds: None,
         decode_cpu_seconds: None,
         dispatches_per_token: result["dispatches_per_token"].as_f64(),

@@ -6,6 +6,7 @@ mod models;
 mod native;
 mod peers;
 mod shapes;
+mod ways;
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -14,6 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 
+use self::ways::Compared;
 use crate::{
     build::{self, BuildProfile},
     workspace::{Workspace, megabytes},
@@ -40,6 +42,10 @@ pub struct Options {
     /// Times that each generation is repeated; the median counts
     #[arg(long, default_value_t = 3)]
     reps: u32,
+    /// In the browser, the GGUF file of a model that guesses for another of the same tokens; without it a model guesses for itself, which
+    /// shows what guessing costs
+    #[arg(long, conflicts_with_all = ["native", "against"])]
+    draft: Option<PathBuf>,
     /// Measure the peers too, on the same files in the same Chromium
     #[arg(long, value_enum)]
     against: Option<Against>,
@@ -103,6 +109,8 @@ pub struct Measurement {
     pub decode_tokens_per_second: Option<f64>,
     /// The same text while it is held to a regular expression that nearly all tokens go on with.
     pub held_tokens_per_second: Option<f64>,
+    /// Other ways to write beside the plain one, in the browser on the CPU.
+    pub ways: Vec<Compared>,
     /// Processor time of the browser's processes for the whole prompt and for all tokens after it: beside other work it says more
     /// than the clock. Measured by the peers' harness alone.
     pub prefill_cpu_seconds: Option<f64>,
@@ -154,7 +162,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             measurements.extend(native::measure(workspace, &models, &devices, options.reps)?);
         }
         if !options.native {
-            measurements.extend(browser::measure(workspace, &site, &models, &devices, options.reps)?);
+            measurements.extend(browser::measure(workspace, &site, &models, &devices, options)?);
         }
     }
     let wasm = site.weigh()?;
@@ -209,6 +217,7 @@ fn print_table(report: &Report) {
             cell(each.decode_cpu_seconds)
         );
     }
+    print_ways(&report.measurements);
     if !pictures.is_empty() {
         println!(
             "\n| where | device | model | load ms | denoising step ms | decode ms | of processor | whole picture ms | dispatches, submits a step | device MB | resident MB |"
@@ -233,6 +242,24 @@ fn print_table(report: &Report) {
             megabytes(each.device_bytes),
             megabytes(each.resident_bytes)
         );
+    }
+}
+
+/// How many times as fast as the plain way others are, by the processor's time where it is told; of the first tokens, how many times as long the
+/// tenth turn's takes.
+fn print_ways(measurements: &[Measurement]) {
+    let mut measured = measurements.iter().filter(|each| !each.ways.is_empty()).peekable();
+    if measured.peek().is_some() {
+        println!(
+            "\n| model | `n: 8` / one after another | look-up / none | draft / none | held / free | first token, turn 10 / 30 tokens |"
+        );
+        println!("|---|---|---|---|---|---|");
+    }
+    for each in measured {
+        let ways: Vec<String> = each.ways.iter().map(Compared::told).collect();
+        let turns = each.tenth_turn_first_token_ms.zip(each.short_prompt_first_token_ms);
+        let turns = turns.map_or("–".to_owned(), |(tenth, short)| format!("{:.2}", tenth / short));
+        println!("| {} | {} | {turns} |", each.model, ways.join(" | "));
     }
 }
 

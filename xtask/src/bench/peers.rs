@@ -191,6 +191,7 @@ fn read(results: &Path) -> Result<Vec<Measurement>> {
             prefill_tokens_per_second: figure("prefill_tps"),
             decode_tokens_per_second: figure("decode_tps"),
             held_tokens_per_second: None,
+            ways: vec![],
             prefill_cpu_seconds: processor("pp"),
             decode_cpu_seconds: processor("tg"),
             denoising_step_ms: figure("step_ms").or(figure("run_ms")).filter(|_| steps),

@@ -73,3 +73,34 @@ export async function paints() {
     return { steps, off, told: told.map(({ kind }) => kind), device: engine.device.kind };
   });
 }
+
+/**
+ * Texts written otherwise than one token of one text at a time, whose GPU is taken away meanwhile; `seen.done` are the tokens of all. They were written whole
+ * before, and are written once more behind it.
+ * @param {"several" | "contrastive" | "draft"} which
+ */
+export async function otherWays(which) {
+  const { engine, told } = await engineThatTells();
+  const [model, draft] = await Promise.all(["q8_0", "q4_0"].map((type) => engine.load(`/models/storyteller/storyteller-${type}.gguf`)));
+  const drawn = { maxTokens: 24, temperature: 0.8, seed: 5 };
+  const ways = { several: { ...drawn, n: 4 }, contrastive: { contrastive: { alpha: 0.6, k: 4 }, maxTokens: 24 }, draft: { ...drawn, maxTokens: 60, draft } };
+  const written = async (took = () => {}) => {
+    const stream = model.generate("Once upon a time", ways[which]);
+    /** @type {number[][]} */
+    const texts = [];
+    for await (const { token, index = 0 } of stream) {
+      if (token === undefined) continue;
+      (texts[index] ??= []).push(token);
+      took();
+    }
+    return { texts, drafted: stream.summary?.draftedTokens ?? 0 };
+  };
+  const whole = await written();
+  const seen = watched(async () => {
+    const broken = await written(() => (seen.done += 1));
+    // A draft model is there again, as the model is.
+    const again = await written();
+    const drafted = [whole, again].map(({ drafted }) => drafted);
+    return { whole: whole.texts, broken: broken.texts, again: again.texts, drafted, told: told.map(({ kind }) => kind) };
+  });
+}

@@ -9,6 +9,9 @@ use crate::browser::Gpu;
 
 pub const TESTS: &[Test] = &[
     Test::new("a_story_outlives_three_crashes_of_the_gpu", story).on(Gpu::SwiftShader),
+    Test::new("several_texts_outlive_a_crash_of_the_gpu", several).on(Gpu::SwiftShader),
+    Test::new("a_contrastive_search_outlives_a_crash_of_the_gpu", contrastive).on(Gpu::SwiftShader),
+    Test::new("a_text_and_its_draft_model_outlive_a_crash_of_the_gpu", drafted).on(Gpu::SwiftShader),
     Test::new("a_picture_outlives_a_crash_of_the_gpu", picture).on(Gpu::SwiftShader),
     Test::new("the_page_tells_of_a_crash_once_and_writes_on", page).on(Gpu::SwiftShader),
 ];
@@ -40,6 +43,34 @@ fn story(visit: &Visit) -> Result<()> {
     let told = seen["told"].as_array().map(Vec::as_slice).unwrap_or_default();
     ensure_that!(told.first() == Some(&json!("webgpu")) && told.last() == Some(&json!("cpu")), "{seen}");
     ensure_that!(seen["device"] == "cpu" && seen["info"] == "cpu" && seen["again"] != "", "{seen}");
+    Ok(())
+}
+
+/// The texts of a way, whose GPU crashes behind so many tokens: they are what they are without it, before and behind.
+fn outlived(visit: &Visit, way: &str, behind: usize) -> Result<Value> {
+    visit.blank()?;
+    visit.call(script!("losses.js", otherWays), json!(way))?;
+    crash(visit, behind)?;
+    let seen = result(visit)?;
+    ensure_that!(seen["broken"] == seen["whole"] && seen["again"] == seen["whole"], "{seen}");
+    ensure_that!(seen["told"] == json!(["webgpu"]), "{seen}");
+    Ok(seen)
+}
+
+fn several(visit: &Visit) -> Result<()> {
+    let seen = outlived(visit, "several", 20)?;
+    ensure_that!(seen["whole"].as_array().is_some_and(|texts| texts.len() == 4), "{seen}");
+    Ok(())
+}
+
+fn contrastive(visit: &Visit) -> Result<()> {
+    outlived(visit, "contrastive", 6).map(|_| ())
+}
+
+fn drafted(visit: &Visit) -> Result<()> {
+    let seen = outlived(visit, "draft", 12)?;
+    let counts = seen["drafted"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ensure_that!(counts.len() == 2 && counts.iter().all(|count| *count != 0), "nothing was guessed: {counts:?}");
     Ok(())
 }
 

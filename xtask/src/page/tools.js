@@ -173,7 +173,7 @@ export async function forced() {
     return [text, calls, summary?.faults?.map(({ code }) => code)];
   };
   /** @type {import("/vitrine.js").ToolFormat[]} */
-  const formats = ["hermes", "llama", "mistral", "granite"];
+  const formats = ["hermes", "llama", "mistral", "granite", "lfm2"];
   const named = [];
   for (const toolFormat of formats) named.push(await called({ toolFormat, toolChoice: { name: "weather" }, maxTokens: 128 }));
   const choices = [await called({}), await called({ toolChoice: "none" })];
@@ -181,6 +181,10 @@ export async function forced() {
   const referred = await seen(silent.chat(ASKED, { tools: [weather, add], toolChoice: { name: "add" }, temperature: 0, maxTokens: 128 }));
   const endless = { name: "add", parameters: { type: "object", properties: { a: { $ref: "#/$defs/a" } }, required: ["a"], $defs: { a: { type: "array", minItems: 1, items: { $ref: "#/$defs/a" } } } } };
   const never = await said(silent.chat(ASKED, { tools: [endless], toolChoice: "required", maxTokens: 8 }).text());
+  const parts = { type: "object", properties: { wet: { type: "boolean" }, "at-home": { type: "string" }, at: { $ref: "#/$defs/at" } }, required: ["at"], $defs: { at: { type: "array", items: { enum: [1, 2] }, minItems: 2, maxItems: 2 } } };
+  const spelled = await seen(silent.chat(ASKED, { tools: [{ name: "pair", parameters: parts }, { name: "pairs", parameters: parts }], toolFormat: "lfm2", toolChoice: "required", temperature: 0, maxTokens: 128 }));
+  const unnamed = { name: "add", parameters: { type: "object", properties: { "a-b": { type: "integer" } }, required: ["a-b"] } };
+  const unspelled = await said(silent.chat(ASKED, { tools: [unnamed], toolFormat: "lfm2", toolChoice: "required" }).text());
   const two = '<tool_call>\n{"name": "weather", "arguments": {"city": "Ulm", "days": 1}}\n</tool_call><tool_call>\n{"name": "weather", "arguments": {"city": "Zug", "days": 2}}</tool_call>';
   const { model: eager } = await modelOf(HERMES, { "<|round0|>": two });
   const alone = await seen(eager.chat(ASKED, { tools: [weather], temperature: 0, parallelToolCalls: false }));
@@ -190,6 +194,13 @@ export async function forced() {
   const { model } = await modelOf(template, { "<|ask|>": 'So:\n[TOOL_CALLS]weather[ARGS]{"city": "Genf"}' }, marks);
   const mistral = await seen(model.chat(ASKED, { tools: [WEATHER], temperature: 0 }));
   const raw = await seen(model.chat(ASKED, { temperature: 0 }));
+  // Later Mistrals write a name, a mark and an object; without the mark among a vocabulary's it is spelled.
+  const behind = [];
+  for (const known of [marks, []]) {
+    const { model: named } = await modelOf(template, { "<|ask|>": "No call." }, known);
+    const { summary } = await seen(named.chat(ASKED, { tools: [weather, add], toolChoice: "required", temperature: 0, maxTokens: 128 }));
+    behind.push([summary?.calls?.length, summary?.faults?.length]);
+  }
   const hidden = [];
   for await (const { mark, piece } of model.chat(ASKED, { temperature: 0 })) if (mark) hidden.push(piece);
   return {
@@ -198,6 +209,9 @@ export async function forced() {
     required: required.summary?.calls?.length,
     referred: referred.summary?.calls?.map(({ name, arguments: given }) => [name, given]),
     never,
+    spelled: spelled.summary?.calls?.map(({ name, arguments: { at, wet, ...others } }) => [name.startsWith("pair"), at, wet === undefined || typeof wet === "boolean", others]),
+    unspelled,
+    behind,
     alone: [alone.summary?.calls?.map(({ arguments: given }) => given.city), alone.summary?.finishReason],
     held,
     mistral: [mistral.text, mistral.summary?.calls?.map(({ name, arguments: given }) => [name, given])], raw: raw.text,

@@ -221,7 +221,7 @@ fn forced(visit: &Visit) -> Result<()> {
     let seen = visit.call(script!("tools.js", forced), nothing())?;
     let named = seen["named"].as_array().map(Vec::as_slice).unwrap_or_default();
     let whole = json!(["", [["weather", true, true]], []]);
-    ensure_that!(named.len() == 4 && named.iter().all(|each| *each == whole), "calls that must come are {named:?}");
+    ensure_that!(named.len() == 5 && named.iter().all(|each| *each == whole), "calls that must come are {named:?}");
     ensure_that!(seen["required"] == 1, "of two functions one must be called, and {} are", seen["required"]);
     ensure_that!(seen["referred"] == json!([["add", { "a": 17 }]]), "{}", seen["referred"]);
     let never = seen["never"].as_str().unwrap_or_default();
@@ -229,6 +229,22 @@ fn forced(visit: &Visit) -> Result<()> {
         never.starts_with("bad-argument: A call of add cannot be held") && never.contains("no JSON that ends"),
         "{never}"
     );
+    let at = &seen["spelled"][0][1];
+    ensure_that!(
+        seen["spelled"] == json!([[true, at, true, {}]])
+            && at.as_array().is_some_and(|at| at.len() == 2 && at.iter().all(|each| *each == 1 || *each == 2)),
+        "in Python's spelling: {}",
+        seen["spelled"]
+    );
+    ensure_that!(
+        seen["unspelled"]
+            .as_str()
+            .is_some_and(|said| said.starts_with("bad-argument: A call of add cannot be held")
+                && said.contains("a-b is required")),
+        "{}",
+        seen["unspelled"]
+    );
+    ensure_that!(seen["behind"] == json!([[1, 0], [1, 0]]), "behind a name and a mark: {}", seen["behind"]);
     ensure_that!(seen["choices"] == json!([["No call.", [], []], ["No call.", null, null]]), "{}", seen["choices"]);
     ensure_that!(seen["alone"] == json!([["Ulm"], "stop"]), "{}", seen["alone"]);
     ensure_that!(
