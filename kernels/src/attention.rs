@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::{
     elementwise::{dot, softmax},
     matmul::{TILE, float_panel},
-    matrix::{FloatColumn, PANEL},
+    units::{FloatColumn, PANEL},
 };
 
 /// The numbers of an attention.

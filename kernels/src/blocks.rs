@@ -5,12 +5,31 @@
 
 use crate::dtype::DType;
 
-/// 32 weights: weight `i` is `scales[i / 16] · (quants[i] − zero) + offsets[i / 16]`.
+/// 32 weights: weight `i` is `scale(i / 16) · (quants[i] − zero) + offset(i / 16)`.
 pub struct Group {
     pub quants: [i8; 32],
-    /// Of each half; equal where a scale serves 32.
-    pub scales: [f32; 2],
-    pub offsets: [f32; 2],
+    pub scale: Factor,
+    pub offset: Factor,
+}
+
+/// A scale or an offset of each half of 32 weights: what the block says once, times what it says of the half.
+#[derive(Clone, Copy)]
+pub struct Factor {
+    pub of_block: f32,
+    /// Equal where one serves 32.
+    pub of_halves: [i8; 2],
+}
+
+impl Factor {
+    const NONE: Self = Self::plain(0.0);
+
+    const fn plain(of_block: f32) -> Self {
+        Self { of_block, of_halves: [1; 2] }
+    }
+
+    pub fn of(self, half: usize) -> f32 {
+        self.of_block * f32::from(self.of_halves[half])
+    }
 }
 
 /// A scale or an offset of a block is NaN or infinite.
@@ -44,7 +63,7 @@ pub fn dequantise(dtype: DType, row: &[u8], mut each: impl FnMut(f32)) -> Result
     let zero = dtype.quants().map_or(0, |quants| quants.zero());
     read_row(dtype, row, |_, group| {
         for (i, quant) in group.quants.iter().enumerate() {
-            each(group.scales[i / 16] * f32::from(quant - zero) + group.offsets[i / 16]);
+            each(group.scale.of(i / 16) * f32::from(quant - zero) + group.offset.of(i / 16));
         }
     })
 }
@@ -56,16 +75,16 @@ fn half_at(block: &[u8], at: usize) -> Result<f32, BadScale> {
 
 /// `d [m] [high bits] quants`
 fn simple(dtype: DType, block: &[u8], _: usize) -> Result<Group, BadScale> {
-    let scale = half_at(block, 0)?;
+    let scale = Factor::plain(half_at(block, 0)?);
     let has_offset = matches!(dtype, DType::Q4_1 | DType::Q5_1);
-    let offset = if has_offset { half_at(block, 2)? } else { 0.0 };
+    let offset = if has_offset { Factor::plain(half_at(block, 2)?) } else { Factor::NONE };
     let mut rest = &block[if has_offset { 4 } else { 2 }..];
     let mut quants = [0i8; 32];
     if dtype == DType::Q8_0 {
         for (q, b) in quants.iter_mut().zip(rest) {
             *q = *b as i8;
         }
-        return Ok(Group { quants, scales: [scale; 2], offsets: [offset; 2] });
+        return Ok(Group { quants, scale, offset });
     }
     let mut high = 0u32;
     if matches!(dtype, DType::Q5_0 | DType::Q5_1) {
@@ -78,7 +97,7 @@ fn simple(dtype: DType, block: &[u8], _: usize) -> Result<Group, BadScale> {
         quants[i] = ((rest[i] & 15) as i8 | bit(i)) - middle;
         quants[i + 16] = ((rest[i] >> 4) as i8 | bit(i + 16)) - middle;
     }
-    Ok(Group { quants, scales: [scale; 2], offsets: [offset; 2] })
+    Ok(Group { quants, scale, offset })
 }
 
 /// `d dmin`, eight 6-bit scales and minima in 12 bytes, `[32 bytes of fifth bits]`, nibbles.
@@ -97,7 +116,8 @@ fn k45(dtype: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
         let high = if five { (block[16 + i] >> part & 1) << 4 } else { 0 };
         *q = (nibbles[i] >> (part % 2 * 4) & 15 | high) as i8;
     }
-    Ok(Group { quants, scales: [d * f32::from(scale); 2], offsets: [-dmin * f32::from(min); 2] })
+    let [scale, offset] = [(d, scale), (-dmin, min)].map(|(of_block, n)| Factor { of_block, of_halves: [n as i8; 2] });
+    Ok(Group { quants, scale, offset })
 }
 
 /// 128 bytes of low nibbles, 64 of high bit pairs, sixteen 8-bit scales, `d`.
@@ -112,7 +132,8 @@ fn k6(_: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
         let low = low[i] >> (quarter / 2 * 4) & 15;
         *q = (low | (high[i] >> (quarter * 2) & 3) << 4) as i8 - 32;
     }
-    Ok(Group { quants, scales: [0, 1].map(|i| d * f32::from(scales[i] as i8)), offsets: [0.0; 2] })
+    let scale = Factor { of_block: d, of_halves: [0, 1].map(|i| scales[i] as i8) };
+    Ok(Group { quants, scale, offset: Factor::NONE })
 }
 
 /// Sixteen scales and minima of 4 bits, 64 bytes of bit pairs, `d dmin`.
@@ -122,8 +143,8 @@ fn k2(_: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
     let sub = [0, 1].map(|half| block[part * 2 + half]);
     Ok(Group {
         quants: std::array::from_fn(|i| (pairs[i] >> (part % 4 * 2) & 3) as i8),
-        scales: sub.map(|sub| d * f32::from(sub & 15)),
-        offsets: sub.map(|sub| -dmin * f32::from(sub >> 4)),
+        scale: Factor { of_block: d, of_halves: sub.map(|sub| (sub & 15) as i8) },
+        offset: Factor { of_block: -dmin, of_halves: sub.map(|sub| (sub >> 4) as i8) },
     })
 }
 
@@ -134,13 +155,13 @@ fn k3(_: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
     let packed = &block[96..108];
     let scale = |i: usize| {
         let low = if i < 8 { packed[i] & 15 } else { packed[i - 8] >> 4 };
-        f32::from((low | (packed[8 + i % 4] >> (i / 4 * 2) & 3) << 4) as i8 - 32)
+        (low | (packed[8 + i % 4] >> (i / 4 * 2) & 3) << 4) as i8 - 32
     };
     let quant = |i: usize| (pairs[i] >> (part % 4 * 2) & 3 | (block[i] >> part & 1) << 2) as i8 - 4;
     Ok(Group {
         quants: std::array::from_fn(quant),
-        scales: [0, 1].map(|half| d * scale(part * 2 + half)),
-        offsets: [0.0; 2],
+        scale: Factor { of_block: d, of_halves: [0, 1].map(|half| scale(part * 2 + half)) },
+        offset: Factor::NONE,
     })
 }
 
@@ -151,13 +172,14 @@ fn k8(_: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
         return Err(BadScale);
     }
     let quants = &block[4 + part * 32..];
-    Ok(Group { quants: std::array::from_fn(|i| quants[i] as i8), scales: [d; 2], offsets: [0.0; 2] })
+    let quants = std::array::from_fn(|i| quants[i] as i8);
+    Ok(Group { quants, scale: Factor::plain(d), offset: Factor::NONE })
 }
 
 /// What the nibbles of the IQ4 types stand for.
-const IQ4: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
+pub const IQ4: [i8; 16] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 /// The numbers of FP4 (E2M1), doubled.
-const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+pub const E2M1: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 /// Sixteen bytes of nibbles, the first half of the numbers in the low ones.
 fn looked_up(levels: &[i8; 16], nibbles: &[u8]) -> [i8; 32] {
@@ -171,14 +193,15 @@ fn levels(dtype: DType, block: &[u8], _: usize) -> Result<Group, BadScale> {
         (DType::MXFP4, exponent) => ((f32::from(exponent) - 128.0).exp2(), &E2M1, &block[1..]),
         _ => (half_at(block, 0)?, &IQ4, &block[2..]),
     };
-    Ok(Group { quants: looked_up(levels, nibbles), scales: [scale; 2], offsets: [0.0; 2] })
+    Ok(Group { quants: looked_up(levels, nibbles), scale: Factor::plain(scale), offset: Factor::NONE })
 }
 
 /// `d`, eight 6-bit scales (their high pairs in 2 bytes, their low nibbles in 4), nibbles.
 fn xs4(_: DType, block: &[u8], part: usize) -> Result<Group, BadScale> {
     let high = u16::from_le_bytes([block[2], block[3]]);
     let low = block[4 + part / 2] >> (part % 2 * 4) & 15;
-    let scale = f32::from((low | ((high >> (part * 2) & 3) << 4) as u8) as i8 - 32);
+    let scale = (low | ((high >> (part * 2) & 3) << 4) as u8) as i8 - 32;
     let quants = looked_up(&IQ4, &block[8 + part * 16..]);
-    Ok(Group { quants, scales: [half_at(block, 0)? * scale; 2], offsets: [0.0; 2] })
+    let scale = Factor { of_block: half_at(block, 0)?, of_halves: [scale; 2] };
+    Ok(Group { quants, scale, offset: Factor::NONE })
 }

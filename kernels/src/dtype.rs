@@ -137,6 +137,11 @@ impl DType {
         self.facts().quants
     }
 
+    /// Columns that share a scale.
+    pub fn group(self) -> usize {
+        self.quants().map_or(1, |quants| quants.group)
+    }
+
     pub fn is_quantised(self) -> bool {
         self.quants().is_some()
     }

@@ -8,13 +8,16 @@ pub mod attention;
 pub mod blocks;
 pub mod dtype;
 pub mod elementwise;
+mod factors;
 pub mod matmul;
 pub mod matrix;
 pub mod ops;
 pub mod pictures;
 pub mod recurrent;
+pub mod room;
 pub mod sample;
 mod simd;
+mod units;
 pub mod winograd;
 
 /// What 128-bit vectors are made of here.

@@ -7,8 +7,9 @@
 
 use crate::{
     dtype::DType,
-    matrix::{ByteQuad, Data, FloatColumn, HalfColumn, Matrix, NibbleQuad, PANEL, WordPair, group, zero},
+    matrix::{Data, Matrix},
     simd::{F32x4, I16x8, I32x4, ROUNDER},
+    units::{FloatColumn, HalfColumn, PANEL, Packing, Unit},
 };
 
 /// Rows of `x` that go through a wide panel together.
@@ -82,31 +83,14 @@ fn quantise(block: &[f32; 32]) -> ([i16; 32], f32) {
     (block.map(|v| (v * inverse + ROUNDER).to_bits() as i16), largest / 32767.0)
 }
 
-/// Eight columns of a panel, in whatever form, as four pairs of vectors.
-trait Quad: Copy {
-    fn pairs(&self) -> [[I16x8; 2]; 4];
-}
-
-impl Quad for NibbleQuad {
-    #[inline(always)]
-    fn pairs(&self) -> [[I16x8; 2]; 4] {
-        let [a, b] = [I16x8::nibbles(&self[0]), I16x8::nibbles(&self[1])];
-        std::array::from_fn(|i| [a[i], b[i]])
-    }
-}
-
-impl Quad for ByteQuad {
-    #[inline(always)]
-    fn pairs(&self) -> [[I16x8; 2]; 4] {
-        std::array::from_fn(|i| [I16x8::widen(&self[i][0]), I16x8::widen(&self[i][1])])
-    }
-}
+/// A pair of columns of a panel, wide: `[row / 4][row % 4 · 2 + column % 2]`
+type WordPair = [[i16; 8]; 2];
 
 /// A panel's weights in some form, and the scales and offsets of its groups.
 struct Panel<'a, W> {
     weights: &'a [W],
-    scales: &'a [[[f32; 4]; 2]],
-    offsets: &'a [[[f32; 4]; 2]],
+    scales: &'a [FloatColumn],
+    offsets: &'a [FloatColumn],
 }
 
 impl<W> Panel<'_, W> {
@@ -133,29 +117,30 @@ fn sum_of<const L: usize>(sums: &[[i32; L]], g: usize, halves: usize, l: usize) 
     if halves == 1 { sums[g][l] } else { sums[2 * g][l] + sums[2 * g + 1][l] }
 }
 
-/// `L` rows against a panel as it is stored: its quants are unpacked once for all of them. `QUADS`: how many quads share a scale. `ZERO`: what each
-/// quant is too large by.
+/// `L` rows against a panel as it is stored: its quants are unpacked once for all of them. `UNITS`: how many of `PAIRS` pairs of columns share a scale.
 #[inline(always)]
-fn few_rows<Q: Quad, const QUADS: usize, const ZERO: i32, const L: usize>(
-    panel: &Panel<Q>,
+fn few_rows<U: Unit<PAIRS>, const PAIRS: usize, const UNITS: usize, const L: usize>(
+    panel: &Panel<U>,
+    packing: Packing,
     x: &[[[i16; 2]; L]],
     x_scales: &[[f32; L]],
     x_sums: &[[i32; L]],
 ) -> [[F32x4; 2]; L] {
     let mut total = [[F32x4::splat(0.0); 2]; L];
-    let x = x.as_chunks::<4>().0.as_chunks::<QUADS>().0;
-    let quads = panel.weights.as_chunks::<QUADS>().0;
-    for (g, (quads, x)) in quads.iter().zip(x).enumerate() {
-        let block = g * QUADS / 4;
-        let x_sum: [i32; L] = std::array::from_fn(|l| sum_of(x_sums, g, QUADS / 2, l));
-        let mut sum = x_sum.map(|x_sum| [I32x4::splat(-ZERO * x_sum); 2]);
-        for (quad, x) in quads.iter().zip(x) {
-            for (w, x) in quad.pairs().iter().zip(x) {
+    let (levels, zero) = (packing.levels(), i32::from(packing.zero));
+    let x = x.as_chunks::<PAIRS>().0.as_chunks::<UNITS>().0;
+    let groups = panel.weights.as_chunks::<UNITS>().0.iter().zip(x);
+    for (g, (units, x)) in groups.enumerate() {
+        let block = g * UNITS * PAIRS / 16;
+        let x_sum: [i32; L] = std::array::from_fn(|l| sum_of(x_sums, g, UNITS * PAIRS / 8, l));
+        let mut sum = x_sum.map(|x_sum| [I32x4::splat(-zero * x_sum); 2]);
+        for (unit, x) in units.iter().zip(x) {
+            unit.each(levels, |pair, w| {
                 for l in 0..L {
-                    let x = I16x8::splat_pair(x[l]);
+                    let x = I16x8::splat_pair(x[pair][l]);
                     sum[l] = [sum[l][0].add(w[0].dot(x)), sum[l][1].add(w[1].dot(x))];
                 }
-            }
+            });
         }
         for l in 0..L {
             panel.add_group(&mut total[l], g, sum[l], x_scales[block][l], x_sum[l]);
@@ -292,8 +277,11 @@ pub fn widen_panel(w: &Matrix, p: usize, wide: &mut Vec<FloatColumn>) {
             widen_halves(cast::<_, Bf16Column>(&columns[p * n..][..n]), wide)
         }
         Data::Half(columns) => widen_halves(cast::<_, F16Column>(&columns[p * n..][..n]), wide),
-        Data::Nibbles(quads) => widen_quads(w, p, &quads[p * n / 8..][..n / 8], wide),
-        Data::Bytes(quads) => widen_quads(w, p, &quads[p * n / 8..][..n / 8], wide),
+        Data::Nibbles(units) => widen_units(w, p, units, wide),
+        Data::Levels(units) => widen_units(w, p, units, wide),
+        Data::Fives(units) => widen_units(w, p, units, wide),
+        Data::Sixes(units) => widen_units(w, p, units, wide),
+        Data::Bytes(units) => widen_units(w, p, units, wide),
     }
 }
 
@@ -301,21 +289,19 @@ fn widen_halves<C: Column>(columns: &[C], wide: &mut Vec<FloatColumn>) {
     wide.extend(columns.iter().map(|c| c.floats().map(F32x4::to_array)));
 }
 
-fn widen_quads<Q: Quad>(w: &Matrix, p: usize, quads: &[Q], wide: &mut Vec<FloatColumn>) {
-    let (size, zero) = (group(w.dtype), i16::from(zero(w.dtype)));
-    let groups = w.columns / size;
-    for (i, quad) in quads.iter().enumerate() {
-        let g = p * groups + i * 8 / size;
-        let (scale, offset) = (&w.scales[g], w.offsets.get(g));
-        for pair in quad.pairs() {
-            let quants = pair.map(|v| {
-                let mut out = [0; 8];
-                v.store(&mut out);
-                out
-            });
+fn widen_units<U: Unit<PAIRS>, const PAIRS: usize>(w: &Matrix, p: usize, units: &[U], wide: &mut Vec<FloatColumn>) {
+    let Some(packing) = Packing::of(w.dtype) else { return };
+    let (mut scales, mut offsets, mut words) = (vec![], vec![], vec![]);
+    widen_factors(w, p, &mut scales, &mut offsets);
+    let count = w.columns / 2 / PAIRS;
+    widen(packing, &units[p * count..][..count], &mut words);
+    let pairs = w.dtype.group() / 2;
+    for (g, words) in words.chunks_exact(pairs).enumerate() {
+        let (scale, offset) = (&scales[g], offsets.get(g));
+        for quants in words {
             for column in 0..2 {
                 let value = |half: usize, row: usize| {
-                    let quant = f32::from(quants[half][row * 2 + column] - zero);
+                    let quant = f32::from(quants[half][row * 2 + column]);
                     quant * scale[half][row] + offset.map_or(0.0, |o| o[half][row])
                 };
                 wide.push([0, 1].map(|half| std::array::from_fn(|row| value(half, row))));
@@ -337,15 +323,18 @@ fn eight(v: [F32x4; 2]) -> [f32; PANEL] {
 #[derive(Default)]
 pub struct Scratch {
     pub rows: QuantisedRows,
+    /// Of one panel.
     words: Vec<WordPair>,
     floats: Vec<FloatColumn>,
+    scales: Vec<FloatColumn>,
+    offsets: Vec<FloatColumn>,
 }
 
 impl Scratch {
     pub fn bytes(&self) -> usize {
         self.rows.bytes()
             + size_of::<WordPair>() * self.words.capacity()
-            + size_of::<FloatColumn>() * self.floats.capacity()
+            + size_of::<FloatColumn>() * (self.floats.capacity() + self.scales.capacity() + self.offsets.capacity())
     }
 }
 
@@ -381,10 +370,12 @@ pub fn linear(w: &Matrix, bias: Option<&[f32]>, x: &[f32], out: &mut [f32], scra
             floats(w, cast::<_, Bf16Column>(columns), x, &mut sink, &mut scratch.floats);
         }
         Data::Half(columns) => floats(w, cast::<_, F16Column>(columns), x, &mut sink, &mut scratch.floats),
-        Data::Nibbles(quads) if w.offsets.is_empty() => quantised::<_, 4, 8>(w, quads, scratch, &mut sink),
-        Data::Nibbles(quads) => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
-        Data::Bytes(quads) if group(w.dtype) == 16 => quantised::<_, 2, 0>(w, quads, scratch, &mut sink),
-        Data::Bytes(quads) => quantised::<_, 4, 0>(w, quads, scratch, &mut sink),
+        Data::Nibbles(units) if w.dtype.group() == 16 => quantised::<_, 4, 2>(w, units, scratch, &mut sink),
+        Data::Nibbles(units) => quantised::<_, 4, 4>(w, units, scratch, &mut sink),
+        Data::Levels(units) => quantised::<_, 4, 4>(w, units, scratch, &mut sink),
+        Data::Fives(units) => quantised::<_, 16, 1>(w, units, scratch, &mut sink),
+        Data::Sixes(units) => quantised::<_, 8, 1>(w, units, scratch, &mut sink),
+        Data::Bytes(units) => quantised::<_, 2, 8>(w, units, scratch, &mut sink),
     }
 }
 
@@ -395,20 +386,27 @@ fn cast<A: Copy, B: Column>(v: &[A]) -> &[B] {
     unsafe { std::slice::from_raw_parts(v.as_ptr().cast(), v.len()) }
 }
 
-fn quantised<Q: Quad, const QUADS: usize, const ZERO: i32>(
+fn quantised<U: Unit<PAIRS>, const PAIRS: usize, const UNITS: usize>(
     w: &Matrix,
-    quads: &[Q],
+    units: &[U],
     scratch: &mut Scratch,
     sink: &mut Sink,
 ) {
-    let Scratch { rows, words, .. } = scratch;
-    match (rows.tile, rows.is_few(w.columns)) {
-        (1, _) => few::<Q, QUADS, ZERO, 1>(w, quads, rows, sink),
-        (2, _) => few::<Q, QUADS, ZERO, 2>(w, quads, rows, sink),
-        (3, _) => few::<Q, QUADS, ZERO, 3>(w, quads, rows, sink),
-        (_, true) => few::<Q, QUADS, ZERO, TILE>(w, quads, rows, sink),
-        _ => many::<Q, QUADS, ZERO>(w, quads, rows, words, sink),
+    let Some(packing) = Packing::of(w.dtype) else { return };
+    match (scratch.rows.tile, scratch.rows.is_few(w.columns)) {
+        (1, _) => few::<U, PAIRS, UNITS, 1>(w, packing, units, scratch, sink),
+        (2, _) => few::<U, PAIRS, UNITS, 2>(w, packing, units, scratch, sink),
+        (3, _) => few::<U, PAIRS, UNITS, 3>(w, packing, units, scratch, sink),
+        (_, true) => few::<U, PAIRS, UNITS, TILE>(w, packing, units, scratch, sink),
+        _ => many(w, packing, units, scratch, sink),
     }
+}
+
+/// Scales and offsets of panel `p` in floats.
+fn widen_factors(w: &Matrix, p: usize, scales: &mut Vec<FloatColumn>, offsets: &mut Vec<FloatColumn>) {
+    let groups = w.columns / w.dtype.group();
+    w.scales.widen(p * groups, groups, scales);
+    w.offsets.widen(p * groups, groups, offsets);
 }
 
 /// Quants, scales and sums of a tile of `L` rows.
@@ -421,25 +419,21 @@ fn tiles<const L: usize>(rows: &QuantisedRows, columns: usize) -> impl Iterator<
     quants.zip(scales).zip(sums).map(|((quants, scales), sums)| (quants, scales, sums))
 }
 
-/// Panel `p` as `weights` hold it.
-fn panel<'a, W>(w: &'a Matrix, p: usize, weights: &'a [W]) -> Panel<'a, W> {
-    let groups = w.columns / group(w.dtype);
-    let offsets = w.offsets.get(p * groups..(p + 1) * groups).unwrap_or_default();
-    Panel { weights, scales: &w.scales[p * groups..][..groups], offsets }
-}
-
 /// Never inlined, so that the registers of one tile's loop are its own.
 #[inline(never)]
-fn few<Q: Quad, const QUADS: usize, const ZERO: i32, const L: usize>(
+fn few<U: Unit<PAIRS>, const PAIRS: usize, const UNITS: usize, const L: usize>(
     w: &Matrix,
-    quads: &[Q],
-    rows: &QuantisedRows,
+    packing: Packing,
+    units: &[U],
+    scratch: &mut Scratch,
     sink: &mut Sink,
 ) {
-    for (p, quads) in quads.chunks_exact(w.columns / 8).enumerate() {
-        let panel = panel(w, p, quads);
-        for (r, (quants, scales, sums)) in tiles::<L>(rows, w.columns).enumerate() {
-            let out = few_rows::<Q, QUADS, ZERO, L>(&panel, quants, scales, sums);
+    let Scratch { rows, scales, offsets, .. } = scratch;
+    for (p, units) in units.chunks_exact(w.columns / 2 / PAIRS).enumerate() {
+        widen_factors(w, p, scales, offsets);
+        let panel = Panel { weights: units, scales, offsets };
+        for (r, (quants, x_scales, sums)) in tiles::<L>(rows, w.columns).enumerate() {
+            let out = few_rows::<U, PAIRS, UNITS, L>(&panel, packing, quants, x_scales, sums);
             for (l, out) in out.into_iter().enumerate() {
                 sink.put(r * L + l, p, eight(out));
             }
@@ -447,19 +441,20 @@ fn few<Q: Quad, const QUADS: usize, const ZERO: i32, const L: usize>(
     }
 }
 
-fn many<Q: Quad, const QUADS: usize, const ZERO: i32>(
+fn many<U: Unit<PAIRS>, const PAIRS: usize>(
     w: &Matrix,
-    quads: &[Q],
-    rows: &QuantisedRows,
-    words: &mut Vec<WordPair>,
+    packing: Packing,
+    units: &[U],
+    scratch: &mut Scratch,
     sink: &mut Sink,
 ) {
-    for (p, quads) in quads.chunks_exact(w.columns / 8).enumerate() {
-        words.clear();
-        words.extend(quads.iter().flat_map(widen::<Q, ZERO>));
-        let panel = panel(w, p, words);
-        for (r, (quants, scales, sums)) in tiles(rows, w.columns).enumerate() {
-            let out = wide_tile(&panel, QUADS * 4, quants, scales, sums);
+    let Scratch { rows, words, scales, offsets, .. } = scratch;
+    for (p, units) in units.chunks_exact(w.columns / 2 / PAIRS).enumerate() {
+        widen_factors(w, p, scales, offsets);
+        widen(packing, units, words);
+        let panel = Panel { weights: words, scales, offsets };
+        for (r, (quants, x_scales, sums)) in tiles(rows, w.columns).enumerate() {
+            let out = wide_tile(&panel, w.dtype.group() / 2, quants, x_scales, sums);
             for (l, out) in out.into_iter().enumerate() {
                 sink.put(r * TILE + l, p, eight(out));
             }
@@ -467,16 +462,18 @@ fn many<Q: Quad, const QUADS: usize, const ZERO: i32>(
     }
 }
 
-#[inline(always)]
-fn widen<Q: Quad, const ZERO: i32>(quad: &Q) -> [WordPair; 4] {
-    let zero = I16x8::splat_pair([ZERO as i16; 2]);
-    quad.pairs().map(|pair| {
-        pair.map(|v| {
-            let mut out = [0; 8];
-            v.sub(zero).store(&mut out);
-            out
-        })
-    })
+/// Makes a panel's quants wide.
+fn widen<U: Unit<PAIRS>, const PAIRS: usize>(packing: Packing, units: &[U], words: &mut Vec<WordPair>) {
+    let (levels, zero) = (packing.levels(), I16x8::splat_pair([packing.zero; 2]));
+    words.clear();
+    words.resize(units.len() * PAIRS, Default::default());
+    for (unit, words) in units.iter().zip(words.as_chunks_mut::<PAIRS>().0) {
+        unit.each(levels, |pair, w| {
+            for half in 0..2 {
+                w[half].sub(zero).store(&mut words[pair][half]);
+            }
+        });
+    }
 }
 
 fn floats<C: Column>(w: &Matrix, columns: &[C], x: &[f32], sink: &mut Sink, wide: &mut Vec<FloatColumn>) {
@@ -500,20 +497,66 @@ fn floats<C: Column>(w: &Matrix, columns: &[C], x: &[f32], sink: &mut Sink, wide
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks;
+
+    const COLUMNS: usize = 512;
+
+    /// A matrix of 19 rows, and what its file says of them.
+    fn weights(dtype: DType) -> (Matrix, Vec<Vec<u8>>) {
+        let mut w = Matrix::new(19, COLUMNS, dtype).expect("whole blocks");
+        let bytes = dtype.row_bytes(COLUMNS).expect("whole blocks");
+        // Scales read out of these are finite: no float has all bits of its exponent.
+        let row_of = |row: usize| (0..bytes).map(|i| ((i * 37 + row * 101) % 251) as u8 & 0xbb).collect();
+        let rows: Vec<Vec<u8>> = (0..w.rows).map(row_of).collect();
+        rows.iter().enumerate().for_each(|(row, bytes)| w.put_row(row, bytes).expect("finite scales"));
+        (w, rows)
+    }
+
+    fn activations() -> Vec<f32> {
+        (0..18 * COLUMNS).map(|i| (i as f32 * 0.37).sin() * (1.0 + (i / 32) as f32)).collect()
+    }
+
+    fn quantised_types() -> impl Iterator<Item = DType> {
+        DType::WEIGHTS.into_iter().filter(|dtype| dtype.is_quantised())
+    }
+
+    /// Words may hold quants in any way: whole numbers leave nothing to round before the scales come.
+    #[test]
+    fn quantised_products_are_those_of_the_whole_numbers_in_the_blocks_to_the_bit() {
+        let x = activations();
+        for dtype in quantised_types() {
+            let (w, rows) = weights(dtype);
+            let quants = dtype.quants().expect("quantised");
+            let (mut scratch, mut out) = (Scratch::default(), vec![0.0; w.rows]);
+            scratch.rows.fill(&x[..COLUMNS], COLUMNS);
+            linear(&w, None, &x[..COLUMNS], &mut out, &mut scratch);
+            for (bytes, out) in rows.iter().zip(&out) {
+                let mut total = 0f32;
+                let add = |g: usize, group: &blocks::Group| {
+                    let (x, x_scale) = quantise(x[g * 32..][..32].as_array().expect("32"));
+                    for part in 0..32 / quants.group {
+                        let range = part * quants.group..(part + 1) * quants.group;
+                        let of = |i: usize| i32::from(group.quants[i] - quants.zero()) * i32::from(x[i]);
+                        let sum: i32 = range.clone().map(of).sum();
+                        total += sum as f32 * (group.scale.of(part) * x_scale);
+                        if quants.offset {
+                            let x_sum: i32 = x[range].iter().map(|q| i32::from(*q)).sum();
+                            total += group.offset.of(part) * (x_scale * x_sum as f32);
+                        }
+                    }
+                };
+                blocks::read_row(dtype, bytes, add).expect("finite scales");
+                assert_eq!(out.to_bits(), total.to_bits(), "{dtype}: {out}, not {total}");
+            }
+        }
+    }
 
     /// However many rows go together, each comes out as it does alone, to the bit: guesses are confirmed by rows that came another way than the text did.
     #[test]
     fn rows_of_quantised_products_come_out_as_each_does_alone() {
-        const COLUMNS: usize = 512;
-        for dtype in [DType::Q4_0, DType::Q4_1, DType::Q8_0, DType::Q5_1, DType::Q6_K, DType::Q2_K] {
-            let mut w = Matrix::new(19, COLUMNS, dtype).expect("whole blocks");
-            for row in 0..w.rows {
-                let bytes = dtype.row_bytes(COLUMNS).expect("whole blocks");
-                // Scales read out of these are finite: no half float has all bits of its exponent.
-                let row_of: Vec<u8> = (0..bytes).map(|i| ((i * 37 + row * 101) % 251) as u8 & 0xbb).collect();
-                w.put_row(row, &row_of).expect("finite scales");
-            }
-            let x: Vec<f32> = (0..18 * COLUMNS).map(|i| (i as f32 * 0.37).sin() * (1.0 + (i / 32) as f32)).collect();
+        let x = activations();
+        for dtype in quantised_types() {
+            let (w, _) = weights(dtype);
             let product = |x: &[f32]| {
                 let (mut scratch, mut out) = (Scratch::default(), vec![0.0; x.len() / COLUMNS * w.rows]);
                 scratch.rows.fill(x, COLUMNS);
@@ -521,7 +564,7 @@ mod tests {
                 out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
             };
             let alone: Vec<u32> = x.chunks_exact(COLUMNS).flat_map(product).collect();
-            assert!(alone.iter().any(|bits| *bits != alone[0]));
+            assert!(alone.iter().any(|bits| *bits != alone[0]), "{dtype}");
             for rows in 2..=18 {
                 assert_eq!(product(&x[..rows * COLUMNS]), alone[..rows * w.rows], "{rows} rows of {dtype}");
             }

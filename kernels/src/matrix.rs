@@ -1,65 +1,46 @@
 //! Weights as the kernels read them: eight rows side by side ("a panel"), so that a vector holds one column, or a pair of
 //! columns, of four rows. A row is repacked when it comes in; there is never a second copy of a matrix.
 //!
-//! | file | here | bits a weight |
+//! | file | here | bits a weight (in the file) |
 //! |---|---|---|
 //! | F32, F16, BF16 | the same | 32, 16, 16 |
-//! | Q4_0 / Q4_1, Q4_K | nibbles, an f32 scale (and offset) for 32 | 5 / 6 |
-//! | Q8_0, Q5_0, Q8_K, IQ4_NL, IQ4_XS, MXFP4 / Q5_1, Q5_K | bytes, an f32 scale (and offset) for 32 | 9 / 10 |
-//! | Q6_K, Q3_K / Q2_K | bytes, an f32 scale (and offset) for 16 | 10 / 12 |
+//! | Q4_0, IQ4_NL, MXFP4 / Q4_1 | nibbles, a half float for 32 (and another, their offset) | 4.5 (4.5, 4.5, 4.25) / 5 (5) |
+//! | IQ4_XS / Q4_K | nibbles, a byte for 32 (and another) and a float for 256 (and another) | 4.375 (4.25) / 4.75 (4.5) |
+//! | Q5_0 / Q5_1 | five bits and as Q4_0 / Q4_1 | 5.5 (5.5) / 6 (6) |
+//! | Q5_K | five bits and as Q4_K | 5.75 (5.5) |
+//! | Q6_K | six bits, a byte for 16, a float for 256 | 6.625 (6.5625) |
+//! | Q8_0 | bytes, a half float for 32 | 8.5 (8.5) |
+//! | Q8_K | bytes, a byte for 32, a float for 256 | 8.375 (9.125) |
+//! | Q3_K / Q2_K | nibbles, a byte for 16 (and another) and a float for 256 (and another) | 4.625 (3.4375) / 5.25 (2.625) |
 
-use std::collections::TryReserveError;
-
-use crate::{blocks, dtype::DType};
-
-/// Rows in a panel.
-pub const PANEL: usize = 8;
-
-/// Eight columns of the eight rows of a panel: half `r / 4`, and in it pairs of columns of row `r % 4`.
-/// A nibble's place in its word is its pair.
-pub type NibbleQuad = [[u16; 8]; 2];
-/// `[pair][half][row % 4 · 2 + column % 2]`
-pub type ByteQuad = [[[i8; 8]; 2]; 4];
-/// A pair of columns of a panel: `[half][row % 4 · 2 + column % 2]`
-pub type WordPair = [[i16; 8]; 2];
-
-/// One column of a panel in floats.
-pub type FloatColumn = [[f32; 4]; 2];
-/// One column of a panel in half floats of either kind.
-pub type HalfColumn = [[u16; 4]; 2];
+use crate::{
+    blocks,
+    dtype::DType,
+    factors::Factors,
+    room::{NoRoom, zeros},
+    units::{Bytes, Fives, FloatColumn, HalfColumn, Kind, Levels, Nibbles, PANEL, Packing, Sixes, Unit},
+};
 
 /// A matrix `[rows, columns]`, panel after panel, and in a panel from left to right.
 pub struct Matrix {
     pub rows: usize,
     pub columns: usize,
     pub dtype: DType,
-    pub data: Data,
-    /// One for each group of columns and each row of the panel. Empty for plain types.
-    pub scales: Vec<[[f32; 4]; 2]>,
-    /// Likewise; empty where the type has none.
-    pub offsets: Vec<[[f32; 4]; 2]>,
+    pub(crate) data: Data,
+    /// One for each group of columns and each row of the panel. None for plain types.
+    pub(crate) scales: Factors,
+    /// Likewise, where the type has them.
+    pub(crate) offsets: Factors,
 }
 
-pub enum Data {
+pub(crate) enum Data {
     Float(Vec<FloatColumn>),
     Half(Vec<HalfColumn>),
-    Nibbles(Vec<NibbleQuad>),
-    Bytes(Vec<ByteQuad>),
-}
-
-/// Memory that the machine does not give.
-#[derive(Debug)]
-pub struct NoRoom {
-    pub bytes: usize,
-    pub cause: TryReserveError,
-}
-
-/// A vector of `n` zeros.
-pub fn zeros<T: bytemuck::Zeroable + Clone>(n: usize) -> Result<Vec<T>, NoRoom> {
-    let mut v = Vec::new();
-    v.try_reserve_exact(n).map_err(|cause| NoRoom { bytes: n.saturating_mul(size_of::<T>()), cause })?;
-    v.resize(n, T::zeroed());
-    Ok(v)
+    Nibbles(Vec<Nibbles>),
+    Levels(Vec<Levels>),
+    Fives(Vec<Fives>),
+    Sixes(Vec<Sixes>),
+    Bytes(Vec<Bytes>),
 }
 
 /// Why there can be no such matrix.
@@ -89,16 +70,19 @@ impl Matrix {
         let panels = rows.div_ceil(PANEL);
         // At most 32 bytes for a column of a panel: so many fit, or none.
         let cells = panels.checked_mul(columns).filter(|n| n.checked_mul(64).is_some()).ok_or(Refusal::TooLarge)?;
-        let data = match dtype {
-            DType::F32 => Data::Float(zeros(cells)?),
-            DType::F16 | DType::BF16 => Data::Half(zeros(cells)?),
-            DType::U32 => return Err(Refusal::WholeNumbers),
-            quantised if quantised.quants().is_some_and(|quants| quants.nibbles) => Data::Nibbles(zeros(cells / 8)?),
-            _ => Data::Bytes(zeros(cells / 8)?),
+        let data = match (dtype, Packing::of(dtype).map(|packing| packing.kind)) {
+            (DType::U32, _) => return Err(Refusal::WholeNumbers),
+            (DType::F32, _) => Data::Float(zeros(cells)?),
+            (_, None) => Data::Half(zeros(cells)?),
+            (_, Some(Kind::Nibbles)) => Data::Nibbles(units(cells)?),
+            (_, Some(Kind::Levels)) => Data::Levels(units(cells)?),
+            (_, Some(Kind::Fives)) => Data::Fives(units(cells)?),
+            (_, Some(Kind::Sixes)) => Data::Sixes(units(cells)?),
+            (_, Some(Kind::Bytes)) => Data::Bytes(units(cells)?),
         };
-        let group = group(dtype);
-        let scales = if dtype.is_quantised() { zeros(cells / group)? } else { vec![] };
-        let offsets = if dtype.quants().is_some_and(|quants| quants.offset) { zeros(cells / group)? } else { vec![] };
+        let factors = |any: bool| if any { Factors::new(dtype, cells) } else { Ok(Factors::None) };
+        let scales = factors(dtype.is_quantised())?;
+        let offsets = factors(dtype.quants().is_some_and(|quants| quants.offset))?;
         Ok(Self { rows, columns, dtype, data, scales, offsets })
     }
 
@@ -107,98 +91,111 @@ impl Matrix {
             Data::Float(v) => size_of_val(v.as_slice()),
             Data::Half(v) => size_of_val(v.as_slice()),
             Data::Nibbles(v) => size_of_val(v.as_slice()),
+            Data::Levels(v) => size_of_val(v.as_slice()),
+            Data::Fives(v) => size_of_val(v.as_slice()),
+            Data::Sixes(v) => size_of_val(v.as_slice()),
             Data::Bytes(v) => size_of_val(v.as_slice()),
         };
-        data + size_of_val(self.scales.as_slice()) + size_of_val(self.offsets.as_slice())
+        data + self.scales.bytes() + self.offsets.bytes()
     }
 
     /// Takes row `row` in the file's encoding; `bytes` is exactly one row.
     pub fn put_row(&mut self, row: usize, bytes: &[u8]) -> Result<(), blocks::BadScale> {
         let Self { columns, dtype, data, scales, offsets, .. } = self;
-        let (columns, dtype) = (*columns, *dtype);
-        let (panel, lane) = (row / PANEL, row % PANEL);
-        let (half, at) = (lane / 4, lane % 4);
+        let (panel, half, at) = place(row);
+        let first = panel * *columns;
         match data {
             Data::Float(v) => {
-                let cells = &mut v[panel * columns..][..columns];
-                for (cell, b) in cells.iter_mut().zip(bytes.as_chunks().0) {
+                for (cell, b) in v[first..][..*columns].iter_mut().zip(bytes.as_chunks().0) {
                     cell[half][at] = f32::from_le_bytes(*b);
                 }
+                Ok(())
             }
             Data::Half(v) => {
-                let cells = &mut v[panel * columns..][..columns];
-                for (cell, b) in cells.iter_mut().zip(bytes.as_chunks().0) {
+                for (cell, b) in v[first..][..*columns].iter_mut().zip(bytes.as_chunks().0) {
                     cell[half][at] = u16::from_le_bytes(*b);
                 }
+                Ok(())
             }
-            Data::Nibbles(v) => {
-                let quads = &mut v[panel * (columns / 8)..][..columns / 8];
-                blocks::read_row(dtype, bytes, |g, group| {
-                    for (quad, eight) in quads[g * 4..][..4].iter_mut().zip(group.quants.as_chunks::<8>().0) {
-                        for (column, q) in eight.iter().enumerate() {
-                            quad[half][at * 2 + column % 2] |= u16::from(*q as u8) << (column / 2 * 4);
-                        }
-                    }
-                    let g = panel * (columns / 32) + g;
-                    scales[g][half][at] = group.scales[0];
-                    if let Some(offset) = offsets.get_mut(g) {
-                        offset[half][at] = group.offsets[0];
-                    }
-                })?;
-            }
-            Data::Bytes(v) => {
-                let quads = &mut v[panel * (columns / 8)..][..columns / 8];
-                let halves = 32 / group(dtype);
-                blocks::read_row(dtype, bytes, |g, group| {
-                    for (quad, eight) in quads[g * 4..][..4].iter_mut().zip(group.quants.as_chunks::<8>().0) {
-                        for (column, q) in eight.iter().enumerate() {
-                            quad[column / 2][half][at * 2 + column % 2] = *q;
-                        }
-                    }
-                    for part in 0..halves {
-                        let g = (panel * (columns / 32) + g) * halves + part;
-                        scales[g][half][at] = group.scales[part];
-                        if let Some(offset) = offsets.get_mut(g) {
-                            offset[half][at] = group.offsets[part];
-                        }
-                    }
-                })?;
-            }
+            Data::Nibbles(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
+            Data::Levels(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
+            Data::Fives(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
+            Data::Sixes(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
+            Data::Bytes(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
         }
-        Ok(())
     }
 
     /// Row `row` in floats, as an embedding reads it.
     pub fn read_row(&self, row: usize, out: &mut [f32]) {
-        let (panel, half, at) = (row / PANEL, row % PANEL / 4, row % 4);
-        let group = group(self.dtype);
-        let zero = zero(self.dtype);
-        let scaled = |column: usize, q: i8| {
-            let g = panel * (self.columns / group) + column / group;
-            let offset = self.offsets.get(g).map_or(0.0, |o| o[half][at]);
-            self.scales[g][half][at] * f32::from(q - zero) + offset
-        };
+        let (panel, half, at) = place(row);
+        let first = panel * self.columns;
+        match &self.data {
+            Data::Float(v) => out.iter_mut().zip(&v[first..]).for_each(|(out, cell)| *out = cell[half][at]),
+            Data::Half(v) => {
+                let cells = out.iter_mut().zip(&v[first..]);
+                cells.for_each(|(out, cell)| *out = float_of_half(self.dtype, cell[half][at]));
+            }
+            Data::Nibbles(units) => self.read_quants(units, row, out),
+            Data::Levels(units) => self.read_quants(units, row, out),
+            Data::Fives(units) => self.read_quants(units, row, out),
+            Data::Sixes(units) => self.read_quants(units, row, out),
+            Data::Bytes(units) => self.read_quants(units, row, out),
+        }
+    }
+
+    fn read_quants<U: Unit<PAIRS>, const PAIRS: usize>(&self, units: &[U], row: usize, out: &mut [f32]) {
+        let Some(packing) = Packing::of(self.dtype) else { return };
+        let (panel, half, at) = place(row);
+        let group = self.dtype.group();
         for (column, out) in out.iter_mut().enumerate() {
             let cell = panel * self.columns + column;
-            let pair = at * 2 + column % 2;
-            *out = match &self.data {
-                Data::Float(v) => v[cell][half][at],
-                Data::Half(v) => float_of_half(self.dtype, v[cell][half][at]),
-                Data::Nibbles(v) => scaled(column, (v[cell / 8][half][pair] >> (column % 8 / 2 * 4) & 15) as i8),
-                Data::Bytes(v) => scaled(column, v[cell / 8][column % 8 / 2][half][pair]),
-            };
+            let word = units[cell / 2 / PAIRS].get(cell / 2 % PAIRS, half, at * 2 + column % 2);
+            let g = cell / group;
+            *out = self.scales.at(g, half, at) * f32::from(packing.unpack(word)) + self.offsets.at(g, half, at);
         }
     }
 }
 
-/// Columns that share a scale.
-pub fn group(dtype: DType) -> usize {
-    dtype.quants().map_or(1, |quants| quants.group)
+/// The bytes that `bytes` of a file's rows take here, without the padding of a last panel.
+pub fn held_bytes(dtype: DType, bytes: u64) -> u64 {
+    let (Some(packing), Some(quants)) = (Packing::of(dtype), dtype.quants()) else { return bytes };
+    let columns = dtype.block_size() as u64;
+    let held = columns * packing.bits() + Factors::bits(dtype, columns) * (1 + u64::from(quants.offset));
+    (bytes as f64 * held as f64 / (8 * dtype.block_bytes()) as f64) as u64
 }
 
-/// What every quant is too large by.
-pub fn zero(dtype: DType) -> i8 {
-    dtype.quants().map_or(0, |quants| quants.zero())
+/// Panel, half and place in the half of a row.
+fn place(row: usize) -> (usize, usize, usize) {
+    (row / PANEL, row % PANEL / 4, row % 4)
+}
+
+/// Units for so many columns of panels.
+fn units<U: Unit<PAIRS>, const PAIRS: usize>(cells: usize) -> Result<Vec<U>, NoRoom> {
+    zeros(cells / (2 * PAIRS))
+}
+
+/// Takes a row of blocks for the panel whose columns begin at `first`.
+fn put_quants<U: Unit<PAIRS>, const PAIRS: usize>(
+    dtype: DType,
+    units: &mut [U],
+    [scales, offsets]: [&mut Factors; 2],
+    first: usize,
+    [half, at]: [usize; 2],
+    bytes: &[u8],
+) -> Result<(), blocks::BadScale> {
+    let Some(packing) = Packing::of(dtype) else { return Ok(()) };
+    let size = dtype.group();
+    blocks::read_row(dtype, bytes, |i, group| {
+        for (column, quant) in group.quants.iter().enumerate() {
+            let pair = (first + i * 32 + column) / 2;
+            units[pair / PAIRS].put(pair % PAIRS, half, at * 2 + column % 2, packing.pack(*quant));
+        }
+        for part in 0..32 / size {
+            let g = (first + i * 32) / size + part;
+            scales.put(g, half, at, group.scale, part);
+            offsets.put(g, half, at, group.offset, part);
+        }
+    })
 }
 
 fn float_of_half(dtype: DType, bits: u16) -> f32 {
@@ -231,4 +228,63 @@ pub fn floats(dtype: DType, bytes: &[u8], out: &mut [f32]) -> Result<(), blocks:
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of whole blocks of any bits but those of scales that are no finite numbers.
+    fn random_rows(dtype: DType, rows: usize, columns: usize) -> Vec<u8> {
+        let mut state = 7u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16
+        };
+        let mut bytes: Vec<u8> = (0..rows * dtype.row_bytes(columns).unwrap()).map(|_| next() as u8).collect();
+        for block in bytes.chunks_exact_mut(dtype.block_bytes()) {
+            let scales: &[usize] = match dtype {
+                DType::MXFP4 => {
+                    block[0] %= 251;
+                    continue;
+                }
+                DType::Q8_K => {
+                    block[..4].copy_from_slice(&(next() as f32 * 1e-7 - 0.003).to_le_bytes());
+                    continue;
+                }
+                DType::Q2_K => &[80, 82],
+                DType::Q3_K => &[108],
+                DType::Q6_K => &[208],
+                DType::Q4_1 | DType::Q5_1 | DType::Q4_K | DType::Q5_K => &[0, 2],
+                _ => &[0],
+            };
+            // Small ones among them, for which half floats have fewer bits.
+            scales.iter().for_each(|at| block[at + 1] &= 0xbb);
+        }
+        bytes
+    }
+
+    #[test]
+    fn every_quantised_row_reads_as_its_blocks_say_and_takes_about_as_much_as_in_the_file() {
+        const COLUMNS: usize = 768;
+        for dtype in DType::WEIGHTS.into_iter().filter(|dtype| dtype.is_quantised()) {
+            let rows = 2 * PANEL;
+            let bytes = random_rows(dtype, rows, COLUMNS);
+            let mut matrix = Matrix::new(rows, COLUMNS, dtype).unwrap();
+            for (row, bytes) in bytes.chunks_exact(bytes.len() / rows).enumerate() {
+                matrix.put_row(row, bytes).unwrap();
+            }
+            for (row, bytes) in bytes.chunks_exact(bytes.len() / rows).enumerate() {
+                let (mut read, mut said) = (vec![f32::NAN; COLUMNS], vec![f32::NAN; COLUMNS]);
+                matrix.read_row(row, &mut read);
+                floats(dtype, bytes, &mut said).unwrap();
+                assert!(said.iter().all(|v| v.is_finite()), "{dtype}");
+                assert_eq!(read, said, "row {row} of {dtype}");
+            }
+            assert_eq!(matrix.bytes() as u64, held_bytes(dtype, bytes.len() as u64), "{dtype}");
+            let times = matrix.bytes() as f64 / bytes.len() as f64;
+            let most = if matches!(dtype, DType::Q2_K | DType::Q3_K) { 2.0 } else { 1.06 };
+            assert!(times <= most, "{dtype} takes {times} times as much as in the file");
+        }
+    }
 }

@@ -11,9 +11,10 @@ use std::collections::TryReserveError;
 
 use crate::{
     matmul::{self, float_rows},
-    matrix::{FloatColumn, Matrix, PANEL},
+    matrix::Matrix,
     pictures::Reach,
     simd::F32x4,
+    units::{FloatColumn, PANEL},
 };
 
 /// Output pixels on a side of a tile, and places (6×6) of the input that it reads.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held_bytes;
+use super::{Layout, held_bytes};
 use crate::graph::DType;
 
 /// A way to store weights, as names of files have it.
@@ -23,7 +23,7 @@ const fn foreign(label: &'static str) -> Mark {
     Mark { label, dtype: None, file_type: None }
 }
 
-/// In the order in which one would take them of a large model: four bits lose little and are read fastest, five and six take the room of eight on a device,
+/// In the order in which one would take them of a large model: four bits lose little and are read fastest, five and six take the room of eight on a GPU,
 /// three and two lose much, and floats are large.
 const MARKS: [Mark; 51] = [
     mark("Q4_K_M", DType::Q4_K, Some(15)),
@@ -119,14 +119,14 @@ pub struct Ranked {
 
 /// GGUFs of one model, the one to be taken first: of those that a device with so much `room` has room for the one that loses least for its size; then
 /// those that it has no room for, the smallest first; at last what is not computed here.
-pub fn rank(listed: &[Listed], scale_bits: u64, room: Option<u64>) -> Vec<Ranked> {
+pub fn rank(listed: &[Listed], layout: Layout, room: Option<u64>) -> Vec<Ranked> {
     let mut ranked: Vec<_> = listed
         .iter()
         .enumerate()
         .map(|(index, Listed { name, bytes })| {
             let mark = of_name(name);
             let dtype = mark.and_then(|mark| mark.dtype);
-            let weights = dtype.map_or(*bytes, |dtype| held_bytes(dtype, *bytes, scale_bits));
+            let weights = dtype.map_or(*bytes, |dtype| held_bytes(dtype, *bytes, layout));
             let runs = mark.is_none_or(|mark| mark.dtype.is_some());
             let place = match mark {
                 Some(mark) if mark.label == "Q8_0" && *bytes <= SMALL => 0,
@@ -181,7 +181,7 @@ mod tests {
     fn best(listed: &[(&str, u64)], room: Option<u64>) -> Vec<usize> {
         let listed: Vec<_> =
             listed.iter().map(|(name, bytes)| Listed { name: (*name).into(), bytes: *bytes }).collect();
-        rank(&listed, 32, room).into_iter().map(|ranked| ranked.index).collect()
+        rank(&listed, Layout::Gpu { scale_bits: 32 }, room).into_iter().map(|ranked| ranked.index).collect()
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
             ("m-IQ3_M.gguf", 600 * MB),
         ];
         assert_eq!(best(&large, None), [3, 2, 1, 0, 4]);
-        // On a device Q2_K takes twelve bits and Q4_K six.
+        // There Q2_K takes twelve bits and Q4_K six.
         assert_eq!(best(&large, Some(1000 * MB))[..2], [0, 3]);
         assert_eq!(best(&large, Some(1100 * MB))[0], 3);
         let small = [("m-Q4_K_M.gguf", 105 * MB), ("m-Q8_0.gguf", 145 * MB), ("m-F16.gguf", 270 * MB)];

@@ -94,14 +94,29 @@ pub struct Outlook {
     pub decodes: Option<bool>,
 }
 
-/// Bits of a scale on a device: hardware that runs WebGPU keeps half of what software and the CPU do.
-pub fn scale_bits(device: &DeviceInfo) -> u64 {
-    if device.kind == "webgpu" && !device.software { 16 } else { 32 }
+/// How a device lays quantised weights out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// About as small as in a file.
+    Cpu,
+    /// Nibbles or bytes, with scales of so many bits apart.
+    Gpu { scale_bits: u64 },
 }
 
-/// The bytes that `bytes` of a file take on a device, whose forms of quantised weights are fewer: nibbles or bytes, with the scales apart.
-pub fn held_bytes(dtype: DType, bytes: u64, scale_bits: u64) -> u64 {
+impl Layout {
+    /// Hardware that runs WebGPU keeps half of a scale's bits.
+    pub fn of(device: &DeviceInfo) -> Self {
+        match device.kind {
+            "webgpu" => Self::Gpu { scale_bits: if device.software { 32 } else { 16 } },
+            _ => Self::Cpu,
+        }
+    }
+}
+
+/// The bytes that `bytes` of a file take on a device.
+pub fn held_bytes(dtype: DType, bytes: u64, layout: Layout) -> u64 {
     let Some(quants) = dtype.quants() else { return bytes };
+    let Layout::Gpu { scale_bits } = layout else { return vitrine_kernels::matrix::held_bytes(dtype, bytes) };
     let group = quants.group as u64;
     let scales = scale_bits * (1 + u64::from(quants.offset));
     let held = group * if quants.nibbles { 4 } else { 8 } + scales;
@@ -114,7 +129,7 @@ impl Outlook {
     /// not asked after, the sizes are enough. `None` where the bytes end before they say what is needed.
     ///
     /// Errors: `unsupported-model` and `corrupt-file`, as a load would end.
-    pub async fn of(files: Vec<Beginning>, scale_bits: u64) -> Result<Option<Self>> {
+    pub async fn of(files: Vec<Beginning>, layout: Layout) -> Result<Option<Self>> {
         let is_weights = |file: &&Beginning| !file.name.ends_with(".json");
         let stored = files.iter().filter(is_weights).map(|file| file.len).sum();
         if let Some(index) = files.iter().find(|file| file.name == "model_index.json") {
@@ -123,11 +138,11 @@ impl Outlook {
         match files.iter().find(is_weights) {
             Some(first) if first.name.to_ascii_lowercase().ends_with(".gguf") => {
                 let parts = files.into_iter().filter(|file| file.name.to_ascii_lowercase().ends_with(".gguf"));
-                Self::of_gguf(parts.collect(), stored, scale_bits).await
+                Self::of_gguf(parts.collect(), stored, layout).await
             }
             // PyTorch's own have their directory at the end.
             Some(first) if !first.name.ends_with(".safetensors") => Self::of_config(&files, stored).map(Some),
-            _ => Self::of_state_dict(files, stored, scale_bits).await.map(Some),
+            _ => Self::of_state_dict(files, stored, layout).await.map(Some),
         }
     }
 
@@ -162,7 +177,7 @@ impl Outlook {
         Ok(Self::plain("image", class.into(), stored))
     }
 
-    async fn of_gguf(parts: Vec<Beginning>, stored: u64, scale_bits: u64) -> Result<Option<Self>> {
+    async fn of_gguf(parts: Vec<Beginning>, stored: u64, layout: Layout) -> Result<Option<Self>> {
         let glance = |part: &Beginning| Glance::of(&part.name, &part.bytes, part.len);
         let Some(first) = parts.first() else { return Ok(None) };
         let Glance { metadata, tokens, is_all, is_whole } = glance(first)?;
@@ -170,7 +185,7 @@ impl Outlook {
         let named = marks::of_name(&first.name);
         // Each of several parts has a list of its own.
         if is_whole && parts[1..].iter().all(|part| glance(part).is_ok_and(|glance| glance.is_whole)) {
-            let known = Self::of_state_dict(parts, stored, scale_bits).await?;
+            let known = Self::of_state_dict(parts, stored, layout).await?;
             // A mix is called by its mark, as far as that is true of most of its weights.
             let is_true = |mark: &&marks::Mark| mark.dtype.map(|dtype| dtype.to_string()) == known.stored_as;
             let mark = written.into_iter().chain(named).find(is_true);
@@ -189,7 +204,7 @@ impl Outlook {
         let known = |kind| Self {
             quantization: mark.map(|mark| mark.label.to_owned()),
             stored_as: dtype.map(|dtype| dtype.to_string()),
-            weights: dtype.map_or(stored, |dtype| held_bytes(dtype, stored, scale_bits)),
+            weights: dtype.map_or(stored, |dtype| held_bytes(dtype, stored, layout)),
             ..Self::plain(kind, architecture.into(), stored)
         };
         if architecture == illustrator::ARCHITECTURE || EncoderConfig::is_known_gguf(architecture) {
@@ -211,7 +226,7 @@ impl Outlook {
         }
     }
 
-    async fn of_state_dict(files: Vec<Beginning>, stored: u64, scale_bits: u64) -> Result<Self> {
+    async fn of_state_dict(files: Vec<Beginning>, stored: u64, layout: Layout) -> Result<Self> {
         let sources = files.into_iter().map(|file| Rc::new(file) as SharedSource).collect();
         let file = WeightFile::open_parts(sources).await?;
         let summary = file.summary();
@@ -232,7 +247,7 @@ impl Outlook {
         }
         if Encoder::is_one(&file) {
             let model = find_encoder(&file, Storage::Keep)?;
-            let (weights, _) = taken(&model.whole()?, scale_bits);
+            let (weights, _) = taken(&model.whole()?, layout);
             let (architecture, context_length) =
                 (model.config().family.name().into(), Some(model.config().context_length));
             return Ok(Self { kind: "encoder", architecture, context_length, weights, ..known });
@@ -243,7 +258,7 @@ impl Outlook {
             return Ok(Self { kind, architecture: architecture.into(), factor, decodes, ..known });
         }
         let model = find_model(&file, Storage::Keep)?;
-        let (weights, caches) = taken(&model.whole()?, scale_bits);
+        let (weights, caches) = taken(&model.whole()?, layout);
         let (architecture, context_length) = (model.architecture().into(), model.context_length());
         Ok(Self { architecture, context_length, weights, caches, ..known })
     }
@@ -268,12 +283,12 @@ impl Outlook {
 }
 
 /// Bytes that the weights and the states of a graph take.
-fn taken(graph: &Graph, scale_bits: u64) -> (u64, u64) {
+fn taken(graph: &Graph, layout: Layout) -> (u64, u64) {
     let product = |shape: &[usize]| shape.iter().map(|side| *side as u64).product::<u64>();
     let weights = graph.weights.iter().map(|weight| {
         let stored =
             product(&weight.shape) as f64 * weight.dtype.block_bytes() as f64 / weight.dtype.block_size() as f64;
-        held_bytes(weight.dtype, stored as u64, scale_bits)
+        held_bytes(weight.dtype, stored as u64, layout)
     });
     (weights.sum(), graph.states.iter().map(|state| 4 * product(&state.shape)).sum())
 }
@@ -320,7 +335,7 @@ mod tests {
     }
 
     fn outlook(files: Vec<Beginning>) -> Result<Option<Outlook>> {
-        block_on(Outlook::of(files, 32))
+        block_on(Outlook::of(files, Layout::Cpu))
     }
 
     fn opened(name: &str, bytes: Vec<u8>) -> WeightFile {
@@ -360,7 +375,7 @@ mod tests {
             let summary = file.summary();
             assert!(known.weighed && known.parameters == Some(summary.parameters), "{family}: {known:?}");
             assert_eq!(known.quantization.as_ref(), Some(&summary.quantization), "{family}");
-            let (_, caches) = taken(&find_model(&file, Storage::Keep).unwrap().whole().unwrap(), 32);
+            let (_, caches) = taken(&find_model(&file, Storage::Keep).unwrap().whole().unwrap(), Layout::Cpu);
             assert!(known.weights > 0 && known.caches == caches, "{family}: {known:?}");
             // With the list cut short the name is all there is to go by.
             let whole = (bytes.len() as u64 - summary.weight_bytes) as usize;
@@ -484,11 +499,15 @@ mod tests {
             let mut loader = block_on(device.begin(&graph)).unwrap();
             loader.put(weight, 0, &vec![0; stored]).unwrap();
             let held = block_on(loader.finish()).unwrap().bytes();
-            assert_eq!(held_bytes(dtype, stored as u64, 32), held, "{dtype}");
+            assert_eq!(held_bytes(dtype, stored as u64, Layout::Cpu), held, "{dtype}");
         }
         for (dtype, bits) in [(DType::Q4_0, 4.5), (DType::Q4_K, 5.0), (DType::Q8_0, 8.5), (DType::Q6_K, 9.0)] {
             let stored = dtype.row_bytes(4096).unwrap() as u64;
-            assert_eq!(held_bytes(dtype, stored, 16) as f64 * 8.0 / 4096.0, bits, "{dtype}");
+            assert_eq!(
+                held_bytes(dtype, stored, Layout::Gpu { scale_bits: 16 }) as f64 * 8.0 / 4096.0,
+                bits,
+                "{dtype}"
+            );
         }
     }
 }

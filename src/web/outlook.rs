@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     backend::speed,
     graph::DType,
-    outlook::{self, Beginning, Listed, Outlook, scale_bits},
+    outlook::{self, Beginning, Layout, Listed, Outlook},
 };
 
 #[wasm_bindgen]
@@ -25,8 +25,8 @@ impl Engine {
         room: Option<f64>,
     ) -> Result<JsValue, JsValue> {
         let files: Vec<Listed> = from_js(files, "the files").map_err(thrown)?;
-        let bits = scale_bits(&self.now().info());
-        to_js(&outlook::rank(&files, bits, room.map(|room| room as u64)))
+        let layout = Layout::of(&self.now().info());
+        to_js(&outlook::rank(&files, layout, room.map(|room| room as u64)))
     }
 
     /// What files are, by their first bytes; nothing where more of the first one is needed.
@@ -35,9 +35,9 @@ impl Engine {
         &self,
         #[wasm_bindgen(unchecked_param_type = "Beginning[]")] files: JsValue,
     ) -> Result<JsValue, JsValue> {
-        let bits = scale_bits(&self.now().info());
+        let layout = Layout::of(&self.now().info());
         let files = Array::from(&files).iter().map(|file| beginning(&file)).collect::<Result<_>>().map_err(thrown)?;
-        to_js(&Outlook::of(files, bits).await.map_err(thrown)?)
+        to_js(&Outlook::of(files, layout).await.map_err(thrown)?)
     }
 
     /// Bytes a second of a file's weights, most of which have the type of this name ([`Outlook::stored_as`]).

@@ -85,11 +85,19 @@ mod tests {
         assert_eq!(dot, portable::I16x8::load(&a).dot(portable::I16x8::widen(&w)).to_f32().to_array());
         assert_eq!(dot[0], (32767 * -128 - 32767 * 127) as f32);
         let packed: [u16; 8] = [0x1234, 0xfedc, 0x8001, 0, 0xffff, 0x0f0f, 0x7777, 0xabcd];
-        let n = I16x8::nibbles(&packed).map(|v| v.dot(I16x8::splat_pair([1, 16])).to_f32().to_array());
-        let p =
-            portable::I16x8::nibbles(&packed).map(|v| v.dot(portable::I16x8::splat_pair([1, 16])).to_f32().to_array());
-        assert_eq!(n, p);
+        let table: [u8; 16] = std::array::from_fn(|i| (i * 37 + 5) as u8);
+        macro_rules! unpacked {
+            ($vector:ty) => {{
+                let (v, pair) = (<$vector>::load_words(&packed), <$vector>::splat_pair([1, 16]));
+                let looked_up = v.bits::<4>(0x0f0f).look_up(&table);
+                [v.bits::<0>(15), v.bits::<9>(63), v.bits::<12>(1).or(v.bits::<1>(0x7000)), looked_up]
+                    .map(|v| v.dot(pair).to_f32().to_array())
+            }};
+        }
+        let n = unpacked!(I16x8);
+        assert_eq!(n, unpacked!(portable::I16x8));
         assert_eq!(n[0][0], (0x4 + 16 * 0xc) as f32);
+        assert_eq!(n[1][0], (0x09 + 16 * 0x3f) as f32);
         for x in [0.3f32, -7.7, 80.0, -86.9] {
             let native = F32x4::splat(x).exp().to_array()[0];
             let n = portable::F32x4::splat(x)

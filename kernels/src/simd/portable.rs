@@ -88,9 +88,19 @@ impl I16x8 {
     pub fn splat_pair([a, b]: [i16; 2]) -> Self {
         Self([a, b, a, b, a, b, a, b])
     }
-    /// Lane by lane the four nibbles of eight words, lowest first.
-    pub fn nibbles(v: &[u16; 8]) -> [Self; 4] {
-        from_fn(|n| Self(v.map(|w| ((w >> (4 * n)) & 15) as i16)))
+    pub fn load_words(v: &[u16; 8]) -> Self {
+        Self(v.map(|w| w as i16))
+    }
+    /// Of each lane the bits from `AT` that `mask` keeps.
+    pub fn bits<const AT: i32>(self, mask: i16) -> Self {
+        Self(self.0.map(|w| (w as u16 >> AT) as i16 & mask))
+    }
+    pub fn or(self, o: Self) -> Self {
+        Self(from_fn(|i| self.0[i] | o.0[i]))
+    }
+    /// Each byte, which is less than 16, by its entry in a table.
+    pub fn look_up(self, table: &[u8; 16]) -> Self {
+        Self(self.0.map(|w| i16::from_le_bytes(w.to_le_bytes().map(|b| table[usize::from(b & 15)]))))
     }
     pub fn sub(self, o: Self) -> Self {
         Self(from_fn(|i| self.0[i].wrapping_sub(o.0[i])))

@@ -126,16 +126,23 @@ impl I16x8 {
         Self(unsafe { _mm_set1_epi32(i32::from_le_bytes(bytemuck::cast(pair))) })
     }
     #[inline(always)]
-    pub fn nibbles(v: &[u16; 8]) -> [Self; 4] {
-        unsafe {
-            let (v, low) = (load(v), _mm_set1_epi16(15));
-            [
-                Self(_mm_and_si128(v, low)),
-                Self(_mm_and_si128(_mm_srli_epi16(v, 4), low)),
-                Self(_mm_and_si128(_mm_srli_epi16(v, 8), low)),
-                Self(_mm_srli_epi16(v, 12)),
-            ]
-        }
+    pub fn load_words(v: &[u16; 8]) -> Self {
+        Self(load(v))
+    }
+    #[inline(always)]
+    pub fn bits<const AT: i32>(self, mask: i16) -> Self {
+        Self(unsafe { _mm_and_si128(_mm_srli_epi16::<AT>(self.0), _mm_set1_epi16(mask)) })
+    }
+    #[inline(always)]
+    pub fn or(self, o: Self) -> Self {
+        Self(unsafe { _mm_or_si128(self.0, o.0) })
+    }
+    /// SSE2 has no vector that looks up in another.
+    #[inline(always)]
+    pub fn look_up(self, table: &[u8; 16]) -> Self {
+        let mut words = [0; 8];
+        self.store(&mut words);
+        Self::load(&words.map(|w: i16| i16::from_le_bytes(w.to_le_bytes().map(|b| table[usize::from(b & 15)]))))
     }
     #[inline(always)]
     pub fn sub(self, o: Self) -> Self {

@@ -126,14 +126,20 @@ impl I16x8 {
         Self(i32x4_splat(i32::from_le_bytes(bytemuck::cast(pair))))
     }
     #[inline(always)]
-    pub fn nibbles(v: &[u16; 8]) -> [Self; 4] {
-        let (v, low) = (load(v), u16x8_splat(15));
-        [
-            Self(v128_and(v, low)),
-            Self(v128_and(u16x8_shr(v, 4), low)),
-            Self(v128_and(u16x8_shr(v, 8), low)),
-            Self(u16x8_shr(v, 12)),
-        ]
+    pub fn load_words(v: &[u16; 8]) -> Self {
+        Self(load(v))
+    }
+    #[inline(always)]
+    pub fn bits<const AT: i32>(self, mask: i16) -> Self {
+        Self(v128_and(u16x8_shr(self.0, AT as u32), i16x8_splat(mask)))
+    }
+    #[inline(always)]
+    pub fn or(self, o: Self) -> Self {
+        Self(v128_or(self.0, o.0))
+    }
+    #[inline(always)]
+    pub fn look_up(self, table: &[u8; 16]) -> Self {
+        Self(u8x16_swizzle(load(table), self.0))
     }
     #[inline(always)]
     pub fn sub(self, o: Self) -> Self {

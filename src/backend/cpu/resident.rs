@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use vitrine_kernels::matrix::{self, Matrix, NoRoom, Refusal};
+use vitrine_kernels::{
+    matrix::{self, Matrix, Refusal},
+    room::{self, NoRoom},
+};
 
 use crate::{
     Error, Result,
@@ -64,7 +67,7 @@ fn no_room(NoRoom { bytes, cause }: NoRoom, what: &str) -> Error {
 
 /// `n` zeros; `what` they are is for messages.
 pub fn zeros(n: usize, what: &str) -> Result<Vec<f32>> {
-    matrix::zeros(n).map_err(|refused| no_room(refused, what))
+    room::zeros(n).map_err(|refused| no_room(refused, what))
 }
 
 /// Room for a weight of two dimensions.

@@ -119,7 +119,7 @@ pub fn pack(dtype: DType, form: Form, cols: usize, bytes: &[u8]) -> Result<Packe
                 let (quants, mut sound) = (&mut packed.quants, true);
                 let read = blocks::read_row(dtype, bytes, |_, group| {
                     for part in 0..32 / form.block {
-                        sound &= scales.push(group.scales[part], group.offsets[part]).is_some();
+                        sound &= scales.push(group.scale.of(part), group.offset.of(part)).is_some();
                     }
                     match form.kind {
                         Kind::Q4 => pack_nibbles(&group.quants, quants),
