@@ -11,7 +11,7 @@ export function standIn() {
 export function captionLine() {
   const slot = make("slot", { name: "caption" });
   const line = make("p", { class: "caption", part: "caption", hidden: "" }, slot);
-  slot.addEventListener("slotchange", () => showCaption(line, slot.textContent ?? ""));
+  slot.addEventListener("slotchange", () => unfold(line, slot));
   return line;
 }
 
@@ -19,7 +19,12 @@ export function captionLine() {
 export function showCaption(line, words) {
   const slot = /** @type {HTMLSlotElement} */ (line.firstElementChild);
   slot.textContent = words;
-  line.hidden = words === "" && slot.assignedNodes().length === 0;
+  unfold(line, slot);
+}
+
+/** Words of a slot of its own are such a change as well: nothing may be written here. @param {HTMLElement} line @param {HTMLSlotElement} slot */
+function unfold(line, slot) {
+  line.hidden = slot.textContent === "" && slot.assignedNodes().length === 0;
 }
 
 /** The row below the parts, in our own language whatever the page's is. @param {HTMLButtonElement} button @param {HTMLButtonElement} stop */

@@ -68,7 +68,7 @@ export class VitrineNext extends Worded {
 
   loaded() {
     super.loaded();
-    this.#again();
+    if (!this.isWorking) this.#again();
   }
 
   worded() {
@@ -93,11 +93,11 @@ export class VitrineNext extends Worded {
   async draw() {
     let ended = false;
     await this.#compute(async (model, signal) => {
-      const { chunk } = await this.#step(model, signal, this.begin());
-      ended = chunk?.token === undefined;
-      if (chunk?.token !== undefined) this.#picked = [...this.#picked, { token: chunk.token, text: chunk.piece }];
+      const chunk = await this.#step(model, signal, { seed: this.begin() });
+      ended = chunk === undefined;
+      if (chunk) this.#picked = [...this.#picked, { token: chunk.token, text: chunk.piece }];
     });
-    if (ended) this.inner("sum").textContent = "The text ended: the model drew its end.";
+    if (ended) this.inner("sum").textContent = "The model drew the end: the text is over. Pick another token to go on.";
     return this.text;
   }
 
@@ -126,22 +126,24 @@ export class VitrineNext extends Worded {
     return this.work(
       async (model, signal) => {
         await first(model, signal);
-        const { chunk, trace } = await this.#step(model, signal);
+        const chunk = await this.#step(model, signal);
+        // Where the end comes first, what would come if it might not.
+        const { trace } = chunk ?? (await this.#step(model, signal, { minTokens: 1 })) ?? {};
         signal.throwIfAborted();
         this.trace = trace;
-        this.#show(trace, chunk?.token === undefined);
+        this.#show(trace, !chunk);
       },
       { brief: true },
     );
   }
 
-  /** One token of the text. @param {TextModel} model @param {AbortSignal} signal @param {number} [seed] */
-  async #step(model, signal, seed = 0) {
+  /** The token that comes next, none where the text ends. @param {TextModel} model @param {AbortSignal} signal @param {{ seed?: number, minTokens?: number }} [more] */
+  async #step(model, signal, { seed = 0, minTokens = 0 } = {}) {
     const [temperature, topK, topP, minP] = SCALES.map(({ name }) => sliderValue(this.inner(`slide-${name}`)));
     const ids = [...(await model.tokenize(this.words, { signal })), ...this.#picked.map(({ token }) => token)];
-    const options = { maxTokens: 1, temperature, topK, topP, minP, seed, alternatives: this.value("candidates"), trace: true, signal };
-    for await (const chunk of model.generate(ids, options)) if (chunk.trace) return { chunk, trace: chunk.trace };
-    return { chunk: undefined, trace: undefined };
+    const options = { maxTokens: 1, minTokens, temperature, topK, topP, minP, seed, alternatives: this.value("candidates"), trace: true, signal };
+    for await (const { token, piece, trace } of model.generate(ids, options)) if (trace && token !== undefined) return { token, piece, trace };
+    return undefined;
   }
 
   /** @param {Trace | undefined} trace @param {boolean} ends */
@@ -168,7 +170,7 @@ export class VitrineNext extends Worded {
     const pick = (/** @type {Picked} */ candidate) => void this.pick(candidate).catch(() => {});
     const caption = "What may come next. Press a token to go on with it.";
     this.inner("candidates").replaceChildren(...(trace ? [candidateTable(trace, { caption, pick })] : []));
-    this.inner("sum").textContent = trace ? filtersInWords(trace) : ends ? "Here the text ends: nothing else is left." : "";
+    this.inner("sum").textContent = `${ends ? "Here the model ends the text; these would come if it might not. " : ""}${trace ? filtersInWords(trace) : ""}`;
   }
 }
 

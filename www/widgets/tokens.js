@@ -49,7 +49,7 @@ export class VitrineTokens extends Worded {
 
   loaded() {
     super.loaded();
-    this.#cut();
+    if (!this.isWorking) this.#cut();
   }
 
   worded() {

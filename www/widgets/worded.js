@@ -70,7 +70,7 @@ export class Worded extends Widget {
 
   /** Begins, and those that follow with it. @returns {number} the seed: that of the attribute, of the leader, or a new one */
   begin() {
-    const seed = this.value("seed") ?? (this.hasAttribute("linked-to") ? this.#lent : undefined) ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    const seed = this.setting("seed") ?? (this.hasAttribute("linked-to") ? this.#lent : undefined) ?? crypto.getRandomValues(new Uint32Array(1))[0];
     lead(this, { words: this.words, begins: { seed } });
     return seed;
   }
@@ -102,7 +102,9 @@ export class Worded extends Widget {
 
   /** Names what of the words says nothing to the model. @param {string[]} sentences none hide the line */
   tellUnread(sentences) {
-    const line = this.inner("unread");
+    const line = /** @type {HTMLElement | null} */ (this.inner("unread"));
+    // Some have none: to them no word is strange.
+    if (!line) return;
     line.hidden = sentences.length === 0;
     line.textContent = sentences.join(" ");
   }
