@@ -108,7 +108,7 @@ export interface VitrineText extends Worded<TextModel, { prompt: string; text: s
 export interface VitrineChat extends Worded<TextModel, { messages: Message[] }>, Seeded, Paced {
   /** How the model should answer: the first message. */
   system: string;
-  /** At most so many tokens an answer (the default: 160). */
+  /** At most so many tokens an answer (the default: 256). */
   maxTokens: number;
   temperature: number;
   readonly messages: Message[];

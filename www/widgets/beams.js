@@ -28,6 +28,6 @@ function written({ parent, text, score }, step) {
   return [
     ...(step > 0 ? [make("span", { class: "mute" }, `${parent + 1} → `)] : []),
     make("span", { class: "word", dir: "auto", translate: "no" }, ...visible(text)),
-    make("span", { class: "mute" }, ` ${score.toFixed(2)}`),
+    make("span", { class: "mute" }, ` ${score.toFixed(2).replace("-", "−")}`),
   ];
 }

@@ -36,7 +36,7 @@ export function candidateTable({ candidates }, { taken, caption, pick }) {
       make("th", { scope: "row" }, name, ...(token === taken ? [make("span", { class: "unseen" }, ", taken")] : [])),
       make("td", { class: "bars" }, share),
       make("td", { class: "number" }, percent(Math.exp(logprob))),
-      make("td", { class: droppedBy ? "" : "number" }, droppedBy ? `removed: ${FILTERS[droppedBy]}` : percent(probability)),
+      make("td", { class: "number" }, droppedBy ? `removed: ${FILTERS[droppedBy]}` : percent(probability)),
     );
   });
   const head = make(
@@ -45,7 +45,7 @@ export function candidateTable({ candidates }, { taken, caption, pick }) {
     make("th", { scope: "col" }, "Token"),
     make("td", {}),
     make("th", { scope: "col", class: "number" }, "Model"),
-    make("th", { scope: "col" }, "Left to draw from"),
+    make("th", { scope: "col", class: "number" }, "Left to draw from"),
   );
   return make("table", { part: "table" }, make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...rows));
 }

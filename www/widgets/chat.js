@@ -19,11 +19,11 @@ export class VitrineChat extends Worded {
     .turns:not(:empty) { margin-bottom: .8em; }
     .turn { margin: 0; max-width: 90%; padding: .4em .8em; border: 1px solid var(--_line); border-radius: .6em; white-space: pre-wrap; overflow-wrap: anywhere; }
     .turn.yours { justify-self: end; background: var(--_card); color: var(--_accent); }
-    .again { margin-top: .6em; }`;
+    .again { margin-top: .6em; font-size: .85em; }`;
   static attributes = {
     ...worded("storyteller", "Tell me a story about a fox."),
     system: words(""),
-    "max-tokens": whole(1, 1_000_000, 160),
+    "max-tokens": whole(1, 1_000_000, 256),
     temperature: number(0, 10, 0.8),
     seed: whole(0, 2 ** 32 - 1),
     pace: pace(),
@@ -91,13 +91,13 @@ export class VitrineChat extends Worded {
       this.#partner = model;
       this.inner("again").hidden = false;
       this.#turn("yours", "You").textContent = words;
-      const turn = this.#turn("its", "The model");
+      const [turns, turn] = [this.inner("turns"), this.#turn("its", "The model")];
       turn.setAttribute("aria-busy", "true");
       try {
         for await (const { text } of this.#talk.send(words, { maxTokens, temperature, seed, signal })) {
           if (!(await this.paced(signal))) break;
           turn.append(text);
-          turn.scrollIntoView?.({ block: "nearest" });
+          turns.scrollTop = turns.scrollHeight;
         }
         if (!this.hasAttribute("linked-to") && !this.setting("locked")) this.words = "";
       } finally {

@@ -108,7 +108,7 @@ export class VitrineDecoding extends Worded {
   /** @param {string} way @param {string} text */
   #tell(way, text) {
     this.texts[way] = (this.texts[way] ?? "") + text;
-    this.inner(`way-${way}`).textContent = this.texts[way];
+    this.inner(`way-${way}`).textContent = this.texts[way].trimStart();
   }
 
   #clear() {

@@ -25,6 +25,7 @@ export const LOOK = `
   button.plain { background: none; color: var(--_accent); }
   button:disabled { opacity: .5; cursor: default; }
   :focus-visible { outline: 2px solid var(--_alert); outline-offset: 2px; }
+  .row:has(.act[hidden]):has(.stop[hidden]):has(.said:empty) { margin: 0; }
   .unread { margin: .6em 0 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: var(--_soft); }
   .said { flex: 1 1 12em; min-width: 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: var(--_soft); }
   .said.fault { color: var(--_alert); }
@@ -45,8 +46,10 @@ export const TABLE = `
   table { width: 100%; margin: .8em 0 0; border-collapse: collapse; font-size: .85em; line-height: 1.4; font-variant-numeric: tabular-nums; }
   caption { text-align: start; color: var(--_soft); padding: 0 0 .3em; }
   th, td { padding: .15em .6em .15em 0; text-align: start; vertical-align: baseline; font-weight: 400; overflow-wrap: anywhere; }
-  thead th { color: var(--_soft); border-bottom: 1px solid var(--_line); }
-  td.number, th.number { text-align: end; white-space: nowrap; }
+  thead th, thead td { color: var(--_soft); border-bottom: 1px solid var(--_line); }
+  td.number, th.number { text-align: end; }
+  td.number { white-space: nowrap; }
+  th:last-child, td:last-child { padding-inline-end: 0; }
   tr.dropped, tr.dropped th { color: var(--_soft); }
   tr.dropped .word { text-decoration: line-through; }
   tr.taken th { font-weight: 700; }
@@ -64,7 +67,8 @@ export const TABLE = `
 export const PIECES = `
   .text { white-space: pre-wrap; overflow-wrap: anywhere; }
   .pieces { display: flex; flex-wrap: wrap; gap: .3em .15em; margin: .8em 0 0; padding: 0; list-style: none; }
-  .piece { display: inline-flex; flex-direction: column; padding: 0 .25em; border-radius: var(--vitrine-radius, 2px); background: var(--_hue, transparent); color: var(--_ink); white-space: pre-wrap; }
+  .numbered .piece { display: inline-flex; flex-direction: column; }
+  .piece { padding: 0 .25em; border-radius: var(--vitrine-radius, 2px); background: var(--_hue, transparent); color: var(--_ink); white-space: pre-wrap; }
   .piece small { font-size: .7em; line-height: 1.3; color: inherit; font-variant-numeric: tabular-nums; }
   .hue-0 { --_hue: light-dark(#cfe6dc, #1f4a3d); }
   .hue-1 { --_hue: light-dark(#f6dcc8, #5a3a22); }
@@ -82,7 +86,7 @@ export const PIECES = `
 
 /** Labelled sliders. */
 export const SLIDERS = `
-  .settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 11em), 1fr)); gap: .4em 1.2em; margin-top: .8em; font-size: .85em; line-height: 1.4; }
+  .settings { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9em), 1fr)); gap: .4em 1.2em; margin-top: .8em; font-size: .85em; line-height: 1.4; }
   .settings label { display: flex; justify-content: space-between; gap: .6em; }
   input[type="range"] { width: 100%; min-height: 24px; margin: 0; accent-color: var(--_accent); }
   output { font-variant-numeric: tabular-nums; color: var(--_soft); }

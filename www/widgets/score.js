@@ -86,7 +86,7 @@ export class VitrineScore extends Worded {
       for (const text of texts) scores.push(await model.score(text, { signal }));
       signal.throwIfAborted();
       this.scores = scores;
-      scores.forEach((score, at) => this.inner(["first-result", "second-result"][at]).replaceChildren(...found(score)));
+      scores.forEach((score, at) => this.inner(["first-result", "second-result"][at]).replaceChildren(...found(score, texts[at])));
       const verdict = this.inner("verdict");
       verdict.hidden = scores.length < 2;
       if (scores.length === 2) verdict.textContent = compared(scores[0], scores[1]);
@@ -98,8 +98,10 @@ export class VitrineScore extends Worded {
 /** Bits of surprise. @param {number} logprob */
 const bits = (logprob) => -logprob / Math.LN2;
 
-/** @param {Score} score */
-function found({ tokens, perplexity, logprob }) {
+/** @param {Score} score @param {string} words */
+function found({ tokens: all, perplexity, logprob }, words) {
+  // The mark that some models begin each text with is none of the reader's words.
+  const tokens = all[0]?.logprob === undefined && !words.startsWith(all[0]?.text) ? all.slice(1) : all;
   const pieces = tokens.map(({ text, logprob }) => {
     const piece = make("span", { class: "piece", part: "token", dir: "auto" }, ...visible(text));
     // Twelve bits, one of four thousand, are as deep as it gets.

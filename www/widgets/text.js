@@ -71,7 +71,7 @@ export class VitrineText extends Worded {
       try {
         const world = this.world();
         for await (const { text, token, trace } of model.generate(words, { maxTokens, temperature, seed, signal, ...watched })) {
-          if (trace) drawn.replaceChildren(candidateTable(trace, { taken: token, caption: "What this word was drawn from" }));
+          if (trace) drawn.replaceChildren(candidateTable(trace, { taken: token, caption: "What this token was drawn from" }));
           if (!(await this.paced(signal))) break;
           story.append(text);
         }
