@@ -78,7 +78,7 @@ export async function next() {
     input.value = value;
     input.dispatchEvent(new Event("input"));
     await until(() => widget.trace !== before);
-    return rows().map((row) => row.querySelector("td:last-child")?.textContent?.replace(/[\d.<> %]+/, "") ?? "");
+    return rows().map((row) => row.querySelector("td:last-child")?.textContent?.replace(/^[\d.<> %]+$/, "") ?? "");
   };
   const filters = {
     topK: await slide("top-k", "2"),

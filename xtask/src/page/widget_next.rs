@@ -33,7 +33,7 @@ fn next(visit: &Visit) -> Result<()> {
     let filters = json!({
         "topK": ["", "", "removed: top-k", "removed: top-k", "removed: top-k", "removed: top-k"],
         "off": seen["filters"]["off"],
-        "topP": ["", "removed: top-p", "removed: top-p"], "minP": ["removed: min-p"], "greedy": ["", "removed: temperature "],
+        "topP": ["", "removed: top-p", "removed: top-p"], "minP": ["removed: min-p"], "greedy": ["", "removed: temperature 0"],
         "said": seen["filters"]["said"], "attribute": null,
     });
     ensure_that!(seen["filters"] == filters, "{seen}");

@@ -331,7 +331,7 @@ fn policy(visit: &Visit) -> Result<()> {
         page.look_like(1280, 2400, false, false)?;
         page.goto(&format!("{address}/widgets.html"))?;
         page.wait_for(
-            "['first', 'second', 'third', 'fourth'].every((id) => !document.getElementById(id).button.disabled)",
+            "['first', 'second', 'third', 'fourth'].every((id) => document.getElementById(id).button?.disabled === false)",
             120,
         )?;
         looks.push(page.call(script!("widgets.js", looks), nothing())?);
