@@ -9,7 +9,7 @@
 
 import { setPageOptions } from "./engine.js";
 import { nearest } from "./options.js";
-import "./widgets.js";
+import { define } from "./widgets.js";
 
 export { setPageOptions };
 
@@ -31,10 +31,12 @@ function tell(model, traits) {
 }
 
 /** @param {{ model: AnyModel, el: HTMLElement }} cell */
-function render({ model, el }) {
+async function render({ model, el }) {
   const tag = model.get("tag") ?? "vitrine-text";
-  if (!/^vitrine-/.test(tag) || !customElements.get(tag)) {
-    const sentence = `tag is ${JSON.stringify(tag)}, and Vitrine has no such element. Take "vitrine-text", "vitrine-image" or another of docs/widgets.md.`;
+  try {
+    await define(tag);
+  } catch (error) {
+    const sentence = /** @type {Error} */ (error).message;
     el.textContent = sentence;
     tell(model, { state: "failed", error: sentence });
     return;

@@ -3,7 +3,8 @@
  */
 
 import { VitrineError } from "./errors.js";
-import { isRecord, nearest, shown } from "./options.js";
+import { nearest } from "./nearest.js";
+import { isRecord, shown } from "./options.js";
 
 /** @typedef {{ reason: string, sentence: string }} Fault */
 /** @typedef {(value: any) => Fault | undefined} Rule */

@@ -4,7 +4,8 @@
 
 import { VitrineError } from "./errors.js";
 import { text } from "./messages.js";
-import { isRecord, nearest, shown } from "./options.js";
+import { nearest } from "./nearest.js";
+import { isRecord, shown } from "./options.js";
 
 /** @import * as Face from "./vitrine.js" */
 

@@ -3,7 +3,8 @@
  */
 
 import { VitrineError } from "./errors.js";
-import { isRecord, nearest } from "./options.js";
+import { nearest } from "./nearest.js";
+import { isRecord } from "./options.js";
 import { misfit } from "./tool-schema.js";
 
 /** @import * as Face from "./vitrine.js" */

@@ -1,5 +1,7 @@
 /** What a widget's attributes may hold: how each is read, what stands in for one that is left out, and the property that reflects it. */
 
+import { nearest } from "../nearest.js";
+
 /**
  * @template [T=any]
  * @typedef {object} Attribute
@@ -35,6 +37,31 @@ export function oneOf(choices, fallback) {
   return { fallback, read: (raw) => choices.find((choice) => choice === raw.trim()), allowed: choices.map((choice) => `"${choice}"`).join(" or ") };
 }
 
+/** Something that is so or is not: the attribute alone, as in HTML. @returns {Attribute<boolean>} */
+export function flag() {
+  const meanings = new Map([["", true], ["true", true], ["false", false]]);
+  return { fallback: false, read: (raw) => meanings.get(raw.trim()), allowed: "written without a value, or left out" };
+}
+
+/** Numbers with spaces between them. @param {number} least @param {number} most @param {number[]} fallback @returns {Attribute<number[]>} */
+export function numbers(least, most, fallback) {
+  const one = number(least, most);
+  const read = (/** @type {string} */ raw) => {
+    const all = raw.trim().split(/\s+/).map((each) => one.read(each));
+    return all.length <= 8 && !all.includes(undefined) ? /** @type {number[]} */ (all) : undefined;
+  };
+  return { fallback, read, allowed: `up to eight numbers from ${least} to ${most}, with spaces between them` };
+}
+
+/** Some of these words, each once, with spaces between them. @param {string[]} choices @param {string[]} fallback @returns {Attribute<string[]>} */
+export function someOf(choices, fallback) {
+  const read = (/** @type {string} */ raw) => {
+    const all = raw.trim().split(/\s+/);
+    return all.every((each, at) => choices.includes(each) && all.indexOf(each) === at) ? all : undefined;
+  };
+  return { fallback, read, allowed: `some of ${choices.join(", ")}, with spaces between them` };
+}
+
 /** @param {number} value @param {number} least @param {number} most */
 function within(value, least, most) {
   return value >= least && value <= most ? value : undefined;
@@ -64,7 +91,7 @@ export function reflect(prototype, attributes) {
       /** @this {HTMLElement} @param {unknown} value */
       set(value) {
         if (value === null || value === undefined) this.removeAttribute(name);
-        else this.setAttribute(name, String(value));
+        else this.setAttribute(name, Array.isArray(value) ? value.join(" ") : String(value));
       },
     });
   }
@@ -75,12 +102,21 @@ const FOREIGN = /^(data-|aria-|on|_|v-|x-|ng-|hx-|item|xml)|[:@.[(*#]/;
 /** Names that HTML allows on any element; most have a property called after them, which is found when first asked for. */
 const global = new Set(["class", "is", "exportparts", "xmlns"]);
 
+/** Strange attributes that the console has heard of. @type {Set<string>} */
+const named = new Set();
+
 /**
- * The attributes of an element that mean nothing there: neither its own nor HTML's nor a framework's.
+ * Names in the console, once each, the attributes of an element that mean nothing there: neither its own nor HTML's nor a framework's.
  * @param {HTMLElement} element
  * @param {Record<string, Attribute>} attributes
  */
-export function strangers(element, attributes) {
+export function nameStrangers(element, attributes) {
   if (!global.has("id")) for (const property in HTMLElement.prototype) global.add(property.toLowerCase());
-  return element.getAttributeNames().filter((name) => !(name in attributes) && !global.has(name) && !FOREIGN.test(name));
+  const tag = element.localName;
+  for (const name of element.getAttributeNames()) {
+    if (name in attributes || global.has(name) || FOREIGN.test(name) || named.has(`${tag} ${name}`)) continue;
+    named.add(`${tag} ${name}`);
+    const meant = nearest(name, Object.keys(attributes));
+    console.warn(`<${tag}> has no attribute ${name}.${meant ? ` ${meant} is meant?` : ` It has ${Object.keys(attributes).join(", ")}.`}`);
+  }
 }

@@ -5,6 +5,7 @@
 
 import { make } from "../page/dom.js";
 import { whole } from "./attributes.js";
+import { show } from "./canvas.js";
 import { WidgetError } from "./faults.js";
 import { Widget, shared } from "./widget.js";
 
@@ -34,6 +35,7 @@ export class VitrineLatent extends Widget {
   parts() {
     const canvas = make("canvas", {
       class: "picture",
+      part: "picture",
       role: "application",
       "aria-roledescription": "picture to walk in",
       "aria-label": "No picture yet",
@@ -126,10 +128,7 @@ export class VitrineLatent extends Widget {
           }
           const label = model.info.classes === undefined ? undefined : this.value("label");
           const picture = await model.decode(latent, [1, size], { label, signal });
-          canvas.width = picture.width;
-          canvas.height = picture.height;
-          canvas.getContext("2d")?.putImageData(picture, 0, 0);
-          canvas.setAttribute("aria-label", `The picture of ${Array.from(latent, (value) => value.toFixed(1)).join(", ")}`);
+          show(canvas, picture, `The picture of ${Array.from(latent, (value) => value.toFixed(1)).join(", ")}`);
           this.picture = picture;
         }
       },

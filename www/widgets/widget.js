@@ -7,24 +7,30 @@
  * one that is gone by the end of the task holds nothing. docs/widgets.md tells authors of attributes and events.
  */
 
-import { nearest } from "../options.js";
 import { make } from "../page/dom.js";
-import { oneOf, propertyOf, reflect, source, strangers } from "./attributes.js";
+import { nameStrangers, oneOf, propertyOf, reflect, source, words } from "./attributes.js";
 import { WidgetError, codeOf, mayMend, told } from "./faults.js";
+import { captionLine, foot, showCaption, standIn } from "./frame.js";
+import { checkLink, follow } from "./links.js";
 import { fetchModel } from "./load.js";
 import { LOOK, dress } from "./look.js";
+import { Sight, Steps } from "./pace.js";
 
 /** @import { Model, ModelKind, Progress } from "../vitrine.js" */
 /** @import { Attribute } from "./attributes.js" */
+/** @import { Told } from "./links.js" */
+/** @import { Wish } from "./load.js" */
 
 /** A server that renders pages knows no elements. */
 const Base = globalThis.HTMLElement ?? /** @type {typeof HTMLElement} */ (/** @type {unknown} */ (class {}));
 
 /** Attributes of all widgets; each says which model it shows where the page names none. @param {string} model @returns {Record<string, Attribute>} */
-export const shared = (model) => ({ model: source(model), device: oneOf(["auto", "cpu", "webgpu"]) });
-
-/** Strange attributes that the console has heard of. @type {Set<string>} */
-const named = new Set();
+export const shared = (model) => ({
+  model: source(model),
+  device: oneOf(["auto", "cpu", "webgpu"]),
+  caption: words(""),
+  theme: oneOf(["auto", "light", "dark"], "auto"),
+});
 
 /** @template {Model} M */
 export class Widget extends Base {
@@ -65,6 +71,11 @@ export class Widget extends Base {
   /** Whether what is under way is worth a stop. */
   #stoppable = false;
   #settling = false;
+  /** @type {Sight | undefined} */
+  #sight;
+  /** Whether it was near the screen when the work began. */
+  #wasNear = false;
+  #steps = new Steps();
 
   constructor() {
     super();
@@ -94,6 +105,14 @@ export class Widget extends Base {
   /** The model is there. @param {M} _model */
   loaded(_model) {}
 
+  /** The widget that this one is linked to tells something. @param {Told} _told */
+  hear(_told) {}
+
+  /** Brings the model. @param {Wish<M>} wish @returns {Promise<M>} */
+  bring(wish) {
+    return fetchModel(wish);
+  }
+
   /** Why a model of the right kind cannot be shown all the same. @param {M["info"]} _info @returns {string | undefined} */
   unfit(_info) {
     return undefined;
@@ -112,23 +131,17 @@ export class Widget extends Base {
     const life = new AbortController();
     this.#life = life;
     this.#inspect();
+    follow(this, (told) => this.hear(told), life.signal);
     if (!globalThis.IntersectionObserver) {
       // An old browser loads at once; what is no browser at all has no worker either.
       this.#asked = Boolean(globalThis.Worker);
       if (this.#asked && this.#fine) this.#load().catch(() => {});
       return;
     }
-    const near = new IntersectionObserver(
-      (entries) => {
-        if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-        near.disconnect();
-        this.#asked = true;
-        if (this.#fine) this.#load().catch(() => {});
-      },
-      { rootMargin: "400px" },
-    );
-    near.observe(this);
-    life.signal.addEventListener("abort", () => near.disconnect());
+    this.#sight = new Sight(this, life.signal, () => {
+      this.#asked = true;
+      if (this.#fine) this.#load().catch(() => {});
+    });
   }
 
   disconnectedCallback() {
@@ -144,7 +157,7 @@ export class Widget extends Base {
   /** @param {string} name @param {string | null} before @param {string | null} now */
   attributeChangedCallback(name, before, now) {
     if (before === now) return;
-    if (this.#button) this.changed(name);
+    if (this.#button) this.#changed(name);
     if (!this.#life || this.#settling) return;
     this.#settling = true;
     // Attributes come one by one; whoever changes several means all of them.
@@ -156,7 +169,7 @@ export class Widget extends Base {
 
   /** To the first part that takes the focus. @param {FocusOptions} [options] */
   focus(options) {
-    const first = this.#root?.querySelector("[contenteditable], [tabindex], button:enabled");
+    const first = this.#root?.querySelector("[contenteditable], [tabindex], input:enabled, button:enabled:not([hidden])");
     if (first instanceof HTMLElement) first.focus(options);
   }
 
@@ -174,6 +187,11 @@ export class Widget extends Base {
     return value;
   }
 
+  /** What the property of an attribute says: what stands in for one that makes no sense, too. @param {string} name @returns {any} */
+  setting(name) {
+    return Reflect.get(/** @type {object} */ (this), propertyOf(name));
+  }
+
   /**
    * Does something with the model, once it is there; a second call ends the first. What fails is said in the widget, and rejects.
    * @param {(model: M, signal: AbortSignal) => Promise<void>} work
@@ -184,6 +202,7 @@ export class Widget extends Base {
     const working = new AbortController();
     const { signal } = working;
     this.#working = working;
+    this.#wasNear = this.#sight?.near ?? false;
     this.#stoppable = !brief;
     this.#label();
     try {
@@ -192,6 +211,7 @@ export class Widget extends Base {
         this.say("");
         await this.#do(() => work(model, signal), signal);
       }
+      if (model) this.#showStandIn(false, false);
       if (this.#working === working) this.dispatchEvent(new CustomEvent("done", { detail: { ...this.outcome, stopped: signal.aborted } }));
     } finally {
       if (this.#working === working) {
@@ -199,6 +219,18 @@ export class Widget extends Base {
         this.#label();
       }
     }
+  }
+
+  /**
+   * Waits until the next step of the work may come: at the pace that the page asks for, and, should the widget have been scrolled away meanwhile, until it is near
+   * again. Resolves with whether it is still wanted.
+   * @param {AbortSignal} signal
+   */
+  async paced(signal) {
+    const pace = "pace" in this.#class.attributes ? this.value("pace") : "fast";
+    if (pace !== "fast") await this.#steps.next(pace, signal);
+    if (this.#wasNear) await this.#sight?.until(signal);
+    return !signal.aborted;
   }
 
   get isWorking() {
@@ -244,35 +276,60 @@ export class Widget extends Base {
   /** Makes the parts, the first time that they are wanted. */
   #build() {
     if (this.#button) return;
-    const button = make("button", { type: "button", disabled: "" }, this.#class.verb);
+    const button = make("button", { type: "button", class: "act", part: "button", disabled: "" }, this.#class.verb);
+    const stop = make("button", { type: "button", class: "stop plain", part: "stop", hidden: "" }, "Stop");
     this.#button = button;
     button.addEventListener("click", () => this.#press());
-    this.#root.append(
-      ...this.parts(),
-      make("div", { class: "row" }, button, make("span", { class: "said", role: "status" })),
-      make("details", { class: "more", hidden: "" }, make("summary", {}, "Details"), make("p", { class: "details" })),
-    );
+    stop.addEventListener("click", () => {
+      button.focus();
+      this.stop();
+    });
+    this.#steps.addEventListener("awaited", () => this.#label());
+    this.#root.append(standIn(), ...this.parts(), captionLine(), ...foot(button, stop));
     this.#root.addEventListener("keydown", (event) => {
       if ("key" in event && event.key === "Escape") this.stop();
     });
-    for (const name of this.#class.observedAttributes) this.changed(name);
+    for (const kind of ["keydown", "keypress", "keyup"]) this.#root.addEventListener(kind, keepLetters);
+    for (const name of this.#class.observedAttributes) this.#changed(name);
+    this.#showStandIn(true, true);
+    this.#label();
+  }
+
+  /** @param {string} name */
+  #changed(name) {
+    if (name === "caption") showCaption(this.inner("caption"), this.getAttribute(name) ?? "");
+    if (name === "linked-to") this.#label();
+    this.changed(name);
+  }
+
+  /** The page's own picture. @param {boolean} onScreen @param {boolean} onPaper */
+  #showStandIn(onScreen, onPaper) {
+    const slot = this.inner("standin");
+    slot.hidden = !onScreen;
+    slot.classList.toggle("wanted", onPaper);
   }
 
   #press() {
-    if (this.#working && this.#stoppable) this.stop();
+    if (this.#steps.awaited) this.#steps.press();
+    else if (this.#working && this.#stoppable) this.stop();
     // What went wrong is said by then.
     else (this.#failed ? this.#load() : this.act()).catch(() => {});
   }
 
   #label() {
     const { verb } = this.#class;
-    this.button.textContent = this.#working && this.#stoppable ? "Stop" : this.#failed ? "Try again" : verb;
+    const { awaited } = this.#steps;
+    const { button } = this;
+    button.textContent = awaited ? "Next step" : this.#working && this.#stoppable ? "Stop" : this.#failed ? "Try again" : verb;
+    // Some work by themselves, and those that follow have their leader's button.
+    button.hidden = !awaited && !this.#failed && (verb === "" || this.hasAttribute("linked-to"));
+    this.inner("stop").hidden = !awaited;
   }
 
   /** Nothing is held any more, and nothing goes on. What was written and painted stays, should the widget be put back. */
   #end() {
     this.#life?.abort();
-    this.#life = undefined;
+    this.#life = this.#sight = undefined;
     const working = this.#working;
     this.#working = undefined;
     working?.abort();
@@ -308,12 +365,7 @@ export class Widget extends Base {
   /** Says which attributes make no sense, and, in the console, which mean nothing here. */
   #inspect() {
     const { attributes } = this.#class;
-    for (const name of strangers(this, attributes)) {
-      const [tag, meant] = [this.localName, nearest(name, Object.keys(attributes))];
-      if (named.has(`${tag} ${name}`)) continue;
-      named.add(`${tag} ${name}`);
-      console.warn(`<${tag}> has no attribute ${name}.${meant ? ` ${meant} is meant?` : ` It has ${Object.keys(attributes).join(", ")}.`}`);
-    }
+    nameStrangers(this, attributes);
     this.#fine = true;
     try {
       for (const name of Object.keys(attributes)) this.value(name);
@@ -348,6 +400,7 @@ export class Widget extends Base {
         this.button.disabled = false;
         this.#label();
         this.say("");
+        this.#showStandIn(false, true);
         this.dispatchEvent(new Event("ready"));
         this.loaded(model);
       },
@@ -374,7 +427,8 @@ export class Widget extends Base {
       const sentence = tenths > 0 ? `Loading the model, ${10 * tenths} %` : "Loading the model…";
       if (!signal.aborted && this.inner("said").textContent !== sentence) this.say(sentence);
     };
-    return fetchModel({ name, device, kinds: this.#class.kinds, unfit: (info) => this.unfit(info), onProgress, signal });
+    checkLink(this);
+    return this.bring({ name, device, kinds: this.#class.kinds, unfit: (info) => this.unfit(info), onProgress, signal });
   }
 
   /** @param {() => Promise<void>} work @param {AbortSignal} signal */
@@ -407,4 +461,11 @@ export class Widget extends Base {
 /** @param {AbortSignal} signal @returns {Promise<undefined>} */
 function fired(signal) {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
+}
+
+/** A letter that is typed here is a word's, whatever it means to the slides or the notebook around. @param {Event} event */
+function keepLetters(event) {
+  const { ctrlKey, metaKey, target } = /** @type {KeyboardEvent} */ (event);
+  const types = target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/.test(target.localName));
+  if (types && !ctrlKey && !metaKey) event.stopPropagation();
 }

@@ -17,7 +17,7 @@ use crate::{
 
 /// What is imported by name, and the worker of a site that serves an address.
 const ENTRIES: [&str; 6] = ["vitrine.js", "widgets.js", "openai.js", "anywidget.js", "worker.js", "sw.js"];
-const TYPES: [&str; 4] = ["vitrine.d.ts", "widgets.d.ts", "openai.d.ts", "anywidget.d.ts"];
+const TYPES: [&str; 5] = ["values.d.ts", "vitrine.d.ts", "widgets.d.ts", "openai.d.ts", "anywidget.d.ts"];
 /// The module's and its glue, and the models that come along.
 const FOLDERS: [&str; 2] = ["pkg", "models"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];

@@ -1,8 +1,7 @@
 // @ts-check
 import { element } from "./common.js";
 
-/** @typedef {import("../../../www/widgets.js").VitrineText} VitrineText */
-/** @typedef {import("../../../www/widgets.js").VitrineImage} VitrineImage */
+/** @typedef {import("../../../www/widgets.js").Widgets} Widgets */
 
 /**
  * What axe-core says, which the page has by now.
@@ -28,9 +27,24 @@ export function unfold(open) {
   for (const each of document.querySelectorAll("details")) each.open = open && each.id !== "error-details";
 }
 
-/** Waits for a text and a picture of two widgets. */
+/** Waits until every kind of widget on the page has answered, and all that opens in them is open. */
 export async function answered() {
-  const writing = /** @type {VitrineText} */ (element("#second", HTMLElement));
-  const painting = /** @type {VitrineImage} */ (element("#third", HTMLElement));
-  await Promise.all([writing.write(), painting.paint()]);
+  const { define } = await import("/widgets.js");
+  await define();
+  /** @template {keyof Widgets} T @param {string} id @param {T} _tag @returns {Widgets[T]} */
+  const widget = (id, _tag) => /** @type {any} */ (element(id, HTMLElement));
+  await Promise.all([widget("#second", "vitrine-text").write(), widget("#third", "vitrine-image").paint()]);
+  await widget("#cut", "vitrine-tokens").show();
+  const next = widget("#next", "vitrine-next");
+  for (let i = 0; i < 3; i++) await next.draw();
+  /** @type {HTMLElement} */ (next.shadowRoot?.querySelector(".story button")).click();
+  await widget("#ways", "vitrine-decoding").write();
+  await widget("#score", "vitrine-score").score();
+  await widget("#scales", "vitrine-guidance").paint();
+  await widget("#steps", "vitrine-denoise").paint();
+  await widget("#talk", "vitrine-chat").send();
+  widget("#slowly", "vitrine-text").write().catch(() => {});
+  for (const { shadowRoot } of document.querySelectorAll("main *")) {
+    for (const each of shadowRoot?.querySelectorAll("details") ?? []) each.open = true;
+  }
 }

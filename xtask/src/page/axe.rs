@@ -112,7 +112,7 @@ fn widgets(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
     page.wait_for(
-        "[...document.querySelectorAll('vitrine-text, vitrine-image, vitrine-latent')].every(({ shadowRoot }) => shadowRoot?.querySelector('button')?.disabled === false)",
+        "['first', 'second', 'third', 'fourth'].every((id) => document.getElementById(id).shadowRoot?.querySelector('.act')?.disabled === false)",
         120,
     )?;
     stands_everywhere(page, "widgets that wait")?;

@@ -96,7 +96,7 @@ fn all_pages(visit: &Visit, address: &str) -> Result<()> {
     open_page(page, &format!("{address}/walk.html"))?;
     page.wait_for("document.querySelector('#plane').dataset.tiles === '81'", 120)?;
     page.goto(&format!("{address}/widgets.html"))?;
-    page.wait_for("document.querySelector('vitrine-text').shadowRoot.querySelector('button:enabled')", 60)
+    page.wait_for("document.querySelector('vitrine-text').shadowRoot?.querySelector('button:enabled')", 60)
 }
 
 fn other_origin(visit: &Visit) -> Result<()> {

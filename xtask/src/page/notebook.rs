@@ -130,6 +130,6 @@ fn by_address(visit: &Visit) -> Result<()> {
     ensure_that!(seen["left"] == 0 && seen["listeners"] == 0, "something stayed: {seen}");
     let seen = visit.call(script!("notebook.js", byAddress), json!({ "traits": { "tag": "vitrine-none" } }))?;
     let error = seen["error"].as_str().unwrap_or_default();
-    ensure_that!(seen["state"] == "failed" && error.contains("no such element"), "{seen}");
+    ensure_that!(seen["state"] == "failed" && error.contains("There is no widget"), "{seen}");
     Ok(())
 }

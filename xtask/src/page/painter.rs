@@ -266,7 +266,7 @@ fn widget(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
     page.run("document.querySelector('#third').scrollIntoView()", &[])?;
-    page.wait_for("!document.querySelector('#third').button.disabled", 120)?;
+    page.wait_for("document.querySelector('#third').button?.disabled === false", 120)?;
     let sides = page.call(script!("painter.js", painted), nothing())?;
     ensure_that!(sides[0].as_u64().is_some_and(|n| n >= 64) && sides[0] == sides[1], "the picture's sides are {sides}");
     Ok(())

@@ -359,11 +359,9 @@ fn wish(visit: &Visit) -> Result<()> {
 fn widgets(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
-    page.wait_for("[...document.querySelectorAll('vitrine-text')].every((each) => !each.shadowRoot.querySelector('button').disabled)", 60)?;
-    let texts = page.run_async(
-        "return Promise.all([...document.querySelectorAll('vitrine-text')].map((each) => each.write()))",
-        &[],
-    )?;
+    page.wait_for("['first', 'second'].every((id) => document.getElementById(id).button?.disabled === false)", 60)?;
+    let texts = page
+        .run_async("return Promise.all(['first', 'second'].map((id) => document.getElementById(id).write()))", &[])?;
     let texts = strings(&texts);
     ensure_that!(texts.len() >= 2 && texts.iter().all(|text| text.len() > 20), "the widgets wrote {texts:?}");
     let again = page.run_async("return document.querySelector('#second').write()", &[])?;

@@ -199,7 +199,7 @@ fn widget(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     page.goto(&format!("{}/widgets.html", visit.address))?;
     page.run("document.querySelector('#fourth').scrollIntoView()", &[])?;
-    let drawn = "document.querySelector('#fourth').shadowRoot.querySelector('canvas').getAttribute('aria-label').includes(arguments[0])";
+    let drawn = "document.querySelector('#fourth').shadowRoot?.querySelector('canvas').getAttribute('aria-label').includes(arguments[0])";
     page.wait_for_with(drawn, &json!("0.0"), 120)?;
     page.run("document.querySelector('#fourth').shadowRoot.querySelector('canvas').focus()", &[])?;
     page.press("\u{E014}\u{E014}\u{E013}")?;

@@ -94,9 +94,11 @@ function put(html) {
   return document.body.firstChild;
 }
 
-/** Defines the widgets. */
+/** Defines the widgets, and has what computes at hand. */
 export async function define() {
-  await import("/widgets.js");
+  const { define } = await import("/widgets.js");
+  await define("vitrine-text", "vitrine-image", "vitrine-latent");
+  await import("/engine.js");
 }
 
 /** A widget that is not in the page. @returns {VitrineText} */
@@ -183,7 +185,7 @@ export async function comes(way) {
     loads: count.loads - before,
     ready: count.ready.get(widget),
     held: count.held.size,
-    buttons: widget.shadowRoot.querySelectorAll("button").length,
+    buttons: widget.shadowRoot.querySelectorAll("button.act").length,
     words: text(widget, "own"),
     display: widget.ownerDocument.defaultView.getComputedStyle(widget).display,
   };

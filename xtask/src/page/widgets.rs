@@ -260,7 +260,7 @@ fn attributes(visit: &Visit) -> Result<()> {
         "<vitrine-text> has no attribute max_tokens. max-tokens is meant?",
         "<vitrine-text> has no attribute maxtokens. max-tokens is meant?",
         "<vitrine-text> has no attribute promt. prompt is meant?",
-        "<vitrine-text> has no attribute steps. It has model, device, prompt, max-tokens, temperature, seed.",
+        "<vitrine-text> has no attribute steps. It has model, device, caption, theme, prompt, locked, linked-to, max-tokens, temperature, seed, pace.",
     ]);
     ensure_that!(warned == expected, "the console heard {warned}");
     Ok(())
@@ -299,7 +299,7 @@ fn no_page(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.blank()?;
     let imported = page.call(script!("widgets.js", inAWorker), nothing())?;
-    ensure_that!(imported == "VitrineImage VitrineLatent VitrineText Widget", "a worker imports {imported}");
+    ensure_that!(imported == "Widget define", "a worker imports {imported}");
     counting(visit)?;
     let quiet = page.call(script!("widgets.js", imitated), nothing())?;
     ensure_that!(quiet == json!(["A fox", "", 0]), "without a window it says {quiet}");
@@ -331,7 +331,7 @@ fn policy(visit: &Visit) -> Result<()> {
         page.look_like(1280, 2400, false, false)?;
         page.goto(&format!("{address}/widgets.html"))?;
         page.wait_for(
-            "['first', 'second', 'third', 'fourth'].every((id) => !document.getElementById(id).button.disabled)",
+            "['first', 'second', 'third', 'fourth'].every((id) => document.getElementById(id).button?.disabled === false)",
             120,
         )?;
         looks.push(page.call(script!("widgets.js", looks), nothing())?);

@@ -1,6 +1,6 @@
 // An application as any: the API by its package's name, a widget, models of each kind that come along.
 import { Engine } from "vitrine";
-import { VitrineText } from "vitrine/widgets";
+import { define } from "vitrine/widgets";
 
 const ready = new Promise((resolve) => document.querySelector("vitrine-text").addEventListener("ready", () => resolve("ready")));
 try {
@@ -10,7 +10,8 @@ try {
   const painter = await engine.load("illustrator");
   const { width } = await painter.generate({ prompt: "a fox", steps: 1, seed: 1 }).picture();
   const faces = await engine.load("faces-gan");
-  const widget = [VitrineText.name.length > 0, await ready];
+  const [Text] = await define("vitrine-text");
+  const widget = [Text.name.length > 0, await ready];
   document.title = `OK ${JSON.stringify({ text, width, faces: faces.info.kind, widget })}`;
 } catch (error) {
   document.title = `ERR ${error.code ?? error.name}: ${error.message}`;

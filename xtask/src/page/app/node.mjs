@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const { Engine, VitrineError } = await import("vitrine");
 await assert.rejects(Engine.create(), (error) => error instanceof VitrineError && error.code === "bad-argument" && /not on the server/.test(error.message));
-assert.equal(typeof (await import("vitrine/widgets")).VitrineText, "function");
+assert.equal(typeof (await import("vitrine/widgets")).define, "function");
 const { fetch, chat } = await import("vitrine/openai");
 assert.equal(typeof fetch, "function");
 await assert.rejects(chat.completions.create({ model: "storyteller", messages: [] }), { code: "bad-argument" });

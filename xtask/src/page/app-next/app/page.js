@@ -3,7 +3,7 @@
 // The application of ../app, as a page of Next.js: rendered on a server first, where all of this is imported too.
 import { useEffect, useRef } from "react";
 import { Engine } from "vitrine";
-import { VitrineText } from "vitrine/widgets";
+import { define } from "vitrine/widgets";
 
 async function tried(ready) {
   const engine = await Engine.create({ device: "cpu" });
@@ -12,7 +12,8 @@ async function tried(ready) {
   const painter = await engine.load("illustrator");
   const { width } = await painter.generate({ prompt: "a fox", steps: 1, seed: 1 }).picture();
   const faces = await engine.load("faces-gan");
-  const widget = [VitrineText.name.length > 0, await ready];
+  const [Text] = await define("vitrine-text");
+  const widget = [Text.name.length > 0, await ready];
   return `OK ${JSON.stringify({ text, width, faces: faces.info.kind, widget })}`;
 }
 
@@ -22,7 +23,7 @@ export default function Page() {
     // It may have been ready before the page was.
     const ready = new Promise((resolve) => {
       widget.current.addEventListener("ready", () => resolve("ready"));
-      if (!widget.current.shadowRoot.querySelector("button").disabled) resolve("ready");
+      if (widget.current.shadowRoot?.querySelector("button")?.disabled === false) resolve("ready");
     });
     tried(ready).then(
       (told) => (document.title = told),
