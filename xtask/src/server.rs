@@ -2,6 +2,7 @@
 //! The tests add folders and routes that misbehave on purpose.
 
 mod hub;
+mod patched;
 
 use std::{
     collections::BTreeSet,
@@ -212,6 +213,7 @@ static STUMBLED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// - `head/CODE/PATH`, `head/hang/PATH`, `head/gzip/PATH`: the file, and to HEAD that status, silence, or a compressed answer
 /// - `edited/PATH?then=OTHER`: one file, and another of another `ETag` for browsers with the cookie `edited`
 /// - `hub/PATH`: a hub of models, see [`hub`]
+/// - `patched/PATH?…`: the file with other bytes and a hole in it, see [`patched`]
 /// - `strict/PATH`: the file under the strictest policy that lets a page compute, see [`STRICT`]
 fn fault(request: Request, name: &str, routes: &Routes) {
     let (kind, rest) = name.split_once('/').unwrap_or((name, ""));
@@ -258,6 +260,7 @@ fn fault(request: Request, name: &str, routes: &Routes) {
         "head" => send_but_for_head(request, rest, routes),
         "edited" => send_edited(request, rest, routes),
         "hub" => hub::answer(request, rest, routes),
+        "patched" => patched::answer(request, rest, routes),
         "strict" => match locate(&format!("/{rest}"), routes).and_then(|file| Some((std::fs::read(&file).ok()?, file)))
         {
             Some((bytes, file)) => respond(

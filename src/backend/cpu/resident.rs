@@ -146,8 +146,33 @@ fn rows_of(spec: &WeightSpec) -> usize {
     if spec.shape.len() == 2 { spec.shape[0] } else { 1 }
 }
 
+/// Asks for room for all weights before any of it is taken: what does not fit is refused at once, and no memory was touched.
+fn reserve(weights: &[WeightSpec]) -> Result<()> {
+    let held = |w: &WeightSpec| {
+        let row = w.dtype.row_bytes(*w.shape.last()?)? as u64;
+        Some(matrix::held_bytes(w.dtype, row.checked_mul(rows_of(w) as u64)?))
+    };
+    let held: Vec<u64> = weights.iter().map(|w| held(w).unwrap_or(0)).collect();
+    let refused = || {
+        let total = held.iter().fold(0u64, |sum, bytes| sum.saturating_add(*bytes));
+        Error::out_of_memory(format!(
+            "no room for the {} MiB of this model's weights; use a smaller or more quantised model",
+            total.div_ceil(1 << 20)
+        ))
+    };
+    let mut taken = Vec::with_capacity(held.len());
+    for bytes in &held {
+        let mut room = Vec::<u8>::new();
+        let asked = usize::try_from(*bytes).map_err(|_| refused())?;
+        room.try_reserve_exact(asked).map_err(|e| refused().caused_by(e))?;
+        taken.push(room);
+    }
+    Ok(())
+}
+
 impl Loader {
     pub fn new(graph: &Graph) -> Result<Self> {
+        reserve(&graph.weights)?;
         let weights = graph
             .weights
             .iter()

@@ -1,7 +1,7 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
 //! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
-//! [`sources`] loads from everywhere, misbehaving addresses included, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
+//! [`sources`] loads from everywhere, misbehaving addresses included, [`far`] files of more than four gibibytes, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
 //! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`conversation`] holds conversations, [`chat`] its page, [`prose`] reads their answers,
 //! [`losses`] crashes the GPU's process, [`widgets`] puts widgets into pages of others, [`widget_kit`] looks at what they share, [`widget_next`] at what some of them show, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`sites`] documents and slides, [`notebook`] asks a kernel for it, [`cases`] holds what once failed, [`published`] shows models of others.
@@ -20,6 +20,7 @@ mod conversation;
 mod embedded;
 mod ending;
 mod families;
+mod far;
 mod find;
 mod focus;
 mod hardware;
@@ -336,6 +337,7 @@ fn all() -> Vec<Test> {
         constraints::TESTS,
         hardware::TESTS,
         sources::TESTS,
+        far::TESTS,
         find::TESTS,
         options::TESTS,
         openai::TESTS,
