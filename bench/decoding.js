@@ -43,7 +43,7 @@ export function waysOf(model, draft) {
     }
     return all;
   };
-  const quoting = (options) => greedy(STORY.repeat(3), { maxTokens: 2 * TOKENS, ...options });
+  const quoting = (options) => greedy(STORY.repeat(3), { maxTokens: 2 * TOKENS, minTokens: 2 * TOKENS, ...options });
   return {
     batch: [(run) => drawn(run, { n: TEXTS }), apart],
     lookUp: [() => quoting({ promptLookup: GUESSES }), () => quoting({})],

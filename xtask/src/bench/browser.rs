@@ -84,16 +84,14 @@ fn renderer_bytes(driver: u32) -> Option<u64> {
     renderers(driver).into_iter().filter_map(|pid| figure(pid, "VmHWM:")).max().map(|kib| kib * 1024)
 }
 
-/// The seconds of a processor that this driver's renderers have taken, as Linux tells them.
+/// The seconds of a processor that the threads of this driver's renderers have taken, as Linux tells them.
 fn processor_seconds(driver: u32) -> Option<f64> {
-    let taken = |pid: u32| -> Option<f64> {
-        // Behind the name, which may hold anything: the 12th and 13th figure, in hundredths.
-        let stat = text(pid, "stat");
-        let figures: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
-        let ticks = |at: usize| figures.get(at)?.parse::<f64>().ok();
-        Some((ticks(11)? + ticks(12)?) / 100.0)
+    let threads = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let taken = |thread: fs::DirEntry| -> Option<f64> {
+        let nanoseconds = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        Some(nanoseconds.split(' ').next()?.parse::<f64>().ok()? / 1e9)
     };
-    renderers(driver).into_iter().filter_map(taken).reduce(|all, one| all + one)
+    renderers(driver).into_iter().flat_map(threads).filter_map(taken).reduce(|all, one| all + one)
 }
 
 /// A file that Linux has of each process.
