@@ -95,9 +95,10 @@ export class VitrineChat extends Worded {
       turn.setAttribute("aria-busy", "true");
       try {
         for await (const { text } of this.#talk.send(words, { maxTokens, temperature, seed, signal })) {
-          if (!(await this.paced(signal))) break;
+          // What was read is part of the conversation: it is shown, whatever comes next.
           turn.append(text);
           turns.scrollTop = turns.scrollHeight;
+          if (!(await this.paced(signal))) break;
         }
         if (!this.hasAttribute("linked-to") && !this.setting("locked")) this.words = "";
       } finally {

@@ -199,7 +199,8 @@ export async function talk() {
   await until(() => [...widget.shadowRoot.querySelectorAll(".turn.its")].at(-1)?.textContent.length > 20);
   widget.stop();
   const cut = await sent;
-  const stopped = widget.messages.at(-1).content === cut && cut.length > 0;
+  const said = widget.messages.at(-1).content;
+  const stopped = said.trim() === cut.trim() && cut.length > 0 ? true : [said, cut];
   element("vitrine-chat", HTMLElement).shadowRoot?.querySelector(".again")?.dispatchEvent(new MouseEvent("click"));
   return { first, empty, unsaid, turns, stopped, cleared: [widget.messages.length, widget.shadowRoot.querySelectorAll(".turn").length] };
 }
