@@ -57,6 +57,12 @@ export const TABLE = `
   :host(:dir(rtl)) .bar { background-position-x: 100%; }
   tr.dropped .bar { background-image: linear-gradient(var(--_line) 0 0); }
   .mute { color: var(--_soft); }
+  th[scope="row"] { overflow-wrap: normal; }
+  @media (max-width: 30em) {
+    .bars { display: none; }
+    td.number { white-space: normal; }
+    th, td { padding-inline-end: .4em; }
+  }
   @media (forced-colors: active) {
     .bar { forced-color-adjust: none; background-image: linear-gradient(CanvasText 0 0); }
     tr.dropped .bar { background-image: linear-gradient(GrayText 0 0); }
