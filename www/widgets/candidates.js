@@ -36,14 +36,14 @@ export function candidateTable({ candidates }, { taken, caption, pick }) {
       make("th", { scope: "row" }, name, ...(token === taken ? [make("span", { class: "unseen" }, ", taken")] : [])),
       make("td", { class: "bars" }, share),
       make("td", { class: "number" }, percent(Math.exp(logprob))),
-      make("td", { class: "number" }, droppedBy ? `removed: ${FILTERS[droppedBy]}` : percent(probability)),
+      make("td", { class: `number${droppedBy ? " why" : ""}` }, droppedBy ? `removed: ${FILTERS[droppedBy]}` : percent(probability)),
     );
   });
   const head = make(
     "tr",
     {},
     make("th", { scope: "col" }, "Token"),
-    make("td", {}),
+    make("td", { class: "bars" }),
     make("th", { scope: "col", class: "number" }, "Model"),
     make("th", { scope: "col", class: "number" }, "Left to draw from"),
   );

@@ -29,6 +29,8 @@ export const LOOK = `
   .unread { margin: .6em 0 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: var(--_soft); }
   .said { flex: 1 1 12em; min-width: 0; font-size: .85em; line-height: 1.4; overflow-wrap: anywhere; color: var(--_soft); }
   .said.fault { color: var(--_alert); }
+  /* Our own words are English, whatever way the page reads. */
+  [lang="en"] :is(button, td, th, caption, p, label, summary), [lang="en"]:is(p, dt), .said { unicode-bidi: plaintext; }
   .caption { margin: .8em 0 0; font-size: .9em; line-height: 1.4; color: var(--_soft); overflow-wrap: anywhere; }
   .standin::slotted(*) { display: block; max-width: 100%; height: auto; margin: 0 auto .8em; }
   .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -57,6 +59,13 @@ export const TABLE = `
   :host(:dir(rtl)) .bar { background-position-x: 100%; }
   tr.dropped .bar { background-image: linear-gradient(var(--_line) 0 0); }
   .mute { color: var(--_soft); }
+  th[scope="row"] { overflow-wrap: normal; }
+  @media (max-width: 30em) {
+    .bars { display: none; }
+    td.why { white-space: normal; overflow-wrap: normal; }
+    table { font-size: .8em; }
+    th, td { padding-inline-end: .4em; }
+  }
   @media (forced-colors: active) {
     .bar { forced-color-adjust: none; background-image: linear-gradient(CanvasText 0 0); }
     tr.dropped .bar { background-image: linear-gradient(GrayText 0 0); }

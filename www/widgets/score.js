@@ -18,7 +18,7 @@ export class VitrineScore extends Worded {
   static label = "The text";
   static look = `${PIECES}${TABLE}
     .piece { display: inline; padding: .1em .12em; background: color-mix(in srgb, var(--_alert) calc(45% * var(--surprise, 0)), transparent); box-decoration-break: clone; }
-    .scored { margin: .5em 0 0; line-height: 2; }
+    .scored { margin: .5em 0 0; line-height: 2; overflow-wrap: anywhere; }
     .text + .scored { margin-top: .5em; }
     .second { margin-top: 1em; padding-top: 1em; border-top: 1px dotted var(--_line); }
     .verdict { margin: .8em 0 0; font-weight: 700; }`;
@@ -106,7 +106,8 @@ function found({ tokens: all, perplexity, logprob }, words) {
     const piece = make("span", { class: "piece", part: "token", dir: "auto" }, ...visible(text));
     // Twelve bits, one of four thousand, are as deep as it gets.
     piece.style.setProperty("--surprise", logprob === undefined ? "0" : Math.min(1, bits(logprob) / 12).toFixed(3));
-    return piece;
+    // Where it may be broken: the spaces are signs.
+    return [make("wbr"), piece];
   });
   const rows = tokens.map(({ text, logprob }) =>
     make(
@@ -121,7 +122,7 @@ function found({ tokens: all, perplexity, logprob }, words) {
   const table = make("table", { part: "table" }, make("caption", {}, "How likely each token was, behind those before it"), make("thead", {}, head), make("tbody", {}, ...rows));
   const unsure = `Perplexity ${perplexity.toFixed(1)}: at each token the model was as unsure as among ${perplexity < 10 ? perplexity.toFixed(1) : Math.round(perplexity).toLocaleString("en")} that are all alike. Together ${bits(logprob).toFixed(1)} bits.`;
   return [
-    make("p", { class: "scored", translate: "no" }, ...pieces),
+    make("p", { class: "scored", translate: "no" }, ...pieces.flat()),
     make("p", { class: "sum", part: "sum", role: "status" }, unsure),
     make("details", {}, make("summary", {}, "All tokens as a table"), table),
   ];

@@ -196,7 +196,7 @@ export async function talk() {
   widget.words = "And one about a fox.";
   widget.maxTokens = 300;
   const sent = widget.send();
-  await until(() => [...widget.shadowRoot.querySelectorAll(".turn.its")].at(-1)?.textContent.length > 20);
+  await until(() => widget.shadowRoot.querySelectorAll(".turn.its")[2]?.textContent.length > 25);
   widget.stop();
   const cut = await sent;
   const said = widget.messages.at(-1).content;
