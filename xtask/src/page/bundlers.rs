@@ -83,6 +83,8 @@ impl Bundler {
             Self::Webpack => app.node("webpack.mjs", &[&app.install(&WEBPACK)?, &out])?,
             Self::Parcel => {
                 fs::write(app.folder.join(".parcelrc"), PARCEL_CONFIGURATION)?;
+                // By it Parcel knows where the application begins, as any that was installed has it.
+                fs::write(app.folder.join("package-lock.json"), "{}\n")?;
                 // What a configuration extends lies among the application's packages.
                 let modules = app.folder.join("node_modules");
                 copy_folder(app.install(&PARCEL)?.parent().context("npm's folder")?, &modules)?;

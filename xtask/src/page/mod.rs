@@ -1,5 +1,5 @@
 //! The finished site in real browsers: in Chromium all of it, in Firefox and WebKit its main paths. [`reader`] does what a reader does with
-//! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`hardware`] takes the software
+//! the page, [`layout`] looks at it, [`axe`] too, [`api`] calls `vitrine.js` as a developer would, [`freeing`] and is done with it, [`hardware`] takes the software
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`far`] files of more than four gibibytes, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
 //! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`conversation`] holds conversations, [`chat`] its page, [`prose`] reads their answers,
@@ -23,6 +23,7 @@ mod families;
 mod far;
 mod find;
 mod focus;
+mod freeing;
 mod hardware;
 mod layout;
 mod leaving;
@@ -330,6 +331,7 @@ fn all() -> Vec<Test> {
         paint_details::TESTS,
         pictures::TESTS,
         api::TESTS,
+        freeing::TESTS,
         leaving::TESTS,
         losses::TESTS,
         families::TESTS,

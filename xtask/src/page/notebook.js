@@ -1,8 +1,9 @@
 // @ts-check
 
 /**
- * The kernel's widget in the page: it is written by a call from the kernel, whose attributes then change, and taken out.
- * @param {{ kernel: string, calls: [string, unknown][] }} args
+ * The kernel's widget in the page, while the kernel calls it and changes its attributes; then it is taken out. Each call waits for another outcome or
+ * for a failure, or for nothing.
+ * @param {{ kernel: string, calls: [string, unknown, "outcome" | "failed" | ""][] }} args
  */
 export async function inNotebook({ kernel, calls }) {
   const address = "/notebook/front.js";
@@ -16,15 +17,17 @@ export async function inNotebook({ kernel, calls }) {
   const until = async (holds) => {
     for (let tries = 0; tries < 1200; tries++) {
       const now = await traits();
-      if (holds(now) || now.state === "failed") return now;
+      if (holds(now)) return now;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`the kernel still says ${JSON.stringify(await traits())}`);
   };
   await until(({ state }) => state === "ready");
-  for (const [path, body] of calls) {
+  for (const [path, body, wait] of calls) {
+    const before = JSON.stringify((await traits()).outcome);
     await shown.ask(path, body);
-    told.push(path === "call" ? await until(({ state }) => state === "ready") : await traits());
+    const outcome = (/** @type {any} */ now) => now.state === "ready" && JSON.stringify(now.outcome) !== before;
+    told.push(wait === "outcome" ? await until(outcome) : wait === "failed" ? await until(({ state }) => state === "failed") : await traits());
   }
   const element = el.querySelector("vitrine-text, vitrine-image");
   const attributes = Object.fromEntries((element?.getAttributeNames() ?? []).map((name) => [name, element?.getAttribute(name)]));

@@ -69,11 +69,10 @@ fn kernel(visit: &Visit) -> Result<()> {
     let other = json!({ "prompt": "One day", "max-tokens": 3, "temperature": 0, "device": "cpu" });
     let wrong = json!({ "promt": "One day", "device": "cpu" });
     let calls = json!([
-        ["call", { "method": "call", "args": ["write"] }],
-        ["set", { "name": "attributes", "value": other }],
-        ["call", { "method": "call", "args": ["write"] }],
-        ["set", { "name": "attributes", "value": wrong }],
-        ["call", { "method": "call", "args": ["write"] }],
+        ["call", { "method": "call", "args": ["write"] }, "outcome"],
+        ["set", { "name": "attributes", "value": other }, ""],
+        ["call", { "method": "call", "args": ["write"] }, "outcome"],
+        ["set", { "name": "attributes", "value": wrong }, "failed"],
     ]);
     let seen = visit.call(script!("notebook.js", inNotebook), json!({ "kernel": kernel.address, "calls": calls }))?;
     let told = &seen["told"];
@@ -81,14 +80,14 @@ fn kernel(visit: &Visit) -> Result<()> {
     ensure_that!(told[0]["outcome"]["stopped"] == false && told[0]["error"] == "", "{seen}");
     let shorter = told[2]["outcome"]["text"].as_str().context("no text came")?;
     ensure_that!(shorter.len() < text.len() && text.starts_with(shorter), "three tokens are {shorter:?} of {text:?}");
-    let error = told[4]["error"].as_str().unwrap_or_default();
-    ensure_that!(told[4]["state"] == "failed" && error.contains("promt") && error.contains("prompt?"), "{seen}");
+    let error = told[3]["error"].as_str().unwrap_or_default();
+    ensure_that!(told[3]["state"] == "failed" && error.contains("promt") && error.contains("prompt?"), "{seen}");
     ensure_that!(seen["left"] == 0 && seen["attributes"]["promt"] == Value::Null, "{seen}");
 
     let attributes = json!({ "prompt": "a fox", "steps": 1, "seed": 1, "device": "cpu" });
     let kernel = Kernel::start(&python, &source, "Image", &attributes)?;
     visit.session.goto(&format!("{}/fault/blank", server.address()))?;
-    let calls = json!([["call", { "method": "call", "args": ["paint"] }]]);
+    let calls = json!([["call", { "method": "call", "args": ["paint"] }, "outcome"]]);
     let seen = visit.call(script!("notebook.js", inNotebook), json!({ "kernel": kernel.address, "calls": calls }))?;
     ensure_that!(seen["told"][0]["outcome"]["picture"] == "b'\\x89PNG'", "{seen}");
     Ok(())
