@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crate::{
     elementwise::{dot, softmax},
-    matmul::{TILE, float_panel},
+    matmul::float_panel,
+    rows::TILE,
     units::{FloatColumn, PANEL},
 };
 

@@ -15,6 +15,7 @@ pub mod ops;
 pub mod pictures;
 pub mod recurrent;
 pub mod room;
+mod rows;
 pub mod sample;
 mod simd;
 mod units;

@@ -13,12 +13,14 @@
 //! | Q8_K | bytes, a byte for 32, a float for 256 | 8.375 (9.125) |
 //! | Q3_K / Q2_K | nibbles, a byte for 16 (and another) and a float for 256 (and another) | 4.625 (3.4375) / 5.25 (2.625) |
 
+use bytemuck::{cast_slice, cast_slice_mut};
+
 use crate::{
     blocks,
     dtype::DType,
     factors::Factors,
     room::{NoRoom, zeros},
-    units::{Bytes, Fives, FloatColumn, HalfColumn, Kind, Levels, Nibbles, PANEL, Packing, Sixes, Unit},
+    units::{Bytes, Fives, FloatColumn, HalfColumn, Kind, Levels, Nibbles, PANEL, Packing, Sixes, Unit, Words},
 };
 
 /// A matrix `[rows, columns]`, panel after panel, and in a panel from left to right.
@@ -104,6 +106,7 @@ impl Matrix {
         let Self { columns, dtype, data, scales, offsets, .. } = self;
         let (panel, half, at) = place(row);
         let first = panel * *columns;
+        let mut put = |words: &mut [Words]| put_quants(*dtype, words, [scales, offsets], first, [half, at], bytes);
         match data {
             Data::Float(v) => {
                 for (cell, b) in v[first..][..*columns].iter_mut().zip(bytes.as_chunks().0) {
@@ -117,11 +120,11 @@ impl Matrix {
                 }
                 Ok(())
             }
-            Data::Nibbles(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
-            Data::Levels(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
-            Data::Fives(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
-            Data::Sixes(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
-            Data::Bytes(units) => put_quants(*dtype, units, [scales, offsets], first, [half, at], bytes),
+            Data::Nibbles(units) => put(cast_slice_mut(units)),
+            Data::Levels(units) => put(cast_slice_mut(units)),
+            Data::Fives(units) => put(cast_slice_mut(units)),
+            Data::Sixes(units) => put(cast_slice_mut(units)),
+            Data::Bytes(units) => put(cast_slice_mut(units)),
         }
     }
 
@@ -135,21 +138,21 @@ impl Matrix {
                 let cells = out.iter_mut().zip(&v[first..]);
                 cells.for_each(|(out, cell)| *out = float_of_half(self.dtype, cell[half][at]));
             }
-            Data::Nibbles(units) => self.read_quants(units, row, out),
-            Data::Levels(units) => self.read_quants(units, row, out),
-            Data::Fives(units) => self.read_quants(units, row, out),
-            Data::Sixes(units) => self.read_quants(units, row, out),
-            Data::Bytes(units) => self.read_quants(units, row, out),
+            Data::Nibbles(units) => self.read_quants(cast_slice(units), row, out),
+            Data::Levels(units) => self.read_quants(cast_slice(units), row, out),
+            Data::Fives(units) => self.read_quants(cast_slice(units), row, out),
+            Data::Sixes(units) => self.read_quants(cast_slice(units), row, out),
+            Data::Bytes(units) => self.read_quants(cast_slice(units), row, out),
         }
     }
 
-    fn read_quants<U: Unit<PAIRS>, const PAIRS: usize>(&self, units: &[U], row: usize, out: &mut [f32]) {
+    fn read_quants(&self, words: &[Words], row: usize, out: &mut [f32]) {
         let Some(packing) = Packing::of(self.dtype) else { return };
         let (panel, half, at) = place(row);
         let group = self.dtype.group();
         for (column, out) in out.iter_mut().enumerate() {
             let cell = panel * self.columns + column;
-            let word = units[cell / 2 / PAIRS].get(cell / 2 % PAIRS, half, at * 2 + column % 2);
+            let word = packing.kind.get(words, cell / 2, half, at * 2 + column % 2);
             let g = cell / group;
             *out = self.scales.at(g, half, at) * f32::from(packing.unpack(word)) + self.offsets.at(g, half, at);
         }
@@ -175,9 +178,9 @@ fn units<U: Unit<PAIRS>, const PAIRS: usize>(cells: usize) -> Result<Vec<U>, NoR
 }
 
 /// Takes a row of blocks for the panel whose columns begin at `first`.
-fn put_quants<U: Unit<PAIRS>, const PAIRS: usize>(
+fn put_quants(
     dtype: DType,
-    units: &mut [U],
+    words: &mut [Words],
     [scales, offsets]: [&mut Factors; 2],
     first: usize,
     [half, at]: [usize; 2],
@@ -188,7 +191,7 @@ fn put_quants<U: Unit<PAIRS>, const PAIRS: usize>(
     blocks::read_row(dtype, bytes, |i, group| {
         for (column, quant) in group.quants.iter().enumerate() {
             let pair = (first + i * 32 + column) / 2;
-            units[pair / PAIRS].put(pair % PAIRS, half, at * 2 + column % 2, packing.pack(*quant));
+            packing.kind.put(words, pair, half, at * 2 + column % 2, packing.pack(*quant));
         }
         for part in 0..32 / size {
             let g = (first + i * 32) / size + part;

@@ -3,7 +3,7 @@
 //!
 //! Quants are never negative here: what they are too large by ([`Packing::lift`]) is taken from a sum of products.
 
-use bytemuck::Zeroable;
+use bytemuck::{Pod, Zeroable};
 
 use crate::{blocks, dtype::DType, simd::I16x8};
 
@@ -19,28 +19,9 @@ pub type HalfColumn = [[u16; 4]; 2];
 pub type Words = [[u16; 8]; 2];
 
 /// `PAIRS` pairs of columns of a panel, which share words.
-pub trait Unit<const PAIRS: usize>: Copy + Zeroable {
+pub trait Unit<const PAIRS: usize>: Pod {
     /// Calls `f` with each pair of columns, rows 0 to 3 and rows 4 to 7. `levels` are what nibbles stand for, where they stand for others.
     fn each(&self, levels: &[u8; 16], f: impl FnMut(usize, [I16x8; 2]));
-
-    /// Where the bits of a pair's quants lie: `[word, first bit there, first bit of the quant, how many]`.
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]>;
-
-    fn words(&self) -> &[Words];
-    fn words_mut(&mut self) -> &mut [Words];
-
-    /// Puts a quant where zeros are.
-    fn put(&mut self, pair: usize, half: usize, lane: usize, quant: u16) {
-        for [word, at, from, bits] in Self::pieces(pair) {
-            self.words_mut()[word][half][lane] |= (quant >> from & ((1 << bits) - 1)) << at;
-        }
-    }
-
-    fn get(&self, pair: usize, half: usize, lane: usize) -> u16 {
-        let piece =
-            |[word, at, from, bits]: [usize; 4]| (self.words()[word][half][lane] >> at & ((1 << bits) - 1)) << from;
-        Self::pieces(pair).map(piece).sum()
-    }
 }
 
 #[inline(always)]
@@ -51,7 +32,7 @@ fn load(words: &Words) -> [I16x8; 2] {
 macro_rules! unit {
     ($(#[$about:meta])* $name:ident, $words:literal) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Zeroable)]
+        #[derive(Clone, Copy, Pod, Zeroable)]
         #[repr(transparent)]
         pub struct $name([Words; $words]);
     };
@@ -78,21 +59,7 @@ unit!(
     Bytes, 1
 );
 
-macro_rules! words {
-    () => {
-        fn words(&self) -> &[Words] {
-            &self.0
-        }
-
-        fn words_mut(&mut self) -> &mut [Words] {
-            &mut self.0
-        }
-    };
-}
-
 impl Unit<4> for Nibbles {
-    words!();
-
     #[inline(always)]
     fn each(&self, _: &[u8; 16], mut f: impl FnMut(usize, [I16x8; 2])) {
         let v = load(&self.0[0]);
@@ -101,15 +68,9 @@ impl Unit<4> for Nibbles {
         f(2, v.map(|v| v.bits::<8>(15)));
         f(3, v.map(|v| v.bits::<12>(15)));
     }
-
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]> {
-        [[0, 4 * pair, 0, 4]].into_iter()
-    }
 }
 
 impl Unit<4> for Levels {
-    words!();
-
     #[inline(always)]
     fn each(&self, levels: &[u8; 16], mut f: impl FnMut(usize, [I16x8; 2])) {
         let v = load(&self.0[0]);
@@ -120,15 +81,9 @@ impl Unit<4> for Levels {
         f(2, even.map(|v| v.bits::<8>(255)));
         f(3, odd.map(|v| v.bits::<8>(255)));
     }
-
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]> {
-        Nibbles::pieces(pair)
-    }
 }
 
 impl Unit<16> for Fives {
-    words!();
-
     #[inline(always)]
     fn each(&self, _: &[u8; 16], mut f: impl FnMut(usize, [I16x8; 2])) {
         for (i, words) in self.0.iter().enumerate() {
@@ -144,16 +99,9 @@ impl Unit<16> for Fives {
         };
         f(15, [last(0), last(1)]);
     }
-
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]> {
-        let whole = (pair < 15).then_some([pair / 3, pair % 3 * 5, 0, 5]);
-        whole.into_iter().chain((0..5).filter(move |_| pair == 15).map(|bit| [bit, 15, bit, 1]))
-    }
 }
 
 impl Unit<8> for Sixes {
-    words!();
-
     #[inline(always)]
     fn each(&self, _: &[u8; 16], mut f: impl FnMut(usize, [I16x8; 2])) {
         let a = load(&self.0[0]);
@@ -168,29 +116,14 @@ impl Unit<8> for Sixes {
         f(4, c.map(|v| v.bits::<0>(63)));
         f(5, c.map(|v| v.bits::<6>(63)));
     }
-
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]> {
-        let [first, second] = match pair {
-            6 => [[0, 12, 0, 4], [1, 12, 4, 2]],
-            7 => [[1, 14, 0, 2], [2, 12, 2, 4]],
-            _ => [[pair / 2, pair % 2 * 6, 0, 6], [0; 4]],
-        };
-        [first, second].into_iter()
-    }
 }
 
 impl Unit<2> for Bytes {
-    words!();
-
     #[inline(always)]
     fn each(&self, _: &[u8; 16], mut f: impl FnMut(usize, [I16x8; 2])) {
         let v = load(&self.0[0]);
         f(0, v.map(|v| v.bits::<0>(255)));
         f(1, v.map(|v| v.bits::<8>(255)));
-    }
-
-    fn pieces(pair: usize) -> impl Iterator<Item = [usize; 4]> {
-        [[0, 8 * pair, 0, 8]].into_iter()
     }
 }
 
@@ -223,6 +156,70 @@ pub enum Kind {
     Fives,
     Sixes,
     Bytes,
+}
+
+/// Some bits of a quant: which word of its unit holds them, from which bit on, from which bit of the quant, and how many.
+type Piece = [u8; 4];
+
+/// Quants of so many bits that lie whole in words, so many in each.
+const fn whole<const N: usize>(bits: u8, a_word: u8) -> [[Piece; 1]; N] {
+    let mut pieces = [[[0; 4]]; N];
+    let mut i = 0;
+    while i < N {
+        pieces[i] = [[i as u8 / a_word, i as u8 % a_word * bits, 0, bits]];
+        i += 1;
+    }
+    pieces
+}
+
+static NIBBLES: [[Piece; 1]; 4] = whole(4, 4);
+static BYTES: [[Piece; 1]; 2] = whole(8, 2);
+static FIVES: [[Piece; 1]; 15] = whole(5, 3);
+static LAST_FIVE: [Piece; 5] = [[0, 15, 0, 1], [1, 15, 1, 1], [2, 15, 2, 1], [3, 15, 3, 1], [4, 15, 4, 1]];
+static SIXES: [[Piece; 1]; 6] = whole(6, 2);
+static LAST_SIXES: [[Piece; 2]; 2] = [[[0, 12, 0, 4], [1, 12, 4, 2]], [[1, 14, 0, 2], [2, 12, 2, 4]]];
+
+impl Kind {
+    /// Of a unit: how often its pairs of columns can be halved, and its words.
+    fn sizes(self) -> (u32, usize) {
+        match self {
+            Self::Nibbles | Self::Levels => (2, 1),
+            Self::Fives => (4, 5),
+            Self::Sixes => (3, 3),
+            Self::Bytes => (1, 1),
+        }
+    }
+
+    /// Where the quants of a pair of columns lie.
+    fn pieces(self, pair: usize) -> &'static [Piece] {
+        match (self, pair) {
+            (Self::Nibbles | Self::Levels, _) => &NIBBLES[pair],
+            (Self::Bytes, _) => &BYTES[pair],
+            (Self::Fives, 15) => &LAST_FIVE,
+            (Self::Fives, _) => &FIVES[pair],
+            (Self::Sixes, 6..) => &LAST_SIXES[pair - 6],
+            (Self::Sixes, _) => &SIXES[pair],
+        }
+    }
+
+    /// Puts a quant where zeros are: in the words of the pair of columns `pair` of them all.
+    #[inline]
+    pub fn put(self, words: &mut [Words], pair: usize, half: usize, lane: usize, quant: u16) {
+        let (halvings, size) = self.sizes();
+        let unit = &mut words[(pair >> halvings) * size..][..size];
+        for [word, at, from, bits] in self.pieces(pair & ((1 << halvings) - 1)) {
+            unit[usize::from(*word)][half][lane] |= (quant >> from & ((1 << bits) - 1)) << at;
+        }
+    }
+
+    pub fn get(self, words: &[Words], pair: usize, half: usize, lane: usize) -> u16 {
+        let (halvings, size) = self.sizes();
+        let unit = &words[(pair >> halvings) * size..][..size];
+        let pieces = self.pieces(pair & ((1 << halvings) - 1)).iter();
+        pieces
+            .map(|[word, at, from, bits]| (unit[usize::from(*word)][half][lane] >> at & ((1 << bits) - 1)) << from)
+            .sum()
+    }
 }
 
 /// How the quants of a type lie here.
