@@ -16,7 +16,9 @@ pub const TESTS: &[Test] = &[
         .with_package(&npm::OPENAI),
     Test::new("openais_penalties_and_biases_are_the_models_own", penalties).with_package(&npm::OPENAI),
     Test::new("openais_client_embeds_texts", embedded).with_package(&npm::OPENAI),
-    Test::new("a_page_serves_plain_requests_of_its_site_through_the_service_worker", served).expecting(&["404", "503"]),
+    Test::new("a_page_serves_plain_requests_of_its_site_through_the_service_worker", served)
+        .everywhere()
+        .expecting(&["404", "503"]),
     Test::new("a_page_that_served_and_is_closed_ends_its_streams_and_leaves_the_rest_to_others", closed)
         .everywhere()
         .expecting(&["503"]),
