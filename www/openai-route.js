@@ -39,8 +39,9 @@ export async function served({ request, waitUntil }, clients) {
   };
   const cancel = () => {
     port.postMessage("cancel");
-    over.abort();
     begin(Response.error());
+    // Not within the call: WebKit's worker answers nothing more where a lock is given up while a stream is cancelled.
+    setTimeout(() => over.abort());
   };
   port.onmessage = ({ data }) => {
     if (over.signal.aborted) return;

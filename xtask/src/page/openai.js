@@ -369,6 +369,8 @@ export async function served() {
   const abort = new AbortController();
   setTimeout(() => abort.abort(), 100);
   const given = await post(long, abort.signal).then(() => "nothing", (error) => error.name);
+  // By now the page has heard of the request, whether or not of its end.
+  await new Promise((resolve) => setTimeout(resolve, 500));
   waited.push(await free());
   // A frame of the site asks too.
   const frame = await framed();
