@@ -18,7 +18,10 @@ mod schema;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use llguidance::{
     ParserFactory,
@@ -30,6 +33,8 @@ pub use request::Request;
 
 /// Forced bytes that are told at once at most: what forces more goes on after them.
 const MOST_FORCED: usize = 4096;
+/// Requests whose matchers are kept, each as it begins: making one takes longer than following some tokens of a small model.
+const MOST_KEPT: usize = 4;
 /// The byte that no text holds; llguidance tells marks such as `<|im_end|>` by it.
 const MARK: u8 = 0xff;
 
@@ -55,6 +60,8 @@ impl std::error::Error for Fault {}
 pub struct Vocabulary {
     factory: ParserFactory,
     end: u32,
+    /// The one that was asked for last is the last.
+    made: Mutex<Vec<(Request, Matcher)>>,
 }
 
 impl Vocabulary {
@@ -84,13 +91,27 @@ impl Vocabulary {
             .map_err(|error| Fault::new(format!("this model's tokens cannot be sorted: {error}")))?;
         factory.quiet();
         factory.limits_mut().verbose_errors = false;
-        Ok(Self { factory, end })
+        Ok(Self { factory, end, made: Mutex::default() })
     }
 
     /// What follows a text from its first token on.
     ///
     /// Errors: what was asked cannot be read, cannot be met by any text, or grows beyond what may be computed.
     pub fn matcher(&self, request: &Request) -> Result<Matcher, Fault> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = match made.iter().position(|(known, _)| known == request) {
+            Some(at) => made.remove(at),
+            None => (request.clone(), self.make(request)?),
+        };
+        let matcher = kept.1.anew();
+        if made.len() == MOST_KEPT {
+            made.remove(0);
+        }
+        made.push(kept);
+        Ok(matcher)
+    }
+
+    fn make(&self, request: &Request) -> Result<Matcher, Fault> {
         let (name, grammar) = request.grammar()?;
         let parser = self.factory.create_parser(grammar).map_err(|error| refused(name, &error.to_string()))?;
         let mut matcher = Matcher { inner: llguidance::Matcher::new(Ok(parser)), name, end: self.end };
@@ -114,6 +135,11 @@ pub struct Matcher {
 }
 
 impl Matcher {
+    /// Another one that is as far, and shares nothing with it.
+    fn anew(&self) -> Self {
+        Self { inner: self.inner.deep_clone(), ..*self }
+    }
+
     /// The tokens that may come next, a bit each from the lowest of the first word on; the end's bit stands where the text may end.
     pub fn mask(&mut self) -> Result<Vec<u32>, Fault> {
         let mask = self.inner.compute_mask_or_eos().map_err(|error| refused(self.name, &error.to_string()))?;

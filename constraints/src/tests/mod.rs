@@ -148,3 +148,21 @@ fn what_must_come_is_told_at_once() {
     assert!(matcher.is_complete());
     assert_eq!(asked(r#"{"choice": ["ab", "abc"]}"#).unwrap().accepts(&[262, 262]).unwrap(), 1);
 }
+
+#[test]
+fn texts_under_one_request_follow_it_each_by_itself() {
+    let vocabulary = vocabulary();
+    let of = |regex: &str| {
+        let request = Request { regex: Some(regex.into()), ..Request::default() };
+        vocabulary.matcher(&request).unwrap()
+    };
+    let (mut first, mut second) = (of("a(b|c)"), of("a(b|c)"));
+    first.take(u32::from(b'a')).unwrap();
+    assert!(allows(&first.mask().unwrap(), u32::from(b'c')) && allows(&second.mask().unwrap(), u32::from(b'a')));
+    assert!(!allows(&second.mask().unwrap(), u32::from(b'c')));
+    // More than are kept, and then the first once more.
+    for other in ["d+", "e+", "f+", "g+", "h+"] {
+        assert!(accepts(&mut of(other), &other[..1]), "{other}");
+    }
+    assert!(accepts(&mut of("a(b|c)"), "ab") && accepts(&mut second, "ac"));
+}
