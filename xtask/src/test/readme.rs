@@ -15,7 +15,7 @@ const DOCUMENTS: [(&str, usize); 3] = [("README.md", 2), ("docs/embedding.md", 3
 /// What TypeScript knows of the package before anything runs; each line that is expected to be wrong must be.
 const KNOWN: &str = r#"
 import { Engine, type Autoencoder, type Encoder, type ImageModel, type TextModel, type Tokenizer } from "vitrine";
-import { VitrineText } from "vitrine/widgets";
+import { define, type VitrineText } from "vitrine/widgets";
 import { chat, fetch } from "vitrine/openai";
 import widget, { setPageOptions } from "vitrine/anywidget";
 await using engine: Engine = await Engine.create({ worker: "/vitrine/worker.js", wasm: new URL("https://example.org/vitrine_bg.wasm") });
@@ -33,7 +33,8 @@ writer.generate("a", { max_new_tokens: 3 });
 // @ts-expect-error diffusers' name
 painter.generate({ prompt: "a fox", num_inference_steps: 3 });
 const element: VitrineText | null = document.querySelector("vitrine-text");
-export { chat, element, fetch, setPageOptions, widget, wrong };
+const [Text] = await define("vitrine-text");
+export { Text, chat, element, fetch, setPageOptions, widget, wrong };
 "#;
 
 /// What the blocks leave to their reader.
@@ -65,7 +66,10 @@ pub fn check(workspace: &Workspace) -> Result<()> {
         }
     }
     fs::copy(workspace.root.join("www/package.json"), package.join("package.json"))?;
-    fs::copy(package.join("vitrine.d.ts"), folder.join("vitrine.d.ts"))?;
+    for types in ["vitrine.d.ts", "values.d.ts"] {
+        fs::copy(workspace.root.join("www").join(types), folder.join(types))?;
+    }
+    fs::copy(folder.join("values.d.ts"), package.join("values.d.ts"))?;
     fs::write(folder.join("package.json"), "{ \"type\": \"module\" }\n")?;
     for (document, least) in DOCUMENTS {
         let file = workspace.root.join(document);
