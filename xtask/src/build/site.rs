@@ -112,8 +112,19 @@ mod tests {
         let package: Value = serde_json::from_str(&read("www/package.json")).expect("package.json");
         assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(package["license"], "MIT OR Apache-2.0");
-        for file in [package["types"].as_str(), package["exports"]["."].as_str()] {
-            read(&format!("www/{}", file.expect("an address")));
+        read(&format!("www/{}", package["types"].as_str().expect("an address")));
+        let exports = package["exports"].as_object().expect("exports");
+        let of = |one: &Value| vec![one["types"].clone(), one["default"].clone(), one.clone()];
+        let files: Vec<String> = exports
+            .values()
+            .flat_map(of)
+            .filter_map(|file| Some(file.as_str()?.to_owned()))
+            // What is built, and what is anything.
+            .filter(|file| !file.starts_with("./pkg/") && !file.contains('*'))
+            .collect();
+        assert!(files.len() > 8, "{files:?}");
+        for file in files {
+            read(&format!("www/{file}"));
         }
     }
 }

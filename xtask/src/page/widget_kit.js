@@ -17,7 +17,7 @@ async function until(what) {
 }
 
 /** Puts this into the page, and defines what it needs; its widgets. @param {string} html @param {...any} tags @returns {Promise<any[]>} */
-export async function put(html, ...tags) {
+async function put(html, ...tags) {
   document.body.innerHTML = html;
   const { define } = await import("/widgets.js");
   await define(...tags);
