@@ -8,7 +8,7 @@
  */
 
 import { setPageOptions } from "./engine.js";
-import { nearest } from "./options.js";
+import { nearest } from "./nearest.js";
 import { define } from "./widgets.js";
 
 export { setPageOptions };
