@@ -32,8 +32,14 @@ export async function answered() {
   const { define } = await import("/widgets.js");
   await define();
   /** @template {keyof Widgets} T @param {string} id @param {T} _tag @returns {Widgets[T]} */
-  const widget = (id, _tag) => /** @type {any} */ (element(id, HTMLElement));
-  await Promise.all([widget("#second", "vitrine-text").write(), widget("#third", "vitrine-image").paint()]);
+  const widget = (id, _tag) => {
+    const found = /** @type {any} */ (element(id, HTMLElement));
+    // One that is far from the window waits.
+    found.scrollIntoView({ block: "center" });
+    return found;
+  };
+  await widget("#second", "vitrine-text").write();
+  await widget("#third", "vitrine-image").paint();
   await widget("#cut", "vitrine-tokens").show();
   const next = widget("#next", "vitrine-next");
   for (let i = 0; i < 3; i++) await next.draw();

@@ -510,6 +510,8 @@ export async function tryHere(text) {
   await until(() => document.querySelector(".edit-field") && document.querySelector(".edit-field") !== field, "the edit once more");
   const edit = element(".edit-field", HTMLTextAreaElement).value;
   key(".edit-field", "Escape");
+  // What the other tab writes comes here, in its own time.
+  await until(() => shown().length >= 4, "the other tab's turns");
   return { edit, messages: shown().length, elsewhere: element("#elsewhere", HTMLElement).innerText, draft: /** @type {HTMLTextAreaElement} */ (document.querySelector("#prompt")).value };
 }
 
