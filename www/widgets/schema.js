@@ -12,7 +12,7 @@ import { PIECES, TABLE } from "./look.js";
 import { pace } from "./pace.js";
 import { Worded, typed, wordField, worded } from "./worded.js";
 
-/** @import { GenerateOptions, GenerationSummary, TextModel, Trace } from "../vitrine.js" */
+/** @import { FinishReason, GenerateOptions, TextModel, Trace } from "../vitrine.js" */
 /** @import { Attribute } from "./attributes.js" */
 /** @import { KindOfForm } from "./forms.js" */
 
@@ -38,7 +38,7 @@ export class VitrineSchema extends Worded {
     .held { margin: 0 0 .8em; font-size: .85em; line-height: 1.5; color: var(--_soft); }
     .form { display: block; padding: .3em .5em; background: var(--_card); color: var(--_ink); font-family: ui-monospace, monospace; tab-size: 2; }
     .tokens { line-height: 1.9; }
-    button.token { display: inline-block; margin: 1px 1px 1px 0; padding: 0 .2em; border: 0; border-bottom: 3px solid transparent; background: var(--_card); color: var(--_ink);
+    button.token { display: inline-block; min-height: 24px; min-width: 24px; margin: 1px 1px 1px 0; padding: 0 .2em; border: 0; border-bottom: 3px solid transparent; background: var(--_card); color: var(--_ink);
       line-height: 1.4; max-width: 100%; overflow-wrap: anywhere; white-space: pre-wrap; }
     button.token.forced { border-bottom: 3px dotted var(--_line); color: var(--_soft); }
     button.token.bent { border-bottom-color: var(--_alert); }
@@ -65,6 +65,8 @@ export class VitrineSchema extends Worded {
   tokens = [];
   /** How many tokens the model knows. */
   #vocabulary = 0;
+  /** Which text is shown: one that was begun anew, or cleared, is another. @type {symbol | undefined} */
+  #run;
 
   parts() {
     const form = wordField("The form", () => {
@@ -146,7 +148,11 @@ export class VitrineSchema extends Worded {
       const seed = this.begin();
       const { words } = this;
       this.#clear();
+      const run = Symbol("run");
+      this.#run = run;
       this.#vocabulary = model.info.vocabulary;
+      /** @type {FinishReason | undefined} */
+      let reason;
       const tokens = this.inner("tokens");
       tokens.setAttribute("aria-busy", "true");
       try {
@@ -159,11 +165,15 @@ export class VitrineSchema extends Worded {
           this.#add(held(token, piece, trace, isForced(this.text, piece), this.#vocabulary));
           if (this.value("pace") !== "fast") this.#open(this.tokens.length - 1);
         }
-        this.#conclude(stream.summary);
+        reason = stream.summary?.finishReason;
       } catch (error) {
         throw codeOf(error) === "bad-argument" && !signal.aborted ? refused(kind, error) : error;
       } finally {
-        tokens.removeAttribute("aria-busy");
+        // Another text may stand there by now, or none.
+        if (this.#run === run) {
+          tokens.removeAttribute("aria-busy");
+          this.#conclude(signal.aborted ? "aborted" : reason);
+        }
       }
     });
     return this.text;
@@ -231,21 +241,24 @@ export class VitrineSchema extends Worded {
     buttons[to].focus();
   }
 
-  /** @param {GenerationSummary | undefined} summary */
-  #conclude(summary) {
+  /** @param {FinishReason | undefined} reason */
+  #conclude(reason) {
+    if (this.tokens.length === 0) return;
     const count = (/** @type {(held: Held) => boolean} */ which) => this.tokens.filter(which).length;
     const [all, forced, bent] = [this.tokens.length, count(({ forced }) => forced), count((held) => mark(held) === "bent")];
-    const cut = CUT[summary?.finishReason ?? ""];
+    const cut = CUT[reason ?? ""];
     this.inner("sum").textContent =
       `${all} token${all === 1 ? "" : "s"}: ${forced} had to come, and at ${bent} the form forbade what the model found likeliest. ` +
       (cut ? `The text is cut off (${cut}), so it is not yet of the form.` : "Press a token for what it was drawn from.");
     const first = this.tokens.findIndex((held) => mark(held) === "bent");
-    if (all > 0) this.#open(Math.max(0, first));
+    this.#open(Math.max(0, first));
   }
 
   #clear() {
     this.tokens = [];
+    this.#run = undefined;
     const tokens = this.inner("tokens");
+    tokens.removeAttribute("aria-busy");
     tokens.replaceChildren();
     tokens.hidden = this.inner("key").hidden = true;
     this.inner("sum").textContent = "";
