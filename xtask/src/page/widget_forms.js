@@ -162,6 +162,13 @@ export async function kinds() {
   widget.maxTokens = 3;
   await widget.write();
   const cut = widget.inner("sum").textContent?.endsWith("The text is cut off (as many tokens are there as were asked for), so it is not yet of the form.");
+  widget.maxTokens = 400;
+  widget.pace = "slow";
+  const writes = widget.write();
+  await until(() => widget.tokens.length > 1);
+  widget.stop();
+  await writes;
+  const stopped = [widget.tokens.length > 1, /\(it was stopped\), so it is not yet of the form\.$/.test(widget.inner("sum").textContent ?? "")];
   widget.locked = true;
   return {
     schema: ["fox", "bear"].includes(animal) && legs >= 2 && legs <= 4,
@@ -175,6 +182,7 @@ export async function kinds() {
     property,
     locked: [form.hasAttribute("contenteditable"), form.ariaReadOnly],
     cut,
+    stopped,
   };
 }
 

@@ -31,7 +31,7 @@ fn kinds(visit: &Visit) -> Result<()> {
     let expected = json!({
         "schema": true, "lines": true, "list": true, "grammar": true, "standin": true, "typed": "xxx", "cleared": [0, true, 0],
         "shown": "Held to a grammar: root ::= \"ha\" (\"ha\" | \"ho\"){2}", "property": [{ "type": "boolean" }, "{\"type\":\"boolean\"}"],
-        "locked": [false, "true"], "cut": true,
+        "locked": [false, "true"], "cut": true, "stopped": [true, true],
     });
     ensure_that!(seen == expected, "{seen}");
     Ok(())
