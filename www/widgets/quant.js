@@ -38,8 +38,7 @@ export class VitrineQuant extends Worded {
     th small { display: block; color: var(--_soft); font-size: 1em; }
     tr.best th { font-weight: 700; }
     tr.best small { font-weight: 400; }
-    thead th { vertical-align: bottom; }
-    thead th.number { max-width: 7em; }
+    thead th { vertical-align: bottom; overflow-wrap: normal; }
     dl { margin: .8em 0 0; }
     dt { margin-top: .6em; font-size: .85em; line-height: 1.4; color: var(--_soft); }
     dt b { color: var(--_ink); }
@@ -161,7 +160,7 @@ export class VitrineQuant extends Worded {
             ? `the same, all ${each.tokens.length} tokens`
             : `other from token ${from + 1} on`;
       const rest = from === undefined ? [] : [make("span", { class: "unseen", lang: "en" }, " From here on otherwise: "), make("mark", {}, other || "∅")];
-      return [make("dt", { lang: "en" }, make("b", {}, `${each.name}, ${stored(each)}`), `: ${says}`), make("dd", { part: "story", dir: "auto" }, same, ...rest)];
+      return [make("dt", { lang: "en" }, make("b", {}, `${each.name}, ${stored(each)}`), `: ${says}`), make("dd", { part: "story", dir: "auto" }, same.trimStart(), ...rest)];
     });
     this.inner("ways").replaceChildren(...ways.flat());
   }

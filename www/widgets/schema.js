@@ -153,26 +153,28 @@ export class VitrineSchema extends Worded {
       this.#vocabulary = model.info.vocabulary;
       /** @type {FinishReason | undefined} */
       let reason;
+      let parted = -1;
       const tokens = this.inner("tokens");
       tokens.setAttribute("aria-busy", "true");
       try {
         const options = { maxTokens, temperature, seed, signal, [kind]: form };
-        const isForced = await unasked(model, words, options);
+        const unwatched = await unasked(model, words, options);
         const stream = model.generate(words, { ...options, alternatives, trace: true });
         for await (const { token, piece, trace } of stream) {
           if (token === undefined || !trace) continue;
           if (!(await this.paced(signal))) break;
-          this.#add(held(token, piece, trace, isForced(this.text, piece), this.#vocabulary));
+          this.#add(held(token, piece, trace, unwatched.isForced(this.text, piece), this.#vocabulary));
           if (this.value("pace") !== "fast") this.#open(this.tokens.length - 1);
         }
         reason = stream.summary?.finishReason;
+        parted = this.tokens.findIndex((_, at) => !unwatched.text.startsWith(this.tokens.slice(0, at + 1).map(({ text }) => text).join("")));
       } catch (error) {
         throw codeOf(error) === "bad-argument" && !signal.aborted ? refused(kind, error) : error;
       } finally {
         // Another text may stand there by now, or none.
         if (this.#run === run) {
           tokens.removeAttribute("aria-busy");
-          this.#conclude(signal.aborted ? "aborted" : reason);
+          this.#conclude(signal.aborted ? "aborted" : reason, parted);
         }
       }
     });
@@ -241,15 +243,16 @@ export class VitrineSchema extends Worded {
     buttons[to].focus();
   }
 
-  /** @param {FinishReason | undefined} reason */
-  #conclude(reason) {
+  /** @param {FinishReason | undefined} reason @param {number} parted the first token that is not in the text that was written unwatched, or -1 */
+  #conclude(reason, parted) {
     if (this.tokens.length === 0) return;
     const count = (/** @type {(held: Held) => boolean} */ which) => this.tokens.filter(which).length;
     const [all, forced, bent] = [this.tokens.length, count(({ forced }) => forced), count((held) => mark(held) === "bent")];
     const cut = CUT[reason ?? ""];
     this.inner("sum").textContent =
       `${all} token${all === 1 ? "" : "s"}: ${forced} had to come, and at ${bent} the form forbade what the model found likeliest. ` +
-      (cut ? `The text is cut off (${cut}), so it is not yet of the form.` : "Press a token for what it was drawn from.");
+      (cut ? `The text is cut off (${cut}), so it is not yet of the form.` : "Press a token for what it was drawn from.") +
+      (parted >= 0 ? ` From token ${parted + 1} on, more may have had to come than is marked.` : "");
     const first = this.tokens.findIndex((held) => mark(held) === "bent");
     this.#open(Math.max(0, first));
   }
@@ -286,10 +289,11 @@ async function unasked(model, words, options) {
     if (last?.[1] === from) last[1] = to;
     else spans.push([from, to]);
   }
-  return (/** @type {string} */ before, /** @type {string} */ piece) => {
+  const isForced = (/** @type {string} */ before, /** @type {string} */ piece) => {
     const [from, to] = [before.length, before.length + piece.length];
     return text.startsWith(before + piece) && spans.some((span) => span[0] <= from && to <= span[1]);
   };
+  return { text, isForced };
 }
 
 /** @param {number} token @param {string} text @param {Trace} trace @param {boolean} unasked @param {number} vocabulary @returns {Held} */

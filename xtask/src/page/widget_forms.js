@@ -360,6 +360,6 @@ export async function gone() {
 export async function answered() {
   const { define } = await import("/widgets.js");
   await define("vitrine-schema", "vitrine-quant");
-  for (const id of ["held", "filled"]) await /** @type {VitrineSchema} */ (/** @type {unknown} */ (element(`#${id}`, HTMLElement))).write();
+  for (const id of ["held", "chosen"]) await /** @type {VitrineSchema} */ (/** @type {unknown} */ (element(`#${id}`, HTMLElement))).write();
   await /** @type {VitrineQuant} */ (/** @type {unknown} */ (element("#sizes", HTMLElement))).compare();
 }

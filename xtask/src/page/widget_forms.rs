@@ -96,7 +96,8 @@ fn incomparable(visit: &Visit) -> Result<()> {
 fn gone(visit: &Visit) -> Result<()> {
     visit.blank()?;
     let seen = visit.call(script!("widget_forms.js", gone), nothing())?;
-    let expected = json!({ "loading": [true, 0], "measuring": [true, 0], "writing": [true, 0], "rejected": [], "back": true });
+    let expected =
+        json!({ "loading": [true, 0], "measuring": [true, 0], "writing": [true, 0], "rejected": [], "back": true });
     ensure_that!(seen == expected, "{seen}");
     Ok(())
 }
