@@ -39,6 +39,7 @@ export class VitrineQuant extends Worded {
     tr.best th { font-weight: 700; }
     tr.best small { font-weight: 400; }
     thead th { vertical-align: bottom; overflow-wrap: normal; }
+    @media (max-width: 22em) { th[scope="row"] { overflow-wrap: anywhere; } table { font-size: .75em; } }
     dl { margin: .8em 0 0; }
     dt { margin-top: .6em; font-size: .85em; line-height: 1.4; color: var(--_soft); }
     dt b { color: var(--_ink); }
