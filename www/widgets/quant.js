@@ -39,7 +39,7 @@ export class VitrineQuant extends Worded {
     tr.best th { font-weight: 700; }
     tr.best small { font-weight: 400; }
     thead th { vertical-align: bottom; overflow-wrap: normal; }
-    @media (max-width: 22em) { th[scope="row"] { overflow-wrap: anywhere; } table { font-size: .75em; } }
+    @media (max-width: 22em) { th[scope="row"] { overflow-wrap: anywhere; min-width: 6.5em; } table { font-size: .68em; } }
     dl { margin: .8em 0 0; }
     dt { margin-top: .6em; font-size: .85em; line-height: 1.4; color: var(--_soft); }
     dt b { color: var(--_ink); }
@@ -149,7 +149,7 @@ export class VitrineQuant extends Worded {
       ),
     );
     const head = ["Form", "On the device", "Bits a weight", "Perplexity"].map((name, at) => make("th", { scope: "col", class: at > 0 ? "number" : "" }, name));
-    const caption = make("caption", {}, "On the device: weights, caches and plans. Perplexity, the less the surer, of “", make("span", { dir: "auto" }, text), "”");
+    const caption = make("caption", {}, "On the device: weights, caches and plans. Perplexity: the less, the surer the model of “", make("span", { dir: "auto" }, text), "”");
     this.inner("measures").replaceChildren(make("table", { part: "table" }, caption, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
     const ways = results.map((each) => {
       const from = differsFrom(each, best);
