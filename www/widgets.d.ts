@@ -166,6 +166,65 @@ export interface VitrineDecoding extends Worded<TextModel, { prompt: string; tex
   write(): Promise<Record<string, string>>;
 }
 
+/** A token that was held to a form: whether it had to come; whether the form forbade what the model found likeliest; how many tokens it left; what the token was drawn from. */
+export interface HeldToken {
+  token: number;
+  text: string;
+  forced: boolean;
+  bent: boolean;
+  left: number;
+  trace: Trace;
+}
+
+/** `<vitrine-schema>`: a text that is held to a form, and what the form forbade. */
+export interface VitrineSchema extends Worded<TextModel, { prompt: string; text: string; tokens: HeldToken[] }>, Seeded, Paced {
+  /** The form, one of these four. The attributes of schema and choice are JSON, of choice lines too. */
+  get schema(): object | boolean | undefined;
+  set schema(schema: object | boolean | string | null | undefined);
+  get choice(): string[] | undefined;
+  set choice(choice: string[] | string | null | undefined);
+  get regex(): string;
+  set regex(regex: string | RegExp | null | undefined);
+  get grammar(): string | undefined;
+  set grammar(grammar: string | null | undefined);
+  /** At most so many tokens, from 1 (80). */
+  maxTokens: number;
+  /** From 0 to 10 (0.8). */
+  temperature: number;
+  /** How many tokens each table has, 2 to 20 (8). */
+  candidates: number;
+  readonly tokens: HeldToken[];
+  readonly text: string;
+  /** Writes a text of the form. */
+  write(): Promise<string>;
+}
+
+/** A model in one form: bytes on the device, bits of a weight, the perplexity of the text, and the likeliest way on. */
+export interface MeasuredForm {
+  model: string;
+  form: "keep" | "f16" | "q8_0" | "q4_0";
+  name: string;
+  deviceBytes: number;
+  bits: number;
+  perplexity: number;
+  text: string;
+  tokens: { token: number; text: string }[];
+}
+
+/** `<vitrine-quant>`: the same weights in several forms. `model` may name several, with spaces between them. */
+export interface VitrineQuant extends Worded<any, { prompt: string; results: MeasuredForm[] }> {
+  /** Some of "keep", "f16", "q8_0", "q4_0" (the default: "keep"): what each model's weights are made while they load. */
+  get forms(): MeasuredForm["form"][];
+  set forms(forms: MeasuredForm["form"][] | string | null | undefined);
+  /** The text whose perplexity is measured; the words when left out. */
+  text: string;
+  /** Of the way on (40). */
+  maxTokens: number;
+  readonly results: MeasuredForm[];
+  /** Loads each form, measures it and lets it go. */
+  compare(): Promise<MeasuredForm[]>;
+}
+
 /** `<vitrine-image>`: words, and a button that paints them. */
 export interface VitrineImage extends Worded<ImageModel, { prompt: string; picture: ImageData | undefined }>, Seeded, Paced {
   /** Denoising steps, from 1 to 1000 (the default: the model's own). */
@@ -231,6 +290,8 @@ export interface Widgets {
   "vitrine-image": VitrineImage;
   "vitrine-latent": VitrineLatent;
   "vitrine-next": VitrineNext;
+  "vitrine-quant": VitrineQuant;
+  "vitrine-schema": VitrineSchema;
   "vitrine-score": VitrineScore;
   "vitrine-text": VitrineText;
   "vitrine-tokens": VitrineTokens;

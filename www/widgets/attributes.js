@@ -8,6 +8,7 @@ import { nearest } from "../nearest.js";
  * @property {T | undefined} fallback where the attribute is left out
  * @property {(raw: string) => T | undefined} read nothing where it does not make sense
  * @property {string} allowed what would: "must be …"
+ * @property {(value: unknown) => string} [write] what the attribute holds where its property is set; else words, of a list with spaces between them
  */
 
 /** @param {string} fallback @returns {Attribute<string>} any words, none too */
@@ -62,6 +63,9 @@ export function someOf(choices, fallback) {
   return { fallback, read, allowed: `some of ${choices.join(", ")}, with spaces between them` };
 }
 
+/** What a property's value is in HTML. @param {unknown} value */
+const written = (value) => (Array.isArray(value) ? value.join(" ") : String(value));
+
 /** @param {number} value @param {number} least @param {number} most */
 function within(value, least, most) {
   return value >= least && value <= most ? value : undefined;
@@ -79,7 +83,7 @@ export function propertyOf(name) {
  * @param {Record<string, Attribute>} attributes
  */
 export function reflect(prototype, attributes) {
-  for (const [name, { fallback, read }] of Object.entries(attributes)) {
+  for (const [name, { fallback, read, write = written }] of Object.entries(attributes)) {
     Object.defineProperty(prototype, propertyOf(name), {
       configurable: true,
       enumerable: true,
@@ -91,7 +95,7 @@ export function reflect(prototype, attributes) {
       /** @this {HTMLElement} @param {unknown} value */
       set(value) {
         if (value === null || value === undefined) this.removeAttribute(name);
-        else this.setAttribute(name, Array.isArray(value) ? value.join(" ") : String(value));
+        else this.setAttribute(name, write(value));
       },
     });
   }

@@ -2,7 +2,7 @@
 
 import { WidgetError, codeOf, unknownName, wrongKind } from "./faults.js";
 
-/** @import { Engine, Model, ModelKind, Progress } from "../vitrine.js" */
+/** @import { Engine, LoadOptions, Model, ModelKind, Progress } from "../vitrine.js" */
 
 /** The page's engine. Its modules come when the first widget is near the screen. @param {"auto" | "cpu" | "webgpu" | undefined} device @returns {Promise<Engine>} */
 export async function openEngine(device) {
@@ -21,6 +21,7 @@ export async function openEngine(device) {
  *   unfit: (info: M["info"]) => string | undefined,
  *   onProgress: (progress: Progress) => void,
  *   signal: AbortSignal,
+ *   quantization?: LoadOptions["quantization"],
  * }} Wish `unfit`: why a model of the right kind will not do
  */
 
@@ -31,8 +32,8 @@ export async function openEngine(device) {
  * @returns {Promise<M>}
  */
 export async function fetchModel(wish) {
-  const { name, kinds, unfit, onProgress, signal } = wish;
-  const { loaded: model, catalog } = await known(wish, (engine) => /** @type {Promise<M>} */ (engine.load(name, { signal, onProgress })));
+  const { name, kinds, unfit, onProgress, signal, quantization } = wish;
+  const { loaded: model, catalog } = await known(wish, (engine) => /** @type {Promise<M>} */ (engine.load(name, { signal, onProgress, quantization })));
   try {
     signal.throwIfAborted();
     const { info } = model;
