@@ -13,5 +13,7 @@ interface AnyModel {
 /** Options of the engines that widgets open from now on: where their files lie, for one. */
 export function setPageOptions(options: EngineOptions): void;
 
-declare const widget: { render(cell: { model: AnyModel; el: HTMLElement }): (() => void) | undefined };
+export { define } from "./widgets.js";
+
+declare const widget: { render(cell: { model: AnyModel; el: HTMLElement }): Promise<(() => void) | undefined> };
 export default widget;

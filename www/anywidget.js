@@ -11,7 +11,7 @@ import { setPageOptions } from "./engine.js";
 import { nearest } from "./nearest.js";
 import { define } from "./widgets.js";
 
-export { setPageOptions };
+export { define, setPageOptions };
 
 /**
  * A model as anywidget's front ends have it.

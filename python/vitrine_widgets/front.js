@@ -28,7 +28,7 @@ async function fromKernel(model) {
   const names = ["anywidget.js", "worker.js", "vitrine_bg.wasm", "constraints_bg.wasm", "models/catalog.json"];
   const [module, worker, wasm, constraints, list] = await Promise.all(names.map((name) => fileOf(model, name)));
   const { models } = JSON.parse(new TextDecoder().decode(list));
-  const { default: widget, setPageOptions } = await import(address(module, "text/javascript"));
+  const { default: widget, define, setPageOptions } = await import(address(module, "text/javascript"));
   // What the kernel holds is asked of it by name; what others have published has an address.
   const elsewhere = models.filter(({ file }) => /^(hf|https?):/.test(file));
   setPageOptions({
@@ -38,7 +38,7 @@ async function fromKernel(model) {
     catalog: address(JSON.stringify({ models: elsewhere }), "application/json"),
   });
   const files = new Map(models.filter((each) => !elsewhere.includes(each)).map(({ id, file }) => [id, file]));
-  return { widget, files, addresses: new Map() };
+  return { widget, define, files, addresses: new Map() };
 }
 
 /** The address of a model of the package, by its name. */
@@ -64,7 +64,9 @@ function once(key, make) {
 
 /** A notebook's model whose attributes name, in the place of a model of the package, the address at which the page has it. */
 async function placed(model, held) {
-  const wanted = () => model.get("attributes").model ?? customElements.get(model.get("tag"))?.attributes?.model?.fallback;
+  // What there is no element of is told where it is rendered.
+  const [element] = await held.define(model.get("tag")).catch(() => []);
+  const wanted = () => model.get("attributes").model ?? element?.attributes.model?.fallback;
   let own = {};
   const find = async () => {
     const id = wanted();
