@@ -144,6 +144,7 @@ const SHELL = [
   "widgets/next.js",
   "widgets/pace.js",
   "widgets/score.js",
+  "widgets/share.js",
   "widgets/sliders.js",
   "widgets/text.js",
   "widgets/tokens.js",

@@ -43,6 +43,14 @@ export abstract class Widget<M extends Model = Model, Outcome extends object = o
   value(name: string): any;
   /** The same, but what stands in for an attribute that makes no sense. */
   setting(name: string): any;
+  /** Whether two small buttons below copy its HTML and a link to it. */
+  share: boolean;
+  /** The HTML that makes it as it is now: the words as typed, the seed that was drawn last, the sliders; without what is so by default. */
+  snippet(): string;
+  /** A link to embed.html that shows it as it is now; none where it would be longer than 8000 characters, or where a build has moved the modules. */
+  link(): string | undefined;
+  /** What its attributes would have to say for that. */
+  present(): Record<string, unknown>;
   /** Ends what is under way. */
   stop(): void;
 
