@@ -159,6 +159,8 @@ function showRecipes() {
   place.replaceChildren(/** @type {Node} */ (place.firstElementChild), ...rows);
 }
 
+// In a frame of another page the widget stands alone.
+document.body.classList.toggle("alone", new URLSearchParams(location.search).has("alone"));
 tags.append(...TAGS.map((tag) => make("option", { value: tag }, tag)));
 tags.addEventListener("change", () => {
   location.hash = stateInWords(tags.value, [["share", ""]]);

@@ -8,8 +8,8 @@ export const RECIPES = [
   { name: "Plain HTML", note: "Anywhere in the body; the script once in a page. A copy of this site's folder on your own host serves as well.", lines: ({ html }) => html },
   {
     name: "In a frame",
-    note: "For editors that take no scripts but frames: this page itself, with the widget as it stands.",
-    lines: ({ link }) => `<iframe src="${link.replaceAll("&", "&amp;").replaceAll('"', "&quot;")}" title="A model to try" width="100%" height="480" allow="clipboard-write"></iframe>`,
+    note: "For editors that take no scripts but frames: this page, with nothing on it but the widget as it stands.",
+    lines: ({ link }) => `<iframe src="${link.replace("embed.html#", "embed.html?alone#").replaceAll("&", "&amp;").replaceAll('"', "&quot;")}" title="A model to try" width="100%" height="480" allow="clipboard-write"></iframe>`,
   },
   { name: "From another origin", note: "The server of the copy answers every file with this header.", lines: () => "Access-Control-Allow-Origin: *" },
   {
@@ -20,8 +20,8 @@ export const RECIPES = [
       return `script-src ${origin} 'wasm-unsafe-eval'; worker-src blob: ${origin}; connect-src ${origin}`;
     },
   },
-  { name: "MkDocs Material", note: "In mkdocs.yml, with the folder copied to docs/vitrine/; the element stands in the Markdown as it is.", lines: ({ element }) => `extra_javascript: [{ path: vitrine/widgets.js, type: module }]\n\n${element}` },
-  { name: "Sphinx with MyST", note: "In conf.py, with the folder copied to _static/vitrine/; the element stands in the Markdown as it is.", lines: ({ element }) => `html_js_files = [("vitrine/widgets.js", {"type": "module"})]\n\n${element}` },
+  { name: "MkDocs Material", note: "In mkdocs.yml, with the folder copied to docs/vitrine/; the element stands in the Markdown as it is.", lines: ({ element }) => `# mkdocs.yml\nextra_javascript: [{ path: vitrine/widgets.js, type: module }]\n\n<!-- a page -->\n${element}` },
+  { name: "Sphinx with MyST", note: "In conf.py, with the folder copied to _static/vitrine/; the element stands in the Markdown as it is.", lines: ({ element }) => `# conf.py\nhtml_js_files = [("vitrine/widgets.js", {"type": "module"})]\n\n<!-- a page -->\n${element}` },
   { name: "reveal.js", note: "What is typed into a widget turns no slide.", lines: ({ html }) => `${html.split("\n")[0]}\n<section>\n  ${html.split("\n")[1]}\n</section>` },
 ];
 

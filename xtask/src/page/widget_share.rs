@@ -69,6 +69,10 @@ fn opened(visit: &Visit) -> Result<()> {
     let seen = visit.call(script!("widget_share.js", standing), nothing())?;
     let note = "The link names what <vitrine-text> does not have here, and that is left out: onclick, linked-to.";
     ensure_that!(seen["note"] == note && seen["temperature"] == "0.5" && seen["onclick"] == false, "{seen}");
+    open(visit, "?alone#vitrine-image?seed=3")?;
+    let seen = visit.session.run("return document.body.innerText + document.body.className", &[])?;
+    let seen = seen.to_string();
+    ensure_that!(seen.contains("alone") && !seen.contains("Which") && !seen.contains("Its attributes"), "{seen}");
     open(visit, "#vitrine-nothing?a=b")?;
     let seen = visit.call(script!("widget_share.js", standing), nothing())?;
     ensure_that!(seen["note"] == "There is no widget “vitrine-nothing”: the list has all that there are.", "{seen}");
@@ -79,7 +83,7 @@ fn set_up(visit: &Visit) -> Result<()> {
     open(visit, "")?;
     let seen = visit.call(script!("widget_share.js", setUp), nothing())?;
     let expected = json!({
-        "typed": "<vitrine-text share prompt=\"An &quot;owl&quot;\" temperature=\"0.2\" locked></vitrine-text>",
+        "typed": "<vitrine-text share prompt=\"An &quot;owl&quot;\" locked temperature=\"0.2\"></vitrine-text>",
         "hash": "#vitrine-text?share=&prompt=An+%22owl%22&locked=&temperature=0.2",
         "wrong": "This part of the page is not set up right: temperature is “99”, but must be a number from 0 to 10.",
         "other": ["vitrine-latent", true], "recipes": 8, "python": "from vitrine_widgets import Latent\nLatent(share=True)",
