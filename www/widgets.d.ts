@@ -20,12 +20,15 @@ export interface WidgetEventMap<Outcome> {
   error: WidgetErrorEvent;
 }
 
+/** How a form asks for an attribute. */
+export type Entry = { type: "words" | "address" | "flag" | "list" } | { type: "number"; min: number; max: number; step: number | "any" } | { type: "choice"; choices: string[] };
+
 /** What all widgets are. A class of your own extends it as widgets/text.js does, and is defined by `define`. */
 export abstract class Widget<M extends Model = Model, Outcome extends object = object> extends HTMLElement {
   static readonly kinds: readonly ModelKind[];
   static readonly verb: string;
   static readonly look: string;
-  static readonly attributes: Record<string, { fallback: unknown; read: (raw: string) => unknown; allowed: string }>;
+  static readonly attributes: Record<string, { fallback: unknown; read: (raw: string) => unknown; allowed: string; entry: Entry }>;
   static define(tag: string): void;
 
   /** A catalogue id, an address, or `hf://owner/repo/file.gguf`. */
@@ -43,6 +46,14 @@ export abstract class Widget<M extends Model = Model, Outcome extends object = o
   value(name: string): any;
   /** The same, but what stands in for an attribute that makes no sense. */
   setting(name: string): any;
+  /** Whether two small buttons below copy its HTML and a link to it. */
+  share: boolean;
+  /** The HTML that makes it as it is now: the words as typed, the seed that was drawn last, the sliders; without what is so by default. */
+  snippet(): string;
+  /** A link to embed.html that shows it as it is now; none where it would be longer than 8000 characters, or where a build has moved the modules. */
+  link(): string | undefined;
+  /** What its attributes would have to say for that. */
+  present(): Record<string, unknown>;
   /** Ends what is under way. */
   stop(): void;
 
@@ -296,6 +307,9 @@ export interface Widgets {
   "vitrine-text": VitrineText;
   "vitrine-tokens": VitrineTokens;
 }
+
+/** Their names. */
+export const TAGS: readonly string[];
 
 /**
  * Defines widgets by their elements' names, all of them where none is named; resolves with their classes. Needed where one is made elsewhere than in the page's document and open

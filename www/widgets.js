@@ -23,7 +23,8 @@ const MODULES = {
   "vitrine-text": async () => (await import("./widgets/text.js")).VitrineText,
   "vitrine-tokens": async () => (await import("./widgets/tokens.js")).VitrineTokens,
 };
-const TAGS = Object.keys(MODULES);
+/** Their names. */
+export const TAGS = Object.keys(MODULES);
 
 /** @type {Map<string, ReturnType<typeof one>>} */
 const coming = new Map();

@@ -9,39 +9,42 @@ import { nearest } from "../nearest.js";
  * @property {(raw: string) => T | undefined} read nothing where it does not make sense
  * @property {string} allowed what would: "must be …"
  * @property {(value: unknown) => string} [write] what the attribute holds where its property is set; else words, of a list with spaces between them
+ * @property {Entry} entry how a form asks for it
  */
+
+/** @typedef {{ type: "words" | "address" | "flag" | "list" } | { type: "number", min: number, max: number, step: number | "any" } | { type: "choice", choices: string[] }} Entry */
 
 /** @param {string} fallback @returns {Attribute<string>} any words, none too */
 export function words(fallback) {
-  return { fallback, read: (raw) => raw, allowed: "words" };
+  return { fallback, read: (raw) => raw, allowed: "words", entry: { type: "words" } };
 }
 
 /** @param {string} fallback @returns {Attribute<string>} */
 export function source(fallback) {
-  return { fallback, read: (raw) => raw.trim() || undefined, allowed: "the name or the address of a model" };
+  return { fallback, read: (raw) => raw.trim() || undefined, allowed: "the name or the address of a model", entry: { type: "address" } };
 }
 
 /** @param {number} least @param {number} most @param {number} [fallback] @returns {Attribute<number>} */
 export function number(least, most, fallback) {
   const read = (/** @type {string} */ raw) => within(/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(raw) ? Number(raw) : NaN, least, most);
-  return { fallback, read, allowed: `a number from ${least} to ${most}` };
+  return { fallback, read, allowed: `a number from ${least} to ${most}`, entry: { type: "number", min: least, max: most, step: "any" } };
 }
 
 /** @param {number} least @param {number} most @param {number} [fallback] @returns {Attribute<number>} */
 export function whole(least, most, fallback) {
   const read = (/** @type {string} */ raw) => within(/^\s*[+-]?\d+\s*$/.test(raw) ? Number(raw) : NaN, least, most);
-  return { fallback, read, allowed: `a whole number from ${least} to ${most}` };
+  return { fallback, read, allowed: `a whole number from ${least} to ${most}`, entry: { type: "number", min: least, max: most, step: 1 } };
 }
 
 /** @param {string[]} choices @param {string} [fallback] @returns {Attribute<string>} */
 export function oneOf(choices, fallback) {
-  return { fallback, read: (raw) => choices.find((choice) => choice === raw.trim()), allowed: choices.map((choice) => `"${choice}"`).join(" or ") };
+  return { fallback, read: (raw) => choices.find((choice) => choice === raw.trim()), allowed: choices.map((choice) => `"${choice}"`).join(" or "), entry: { type: "choice", choices } };
 }
 
 /** Something that is so or is not: the attribute alone, as in HTML. @returns {Attribute<boolean>} */
 export function flag() {
   const meanings = new Map([["", true], ["true", true], ["false", false]]);
-  return { fallback: false, read: (raw) => meanings.get(raw.trim()), allowed: "written without a value, or left out" };
+  return { fallback: false, read: (raw) => meanings.get(raw.trim()), allowed: "written without a value, or left out", entry: { type: "flag" } };
 }
 
 /** Numbers with spaces between them. @param {number} least @param {number} most @param {number[]} fallback @returns {Attribute<number[]>} */
@@ -51,7 +54,7 @@ export function numbers(least, most, fallback) {
     const all = raw.trim().split(/\s+/).map((each) => one.read(each));
     return all.length <= 8 && !all.includes(undefined) ? /** @type {number[]} */ (all) : undefined;
   };
-  return { fallback, read, allowed: `up to eight numbers from ${least} to ${most}, with spaces between them` };
+  return { fallback, read, allowed: `up to eight numbers from ${least} to ${most}, with spaces between them`, entry: { type: "list" } };
 }
 
 /** Some of these words, each once, with spaces between them. @param {string[]} choices @param {string[]} fallback @returns {Attribute<string[]>} */
@@ -60,11 +63,11 @@ export function someOf(choices, fallback) {
     const all = raw.trim().split(/\s+/);
     return all.every((each, at) => choices.includes(each) && all.indexOf(each) === at) ? all : undefined;
   };
-  return { fallback, read, allowed: `some of ${choices.join(", ")}, with spaces between them` };
+  return { fallback, read, allowed: `some of ${choices.join(", ")}, with spaces between them`, entry: { type: "list" } };
 }
 
 /** What a property's value is in HTML. @param {unknown} value */
-const written = (value) => (Array.isArray(value) ? value.join(" ") : String(value));
+export const written = (value) => (Array.isArray(value) ? value.join(" ") : String(value));
 
 /** @param {number} value @param {number} least @param {number} most */
 function within(value, least, most) {

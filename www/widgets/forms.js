@@ -19,12 +19,12 @@ export function schema() {
     const value = parsed(raw);
     return (typeof value === "object" && value !== null && !Array.isArray(value)) || typeof value === "boolean" ? value : undefined;
   };
-  return { fallback: undefined, read, allowed: "a JSON Schema, such as {\"type\": \"integer\"}", write: jsonOrWords };
+  return { fallback: undefined, read, allowed: "a JSON Schema, such as {\"type\": \"integer\"}", write: jsonOrWords, entry: { type: "words" } };
 }
 
 /** @param {string} fallback @returns {Attribute<string>} */
 export function expression(fallback) {
-  return { fallback, read: (raw) => raw || undefined, allowed: "a regular expression", write: (value) => (value instanceof RegExp ? inRust(value) : String(value)) };
+  return { fallback, read: (raw) => raw || undefined, allowed: "a regular expression", write: (value) => (value instanceof RegExp ? inRust(value) : String(value)), entry: { type: "words" } };
 }
 
 /** Texts, one a line, or a list in JSON, where spaces at their ends count. @returns {Attribute<string[]>} */
@@ -34,12 +34,12 @@ export function chosen() {
     const all = isList ? parsed(raw) : raw.split("\n").map((line) => line.trim()).filter(Boolean);
     return Array.isArray(all) && all.length > 0 && all.every((each) => typeof each === "string") ? all : undefined;
   };
-  return { fallback: undefined, read, allowed: "texts, each on a line of its own, or a list in JSON, such as [\"yes\", \"no\"]", write: jsonOrWords };
+  return { fallback: undefined, read, allowed: "texts, each on a line of its own, or a list in JSON, such as [\"yes\", \"no\"]", write: jsonOrWords, entry: { type: "words" } };
 }
 
 /** @returns {Attribute<string>} */
 export function grammar() {
-  return { fallback: undefined, read: (raw) => (raw.trim() === "" ? undefined : raw), allowed: "a grammar in GBNF or Lark's notation" };
+  return { fallback: undefined, read: (raw) => (raw.trim() === "" ? undefined : raw), allowed: "a grammar in GBNF or Lark's notation", entry: { type: "words" } };
 }
 
 /**

@@ -42,6 +42,14 @@ export class VitrineImage extends Worded {
     return this.hasAttribute("start-image") && !takesPictures ? "This model cannot begin from a picture; here one is needed that can, or no start-image." : undefined;
   }
 
+  /** A picture is found from the page that it is named in; one that only this page holds stays here. */
+  present() {
+    const values = super.present();
+    const from = values["start-image"] === undefined ? undefined : new URL(String(values["start-image"]), this.baseURI);
+    const known = from && from.protocol !== "blob:";
+    return { ...values, "start-image": known ? from.href : undefined, strength: known ? values.strength : undefined };
+  }
+
   get outcome() {
     return { prompt: this.words, picture: this.picture };
   }

@@ -48,6 +48,11 @@ export class VitrineNext extends Worded {
   trace;
   #again = () => void this.look().catch(() => {});
 
+  present() {
+    const moved = SCALES.map(({ name }) => [name, sliderValue(this.inner(`slide-${name}`))]);
+    return { ...super.present(), prompt: this.text, ...Object.fromEntries(moved) };
+  }
+
   parts() {
     return [
       make("div", { class: "text", part: "text" }, this.field(), make("span", { class: "story", part: "story", dir: "auto" })),

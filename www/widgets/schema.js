@@ -121,6 +121,12 @@ export class VitrineSchema extends Worded {
     }
   }
 
+  /** The form as it stands there now. */
+  present() {
+    const kind = this.#kind;
+    return { ...super.present(), [kind]: VitrineSchema.attributes[kind].read(typed(this.inner("form"))) };
+  }
+
   /** What was written went on from other words, or was held to another form. */
   worded() {
     this.stop();

@@ -8,13 +8,14 @@
  */
 
 import { make } from "../page/dom.js";
-import { nameStrangers, oneOf, propertyOf, reflect, source, words } from "./attributes.js";
+import { flag, nameStrangers, oneOf, propertyOf, reflect, source, words } from "./attributes.js";
 import { WidgetError, codeOf, mayMend, told } from "./faults.js";
 import { captionLine, foot, showCaption, standIn } from "./frame.js";
 import { checkLink, follow } from "./links.js";
 import { fetchModel } from "./load.js";
 import { LOOK, dress } from "./look.js";
 import { Sight, Steps } from "./pace.js";
+import { SHARE, link, shareRow, snippet, told as toldBy } from "./share.js";
 
 /** @import { Model, ModelKind, Progress } from "../vitrine.js" */
 /** @import { Attribute } from "./attributes.js" */
@@ -30,6 +31,7 @@ export const shared = (model) => ({
   device: oneOf(["auto", "cpu", "webgpu"]),
   caption: words(""),
   theme: oneOf(["auto", "light", "dark"], "auto"),
+  share: flag(),
 });
 
 /** @template {Model} M */
@@ -123,9 +125,28 @@ export class Widget extends Base {
     return {};
   }
 
+  /** What its attributes would have to say for an element of its own to be as this one is now. @returns {Record<string, unknown>} */
+  present() {
+    const values = Object.fromEntries(Object.keys(this.#class.attributes).map((name) => [name, this.setting(name)]));
+    // A path leads elsewhere from another page.
+    const whole = (/** @type {string} */ name) => (name.includes("/") && !/^[a-z][a-z\d+.-]*:/i.test(name) ? new URL(name, this.baseURI).href : name);
+    if (typeof values.model === "string") values.model = values.model.split(" ").map(whole).join(" ");
+    return values;
+  }
+
+  /** The HTML that makes it as it is now. */
+  snippet() {
+    return snippet(this.localName, toldBy(this.#class.attributes, this.present()));
+  }
+
+  /** A link to the page that shows it as it is now; none where that would be too long. */
+  link() {
+    return link(this.localName, toldBy(this.#class.attributes, this.present()));
+  }
+
   connectedCallback() {
     if (!this.#root || !this.#isHere) return;
-    dress(this.#root, [LOOK, this.#class.look]);
+    dress(this.#root, [LOOK, SHARE, this.#class.look]);
     this.#build();
     if (this.#life) return;
     const life = new AbortController();
@@ -285,7 +306,7 @@ export class Widget extends Base {
       this.stop();
     });
     this.#steps.addEventListener("awaited", () => this.#label());
-    this.#root.append(standIn(), ...this.parts(), captionLine(), ...foot(button, stop));
+    this.#root.append(standIn(), ...this.parts(), captionLine(), ...foot(button, stop), shareRow(() => this.snippet(), () => this.link()));
     this.#root.addEventListener("keydown", (event) => {
       if ("key" in event && event.key === "Escape") this.stop();
     });
@@ -299,6 +320,7 @@ export class Widget extends Base {
   #changed(name) {
     if (name === "caption") showCaption(this.inner("caption"), this.getAttribute(name) ?? "");
     if (name === "linked-to") this.#label();
+    if (name === "share") this.inner("share").hidden = !this.setting(name);
     this.changed(name);
   }
 

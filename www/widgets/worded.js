@@ -27,6 +27,8 @@ export class Worded extends Widget {
   #typed = false;
   /** The seed that the leader begins with, while this follows it. @type {number | undefined} */
   #lent;
+  /** The seed that it began with last. @type {number | undefined} */
+  #began;
 
   /** The words as they stand there now. */
   get words() {
@@ -71,8 +73,15 @@ export class Worded extends Widget {
   /** Begins, and those that follow with it. @returns {number} the seed: that of the attribute, of the leader, or a new one */
   begin() {
     const seed = this.setting("seed") ?? (this.hasAttribute("linked-to") ? this.#lent : undefined) ?? crypto.getRandomValues(new Uint32Array(1))[0];
+    this.#began = seed;
     lead(this, { words: this.words, begins: { seed } });
     return seed;
+  }
+
+  /** One that follows stands alone elsewhere, with what it has of its leader. @returns {Record<string, unknown>} */
+  present() {
+    const seed = this.setting("seed") ?? this.#began;
+    return { ...super.present(), prompt: this.words, seed, "linked-to": undefined };
   }
 
   /** The place to type in. What stands between the tags is not shown itself. */

@@ -239,9 +239,10 @@ fn other_worker(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-const PAGES: [&str; 5] = ["index.html", "chat.html", "paint.html", "walk.html", "widgets.html"];
+const PAGES: [&str; 6] = ["index.html", "chat.html", "paint.html", "walk.html", "widgets.html", "embed.html"];
 
-const STYLES: [&str; 7] = ["style.css", "models.css", "story.css", "chat.css", "messages.css", "paint.css", "walk.css"];
+const STYLES: [&str; 8] =
+    ["style.css", "models.css", "story.css", "chat.css", "messages.css", "paint.css", "walk.css", "embed.css"];
 
 fn scriptless(visit: &Visit) -> Result<()> {
     let page = &visit.session;

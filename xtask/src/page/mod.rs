@@ -3,7 +3,7 @@
 //! adapter for a graphics card, [`pictures`] its autoencoders, [`walk`] walks through a latent,
 //! [`sources`] loads from everywhere, misbehaving addresses included, [`far`] files of more than four gibibytes, [`find`] asks a hub for models, [`options`] asks for what cannot be, [`constraints`] holds texts to forms,
 //! [`openai`] brings OpenAI's own client, [`clients`] LangChain's and Vercel's, [`tools`] lets models call functions, [`conversation`] holds conversations, [`chat`] its page, [`prose`] reads their answers,
-//! [`losses`] crashes the GPU's process, [`widgets`] puts widgets into pages of others, [`widget_kit`] looks at what they share, [`widget_next`] and [`widget_forms`] at what some of them show, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
+//! [`losses`] crashes the GPU's process, [`widgets`] puts widgets into pages of others, [`widget_kit`] looks at what they share, [`widget_next`] and [`widget_forms`] at what some of them show, [`widget_share`] at what a reader takes along of one and at the page that sets them up, [`offline`] takes the server away, [`embedded`] shows the site in frames, from other origins, under
 //! policies and over plain http, [`bundlers`] builds applications with it, [`sites`] documents and slides, [`notebook`] asks a kernel for it, [`cases`] holds what once failed, [`published`] shows models of others.
 //!
 //! Every test gets a fresh browser profile, in Firefox perhaps one that was made to forget what it kept of the site, and ends with a look at
@@ -49,6 +49,7 @@ mod walk;
 mod widget_forms;
 mod widget_kit;
 mod widget_next;
+mod widget_share;
 mod widgets;
 mod world;
 
@@ -354,6 +355,7 @@ fn all() -> Vec<Test> {
         widget_kit::TESTS,
         widget_next::TESTS,
         widget_forms::TESTS,
+        widget_share::TESTS,
         embedded::TESTS,
     ]
     .concat()

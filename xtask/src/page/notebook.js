@@ -55,7 +55,7 @@ export async function byAddress({ traits }) {
   };
   const el = document.createElement("div");
   document.body.append(el);
-  const end = widget.render({ model, el });
+  const end = await widget.render({ model, el });
   for (const listener of listeners.get("msg:custom") ?? []) listener({ call: "write" });
   await finished;
   end?.();

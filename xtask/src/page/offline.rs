@@ -125,5 +125,8 @@ fn every_address(visit: &Visit) -> Result<()> {
         ensure_that!(told == title, "/{name} without its server is {told}");
     }
     page.goto(&at("widgets.html?theme=dark"))?;
-    page.wait_for("document.querySelector('vitrine-text')?.shadowRoot", 30)
+    page.wait_for("document.querySelector('vitrine-text')?.shadowRoot", 30)?;
+    page.goto(&at("embed.html#vitrine-text?seed=3"))?;
+    page.wait_for("document.body.dataset.state === 'ready' && document.querySelector('#live > *').seed === 3", 30)?;
+    page.wait_for("document.querySelector('#live > *').button.disabled === false", 60)
 }

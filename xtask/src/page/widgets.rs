@@ -260,7 +260,7 @@ fn attributes(visit: &Visit) -> Result<()> {
         "<vitrine-text> has no attribute max_tokens. max-tokens is meant?",
         "<vitrine-text> has no attribute maxtokens. max-tokens is meant?",
         "<vitrine-text> has no attribute promt. prompt is meant?",
-        "<vitrine-text> has no attribute steps. It has model, device, caption, theme, prompt, locked, linked-to, max-tokens, temperature, seed, pace.",
+        "<vitrine-text> has no attribute steps. It has model, device, caption, theme, share, prompt, locked, linked-to, max-tokens, temperature, seed, pace.",
     ]);
     ensure_that!(warned == expected, "the console heard {warned}");
     Ok(())
