@@ -299,7 +299,7 @@ fn no_page(visit: &Visit) -> Result<()> {
     let page = &visit.session;
     visit.blank()?;
     let imported = page.call(script!("widgets.js", inAWorker), nothing())?;
-    ensure_that!(imported == "Widget define", "a worker imports {imported}");
+    ensure_that!(imported == "TAGS Widget define", "a worker imports {imported}");
     counting(visit)?;
     let quiet = page.call(script!("widgets.js", imitated), nothing())?;
     ensure_that!(quiet == json!(["A fox", "", 0]), "without a window it says {quiet}");
