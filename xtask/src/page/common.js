@@ -218,3 +218,25 @@ function safetensors(all) {
   length.setBigUint64(0, BigInt(padded.length), true);
   return new Blob([length, padded, ...all.map(([, , data]) => /** @type {Float32Array<ArrayBuffer>} */ (data))]);
 }
+
+/** @param {number} ms */
+export function sleepFor(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits a minute at most until it is so. @param {() => unknown} what */
+export async function comesTrue(what) {
+  for (let i = 0; i < 1200; i++) {
+    if (what()) return;
+    await sleepFor(50);
+  }
+  throw new Error(`never so: ${what}`);
+}
+
+/** Puts this into the page, and defines what it needs, else all that there is; its widgets. @param {string} html @param {...any} tags @returns {Promise<any[]>} */
+export async function mountWidgets(html, ...tags) {
+  document.body.innerHTML = html;
+  const { define } = await import("/widgets.js");
+  await define(...tags);
+  return [...document.body.querySelectorAll("*")].filter(({ localName }) => localName.startsWith("vitrine-"));
+}

@@ -1,5 +1,5 @@
 // @ts-check
-import { element } from "./common.js";
+import { comesTrue, element, mountWidgets, sleepFor } from "./common.js";
 
 /** @import { Chunk, TextModel } from "../../../www/vitrine.js" */
 /** @typedef {import("../../../www/widgets.js").VitrineSchema} VitrineSchema */
@@ -7,26 +7,6 @@ import { element } from "./common.js";
 
 const PROMPT = "One winter day, a fox";
 const REGEX = " found an? (key|lantern|acorn) in the (snow|forest)\\.";
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {() => unknown} what */
-async function until(what) {
-  for (let i = 0; i < 1200; i++) {
-    if (what()) return;
-    await pause(50);
-  }
-  throw new Error(`never so: ${what}`);
-}
-
-/** Puts this into the page, and defines what it needs; its widgets. @param {string} html @returns {Promise<any[]>} */
-async function put(html) {
-  document.body.innerHTML = html;
-  const { define } = await import("/widgets.js");
-  await define("vitrine-schema", "vitrine-quant");
-  return [...document.body.children].filter(({ localName }) => localName.startsWith("vitrine-"));
-}
 
 /** @template T @param {string} source @param {(model: TextModel) => Promise<T>} work @param {object} [options] @returns {Promise<T>} */
 async function by(source, work, options = {}) {
@@ -81,7 +61,7 @@ function counting() {
 /** A regular expression: tokens and tables are the engine's own, marks those of the engine's forced chunks, and the keys go from token to token. */
 export async function held() {
   /** @type {VitrineSchema[]} */
-  const [widget] = await put(`<vitrine-schema prompt="${PROMPT}" regex="${REGEX}" seed="11" temperature="0.7" candidates="6"></vitrine-schema>`);
+  const [widget] = await mountWidgets(`<vitrine-schema prompt="${PROMPT}" regex="${REGEX}" seed="11" temperature="0.7" candidates="6"></vitrine-schema>`);
   const text = await widget.write();
   const options = { regex: REGEX, seed: 11, temperature: 0.7, maxTokens: 80 };
   const [watched, unwatched] = await by("storyteller", async (model) => {
@@ -154,7 +134,7 @@ export async function held() {
 export async function kinds() {
   const schema = '{"type":"object","properties":{"animal":{"enum":["fox","bear"]},"legs":{"type":"integer","minimum":2,"maximum":4}},"required":["animal","legs"],"additionalProperties":false}';
   /** @type {VitrineSchema[]} */
-  const [widget] = await put(`<vitrine-schema prompt="${PROMPT}" schema='${schema}' temperature="0"></vitrine-schema>`);
+  const [widget] = await mountWidgets(`<vitrine-schema prompt="${PROMPT}" schema='${schema}' temperature="0"></vitrine-schema>`);
   const { animal, legs } = JSON.parse(await widget.write());
   const change = async (/** @type {string | null} */ name, /** @type {string} */ value = "") => {
     for (const each of ["schema", "regex", "choice", "grammar"]) widget.removeAttribute(each);
@@ -183,7 +163,7 @@ export async function kinds() {
   widget.pace = "slow";
   widget.words = "Once";
   const writes = widget.write();
-  await until(() => widget.tokens.length > 1);
+  await comesTrue(() => widget.tokens.length > 1);
   widget.stop();
   await writes;
   const stopped = [widget.tokens.length > 1, widget.inner("sum").textContent?.includes("(it was stopped), so it is not yet of the form.")];
@@ -207,12 +187,12 @@ export async function kinds() {
 /** Forms that cannot be: what is said for a reader, and whether the engine's own sentence stands in the details. */
 export async function misformed() {
   const set = async (/** @type {string} */ attributes) => {
-    const [widget] = await put(`<vitrine-schema ${attributes}></vitrine-schema>`);
-    await until(() => widget.inner("said").classList.contains("fault"));
+    const [widget] = await mountWidgets(`<vitrine-schema ${attributes}></vitrine-schema>`);
+    await comesTrue(() => widget.inner("said").classList.contains("fault"));
     return widget.inner("said").textContent;
   };
   const refused = async (/** @type {string} */ attributes) => {
-    const [widget] = await put(`<vitrine-schema ${attributes}></vitrine-schema>`);
+    const [widget] = await mountWidgets(`<vitrine-schema ${attributes}></vitrine-schema>`);
     const error = await fault(widget, widget.write());
     return [error?.code, error?.message, /^(schema|regex|choice|grammar) /.test(error?.details ?? "") && widget.inner("details").textContent === error.details];
   };
@@ -225,7 +205,7 @@ export async function misformed() {
     much: await refused(`grammar='root ::= ("a"{2000}){2000}'`),
     rule: await refused(`grammar='root ::= beast'`),
   };
-  const [widget] = await put(`<vitrine-schema grammar='root ::= "ha"'></vitrine-schema>`);
+  const [widget] = await mountWidgets(`<vitrine-schema grammar='root ::= "ha"'></vitrine-schema>`);
   const type = (/** @type {string} */ form) => {
     widget.inner("form").textContent = form;
     widget.inner("form").dispatchEvent(new InputEvent("input"));
@@ -241,7 +221,7 @@ export async function files() {
   const text = "One winter day, a fox was out in the snow. The fox found a lantern.";
   const count = counting();
   /** @type {VitrineQuant[]} */
-  const [widget] = await put(`<vitrine-quant prompt="One evening, an owl" text="${text}" max-tokens="60"></vitrine-quant>`);
+  const [widget] = await mountWidgets(`<vitrine-quant prompt="One evening, an owl" text="${text}" max-tokens="60"></vitrine-quant>`);
   const results = await widget.compare();
   const { most } = count;
   const alone = count.held.size === 0 && count.asked === 2;
@@ -287,7 +267,7 @@ export async function files() {
 export async function made() {
   const source = "/fixtures/tiny_llama.gguf";
   /** @type {VitrineQuant[]} */
-  const [widget] = await put(`<vitrine-quant model="${source}" forms="keep f16 q8_0 q4_0" prompt="a b c" text="a b c d e f" max-tokens="12"></vitrine-quant>`);
+  const [widget] = await mountWidgets(`<vitrine-quant model="${source}" forms="keep f16 q8_0 q4_0" prompt="a b c" text="a b c d e f" max-tokens="12"></vitrine-quant>`);
   const results = await widget.compare();
   /** @type {{ deviceBytes: number, perplexity: number, text: string }[]} */
   const own = [];
@@ -307,7 +287,7 @@ export async function made() {
   widget.model = "storyteller";
   widget.forms = ["keep", "f16"];
   // What is under way ends where another model is named.
-  await pause(20);
+  await sleepFor(20);
   const [eight, half] = await widget.compare();
   return {
     same: results.length === 4 && results.every(({ deviceBytes, perplexity }, at) => deviceBytes === own[at].deviceBytes && Math.abs(perplexity / own[at].perplexity - 1) < 1e-4),
@@ -326,7 +306,7 @@ export async function made() {
 export async function incomparable() {
   const count = counting();
   const refused = async (/** @type {string} */ attributes) => {
-    const [widget] = await put(`<vitrine-quant max-tokens="3" ${attributes}></vitrine-quant>`);
+    const [widget] = await mountWidgets(`<vitrine-quant max-tokens="3" ${attributes}></vitrine-quant>`);
     const error = await fault(widget, widget.compare());
     return { widget, said: [error?.code, error?.message] };
   };
@@ -339,7 +319,7 @@ export async function incomparable() {
     form: (await refused('forms="q5_1"')).said,
     kept: second.widget.results.length,
   };
-  await until(() => count.held.size === 0);
+  await comesTrue(() => count.held.size === 0);
   return { ...seen, held: count.held.size };
 }
 
@@ -353,21 +333,21 @@ export async function gone() {
     const working = widget.isWorking;
     widget.remove();
     await work.catch(() => {});
-    await pause(100);
-    await until(() => count.held.size === 0);
+    await sleepFor(100);
+    await comesTrue(() => count.held.size === 0);
     return [working, count.held.size];
   };
-  const [quant] = await put("<vitrine-quant max-tokens='400'></vitrine-quant>");
+  const [quant] = await mountWidgets("<vitrine-quant max-tokens='400'></vitrine-quant>");
   const loads = quant.compare();
-  await until(() => count.asked === 1);
+  await comesTrue(() => count.asked === 1);
   const loading = await away(quant, loads);
-  const [other] = await put("<vitrine-quant max-tokens='400'></vitrine-quant>");
+  const [other] = await mountWidgets("<vitrine-quant max-tokens='400'></vitrine-quant>");
   const measures = other.compare();
-  await until(() => count.held.size === 1);
+  await comesTrue(() => count.held.size === 1);
   const measuring = await away(other, measures);
-  const [text] = await put("<vitrine-schema regex='[a-z ]+' max-tokens='400' pace='slow'></vitrine-schema>");
+  const [text] = await mountWidgets("<vitrine-schema regex='[a-z ]+' max-tokens='400' pace='slow'></vitrine-schema>");
   const writes = text.write();
-  await until(() => text.tokens.length > 1);
+  await comesTrue(() => text.tokens.length > 1);
   const writing = await away(text, writes);
   document.body.append(text);
   text.pace = "fast";

@@ -1,28 +1,8 @@
 // @ts-check
-import { element } from "./common.js";
+import { comesTrue, element, mountWidgets, sleepFor } from "./common.js";
 
 /** @typedef {import("../../../www/widgets.js").VitrineText} VitrineText */
 /** @typedef {import("../../../www/widgets.js").VitrineImage} VitrineImage */
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {() => unknown} what */
-async function until(what) {
-  for (let i = 0; i < 1200; i++) {
-    if (what()) return;
-    await pause(50);
-  }
-  throw new Error(`never so: ${what}`);
-}
-
-/** Puts this into the page, and defines what it needs; its widgets. @param {string} html @param {...any} tags @returns {Promise<any[]>} */
-async function put(html, ...tags) {
-  document.body.innerHTML = html;
-  const { define } = await import("/widgets.js");
-  await define(...tags);
-  return [...document.body.querySelectorAll("*")].filter(({ localName }) => localName.startsWith("vitrine-"));
-}
 
 /** @param {any} widget @param {string} name */
 const text = (widget, name) => widget.inner(name).textContent;
@@ -32,7 +12,7 @@ export async function weighed() {
   document.body.innerHTML = '<vitrine-text style="margin-top: 5000px" prompt="A fox"></vitrine-text>';
   await import("/widgets.js");
   await customElements.whenDefined("vitrine-text");
-  await pause(300);
+  await sleepFor(300);
   const scripts = performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.endsWith(".js"));
   let [plain, compressed] = [0, 0];
   for (const script of scripts) {
@@ -52,7 +32,7 @@ export async function discovered() {
   const inner = document.createElement("section");
   root.append(inner);
   document.body.append(outer);
-  await pause(100);
+  await sleepFor(100);
   const before = ["vitrine-tokens", "vitrine-score", "vitrine-next"].filter((tag) => customElements.get(tag));
   // In the page, deep in what is put in at once; in a shadow root that was there; in one that comes with its host.
   document.body.insertAdjacentHTML("beforeend", "<p><i><vitrine-tokens></vitrine-tokens></i></p>");
@@ -60,7 +40,7 @@ export async function discovered() {
   const host = document.createElement("div");
   host.attachShadow({ mode: "open" }).innerHTML = "<vitrine-next></vitrine-next>";
   inner.append(host);
-  await until(() => ["vitrine-tokens", "vitrine-score", "vitrine-next"].every((tag) => customElements.get(tag)));
+  await comesTrue(() => ["vitrine-tokens", "vitrine-score", "vitrine-next"].every((tag) => customElements.get(tag)));
   const strange = await define(/** @type {any} */ ("vitrine-nothing")).catch(({ code }) => code);
   document.body.replaceChildren();
   return { before, strange };
@@ -69,11 +49,11 @@ export async function discovered() {
 /** One that leads and one that follows: their words, texts, buttons, and what happens to them. */
 export async function linked() {
   /** @type {VitrineText[]} */
-  const [first, second] = await put(
+  const [first, second] = await mountWidgets(
     '<vitrine-text id="one" prompt="A fox" max-tokens="30" temperature="0.9"></vitrine-text><vitrine-text linked-to="one" prompt="Other" max-tokens="30" temperature="0.9"></vitrine-text>',
     "vitrine-text",
   );
-  await until(() => !first.button.disabled && !second.button.disabled);
+  await comesTrue(() => !first.button.disabled && !second.button.disabled);
   const atFirst = [second.words, second.button.hidden, second.inner("own").hasAttribute("contenteditable"), second.inner("own").ariaReadOnly];
   const own = first.inner("own");
   own.textContent = "An owl";
@@ -92,11 +72,11 @@ export async function linked() {
   first.maxTokens = second.maxTokens = 400;
   const ended = /** @type {Promise<CustomEvent>} */ (new Promise((resolve) => second.addEventListener("done", /** @type {any} */ (resolve), { once: true })));
   first.write().catch(() => {});
-  await until(() => second.isWorking);
+  await comesTrue(() => second.isWorking);
   first.stop();
   const stopped = (await ended).detail.stopped;
   second.remove();
-  await pause(20);
+  await sleepFor(20);
   first.words = "Alone";
   return { atFirst, typed, same, other, stopped, gone: second.words };
 }
@@ -110,8 +90,8 @@ export async function mislinked() {
     '<vitrine-text id="self" linked-to="self"></vitrine-text>',
     '<vitrine-text id="a" linked-to="b"></vitrine-text><vitrine-text id="b" linked-to="a"></vitrine-text>',
   ]) {
-    const [widget] = await put(html, "vitrine-text");
-    await until(() => widget.inner("said").classList.contains("fault"));
+    const [widget] = await mountWidgets(html, "vitrine-text");
+    await comesTrue(() => widget.inner("said").classList.contains("fault"));
     said.push(text(widget, "said"));
   }
   return said;
@@ -120,7 +100,7 @@ export async function mislinked() {
 /** A text at each pace: how long twelve tokens take, what is shown meanwhile, and who makes a step. */
 export async function paced() {
   /** @type {VitrineText[]} */
-  const [widget] = await put('<vitrine-text prompt="One winter day, a fox" max-tokens="6" temperature="0.8" seed="4"></vitrine-text>', "vitrine-text");
+  const [widget] = await mountWidgets('<vitrine-text prompt="One winter day, a fox" max-tokens="6" temperature="0.8" seed="4"></vitrine-text>', "vitrine-text");
   const quick = await widget.write();
   const shownFast = widget.inner("drawn").childElementCount;
   widget.pace = "slow";
@@ -132,16 +112,16 @@ export async function paced() {
   const steps = [];
   const stop = /** @type {HTMLButtonElement} */ (widget.inner("stop"));
   for (let i = 0; i < 3; i++) {
-    await until(() => widget.button.textContent === "Next step");
-    await pause(150);
+    await comesTrue(() => widget.button.textContent === "Next step");
+    await sleepFor(150);
     const rows = widget.inner("drawn").querySelectorAll("tbody tr").length;
     const taken = widget.inner("drawn").querySelector(".taken .word")?.textContent?.replace("·", " ") ?? "none";
     const before = widget.text;
     widget.button.click();
-    await until(() => widget.text !== before);
+    await comesTrue(() => widget.text !== before);
     steps.push([rows >= 6, widget.text === before + taken]);
   }
-  await until(() => !stop.hidden);
+  await comesTrue(() => !stop.hidden);
   stop.click();
   const part = await written;
   return { same: slow === quick, slowly: slowly > 2000, shownFast, steps, part: quick.startsWith(part) && part.length < quick.length, after: [stop.hidden, widget.button.textContent] };
@@ -149,17 +129,17 @@ export async function paced() {
 
 /** A slow text that is scrolled away waits until it is back. */
 export async function scrolledAway() {
-  const [widget] = await put('<vitrine-text prompt="A fox" max-tokens="300" pace="slow"></vitrine-text><div style="height: 9000px"></div>', "vitrine-text");
-  await until(() => !widget.button.disabled);
+  const [widget] = await mountWidgets('<vitrine-text prompt="A fox" max-tokens="300" pace="slow"></vitrine-text><div style="height: 9000px"></div>', "vitrine-text");
+  await comesTrue(() => !widget.button.disabled);
   const written = widget.write();
-  await until(() => widget.text.length > 5);
+  await comesTrue(() => widget.text.length > 5);
   scrollTo(0, 8000);
-  await pause(1500);
+  await sleepFor(1500);
   const held = widget.text;
-  await pause(1500);
+  await sleepFor(1500);
   const rested = widget.text === held && widget.isWorking;
   scrollTo(0, 0);
-  await until(() => widget.text.length > held.length);
+  await comesTrue(() => widget.text.length > held.length);
   widget.stop();
   await written;
   return { rested };
@@ -167,7 +147,7 @@ export async function scrolledAway() {
 
 /** What stands around a widget: captions, a picture that stands in, the theme, what a page can style, locked words. */
 export async function framed() {
-  const [widget, slotted, plain] = await put(
+  const [widget, slotted, plain] = await mountWidgets(
     `<style>.mine::part(button) { background: rgb(1, 2, 3); } .mine { --vitrine-ground: rgb(4, 5, 6); }</style>
      <vitrine-image class="mine" prompt="a fox" steps="2" caption="A fox." theme="dark" locked><img slot="picture" alt="A fox, drawn"></vitrine-image>
      <vitrine-image prompt="a fox" theme="light">a bear<i slot="caption">Two <b>words</b></i></vitrine-image><vitrine-image>a  deer
@@ -177,7 +157,7 @@ export async function framed() {
   const shown = (/** @type {HTMLElement} */ each) => each.checkVisibility();
   const img = /** @type {HTMLElement} */ (widget.firstElementChild);
   const waiting = [shown(img), text(widget, "caption"), shown(widget.inner("caption")), shown(slotted.inner("caption")), shown(plain.inner("caption"))];
-  await until(() => [widget, slotted, plain].every(({ button }) => !button.disabled));
+  await comesTrue(() => [widget, slotted, plain].every(({ button }) => !button.disabled));
   const ready = [shown(img), widget.inner("standin").classList.contains("wanted")];
   await widget.paint();
   const painted = [shown(img), widget.inner("standin").classList.contains("wanted")];
@@ -198,8 +178,8 @@ export async function begun() {
   context.fillRect(0, 0, 64, 64);
   const address = URL.createObjectURL(await canvas.convertToBlob());
   /** @type {VitrineImage[]} */
-  const [widget] = await put('<vitrine-image prompt="a fox in the snow" steps="10" seed="3" strength="0.1"></vitrine-image>', "vitrine-image");
-  await until(() => widget.inner("said").classList.contains("fault"));
+  const [widget] = await mountWidgets('<vitrine-image prompt="a fox in the snow" steps="10" seed="3" strength="0.1"></vitrine-image>', "vitrine-image");
+  await comesTrue(() => widget.inner("said").classList.contains("fault"));
   const alone = text(widget, "said");
   widget.setAttribute("start-image", "/fault/status/404/a.png");
   const missing = await widget.paint().catch(({ message }) => message);

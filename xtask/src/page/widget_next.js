@@ -1,30 +1,10 @@
 // @ts-check
-import { element, scripted } from "./common.js";
+import { comesTrue, element, mountWidgets, scripted } from "./common.js";
 
 /** @typedef {import("../../../www/widgets.js").VitrineNext} VitrineNext */
 /** @typedef {import("../../../www/widgets.js").VitrineTokens} VitrineTokens */
 /** @typedef {import("../../../www/widgets.js").VitrineScore} VitrineScore */
 /** @typedef {import("../../../www/widgets.js").VitrineDecoding} VitrineDecoding */
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {() => unknown} what */
-async function until(what) {
-  for (let i = 0; i < 1200; i++) {
-    if (what()) return;
-    await pause(50);
-  }
-  throw new Error(`never so: ${what}`);
-}
-
-/** Puts this into the page, and defines what it needs; its widgets. @param {string} html @param {...any} tags @returns {Promise<any[]>} */
-async function put(html, ...tags) {
-  document.body.innerHTML = html;
-  const { define } = await import("/widgets.js");
-  await define(...tags);
-  return [...document.body.children].filter(({ localName }) => localName.startsWith("vitrine-"));
-}
 
 async function storyteller() {
   const { pageEngine } = await import("/engine.js");
@@ -37,16 +17,16 @@ export async function tokens() {
   const other = URL.createObjectURL(files["tokenizer.json"]);
   const words = "The  fox, naïve & 🦊";
   /** @type {VitrineTokens[]} */
-  const [widget, beside] = await put(`<vitrine-tokens id="t"></vitrine-tokens><vitrine-tokens linked-to="t" model="${other}#tokenizer.json"></vitrine-tokens>`, "vitrine-tokens");
-  await until(() => widget.tokens.length > 0);
+  const [widget, beside] = await mountWidgets(`<vitrine-tokens id="t"></vitrine-tokens><vitrine-tokens linked-to="t" model="${other}#tokenizer.json"></vitrine-tokens>`, "vitrine-tokens");
+  await comesTrue(() => widget.tokens.length > 0);
   const own = widget.inner("own");
   own.textContent = words;
   own.dispatchEvent(new InputEvent("input"));
-  await until(() => widget.tokens.map(({ text }) => text).join("").startsWith("The  fox"));
+  await comesTrue(() => widget.tokens.map(({ text }) => text).join("").startsWith("The  fox"));
   const model = await storyteller();
   const ids = [...(await model.tokenize(words))].slice(-widget.tokens.length);
   await model.unload();
-  await until(() => beside.tokens.length > 0 || beside.inner("said").classList.contains("fault"));
+  await comesTrue(() => beside.tokens.length > 0 || beside.inner("said").classList.contains("fault"));
   const items = [...widget.inner("pieces").querySelectorAll("li")];
   const seen = {
     same: widget.tokens.map(({ token }) => token).join() === ids.join(),
@@ -56,15 +36,15 @@ export async function tokens() {
     beside: [beside.words === words, beside.tokens.length, beside.inner("said").textContent],
   };
   widget.words = "";
-  await until(() => widget.tokens.length === 0);
+  await comesTrue(() => widget.tokens.length === 0);
   return { ...seen, none: [widget.inner("pieces").hidden, widget.inner("sum").textContent?.startsWith("0 tokens for 0 characters")] };
 }
 
 /** What comes next: the engine's own numbers; what each slider removes; picks, ways back, and draws. */
 export async function next() {
   /** @type {VitrineNext[]} */
-  const [widget] = await put('<vitrine-next prompt="One winter day, a fox was" candidates="6" temperature="0.8" seed="5"></vitrine-next>', "vitrine-next");
-  await until(() => widget.trace);
+  const [widget] = await mountWidgets('<vitrine-next prompt="One winter day, a fox was" candidates="6" temperature="0.8" seed="5"></vitrine-next>', "vitrine-next");
+  await comesTrue(() => widget.trace);
   const model = await storyteller();
   const expected = await model.next("One winter day, a fox was", { k: 6 });
   await model.unload();
@@ -77,7 +57,7 @@ export async function next() {
     const before = widget.trace;
     input.value = value;
     input.dispatchEvent(new Event("input"));
-    await until(() => widget.trace !== before);
+    await comesTrue(() => widget.trace !== before);
     return rows().map((row) => row.querySelector("td:last-child")?.textContent?.replace(/^[\d.<> %]+$/, "") ?? "");
   };
   const filters = {
@@ -93,7 +73,7 @@ export async function next() {
   const press = async (/** @type {HTMLElement | null | undefined} */ button) => {
     const before = widget.trace;
     button?.click();
-    await until(() => widget.trace !== before);
+    await comesTrue(() => widget.trace !== before);
   };
   const [one, two] = [first[0].text, first[1].text];
   await press(rows()[0].querySelector("button"));
@@ -111,7 +91,7 @@ export async function next() {
   // Drawn by the same seed, the same token comes as from the model itself.
   const drawn = await widget.draw();
   widget.words = "Once upon a time";
-  await until(() => widget.text === "Once upon a time" && pieces().length === 0);
+  await comesTrue(() => widget.text === "Once upon a time" && pieces().length === 0);
   return { same, filters, picked, back, branched, returned, kept, grown: drawn.startsWith(path) && drawn.length > path.length };
 }
 
@@ -121,9 +101,9 @@ export async function ended() {
   const story = await model.generate("One winter day, a fox", { temperature: 0, maxTokens: 480 }).text();
   await model.unload();
   /** @type {VitrineNext[]} */
-  const [widget] = await put("<vitrine-next temperature='0'></vitrine-next>", "vitrine-next");
+  const [widget] = await mountWidgets("<vitrine-next temperature='0'></vitrine-next>", "vitrine-next");
   widget.prompt = `One winter day, a fox${story}`;
-  await until(() => widget.trace && widget.inner("sum").textContent?.startsWith("Here the model ends"));
+  await comesTrue(() => widget.trace && widget.inner("sum").textContent?.startsWith("Here the model ends"));
   const before = widget.text;
   const drawn = await widget.draw();
   return { rows: widget.inner("candidates").querySelectorAll("tbody tr").length, same: drawn === before, said: widget.inner("sum").textContent };
@@ -133,7 +113,7 @@ export async function ended() {
 export async function score() {
   const [first, second] = ["One winter day, a fox was out in the snow.", "One winter day, a snow was out in the fox."];
   /** @type {VitrineScore[]} */
-  const [widget] = await put(`<vitrine-score prompt="${first}" other="${second}"></vitrine-score>`, "vitrine-score");
+  const [widget] = await mountWidgets(`<vitrine-score prompt="${first}" other="${second}"></vitrine-score>`, "vitrine-score");
   const scores = await widget.score();
   const model = await storyteller();
   const expected = [await model.score(first), await model.score(second)];
@@ -159,7 +139,7 @@ export async function score() {
 /** One beginning in four ways: what the engine writes in each, and the table of the beams. */
 export async function decoding() {
   /** @type {VitrineDecoding[]} */
-  const [widget] = await put('<vitrine-decoding prompt="One winter day, a fox" max-tokens="12" beams="3" seed="9"></vitrine-decoding>', "vitrine-decoding");
+  const [widget] = await mountWidgets('<vitrine-decoding prompt="One winter day, a fox" max-tokens="12" beams="3" seed="9"></vitrine-decoding>', "vitrine-decoding");
   const texts = await widget.write();
   const model = await storyteller();
   const prompt = "One winter day, a fox";
@@ -178,13 +158,13 @@ export async function decoding() {
   const some = [widget.inner("ways").querySelectorAll("dt").length, widget.inner("tree").childElementCount, Object.keys(widget.texts).length];
   const alone = Object.keys(await widget.write());
   widget.setAttribute("ways", "beams guess");
-  await until(() => widget.inner("said").classList.contains("fault"));
+  await comesTrue(() => widget.inner("said").classList.contains("fault"));
   return { same: Object.fromEntries(same), rows: rows.length, columns, some, alone, refused: widget.inner("said").textContent };
 }
 
 /** A conversation: two turns, one that was stopped, and a new beginning; a model that answers nothing is refused. */
 export async function talk() {
-  const [widget] = await put('<vitrine-chat prompt="Tell me a story about a bear." max-tokens="30" temperature="0"></vitrine-chat>', "vitrine-chat");
+  const [widget] = await mountWidgets('<vitrine-chat prompt="Tell me a story about a bear." max-tokens="30" temperature="0"></vitrine-chat>', "vitrine-chat");
   const answer = await widget.send();
   const first = widget.messages.map((/** @type {any} */ { role, content }) => [role, content === answer || content]);
   const empty = widget.words;
@@ -196,7 +176,7 @@ export async function talk() {
   widget.words = "And one about a fox.";
   widget.maxTokens = 300;
   const sent = widget.send();
-  await until(() => widget.shadowRoot.querySelectorAll(".turn.its")[2]?.textContent.length > 25);
+  await comesTrue(() => widget.shadowRoot.querySelectorAll(".turn.its")[2]?.textContent.length > 25);
   widget.stop();
   const cut = await sent;
   const said = widget.messages.at(-1).content;
@@ -207,7 +187,7 @@ export async function talk() {
 
 /** Each step of a picture, and the way back; one seed at several guidances. */
 export async function painted() {
-  const [steps, scales] = await put('<vitrine-denoise prompt="a fox in the snow" steps="5" seed="3"></vitrine-denoise><vitrine-guidance prompt="a fox in the snow" scales="1 6" steps="3" seed="3"></vitrine-guidance>', "vitrine-denoise", "vitrine-guidance");
+  const [steps, scales] = await mountWidgets('<vitrine-denoise prompt="a fox in the snow" steps="5" seed="3"></vitrine-denoise><vitrine-guidance prompt="a fox in the snow" scales="1 6" steps="3" seed="3"></vitrine-guidance>', "vitrine-denoise", "vitrine-guidance");
   const canvas = steps.inner("picture");
   const drawn = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.join();
   const off = steps.inner("step").disabled;
@@ -227,6 +207,6 @@ export async function painted() {
   const same = both[1].data.join() === own.data.join() && both[0].data.join() !== own.data.join();
   const labels = [...scales.shadowRoot.querySelectorAll("canvas")].map((each) => each.getAttribute("aria-label"));
   scales.setAttribute("scales", "1,2");
-  await until(() => scales.inner("said").classList.contains("fault"));
+  await comesTrue(() => scales.inner("said").classList.contains("fault"));
   return { off, count: pictures.length, at, second, label, same, labels, refused: scales.inner("said").textContent };
 }

@@ -1,60 +1,41 @@
 // @ts-check
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** @param {() => unknown} what */
-async function until(what) {
-  for (let i = 0; i < 1200; i++) {
-    if (what()) return;
-    await pause(50);
-  }
-  throw new Error(`never so: ${what}`);
-}
-
-/** Puts this into the page, and defines all that there is; its widgets. @param {string} html @returns {Promise<any[]>} */
-async function put(html) {
-  document.body.innerHTML = html;
-  const { define } = await import("/widgets.js");
-  await define();
-  return [...document.body.querySelectorAll("*")].filter(({ localName }) => localName.startsWith("vitrine-"));
-}
+import { comesTrue, mountWidgets, sleepFor } from "./common.js";
 
 /** The element of a snippet, without its script. @param {any} widget */
 const bare = (widget) => widget.snippet().split("\n").slice(1).join("\n");
 
 /** What comes of a widget's HTML, where that is put into a page. */
 export async function equal() {
-  const [plain] = await put("<vitrine-text></vitrine-text>");
+  const [plain] = await mountWidgets("<vitrine-text></vitrine-text>");
   const none = bare(plain);
   const words = '"<b>&amp;</b>"\n  it’s';
   plain.words = words;
   const html = bare(plain);
-  const [again] = await put(html);
+  const [again] = await mountWidgets(html);
   const escaped = [again.words, bare(again) === html];
   // Drawn by chance, and again by the seed that its HTML has.
-  const [first] = await put('<vitrine-text prompt="A fox" max-tokens="12"></vitrine-text>');
+  const [first] = await mountWidgets('<vitrine-text prompt="A fox" max-tokens="12"></vitrine-text>');
   const text = await first.write();
-  const [second] = await put(bare(first));
+  const [second] = await mountWidgets(bare(first));
   const sameText = second.hasAttribute("seed") && text.length > 10 && (await second.write()) === text;
-  const [next] = await put("<vitrine-next></vitrine-next>");
+  const [next] = await mountWidgets("<vitrine-next></vitrine-next>");
   for (const [name, value] of [["temperature", "1.5"], ["top-k", "7"]]) {
     const slider = next.inner(`slide-${name}`);
     slider.value = value;
     slider.dispatchEvent(new Event("input"));
   }
-  const [slid] = await put(bare(next));
+  const [slid] = await mountWidgets(bare(next));
   const moved = [slid.getAttribute("temperature"), slid.getAttribute("top-k")];
-  const [leader, follower] = await put('<vitrine-text id="one" prompt="A fox" seed="11" max-tokens="4"></vitrine-text><vitrine-text linked-to="one" prompt="Other" max-tokens="4"></vitrine-text>');
-  await until(() => !leader.button.disabled && !follower.button.disabled);
+  const [leader, follower] = await mountWidgets('<vitrine-text id="one" prompt="A fox" seed="11" max-tokens="4"></vitrine-text><vitrine-text linked-to="one" prompt="Other" max-tokens="4"></vitrine-text>');
+  await comesTrue(() => !leader.button.disabled && !follower.button.disabled);
   const end = new Promise((resolve) => follower.addEventListener("done", resolve, { once: true }));
   await leader.write();
   await end;
-  const [alone] = await put(bare(follower));
+  const [alone] = await mountWidgets(bare(follower));
   const followed = [alone.words, alone.getAttribute("seed"), alone.getAttribute("linked-to")];
-  const [latent] = await put('<vitrine-latent across="0" up="3" device="nonsense"></vitrine-latent>');
+  const [latent] = await mountWidgets('<vitrine-latent across="0" up="3" device="nonsense"></vitrine-latent>');
   const latentHtml = bare(latent);
-  const [near] = await put('<vitrine-image start-image="icon.svg" strength="0.5"></vitrine-image>');
+  const [near] = await mountWidgets('<vitrine-image start-image="icon.svg" strength="0.5"></vitrine-image>');
   const found = bare(near).includes(`start-image="${new URL("icon.svg", document.baseURI).href}"`);
   near.startImage = URL.createObjectURL(new Blob());
   const gone = bare(near);
@@ -63,19 +44,19 @@ export async function equal() {
 
 /** A megabyte of words. */
 export async function tooLong() {
-  const [widget] = await put("<vitrine-tokens share></vitrine-tokens>");
+  const [widget] = await mountWidgets("<vitrine-tokens share></vitrine-tokens>");
   const short = widget.link() === new URL("/embed.html#vitrine-tokens?share=", location.href).href;
   // Not to be cut into tokens here.
   widget.inner("own").textContent = "fox ".repeat(250_000);
   const link = widget.link() ?? null;
   widget.inner("share").querySelectorAll("button")[1].click();
-  await until(() => widget.inner("shared").textContent !== "");
+  await comesTrue(() => widget.inner("shared").textContent !== "");
   return { link, long: widget.snippet().length > 1_000_000, said: widget.inner("shared").textContent, short };
 }
 
 /** The two buttons, where there is a clipboard and where there is none. */
 export async function buttons() {
-  const [without, widget] = await put('<vitrine-text></vitrine-text><vitrine-text share prompt="An owl"></vitrine-text>');
+  const [without, widget] = await mountWidgets('<vitrine-text></vitrine-text><vitrine-text share prompt="An owl"></vitrine-text>');
   const hidden = [without, widget].map((each) => each.inner("share").hidden);
   /** @type {string[]} */
   const taken = [];
@@ -85,22 +66,22 @@ export async function buttons() {
   for (const button of widget.inner("share").querySelectorAll("button")) {
     const before = taken.length;
     button.click();
-    await until(() => taken.length > before);
-    await pause(20);
+    await comesTrue(() => taken.length > before);
+    await sleepFor(20);
     said.push(widget.inner("shared").textContent);
   }
   const copied = [taken[0] === widget.snippet(), taken[1] === widget.link()];
   clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
   widget.inner("share").querySelector("button").click();
   const byHand = widget.inner("by-hand");
-  await until(() => !byHand.hidden);
+  await comesTrue(() => !byHand.hidden);
   return { hidden, copied, said, refused: [widget.inner("shared").textContent, byHand.value === widget.snippet(), byHand.selectionEnd === byHand.value.length] };
 }
 
 /** A link to each widget, with something that is not so by default. */
 export async function links() {
   const { TAGS } = await import("/widgets.js");
-  const all = await put(TAGS.map((tag) => `<${tag} caption="Say “hello” &amp; wait" theme="dark" style="margin-top: 5000px"></${tag}>`).join(""));
+  const all = await mountWidgets(TAGS.map((tag) => `<${tag} caption="Say “hello” &amp; wait" theme="dark" style="margin-top: 5000px"></${tag}>`).join(""));
   return all.map((each) => each.link());
 }
 
@@ -135,17 +116,17 @@ export async function setUp() {
   set("temperature", "0.2");
   field("locked").click();
   const typed = html();
-  await until(() => location.hash.includes("locked"));
+  await comesTrue(() => location.hash.includes("locked"));
   const { hash } = location;
   set("temperature", "99");
   const said = () => /** @type {any} */ (document.querySelector("#live > *")).inner("said");
-  await until(() => said().classList.contains("fault"));
+  await comesTrue(() => said().classList.contains("fault"));
   const wrong = said().textContent;
   const tag = /** @type {HTMLSelectElement} */ (document.querySelector("#tag"));
   tag.value = "vitrine-latent";
   tag.dispatchEvent(new Event("change"));
-  await until(() => document.querySelector("#live > *")?.localName === "vitrine-latent" && document.querySelector("#field-up"));
-  await until(() => document.querySelectorAll("#recipes .code").length > 0 && document.querySelector("#recipes .code:last-child code")?.textContent?.includes("Latent"));
+  await comesTrue(() => document.querySelector("#live > *")?.localName === "vitrine-latent" && document.querySelector("#field-up"));
+  await comesTrue(() => document.querySelectorAll("#recipes .code").length > 0 && document.querySelector("#recipes .code:last-child code")?.textContent?.includes("Latent"));
   const codes = [...document.querySelectorAll("#recipes .code code")].map((each) => each.textContent);
   return { typed, hash, wrong, other: [html()?.match(/^<([a-z-]+)/)?.[1], field("across") !== null], recipes: codes.length, python: codes.at(-1) };
 }
